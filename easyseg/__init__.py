@@ -1,0 +1,1 @@
+"""Semantic segmentation with DeepLabV3+ in two lines of Python."""

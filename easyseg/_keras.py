@@ -1,0 +1,21 @@
+"""The only door to Keras: importing this module is what loads the deep-learning framework.
+
+Modules that need Keras import it from here, and nothing imports those modules before the first
+network is built, so that `import easyseg` and `easyseg --help` stay quick.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings and errors only
+
+import keras
+from keras import layers, ops
+
+__all__ = ["backend", "keras", "layers", "ops"]
+
+
+def backend() -> str:
+    """The Keras backend in use: "tensorflow", "jax" or "torch"."""
+    return str(keras.backend.backend())

@@ -1,0 +1,130 @@
+"""Every error that easyseg raises on purpose.
+
+EasysegError
+├── InputError             an argument breaks a rule        (also a ValueError)
+│   ├── UnknownNameError   a name that no table holds; says what is nearest
+│   └── ConfigError        a model or training choice that cannot be built
+├── ImageError             a picture that cannot be read    (also an OSError)
+│   ├── ImageNotFoundError                                  (also a FileNotFoundError)
+│   ├── UnreadableImageError
+│   └── ImageTooLargeError
+├── OutputError            a result that cannot be written  (also an OSError)
+└── WeightsError           weights that cannot be had or used
+    ├── DownloadError
+    │   └── OfflineError
+    ├── HashMismatchError
+    └── WeightsMismatchError
+
+A message names the file or argument, the rule and the cure, in one line where it can.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigError",
+    "DownloadError",
+    "EasysegError",
+    "HashMismatchError",
+    "ImageError",
+    "ImageNotFoundError",
+    "ImageTooLargeError",
+    "InputError",
+    "OfflineError",
+    "OutputError",
+    "UnknownNameError",
+    "UnreadableImageError",
+    "WeightsError",
+    "WeightsMismatchError",
+]
+
+
+class EasysegError(Exception):
+    """Base of all errors that easyseg raises on purpose."""
+
+
+class InputError(EasysegError, ValueError):
+    """An argument breaks a rule."""
+
+
+class UnknownNameError(InputError):
+    """A name that the table does not hold."""
+
+
+class ConfigError(InputError):
+    """A model or training configuration that cannot be built."""
+
+
+class ImageError(EasysegError, OSError):
+    """A picture that cannot be read."""
+
+
+class ImageNotFoundError(ImageError, FileNotFoundError):
+    """There is no picture at this path or address."""
+
+
+class UnreadableImageError(ImageError):
+    """The file is there, but it is not a whole picture in a known format."""
+
+
+class ImageTooLargeError(ImageError):
+    """The picture has more pixels than the limit allows."""
+
+
+class OutputError(EasysegError, OSError):
+    """A result cannot be written; nothing half-written is left behind."""
+
+
+class WeightsError(EasysegError):
+    """Weights that cannot be had or used."""
+
+
+class DownloadError(WeightsError):
+    """The download failed; what has arrived is kept, so that the next try goes on from there."""
+
+
+class OfflineError(DownloadError):
+    """The weights are not in the cache and downloads are switched off."""
+
+
+class HashMismatchError(WeightsError):
+    """The bytes are not those that were published or first trusted."""
+
+
+class WeightsMismatchError(WeightsError):
+    """The file's variables are not those of the model.
+
+    Attributes:
+        missing: Variables of the model that the file lacks.
+        unexpected: Variables of the file that the model lacks.
+        wrong_shape: `(name, shape in the file, shape in the model)` of the others.
+    """
+
+    def __init__(
+        self,
+        source: str,
+        missing: list[str],
+        unexpected: list[str],
+        wrong_shape: list[tuple[str, tuple[int, ...], tuple[int, ...]]],
+    ) -> None:
+        self.missing = missing
+        self.unexpected = unexpected
+        self.wrong_shape = wrong_shape
+        shapes = [f"{name} (file {file}, model {model})" for name, file, model in wrong_shape]
+        parts = [
+            f"{len(names)} {what}: {_first(names)}"
+            for what, names in (
+                ("missing", missing),
+                ("unexpected", unexpected),
+                ("of another shape", shapes),
+            )
+            if names
+        ]
+        super().__init__(
+            f"{source} does not hold the weights of this model: {'; '.join(parts)}. "
+            "Choose the model that these weights were made for (`easyseg models` lists them)."
+        )
+
+
+def _first(names: list[str], count: int = 3) -> str:
+    more = f" and {len(names) - count} more" if len(names) > count else ""
+    return ", ".join(names[:count]) + more

@@ -1,0 +1,1 @@
+"""DeepLabV3 and DeepLabV3+ in Keras 3, from small blocks that speak the papers' language."""

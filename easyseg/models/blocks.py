@@ -1,0 +1,127 @@
+"""Convolutions as DeepLab writes them: conv, batch norm, activation; plain or separable.
+
+A layer's name is its scope in Google's checkpoints with "-" for "/", as in
+"decoder-decoder_conv0_depthwise-BatchNorm", so that names, papers and weight files agree
+(see `easyseg.weights.names`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from easyseg._keras import layers
+
+__all__ = ["Norm", "activate", "conv_bn", "depthwise_bn", "separable_conv_bn"]
+
+Tensor = Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Norm:
+    """Batch normalisation of one part of the network; always with scale and offset."""
+
+    epsilon: float
+    momentum: float
+
+    def __call__(self, x: Tensor, name: str) -> Tensor:
+        return layers.BatchNormalization(
+            epsilon=self.epsilon, momentum=self.momentum, name=f"{name}-BatchNorm"
+        )(x)
+
+
+def activate(x: Tensor, activation: str | None, name: str) -> Tensor:
+    """`x` after the activation, if there is one."""
+    return x if activation is None else layers.Activation(activation, name=f"{name}-{activation}")(x)
+
+
+def conv_bn(
+    x: Tensor,
+    filters: int,
+    kernel: int,
+    *,
+    name: str,
+    norm: Norm,
+    stride: int = 1,
+    rate: int = 1,
+    activation: str | None = "relu",
+    explicit_padding: bool = False,
+) -> Tensor:
+    """Convolution without bias, batch norm, activation.
+
+    Args:
+        x: `(N, H, W, C)`.
+        filters: Output channels.
+        kernel: Side of the kernel.
+        name: Name of the convolution.
+        norm: Epsilon and momentum of the batch norm.
+        stride: 1 or 2.
+        rate: Dilation rate.
+        activation: "relu", "relu6" or `None`.
+        explicit_padding: Strided convolutions pad the same on both sides, as Xception's do,
+            instead of TensorFlow's SAME, which for even sizes pads the far side only.
+    """
+    x, padding = _pad_if_strided(x, kernel, stride, rate, name, explicit=explicit_padding)
+    x = layers.Conv2D(
+        filters,
+        kernel,
+        strides=stride,
+        padding=padding,
+        dilation_rate=rate,
+        use_bias=False,
+        name=name,
+    )(x)
+    return activate(norm(x, name), activation, name)
+
+
+def depthwise_bn(
+    x: Tensor,
+    *,
+    name: str,
+    norm: Norm,
+    stride: int = 1,
+    rate: int = 1,
+    activation: str | None = "relu",
+    explicit_padding: bool = False,
+) -> Tensor:
+    """3x3 depthwise convolution without bias, batch norm, activation; as `conv_bn`."""
+    x, padding = _pad_if_strided(x, 3, stride, rate, name, explicit=explicit_padding)
+    x = layers.DepthwiseConv2D(
+        3, strides=stride, padding=padding, dilation_rate=rate, use_bias=False, name=name
+    )(x)
+    return activate(norm(x, name), activation, name)
+
+
+def separable_conv_bn(
+    x: Tensor,
+    filters: int,
+    *,
+    name: str,
+    norm: Norm,
+    stride: int = 1,
+    rate: int = 1,
+    activation: str | None = "relu",
+    explicit_padding: bool = False,
+) -> Tensor:
+    """Depthwise 3x3 and pointwise 1x1, each with its own batch norm and activation."""
+    x = depthwise_bn(
+        x,
+        name=f"{name}_depthwise",
+        norm=norm,
+        stride=stride,
+        rate=rate,
+        activation=activation,
+        explicit_padding=explicit_padding,
+    )
+    return conv_bn(x, filters, 1, name=f"{name}_pointwise", norm=norm, activation=activation)
+
+
+def _pad_if_strided(
+    x: Tensor, kernel: int, stride: int, rate: int, name: str, *, explicit: bool
+) -> tuple[Tensor, str]:
+    if not explicit or stride == 1:
+        return x, "same"
+    total = (kernel - 1) * rate
+    before = total // 2
+    pad = (before, total - before)
+    return layers.ZeroPadding2D((pad, pad), name=f"{name}-pad")(x), "valid"

@@ -1,0 +1,1 @@
+"""Data that ships with easyseg: the weight manifest, label sets, the small embedded model."""
