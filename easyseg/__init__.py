@@ -1,1 +1,45 @@
-"""Semantic segmentation with DeepLabV3+ in two lines of Python."""
+"""Semantic segmentation with DeepLabV3+ in two lines of Python.
+
+    from easyseg import SemanticSegmentation
+
+    seg = SemanticSegmentation("xception65.ade20k")
+    result = seg.segment_image("street.jpg", "street.png")
+
+Names are loaded when they are first used (PEP 562), so that importing easyseg is quick; the list
+of what is public stands in `__init__.pyi`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "LabelSet": "easyseg.labels",
+    "ModelConfig": "easyseg.config",
+    "Predictor": "easyseg.predict",
+    "Segmentation": "easyseg.result",
+    "SemanticSegmentation": "easyseg.facade",
+    "build_model": "easyseg.models.build",
+    "errors": "easyseg.errors",
+    "list_models": "easyseg.facade",
+    "load_label_set": "easyseg.labels",
+    "read_image": "easyseg.imaging",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605  (the stub spells it out)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'easyseg' has no attribute {name!r}")
+    module = importlib.import_module(_HOMES[name])
+    value = module if name == "errors" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -45,7 +45,9 @@ class LabelSet:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(self.names))
-        object.__setattr__(self, "palette", tuple((int(r), int(g), int(b)) for r, g, b in self.palette))
+        object.__setattr__(
+            self, "palette", tuple((int(r), int(g), int(b)) for r, g, b in self.palette)
+        )
         twice = {name for name in self.names if self.names.count(name) > 1}
         if twice:
             raise InputError(f"label set {self.name!r} has {sorted(twice)} twice; rename one.")

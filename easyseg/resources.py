@@ -9,7 +9,7 @@ __all__ = ["pretrained_path"]
 
 
 def pretrained_path(*parts: str) -> Path:
-    """Path of a file or folder in `pretrained/`, from a wheel, an editable install or a checkout."""
+    """Path in `pretrained/`, from a wheel, an editable install or a checkout."""
     spec = importlib.util.find_spec("easyseg.pretrained")
     if spec is not None and spec.origin:
         folder = Path(spec.origin).parent

@@ -25,6 +25,7 @@ class Norm:
     momentum: float
 
     def __call__(self, x: Tensor, name: str) -> Tensor:
+        """`x` normalised by a layer named after the convolution before it."""
         return layers.BatchNormalization(
             epsilon=self.epsilon, momentum=self.momentum, name=f"{name}-BatchNorm"
         )(x)
@@ -32,7 +33,9 @@ class Norm:
 
 def activate(x: Tensor, activation: str | None, name: str) -> Tensor:
     """`x` after the activation, if there is one."""
-    return x if activation is None else layers.Activation(activation, name=f"{name}-{activation}")(x)
+    return (
+        x if activation is None else layers.Activation(activation, name=f"{name}-{activation}")(x)
+    )
 
 
 def conv_bn(

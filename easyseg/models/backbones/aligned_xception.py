@@ -77,9 +77,7 @@ def aligned_xception(
     return Features(low, x)
 
 
-def _xception_module(
-    x: Any, block: Block, *, stride: int, rate: int, name: str
-) -> tuple[Any, Any]:
+def _xception_module(x: Any, block: Block, *, stride: int, rate: int, name: str) -> tuple[Any, Any]:
     """Three separable convolutions and a shortcut; also returns the second one's output."""
     residual, outputs = x, []
     for i, depth in enumerate(block.depths, start=1):

@@ -49,7 +49,11 @@ def mobilenet_v2(x: Any, config: ModelConfig) -> Features:
     x = conv_bn(
         x, _width(32, multiplier), 3, stride=2, name=f"{SCOPE}-Conv", norm=NORM, activation="relu6"
     )
-    units = [row._replace(stride=row.stride if i == 0 else 1) for row in TABLE for i in range(row.repeats)]
+    units = [
+        row._replace(stride=row.stride if i == 0 else 1)
+        for row in TABLE
+        for i in range(row.repeats)
+    ]
     schedule = atrous_schedule([u.stride for u in units], config.output_stride, reached=2)
     low = None
     for i, (unit, (stride, rate)) in enumerate(zip(units, schedule, strict=True)):

@@ -1,0 +1,39 @@
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+help: ## show this help
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+# what is installed depends on these files alone
+$(VENV)/.installed: setup.py pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed ## install into .venv and segment a real photo
+	$(BIN)/python examples/demo.py
+
+test: $(VENV)/.installed ## run the tests (a few minutes on 2 cores)
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/.installed ## run the slow tests too
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.installed ## format, lint and type checks
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(VENV)/.installed ## run the benchmarks; results go to benchmarks/results/
+	for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
+
+clean: ## remove .venv and everything that was built
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+.PHONY: help demo test test-all check bench clean

@@ -1,0 +1,41 @@
+"""Keeps other libraries' chatter off the terminal, so that an error is one line."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+
+import pooch
+
+__all__ = ["load_framework"]
+
+
+def load_framework() -> None:
+    """Imports Keras and its backend without the lines that their native code prints.
+
+    TensorFlow writes some of them to file descriptor 2 before any log level counts.
+    """
+    pooch.get_logger().setLevel("WARNING")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _stderr_kept_back():
+        importlib.import_module("easyseg._keras")
+
+
+@contextlib.contextmanager
+def _stderr_kept_back() -> Iterator[None]:
+    """Holds back what is written to stderr, and shows it if an exception comes."""
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as kept, os.fdopen(os.dup(2), "wb") as terminal:
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            kept.seek(0)
+            terminal.write(kept.read())
+            raise
+        finally:
+            os.dup2(terminal.fileno(), 2)

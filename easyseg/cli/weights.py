@@ -1,0 +1,98 @@
+"""`easyseg models`, `easyseg download`, `easyseg info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from easyseg.cli.quiet import load_framework
+from easyseg.labels import load_label_set
+from easyseg.weights.fetch import cached_weights
+from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
+
+__all__ = ["download", "info", "models"]
+
+
+@click.command()
+def models() -> None:
+    """List the models, and which are in the cache."""
+    rows = [("NAME", "CLASSES", "SIZE", "MIOU", "LICENCE", "CACHED")]
+    rows += [_row(entry) for entry in weight_sets().values()]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        click.echo("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+
+
+@click.command()
+@click.argument("name")
+@click.option(
+    "--from",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Import this .tar.gz or .h5, downloaded by hand.",
+)
+def download(name: str, file: Path | None) -> None:
+    """Get the weights of NAME into the cache; a broken download goes on where it stopped."""
+    entry = weight_set(name)
+    load_framework()
+    from easyseg.open import import_file, open_model  # noqa: PLC0415  (loads Keras)
+
+    if file is not None:
+        click.echo(f"{name} imported: {import_file(name, file)}")
+        return
+    open_model(name)
+    click.echo(f"{name} ready: {cached_weights(entry)}")
+
+
+@click.command()
+@click.argument("name")
+def info(name: str) -> None:
+    """Tell all that is known about the model NAME."""
+    entry = weight_set(name)
+    label_set = load_label_set(entry.labels)
+    rows = {
+        "name": entry.name,
+        "classes": f"{len(label_set)} of {label_set.name}: {', '.join(label_set.names[:12])}, …",
+        "network": _network(entry),
+        "mIoU": "; ".join(f"{s.value:.2f} on {s.split} ({s.conditions})" for s in entry.miou)
+        or "none published",
+        "from": entry.origin,
+        "address": entry.url,
+        "size": _size(entry),
+        "hash": entry.known_hash or "none published; the first download is recorded and trusted",
+        "licence": entry.licence,
+        "cached": str(cached_weights(entry) or "no"),
+    }
+    if entry.note:
+        rows["note"] = entry.note
+    for key, value in rows.items():
+        click.echo(f"{key:<9} {value}")
+
+
+def _row(entry: WeightSet) -> tuple[str, str, str, str, str, str]:
+    return (
+        entry.name,
+        str(entry.model.classes),
+        f"{entry.size_mb:g} MB" if entry.size_mb else "?",
+        f"{entry.miou[0].value:.2f} {entry.miou[0].split}" if entry.miou else "-",
+        entry.licence,
+        "yes" if cached_weights(entry) else "",
+    )
+
+
+def _size(entry: WeightSet) -> str:
+    if entry.bytes:
+        return f"{entry.bytes:,} bytes"
+    return f"about {entry.size_mb:g} MB" if entry.size_mb else "unknown"
+
+
+def _network(entry: WeightSet) -> str:
+    config = entry.model
+    width = f" x{config.depth_multiplier:g}" if config.depth_multiplier != 1 else ""
+    rates = f"ASPP rates {config.dilation_rates}" if config.dilation_rates else "image pooling"
+    decoder = "DeepLabV3+" if config.decoder == "deeplabv3plus" else "DeepLabV3"
+    return (
+        f"{decoder}, {config.backbone}{width}, {rates}, output stride {config.output_stride}, "
+        f"input {config.input_size[0]}x{config.input_size[1]}"
+    )

@@ -1,0 +1,138 @@
+"""`SemanticSegmentation`: the two lines that most users need."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from easyseg.config import ModelConfig
+from easyseg.imaging import ImageSource
+from easyseg.labels import LabelSet
+from easyseg.result import Classes, Segmentation
+
+__all__ = ["SemanticSegmentation", "list_models"]
+
+
+class SemanticSegmentation:
+    """Segments pictures.
+
+    The network is built, and its weights are downloaded if need be, when this object is made.
+
+        seg = SemanticSegmentation("xception65.ade20k")
+        result = seg.segment_image("street.jpg", "street.png")
+
+    Args:
+        model: A name from `list_models()` or `easyseg models`, or the folder of a bundle that
+            `save` wrote.
+        output_stride: 8 for finer borders at about three times the time, 16, or 32; by default
+            the model's own, which is 16 for all published weights.
+        batch_size: Pictures that go through the network together in `segment_images`.
+        cache: Folder for downloads; by default `EASYSEG_HOME` or the user's cache.
+        progress: Shows a bar while downloading.
+
+    Raises:
+        UnknownNameError: Neither a known name nor a folder.
+        ConfigError: Such an output stride cannot be built.
+        WeightsError: The weights cannot be had, or are not for this network.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        *,
+        output_stride: int | None = None,
+        batch_size: int = 1,
+        cache: str | os.PathLike[str] | None = None,
+        progress: bool = True,
+    ) -> None:
+        from easyseg.open import open_model  # noqa: PLC0415  (loads Keras)
+        from easyseg.predict import Predictor  # noqa: PLC0415
+
+        opened = open_model(model, output_stride=output_stride, cache=cache, progress=progress)
+        self.name = str(model)
+        self.model: Any = opened.model
+        self.config: ModelConfig = opened.config
+        self.label_set: LabelSet = opened.label_set
+        self._predictor = Predictor(
+            self.model,
+            self.label_set,
+            input_size=self.config.input_size,
+            batch_size=batch_size,
+        )
+
+    def segment_image(
+        self,
+        image: ImageSource,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        kind: str = "overlay",
+        alpha: float = 0.6,
+        classes: Classes | None = None,
+        legend: bool = False,
+    ) -> Segmentation:
+        """Segments a picture and, with `out`, writes what was found.
+
+        Args:
+            image: Path, http(s) address, bytes, PIL image, or `(H, W, 3)` uint8 RGB array.
+            out: Picture to write, such as "street.png".
+            kind: "overlay" (photo with tinted classes), "colour" (class colours alone) or
+                "mask" (a palette PNG of ids).
+            alpha: How much of the class colour covers the photo in an overlay, 0 to 1.
+            classes: Only these classes, by name or id; the rest becomes the label set's void.
+            legend: Writes names and shares into the lower left corner.
+
+        Returns:
+            The result at the photo's own size, reduced to `classes` if given.
+
+        Raises:
+            ImageError: The picture cannot be read.
+            OutputError: The result cannot be written; nothing half-written is left.
+            UnknownNameError: The model has no such class, or there is no such kind.
+        """
+        wanted = None if classes is None else self.label_set.ids_of(classes)
+        result = self._predictor.one(image)
+        if wanted is not None:
+            result = result.filter(wanted)
+        if out is not None:
+            result.save(out, kind, alpha=alpha, legend=legend)
+        return result
+
+    def segment_images(self, images: Iterable[ImageSource]) -> Iterator[Segmentation]:
+        """Segments pictures one after the other, holding no more than a batch at a time.
+
+        Raises:
+            ImageError: A picture cannot be read; the iterator ends there.
+        """
+        return self._predictor(images)
+
+    def save(self, folder: str | os.PathLike[str], *, dtype: str = "float32") -> Path:
+        """Writes the model as a bundle, which `SemanticSegmentation(folder)` opens.
+
+        Args:
+            folder: Where to; a bundle there is replaced.
+            dtype: "float32", or "float16" for half the size.
+
+        Raises:
+            OutputError: The folder holds something else, or cannot be written.
+        """
+        from easyseg.weights.bundle import save_bundle  # noqa: PLC0415
+
+        card = f"# {Path(folder).name}\n\nSaved from `{self.name}`.\n"
+        return save_bundle(
+            Path(folder), self.model, self.config, self.label_set, card=card, dtype=dtype
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"<SemanticSegmentation {self.name}: {len(self.label_set)} classes of "
+            f"{self.label_set.name}, output stride {self.config.output_stride}>"
+        )
+
+
+def list_models() -> list[str]:
+    """Names of the published weights that `SemanticSegmentation` takes."""
+    from easyseg.weights.manifest import weight_sets  # noqa: PLC0415
+
+    return list(weight_sets())

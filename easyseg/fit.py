@@ -1,0 +1,143 @@
+"""From a photo to the network's input and back: `fit` pads, and remembers where pixels went.
+
+A `Placement` says, for each row and column of the photo, where it lies on the input canvas. The
+logits are a grid over that canvas with aligned corners, so labels at the photo's own size are the
+argmax of the logits interpolated at those places (see `easyseg.upsample`).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from easyseg.registry import Registry
+
+__all__ = ["FITS", "Placement", "fit_graph", "fit_photo"]
+
+MEAN_PIXEL = 127.5  # 0 after scaling to -1 to 1
+
+
+class Placement(NamedTuple):
+    """A photo on the network's canvas.
+
+    Attributes:
+        canvas: `(h, w, 3) float32 RGB`, 0 to 255, grey where there is no photo.
+        rows: `(H,) float64`, where each row of the photo lies on the canvas, in its pixels.
+        cols: `(W,) float64`, the same for the columns.
+    """
+
+    canvas: np.ndarray
+    rows: np.ndarray
+    cols: np.ndarray
+
+
+Fit = Callable[[np.ndarray, tuple[int, int]], Placement]
+FITS: Registry[Fit] = Registry("fit")
+
+
+@FITS.register("photo")
+def fit_photo(photo: np.ndarray, size: tuple[int, int]) -> Placement:
+    """Pads a photo to `size`; one that is larger is shrunk first, by area averaging.
+
+    Photos that fit are not enlarged: the networks were trained on photos at their own size.
+
+    Args:
+        photo: `(H, W, 3) uint8 RGB`.
+        size: Height and width of the canvas.
+    """
+    height, width = photo.shape[:2]
+    scale = min(1.0, size[0] / height, size[1] / width)
+    if scale < 1:
+        new = max(1, int(height * scale)), max(1, int(width * scale))
+        photo = cv2.resize(photo, new[::-1], interpolation=cv2.INTER_AREA)
+    new = photo.shape[:2]
+    rows, cols = (
+        _clipped((np.arange(n) + 0.5) * (m / n) - 0.5, m)
+        for n, m in zip((height, width), new, strict=True)
+    )
+    return Placement(_pad(photo, size), rows, cols)
+
+
+def fit_graph(
+    photo: np.ndarray, size: tuple[int, int], *, resize: bool = True, factor: int | None = None
+) -> Placement:
+    """Does what Google's exported graph does, for comparison with it.
+
+    With `resize`, the longest side becomes the shorter side of `size`, up or down, bilinear with
+    aligned corners, without antialiasing; labels are taken at that size and spread to the
+    photo's by nearest neighbour. Without, the photo must fit and is only padded.
+
+    Args:
+        photo: `(H, W, 3) uint8 RGB`.
+        size: Height and width of the canvas.
+        resize: Whether the graph was exported with resizing.
+        factor: The graph's `resize_factor`: sides grow to the next `k * factor + 1`.
+    """
+    old = photo.shape[:2]
+    new = graph_size(old, min(size), factor) if resize else old
+    image = photo.astype(np.float32)
+    for axis in (1, 0):
+        image = _resize_axis(image, new[axis], axis)
+    rows, cols = (_nearest(n, m) for n, m in zip(old, new, strict=True))
+    return Placement(_pad(image, size), rows, cols)
+
+
+FITS.register("graph")(fit_graph)
+FITS.register("graph-noresize")(functools.partial(fit_graph, resize=False))
+
+
+def graph_size(
+    size: tuple[int, int], longest: int, factor: int | None = None, *, shortest: int | None = None
+) -> tuple[int, int]:
+    """The size to which Google's graph resizes: the rule of its `resize_to_range`, in float32.
+
+    The shorter side becomes `shortest` (by default `longest`, so that the longest side counts)
+    unless the longer one would exceed `longest`.
+    """
+    if factor is not None:
+        longest -= (longest - 1) % factor
+    shortest = longest if shortest is None else shortest
+    height, width = (np.float32(side) for side in size)
+    scale = np.float32(shortest) / min(height, width)
+    new = [int(np.floor(side * scale)) for side in (height, width)]
+    if max(new) > longest:
+        scale = np.float32(longest) / max(height, width)
+        new = [int(np.floor(side * scale)) for side in (height, width)]
+    if factor is not None:
+        new = [side + (factor - (side - 1) % factor) % factor for side in new]
+    return new[0], new[1]
+
+
+def _resize_axis(image: np.ndarray, length: int, axis: int) -> np.ndarray:
+    """Bilinear with aligned corners, positions in float32 as TensorFlow's kernel has them."""
+    source = image.shape[axis]
+    if source == length:
+        return image
+    step = np.float32(source - 1) / np.float32(max(length - 1, 1))
+    at = np.arange(length, dtype=np.float32) * step
+    below = np.minimum(at.astype(np.intp), source - 1)
+    above = np.minimum(below + 1, source - 1)
+    share = (at - below.astype(np.float32)).reshape([-1 if i == axis else 1 for i in range(3)])
+    lower = np.take(image, below, axis)
+    return lower + (np.take(image, above, axis) - lower) * share
+
+
+def _nearest(old: int, new: int) -> np.ndarray:
+    """Which of `new` rows each of `old` rows shows; rounds halves up, in float32 as the graph."""
+    step = np.float32(new - 1) / np.float32(max(old - 1, 1))
+    at = np.floor(np.arange(old, dtype=np.float32) * step + np.float32(0.5))
+    return _clipped(at.astype(np.float64), new)
+
+
+def _clipped(at: np.ndarray, length: int) -> np.ndarray:
+    return np.clip(at, 0, length - 1)
+
+
+def _pad(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    canvas = np.full((*size, 3), MEAN_PIXEL, np.float32)
+    canvas[: image.shape[0], : image.shape[1]] = image
+    return canvas

@@ -1,0 +1,290 @@
+"""Pictures in and out: every kind of source becomes upright `(H, W, 3) uint8 RGB`."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from easyseg.errors import (
+    ImageNotFoundError,
+    ImageTooLargeError,
+    InputError,
+    OutputError,
+    UnreadableImageError,
+)
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "ImageSource",
+    "encode_image",
+    "read_image",
+    "require_file",
+    "write_bytes",
+    "write_image",
+]
+
+log = logging.getLogger(__name__)
+
+ImageSource = Any
+"""A path, an http(s) address, the file's bytes, a `PIL.Image.Image`, or an array."""
+
+MAX_PIXELS = 250_000_000
+"""Pictures with more pixels are refused before they are decoded; see `read_image`."""
+
+MAX_DOWNLOAD = 200 * 2**20
+TIMEOUT = 30  # seconds without a byte from a server
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+WRITABLE = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP",
+            ".tif": "TIFF", ".tiff": "TIFF"}  # fmt: skip
+SAVE_OPTIONS = {"JPEG": {"quality": 95}, "PNG": {"compress_level": 3}, "WEBP": {"quality": 95}}
+
+
+def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Reads a picture.
+
+    Photos are turned upright by their EXIF tag. Grey, palette, CMYK and 16-bit pictures become
+    8-bit RGB; transparency is laid over white; of an animation the first frame is taken, which
+    is logged.
+
+    Args:
+        source: Path, http(s) address, bytes of a file, `PIL.Image.Image`, or array `(H, W, 3)`
+            RGB, `(H, W, 4)` RGBA or `(H, W)` grey, uint8 or uint16. Arrays from `cv2.imread`
+            are BGR: turn them with `array[..., ::-1]` first.
+        max_pixels: Height times width above which a picture is refused.
+
+    Returns:
+        `(H, W, 3) uint8 RGB`, contiguous.
+
+    Raises:
+        ImageNotFoundError: No such file or address.
+        UnreadableImageError: Not a picture, or a damaged one.
+        ImageTooLargeError: More than `max_pixels`.
+        InputError: Not a kind of source that is known.
+    """
+    from PIL import Image  # noqa: PLC0415
+
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels)
+    if isinstance(source, Image.Image):
+        return _decode(source, "PIL image", max_pixels)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _open(io.BytesIO(source), f"{len(source)} bytes", max_pixels)
+    if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
+        return _open(io.BytesIO(_download(source)), source, max_pixels)
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        require_file(path)
+        return _open(path, str(path), max_pixels)
+    raise InputError(
+        f"a picture cannot be read from {type(source).__name__}; give a path, an http(s) "
+        "address, bytes, a PIL image or an (H, W, 3) uint8 RGB array."
+    )
+
+
+def require_file(path: Path) -> None:
+    """Raises the ImageError that says why there is no picture at `path`, if there is none."""
+    if path.is_dir():
+        raise UnreadableImageError(
+            f"{path} is a folder, not a picture; `easyseg segment {path}` takes folders."
+        )
+    if not path.exists():
+        raise ImageNotFoundError(
+            f"{path} does not exist; check the path (working folder {Path.cwd()})."
+        )
+    if path.stat().st_size == 0:
+        raise UnreadableImageError(f"{path} is empty (0 bytes); copy or download it again.")
+
+
+def _download(address: str) -> bytes:
+    import requests  # noqa: PLC0415
+
+    content = bytearray()
+    try:
+        with requests.get(address, stream=True, timeout=TIMEOUT) as response:
+            if response.status_code == 404:
+                raise ImageNotFoundError(f"{address} does not exist (HTTP 404); check the address.")
+            response.raise_for_status()
+            for chunk in response.iter_content(1 << 16):
+                content += chunk
+                if len(content) > MAX_DOWNLOAD:
+                    raise ImageTooLargeError(
+                        f"{address} is larger than {MAX_DOWNLOAD >> 20} MB; download it by hand."
+                    )
+    except requests.RequestException as error:
+        raise UnreadableImageError(
+            f"{address} cannot be fetched ({type(error).__name__}: {error}); "
+            "check the address and the network."
+        ) from error
+    return bytes(content)
+
+
+def _open(file: Any, name: str, max_pixels: int) -> np.ndarray:
+    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file)
+        with image:
+            return _decode(image, name, max_pixels)
+    except UnidentifiedImageError as error:
+        raise UnreadableImageError(
+            f"{name} is not a picture in a format that Pillow reads; "
+            "convert it to JPEG or PNG (for HEIC, `pip install pillow-heif`)."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise _too_large(name, str(error), max_pixels) from error
+
+
+def _decode(image: Image.Image, name: str, max_pixels: int) -> np.ndarray:
+    from PIL import Image, ImageOps  # noqa: PLC0415
+
+    width, height = image.size
+    if width * height > max_pixels:
+        raise _too_large(name, f"{width}x{height}", max_pixels)
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        log.warning("%s has %d frames; the first one is used.", name, frames)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # damaged EXIF: the picture is what counts
+            upright = ImageOps.exif_transpose(image)
+        return _to_rgb(upright)
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
+        raise UnreadableImageError(
+            f"{name} is damaged ({error}); copy or download it again."
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise _too_large(name, str(error), max_pixels) from error
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    from PIL import Image  # noqa: PLC0415
+
+    if image.mode == "F" or image.mode.startswith("I"):
+        return _from_wide_grey(np.asarray(image))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return np.ascontiguousarray(image.convert("RGB"))
+
+
+def _from_wide_grey(values: np.ndarray) -> np.ndarray:
+    """16-bit scales are divided by 257; 32-bit and float ones are stretched if they exceed 255."""
+    values = values.astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    if low >= 0 and high <= 65535:
+        grey = values / 257 if high > 255 else values
+    else:
+        grey = (values - low) / max(high - low, 1e-12) * 255
+    return np.repeat(np.rint(grey).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
+    rule = "arrays must be (H, W, 3) RGB, (H, W, 4) RGBA or (H, W) grey, uint8 or uint16"
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise InputError(f"an array of shape {array.shape} is no picture; {rule}.")
+    if 0 in array.shape:
+        raise InputError(f"an array of shape {array.shape} has no pixels; {rule}.")
+    if array.dtype == np.uint16:
+        array = np.rint(array / 257).astype(np.uint8)
+    if array.dtype != np.uint8:
+        raise InputError(
+            f"an array of {array.dtype} is no picture; {rule}. "
+            "Values from 0 to 1 become (array * 255).round().astype('uint8')."
+        )
+    height, width = array.shape[:2]
+    if height * width > max_pixels:
+        raise _too_large("array", f"{width}x{height}", max_pixels)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=2)
+    if array.shape[2] == 4:
+        from PIL import Image  # noqa: PLC0415
+
+        return _to_rgb(Image.fromarray(np.ascontiguousarray(array)))
+    return np.ascontiguousarray(array)
+
+
+def _too_large(name: str, found: str, max_pixels: int) -> ImageTooLargeError:
+    return ImageTooLargeError(
+        f"{name} is too large ({found}; the limit is {max_pixels / 1e6:.0f} megapixels). "
+        "If you trust it, read it with read_image(path, max_pixels=…) and pass the array."
+    )
+
+
+def write_image(path: str | os.PathLike[str], picture: Any) -> Path:
+    """Writes a picture, whole or not at all.
+
+    Args:
+        path: Where to; the ending says the format. Missing folders are made.
+        picture: `(H, W, 3) uint8 RGB`, or a `PIL.Image.Image`.
+
+    Returns:
+        The path.
+
+    Raises:
+        OutputError: Unknown ending, no permission, disk full. No part of a file is left.
+    """
+    path = Path(path)
+    content = encode_image(picture, path.suffix, name=str(path))
+    write_bytes(path, content)
+    return path
+
+
+def encode_image(picture: Any, suffix: str, *, name: str = "the picture") -> bytes:
+    """The bytes of the picture as a file with this ending, such as ".png"."""
+    from PIL import Image  # noqa: PLC0415
+
+    kind = WRITABLE.get(suffix.lower())
+    if kind is None:
+        raise OutputError(
+            f"{name} cannot be written: its ending is not one of {', '.join(WRITABLE)}."
+        )
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, kind, **SAVE_OPTIONS.get(kind, {}))
+    except (OSError, ValueError) as error:
+        raise OutputError(f"{name} cannot be written as {kind} ({error}); use .png.") from error
+    return buffer.getvalue()
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file through a temporary neighbour, so that readers see all of it or nothing."""
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; give the name of a file in it.")
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(
+            prefix=f".{path.stem}-", suffix=".part", dir=path.parent
+        )
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        mask = os.umask(0)
+        os.umask(mask)
+        Path(temporary).chmod(0o666 & ~mask)
+        Path(temporary).replace(path)
+        temporary = None
+    except OSError as error:
+        raise OutputError(
+            f"{path} cannot be written ({error.strerror or error}); "
+            "choose another place with -o, or make room."
+        ) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)

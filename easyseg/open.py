@@ -1,0 +1,92 @@
+"""From a model's name or folder to a network with its weights, ready to run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from easyseg.config import ModelConfig
+from easyseg.labels import LabelSet, load_label_set
+from easyseg.models.build import build_model
+from easyseg.registry import unknown_name
+from easyseg.weights.bundle import read_bundle
+from easyseg.weights.fetch import cached_weights, fetch_weights, import_weights
+from easyseg.weights.load import load_weights
+from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
+
+__all__ = ["OpenModel", "import_file", "open_model"]
+
+
+class OpenModel(NamedTuple):
+    """A network with weights, and what its outputs mean."""
+
+    model: Any
+    config: ModelConfig
+    label_set: LabelSet
+
+
+def open_model(
+    model: str | os.PathLike[str],
+    *,
+    output_stride: int | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+) -> OpenModel:
+    """Builds the network and gives it its weights, which are downloaded if they must be.
+
+    Args:
+        model: A name from `easyseg models`, or a bundle's folder.
+        output_stride: 8, 16 or 32 instead of the model's own.
+        cache: Folder for downloads; by default `EASYSEG_HOME` or the user's cache.
+        progress: Shows a bar while downloading.
+
+    Raises:
+        UnknownNameError: Neither a known name nor a folder.
+        WeightsError: The weights cannot be had, or are not for this network.
+    """
+    folder = Path(model)
+    if folder.is_dir():
+        bundle = read_bundle(folder)
+        config, label_set = bundle.config, bundle.label_set
+    elif str(model) in weight_sets():
+        entry = weight_set(str(model))
+        config, label_set = entry.model, load_label_set(entry.labels)
+    else:
+        raise unknown_name("model (nor a folder)", str(model), weight_sets())
+    if output_stride is not None:
+        config = config.replace(output_stride=output_stride)
+    network = build_model(config)
+    if folder.is_dir():
+        load_weights(network, bundle.weights, "bundle")
+    else:
+        path = cached_weights(entry, cache=cache) or fetch_weights(
+            entry, cache=cache, progress=progress, verify=_loader(entry)
+        )
+        load_weights(network, path, entry.layout)
+    return OpenModel(network, config, label_set)
+
+
+def import_file(
+    name: str, file: str | os.PathLike[str], *, cache: str | os.PathLike[str] | None = None
+) -> Path:
+    """Brings a weights file that was downloaded by hand into the cache, if it fits the model.
+
+    Args:
+        name: A name from `easyseg models`.
+        file: The .tar.gz or .h5 file.
+        cache: As in `open_model`.
+
+    Returns:
+        Where the weights are now.
+
+    Raises:
+        WeightsError: The file is not there, damaged, or for another model.
+    """
+    entry = weight_set(name)
+    return import_weights(entry, file, cache=cache, verify=_loader(entry))
+
+
+def _loader(entry: WeightSet) -> Any:
+    """Loads a file into a fresh network, to see whether it fits."""
+    return lambda path: load_weights(build_model(entry.model), path, entry.layout)

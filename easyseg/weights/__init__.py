@@ -1,0 +1,1 @@
+"""Published weights: what there is, how it comes here, and how it gets into a model."""

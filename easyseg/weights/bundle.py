@@ -1,0 +1,126 @@
+"""A bundle: the folder that holds a model of our own, embedded, fine-tuned or converted.
+
+config.json         the ModelConfig
+labels.json         the LabelSet
+model.weights.h5    one dataset per variable, under its checkpoint name
+card.md             what it is, what it was made from, how good it is
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+
+from easyseg.config import ModelConfig
+from easyseg.errors import OutputError, WeightsError
+from easyseg.labels import LabelSet
+from easyseg.weights.names import named_variables
+
+__all__ = ["WEIGHTS", "Bundle", "is_bundle", "read_bundle", "read_bundle_weights", "save_bundle"]
+
+CONFIG, LABELS, WEIGHTS, CARD = "config.json", "labels.json", "model.weights.h5", "card.md"
+
+
+class Bundle(NamedTuple):
+    """What a bundle says of its model."""
+
+    config: ModelConfig
+    label_set: LabelSet
+    weights: Path
+
+
+def is_bundle(folder: Path) -> bool:
+    """Whether the folder has the three files that a bundle needs."""
+    return all((folder / name).is_file() for name in (CONFIG, LABELS, WEIGHTS))
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Opens a bundle.
+
+    Raises:
+        WeightsError: A file is missing or is not what it should be.
+    """
+    for name in (CONFIG, LABELS, WEIGHTS):
+        if not (folder / name).is_file():
+            raise WeightsError(
+                f"{folder} is no model bundle: {name} is missing. "
+                "Give a folder that `save` wrote, or a name from `easyseg models`."
+            )
+    try:
+        config = ModelConfig.from_dict(json.loads((folder / CONFIG).read_text("utf-8")))
+        label_set = LabelSet.from_dict(json.loads((folder / LABELS).read_text("utf-8")))
+    except (ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{folder}: {CONFIG} or {LABELS} is damaged ({error}).") from error
+    return Bundle(config, label_set, folder / WEIGHTS)
+
+
+def read_bundle_weights(path: Path) -> dict[str, np.ndarray]:
+    """Variables by checkpoint name, as float32.
+
+    Raises:
+        WeightsError: The file is damaged.
+    """
+    arrays: dict[str, np.ndarray] = {}
+
+    def collect(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = item[()].astype(np.float32)
+
+    try:
+        with h5py.File(path, "r") as file:
+            file.visititems(collect)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read ({error}). Save the bundle again.") from error
+    return arrays
+
+
+def save_bundle(
+    folder: Path,
+    model: Any,
+    config: ModelConfig,
+    label_set: LabelSet,
+    *,
+    card: str = "",
+    dtype: str = "float32",
+) -> Path:
+    """Writes a bundle, whole or not at all.
+
+    Args:
+        folder: Where to; must not exist, or be a bundle, which is replaced.
+        model: A network of `build_model(config)`.
+        config: Its config.
+        label_set: Its classes.
+        card: Markdown that describes the model.
+        dtype: "float32", or "float16" for half the size.
+
+    Raises:
+        OutputError: The folder is something else, or cannot be written.
+    """
+    if folder.exists() and not is_bundle(folder):
+        raise OutputError(f"{folder} exists and is no model bundle; choose another folder.")
+    temporary = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        temporary.chmod(0o755)
+        for name, content in ((CONFIG, config.to_dict()), (LABELS, label_set.to_dict())):
+            (temporary / name).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        (temporary / CARD).write_text(card, "utf-8")
+        with h5py.File(temporary / WEIGHTS, "w") as file:
+            for name, variable in named_variables(model).items():
+                file[name] = np.asarray(variable.value, dtype)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.replace(folder)
+    except OSError as error:
+        raise OutputError(f"{folder} cannot be written ({error}).") from error
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+    return folder

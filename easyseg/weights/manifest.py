@@ -1,0 +1,105 @@
+"""The table of published weights (`pretrained/manifest.json`)."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from typing import Any, Literal
+
+from easyseg.config import ModelConfig
+from easyseg.registry import unknown_name
+from easyseg.resources import pretrained_path
+
+__all__ = ["Score", "WeightSet", "weight_set", "weight_sets"]
+
+_STRONGEST_FIRST = ("sha512", "sha384", "sha256", "md5")
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A published result of a weight set.
+
+    Args:
+        value: Mean intersection over union in percent.
+        split: Part of the data set that it was measured on: "val" or "test".
+        conditions: How it was measured: output stride, scales, mirroring.
+    """
+
+    value: float
+    split: str
+    conditions: str
+
+
+@dataclasses.dataclass(frozen=True)
+class WeightSet:
+    """One file of published weights and all that is known about it.
+
+    Args:
+        name: Name in the table: "xception65.ade20k".
+        url: Where it is published.
+        mirrors: Other addresses of the same bytes, tried in order.
+        hashes: The published hashes: algorithm to hexadecimal digest; may be empty.
+        bytes: Exact size, if published.
+        size_mb: Approximate size in megabytes, if published.
+        layout: "tf_checkpoint" (a .tar.gz with a TensorFlow checkpoint) or "legacy_h5" (a Keras
+            2 .h5 file).
+        licence: SPDX identifier.
+        origin: Who published it.
+        labels: Label set of the classes: "voc", "ade20k" or "cityscapes".
+        model: The network that the weights belong to.
+        miou: Published results; empty if there are none.
+        note: What else a user should know.
+    """
+
+    name: str
+    url: str
+    mirrors: tuple[str, ...]
+    hashes: dict[str, str]
+    bytes: int | None
+    size_mb: float | None
+    layout: Literal["tf_checkpoint", "legacy_h5"]
+    licence: str
+    origin: str
+    labels: str
+    model: ModelConfig
+    miou: tuple[Score, ...]
+    note: str = ""
+
+    @property
+    def known_hash(self) -> str | None:
+        """The strongest published hash as "sha256:<hex>", or `None`."""
+        for algorithm in _STRONGEST_FIRST:
+            if algorithm in self.hashes:
+                return f"{algorithm}:{self.hashes[algorithm]}"
+        return None
+
+
+@functools.cache
+def weight_sets() -> dict[str, WeightSet]:
+    """All weight sets by name, in the order of the table."""
+    rows = json.loads(pretrained_path("manifest.json").read_text(encoding="utf-8"))
+    return {name: _weight_set(name, row) for name, row in rows.items()}
+
+
+def weight_set(name: str) -> WeightSet:
+    """The weight set of this name.
+
+    Raises:
+        UnknownNameError: There is none; the message says which names are near.
+    """
+    if name not in weight_sets():
+        raise unknown_name("weights", name, weight_sets())
+    return weight_sets()[name]
+
+
+def _weight_set(name: str, row: dict[str, Any]) -> WeightSet:
+    return WeightSet(
+        **{
+            **row,
+            "name": name,
+            "mirrors": tuple(row["mirrors"]),
+            "model": ModelConfig.from_dict(row["model"]),
+            "miou": tuple(Score(**score) for score in row["miou"]),
+        }
+    )

@@ -1,0 +1,212 @@
+"""Parity with Google's graph on golden weights: logits, labels, photo in and labels out.
+
+Tolerances: logits within 2e-4 of the largest golden logit; labels equal on 99.95 % of the pixels
+of network outputs and on 99.9 % of the pixels of whole photos.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+from easyseg.config import ModelConfig
+from easyseg.fit import FITS, fit_graph, graph_size
+
+XCEPTION = ModelConfig()
+MOBILENET = ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none")
+CONFIGS = {
+    "xception65_pascal_os16": XCEPTION,
+    "xception65_pascal_os8": XCEPTION.replace(output_stride=8),
+    "xception65_ade20k_os16": XCEPTION.replace(classes=151),
+    "xception65_cityscapes_os16": XCEPTION.replace(classes=19),
+    "xception41_pascal_os16": XCEPTION.replace(backbone="xception41"),
+    "mobilenetv2_pascal_os16": MOBILENET,
+    "mobilenetv2_pascal_os8": MOBILENET.replace(output_stride=8),
+    "mobilenetv2_dm05_pascal_os16": MOBILENET.replace(depth_multiplier=0.5),
+    "mobilenetv2_ade20k_os16": MOBILENET.replace(
+        classes=151, decoder="deeplabv3plus", input_size=(257, 257)
+    ),
+    "mobilenetv2_cityscapes_os16": MOBILENET.replace(classes=19),
+}
+SIZES = {
+    "xception65_pascal_os16": ("65x65", "96x128", "97x129"),
+    "xception65_pascal_os8": ("97x129",),
+    "xception65_ade20k_os16": ("97x129",),
+    "xception65_cityscapes_os16": ("65x65", "97x129"),
+    "xception41_pascal_os16": ("97x129",),
+    "mobilenetv2_pascal_os16": ("65x65", "96x128", "97x129"),
+    "mobilenetv2_pascal_os8": ("65x65", "96x128", "97x129"),
+    "mobilenetv2_dm05_pascal_os16": ("97x129",),
+    "mobilenetv2_ade20k_os16": ("97x129",),
+    "mobilenetv2_cityscapes_os16": ("65x65", "97x129"),
+}
+FULL = {  # file: (variant, fit)
+    "full_xception65_pascal_os16_crop513_noresize": ("xception65_pascal_os16", "graph-noresize"),
+    "full_xception65_pascal_os16_crop513_resize513": ("xception65_pascal_os16", "graph"),
+    "full_xception65_pascal_os16_crop513_resize513_factor16": ("xception65_pascal_os16", 16),
+    "full_xception65_ade20k_os16_crop513_noresize": ("xception65_ade20k_os16", "graph-noresize"),
+    "full_xception65_ade20k_os16_crop513_resize513": ("xception65_ade20k_os16", "graph"),
+    "full_mobilenetv2_pascal_os16_crop513_noresize": ("mobilenetv2_pascal_os16", "graph-noresize"),
+    "full_mobilenetv2_pascal_os16_crop513_resize513": ("mobilenetv2_pascal_os16", "graph"),
+    "full_mobilenetv2_pascal_os16_crop513_resize513_factor16": ("mobilenetv2_pascal_os16", 16),
+    "full_mobilenetv2_pascal_os8_crop513_noresize": ("mobilenetv2_pascal_os8", "graph-noresize"),
+    "full_mobilenetv2_pascal_os8_crop513_resize513": ("mobilenetv2_pascal_os8", "graph"),
+    "full_mobilenetv2_ade20k_os16_crop257_resize257": ("mobilenetv2_ade20k_os16", "graph"),
+}
+
+
+@pytest.fixture(scope="module")
+def network(golden):
+    """Networks with golden weights, loaded from checkpoints; two variants at most are kept."""
+    from easyseg.models.build import build_model
+    from easyseg.weights.load import load_weights
+
+    @functools.lru_cache(maxsize=2)
+    def build(variant):
+        model = build_model(CONFIGS[variant])
+        load_weights(model, golden.checkpoint(variant), "tf_checkpoint")
+        return model
+
+    return build
+
+
+def size_of(text):
+    return tuple(int(side) for side in text.split("x"))
+
+
+@pytest.mark.parametrize(("variant", "size"), [(v, s) for v, sizes in SIZES.items() for s in sizes])
+def test_logits_and_labels(golden, network, variant, size):
+    from easyseg.models.build import logits_model
+
+    model = network(variant)
+    arrays = golden.arrays(f"official/{variant}_{size}")
+    image = golden.image(arrays, *size_of(size))[None]
+    low = np.asarray(logits_model(model)(image))[0]
+    full = np.asarray(model(image))[0]
+    step, largest = int(arrays["logits_up_step"]), np.abs(arrays["logits_low"]).max()
+    np.testing.assert_allclose(low, arrays["logits_low"], atol=2e-4 * largest, rtol=0)
+    np.testing.assert_allclose(
+        full[::step, ::step], arrays["logits_up_sub"], atol=2e-4 * largest, rtol=0
+    )
+    assert (full.argmax(-1) == arrays["labels"]).mean() >= 0.9995
+
+
+@pytest.mark.parametrize("variant", ["xception65_pascal_os16", "mobilenetv2_pascal_os16"])
+@pytest.mark.parametrize("size", ["97x113", "65x129"])
+def test_photos_smaller_than_the_crop(golden, network, variant, size):
+    predict = predictor(network(variant), 21, "photo", (129, 129))
+    arrays = golden.arrays(f"official/pad_{variant}_crop129")
+    result = predict.one(golden.image(arrays, *size_of(size)))
+    low, expected = result.grid.logits, arrays[f"logits_low_{size}"]
+    np.testing.assert_allclose(low, expected, atol=2e-4 * np.abs(expected).max(), rtol=0)
+    assert (result.labels == arrays[f"labels_{size}"]).mean() >= 0.999
+    for class_id in (0, 7, 20):
+        np.testing.assert_allclose(
+            result.grid.probability([class_id])[::8, ::8],
+            arrays[f"probabilities_sub8_{size}"][..., class_id],
+            atol=2e-3,
+        )
+
+
+def predictor(model, classes, fit, input_size):
+    from easyseg.labels import LabelSet
+    from easyseg.predict import Predictor
+
+    names = tuple(f"class {i}" for i in range(classes))
+    label_set = LabelSet("golden", names, ((0, 0, 0),) * classes)
+    return Predictor(model, label_set, input_size=input_size, fit=fit)
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_photo_in_labels_out(golden, network, name, monkeypatch):
+    variant, fit = FULL[name]
+    if isinstance(fit, int):
+        monkeypatch.setitem(FITS._rows, "factor", functools.partial(fit_graph, factor=fit))
+        fit = "factor"
+    config = CONFIGS[variant]
+    predict = predictor(network(variant), config.classes, fit, config.input_size)
+    arrays = golden.arrays(f"official/{name}")
+    for key in (k for k in arrays if k.startswith("labels_")):
+        size = key.removeprefix("labels_")
+        photo = golden.image(arrays, *size_of(size))
+        canvas = predict._fit(photo, predict.input_size).canvas
+        np.testing.assert_allclose(
+            canvas[::16, ::16], arrays[f"model_input_sub16_{size}"], atol=2e-3, err_msg=size
+        )
+        result = predict.one(photo)
+        expected = arrays[f"logits_low_sub4_{size}"]
+        np.testing.assert_allclose(
+            result.grid.logits[::4, ::4], expected, atol=2e-4 * np.abs(expected).max(), rtol=0
+        )
+        assert (result.labels == arrays[key]).mean() >= 0.999, size
+
+
+def test_size_rule(golden):
+    import json
+
+    for case in json.loads((golden.root / "official/resize_to_range.json").read_text()):
+        size = graph_size(
+            (case["height"], case["width"]),
+            case["max_size"],
+            case["factor"],
+            shortest=case["min_size"],
+        )
+        assert list(size) == case["new_size"], case
+
+
+def test_resize_is_right_when_compiled_by_xla():
+    """Where a position is whole, position and weight must not be rounded separately."""
+    import tensorflow as tf
+
+    from easyseg.models.resize import resize_align_corners
+
+    rng = np.random.default_rng(0)
+    jitted = tf.function(resize_align_corners, jit_compile=True, autograph=False)
+    for source, target in ((6, 96), (33, 129), (9, 65), (5, 65), (1, 7), (7, 1)):
+        x = rng.standard_normal((1, source, source, 3)).astype(np.float32)
+        at = np.arange(target) * (source - 1) / max(target - 1, 1)
+        matrix = np.maximum(0, 1 - np.abs(at[:, None] - np.arange(source)))
+        expected = np.einsum("yi,xj,nijc->nyxc", matrix, matrix, x)
+        got = jitted(tf.constant(x), (target, target)).numpy()
+        np.testing.assert_allclose(got, expected, atol=1e-5, err_msg=f"{source} to {target}")
+
+
+@pytest.mark.slow
+def test_parity_under_jax(golden, tmp_path):
+    """The same weights and the same code on Keras's JAX backend, in a process of its own."""
+    import os
+    import subprocess
+    import sys
+
+    pytest.importorskip("jax", reason="needs the jax extra: pip install easyseg[jax]")
+    script = tmp_path / "parity.py"
+    script.write_text(
+        "import sys, numpy as np\n"
+        "from easyseg._keras import backend\n"
+        "from easyseg.config import ModelConfig\n"
+        "from easyseg.labels import load_label_set\n"
+        "from easyseg.models.build import build_model\n"
+        "from easyseg.predict import Predictor\n"
+        "from easyseg.weights.load import load_weights\n"
+        "from pathlib import Path\n"
+        "assert backend() == 'jax'\n"
+        "model = build_model(ModelConfig())\n"
+        "load_weights(model, Path(sys.argv[1]), 'tf_checkpoint')\n"
+        "data = np.load(sys.argv[2])\n"
+        "predict = Predictor(model, load_label_set('voc'), input_size=(97, 129))\n"
+        "result = predict.one(data['image'])\n"
+        "worst = np.abs(result.grid.logits - data['logits_low']).max()\n"
+        "assert worst <= 2e-4 * np.abs(data['logits_low']).max(), worst\n"
+        "assert (result.labels == data['labels']).mean() >= 0.9995\n"
+    )
+    arrays = golden.root / "official/xception65_pascal_os16_97x129.npz"
+    done = subprocess.run(
+        [sys.executable, script, golden.checkpoint("xception65_pascal_os16"), arrays],
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]

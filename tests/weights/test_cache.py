@@ -1,0 +1,121 @@
+"""Full disks, and several processes at once."""
+
+import contextlib
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from remote import (
+    CACHED,
+    TAR,
+    assert_right,
+    fetch,
+    files,
+    make_checkpoint,
+    parts,
+    with_hash,
+)
+
+from easyseg.errors import WeightsError
+from easyseg.weights.fetch import import_weights
+
+# The disk
+
+
+def test_a_cache_that_cannot_be_written_is_named(entry, server, tmp_path, home):
+    server.serve("/net.tar.gz", TAR)
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    message = rf"the cache {blocked} cannot be written.*set EASYSEG_HOME"
+    with pytest.raises(WeightsError, match=message):
+        fetch(entry, blocked)
+    file = tmp_path / "net.tar.gz"
+    file.write_bytes(TAR)
+    with pytest.raises(WeightsError, match=message):
+        import_weights(entry, file, cache=blocked)
+
+
+@contextlib.contextmanager
+def room_for(size: int):
+    """No file can grow beyond this size: as on a full disk, the write fails half-way."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_disk_that_fills_up_while_downloading_keeps_the_part(entry, server, home):
+    server.serve("/net.tar.gz", TAR)
+    with (
+        room_for(200_000),
+        pytest.raises(WeightsError, match=r"cannot be written.*Make room there"),
+    ):
+        fetch(entry, home)
+    assert len(parts(home)) == 1
+    assert all(name.startswith("downloads/") for name in files(home))
+    assert_right(fetch(entry, home))
+    assert server.seen[-1][1] is not None
+    assert files(home) == CACHED | {"trusted.json"}
+
+
+def test_a_disk_that_fills_up_while_unpacking_leaves_nothing_behind(entry, server, home):
+    server.serve("/net.tar.gz", make_checkpoint(bytes(3_000_000)))
+    with room_for(200_000), pytest.raises(WeightsError, match="cannot be written"):
+        fetch(entry, home)
+    assert files(home) == set()
+    assert list((home / "weights").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed(entry, server, home):
+    server.serve("/net.tar.gz", TAR)
+    stale = home / "weights" / ".mobilenetv2.voc-x1y2z3"
+    stale.mkdir(parents=True)
+    (stale / "half").write_bytes(b"half")
+    fetch(with_hash(entry, TAR), home)
+    assert files(home) == CACHED
+
+
+# Several at once
+
+
+def test_threads_download_once(entry, server, home):
+    server.serve("/net.tar.gz", TAR)
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: fetch(entry, home), range(4)))
+    assert len(set(paths)) == 1
+    assert server.seen == [("/net.tar.gz", None)]
+
+
+PROCESS = """
+import dataclasses, logging, sys
+from easyseg.weights.fetch import fetch_weights
+from easyseg.weights.manifest import weight_set
+logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
+entry = weight_set("mobilenetv2.voc")
+entry = dataclasses.replace(entry, url=sys.argv[1], mirrors=(), hashes={})
+print(fetch_weights(entry, cache=sys.argv[2], progress=False))
+"""
+
+
+def test_two_processes_download_once(entry, server, home):
+    remote = server.serve("/net.tar.gz", TAR, hold=threading.Event())
+    command = [sys.executable, "-c", PROCESS, entry.url, str(home)]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first,
+        contextlib.ExitStack() as stack,
+    ):
+        stack.callback(remote.hold.set)
+        assert server.asked.wait(20)
+        second = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        assert "waiting for it" in second.stdout.readline()
+        remote.hold.set()
+        path = Path(first.communicate(timeout=20)[0].strip())
+        assert Path(second.communicate(timeout=20)[0].strip()) == path
+    assert_right(path)
+    assert server.seen == [("/net.tar.gz", None)]

@@ -1,0 +1,176 @@
+"""What becomes of an archive: unpacked, verified, brought in by hand."""
+
+import json
+import logging
+import tarfile
+
+import pytest
+from remote import (
+    CACHED,
+    H5,
+    INDEX,
+    PAGE,
+    TAR,
+    assert_right,
+    fetch,
+    files,
+    make_checkpoint,
+    make_tar,
+    with_hash,
+)
+
+from easyseg.errors import WeightsError
+from easyseg.weights.fetch import cached_weights, import_weights
+
+# Archives
+
+
+def link(kind: bytes) -> tarfile.TarInfo:
+    info = tarfile.TarInfo("net/innocent")
+    info.type = kind
+    info.linkname = "/etc/passwd"
+    return info
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "../evil",
+        "net/../../evil",
+        "/tmp/evil",
+        "..\\evil",
+        "C:\\evil",
+        link(tarfile.SYMTYPE),
+        link(tarfile.LNKTYPE),
+        link(tarfile.CHRTYPE),
+        link(tarfile.FIFOTYPE),
+    ],
+    ids=["up", "up inside", "root", "backslash", "drive", "symlink", "link", "device", "pipe"],
+)
+def test_an_unsafe_member_is_refused(member, entry, server, home):
+    name = member if isinstance(member, str) else member.name
+    server.serve(
+        "/net.tar.gz",
+        make_tar(
+            ("model.ckpt.index", INDEX), ("model.ckpt.data-00000-of-00001", b""), (member, b"")
+        ),
+    )
+    with pytest.raises(WeightsError) as caught:
+        fetch(entry, home)
+    assert f"{entry.url} was refused: its member {name!r}" in str(caught.value)
+    assert files(home) == set()
+    assert list((home / "weights").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (make_tar(("net/graph.pb", b"")), "holds no TensorFlow checkpoint; it must hold one"),
+        (make_tar(("model.ckpt.index", INDEX)), "holds no TensorFlow checkpoint"),
+        (
+            make_tar(*((f"{n}/m.{end}", b"") for n in "ab" for end in ("index", "data-0-of-1"))),
+            "holds a/m, b/m; it must hold one checkpoint",
+        ),
+        (TAR[:-1000], "is damaged or incomplete"),
+        (TAR[:150_000] + b"?" + TAR[150_001:], "is damaged or incomplete"),
+        (TAR[:-8] + b"\0" * 8, "is damaged or incomplete"),
+        (b"\x1f\x8b but no more", "is damaged or incomplete"),
+    ],
+    ids=["none", "no data", "two", "truncated", "changed", "checksum", "no gzip"],
+)
+def test_an_archive_without_one_whole_checkpoint_is_refused(content, message, entry, server, home):
+    server.serve("/net.tar.gz", content)
+    with pytest.raises(WeightsError) as caught:
+        fetch(entry, home)
+    assert f"{entry.url} {message}" in str(caught.value)
+    assert files(home) == set()
+
+
+# Verification
+
+
+def test_verify_sees_the_weights_before_they_are_in_the_cache(entry, server, home):
+    server.serve("/net.tar.gz", TAR)
+    seen = []
+
+    def verify(path):
+        assert_right(path)
+        seen.append(cached_weights(entry, cache=home))
+
+    fetch(entry, home, verify=verify)
+    assert seen == [None]
+
+
+def test_weights_that_do_not_verify_leave_nothing_behind(entry, server, home, tmp_path):
+    def verify(path):
+        raise WeightsError("not of this model")
+
+    server.serve("/net.tar.gz", TAR)
+    with pytest.raises(WeightsError, match="not of this model"):
+        fetch(entry, home, verify=verify)
+    (tmp_path / "net.tar.gz").write_bytes(TAR)
+    with pytest.raises(WeightsError, match="not of this model"):
+        import_weights(entry, tmp_path / "net.tar.gz", cache=home, verify=verify)
+    assert files(home) == set()
+    assert list((home / "weights").iterdir()) == []
+
+
+# By hand
+
+
+@pytest.mark.parametrize("known", [TAR, None])
+def test_an_archive_is_imported(known, entry, home, monkeypatch, caplog):
+    monkeypatch.setenv("EASYSEG_OFFLINE", "1")
+    if known:
+        entry = with_hash(entry, known)
+    file = home.parent / "by hand.tar.gz"
+    file.write_bytes(TAR)
+    path = import_weights(entry, file, cache=home)
+    assert_right(path)
+    assert fetch(entry, home) == path
+    assert file.read_bytes() == TAR
+    assert files(home) == CACHED
+    source = json.loads(path.with_name("source.json").read_text())
+    assert (source["source"], source["imported"]) == (str(file), True)
+    assert not caplog.records
+
+
+def test_an_import_replaces_what_is_cached_and_warns_of_another_hash(
+    entry, server, home, tmp_path, caplog
+):
+    server.serve("/net.tar.gz", TAR)
+    entry = with_hash(entry, TAR)
+    fetch(entry, home)
+    file = tmp_path / "repacked.tar.gz"
+    file.write_bytes(make_checkpoint(b"new"))
+    with caplog.at_level(logging.WARNING, logger="easyseg"):
+        assert_right(import_weights(entry, str(file), cache=home), b"new")
+    (record,) = caplog.records
+    assert str(file) in record.getMessage()
+    assert entry.known_hash in record.getMessage()
+    assert files(home) == CACHED
+
+
+def test_an_h5_file_is_imported_under_its_published_name(h5_entry, home, tmp_path):
+    file = tmp_path / "weights (1).h5"
+    file.write_bytes(H5)
+    assert import_weights(h5_entry, file, cache=home).name == "net.h5"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda file: None, "does not exist"),
+        (lambda file: file.mkdir(), "is a folder"),
+        (lambda file: file.write_bytes(H5), r"is no \.tar\.gz archive: it begins with b'.x89HDF"),
+        (lambda file: file.write_bytes(PAGE), r"is no \.tar\.gz archive: it begins with b'<!DOC"),
+        (lambda file: file.write_bytes(TAR[:-500]), "is damaged or incomplete"),
+    ],
+    ids=["missing", "folder", "h5", "page", "truncated"],
+)
+def test_a_file_that_cannot_be_imported_is_named(make, message, entry, home, tmp_path):
+    file = tmp_path / "given"
+    make(file)
+    with pytest.raises(WeightsError, match=rf"{file} {message}"):
+        import_weights(entry, file, cache=home)
+    assert cached_weights(entry, cache=home) is None

@@ -1,0 +1,105 @@
+import json
+import re
+
+import pytest
+
+from easyseg.config import ModelConfig
+from easyseg.errors import UnknownNameError
+from easyseg.resources import pretrained_path
+from easyseg.weights.manifest import Score, weight_set, weight_sets
+
+NAMES = {
+    "xception65.ade20k",
+    "xception65.voc",
+    "xception65.voc_trainval",
+    "xception65.cityscapes",
+    "mobilenetv2.voc",
+    "mobilenetv2.voc_trainval",
+    "mobilenetv2_050.voc",
+    "mobilenetv2.ade20k",
+    "mobilenetv2.cityscapes",
+    "xception65.voc_pixellib",
+    "xception65.ade20k_pixellib",
+    "xception65.voc_bonlime",
+    "mobilenetv2.voc_bonlime",
+    "xception65.cityscapes_bonlime",
+    "mobilenetv2.cityscapes_bonlime",
+}
+CLASSES = {"voc": 21, "ade20k": 151, "cityscapes": 19}
+HEX_DIGITS = {"md5": 32, "sha256": 64, "sha384": 96, "sha512": 128}
+
+
+def test_every_published_set_is_in_the_table():
+    assert set(weight_sets()) == NAMES
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_a_row_is_consistent(name):
+    entry = weight_set(name)
+    assert entry.name == name
+    for url in (entry.url, *entry.mirrors):
+        assert url.startswith("https://")
+        assert url.endswith(".tar.gz" if entry.layout == "tf_checkpoint" else ".h5")
+    assert entry.layout in ("tf_checkpoint", "legacy_h5")
+    assert name.split(".")[1].startswith(entry.labels)
+    assert name.split(".")[0].startswith(entry.model.backbone)
+    assert entry.model.classes == CLASSES[entry.labels]
+    assert entry.licence in ("Apache-2.0", "MIT")
+    assert entry.origin
+    for algorithm, digest in entry.hashes.items():
+        assert re.fullmatch(f"[0-9a-f]{{{HEX_DIGITS[algorithm]}}}", digest)
+    for score in entry.miou:
+        assert 0 < score.value < 100
+        assert score.split in ("val", "test")
+        assert score.conditions
+
+
+def test_no_two_sets_share_an_address():
+    urls = [url for entry in weight_sets().values() for url in (entry.url, *entry.mirrors)]
+    assert len(urls) == len(set(urls))
+
+
+def test_same_file_name_but_other_publisher_is_another_set():
+    ours, theirs = weight_set("xception65.voc_pixellib"), weight_set("xception65.voc_bonlime")
+    assert ours.url.rpartition("/")[2] == theirs.url.rpartition("/")[2]
+    assert ours.known_hash != theirs.known_hash
+
+
+def test_models_are_those_of_the_zoo():
+    assert weight_set("xception65.voc").model == ModelConfig()
+    assert weight_set("mobilenetv2_050.voc").model == ModelConfig(
+        backbone="mobilenetv2", aspp_rates=(), decoder="none", depth_multiplier=0.5
+    )
+    assert weight_set("mobilenetv2.ade20k").model == ModelConfig(
+        backbone="mobilenetv2", classes=151, aspp_rates=(), input_size=(257, 257)
+    )
+    assert weight_set("xception65.cityscapes").model.input_size == (1025, 2049)
+    assert {entry.model.output_stride for entry in weight_sets().values()} == {16}
+
+
+def test_published_results():
+    assert weight_set("xception65.ade20k").miou == (
+        Score(45.65, "val", "output stride 8, scales 0.5 to 1.75 in steps of 0.25, with mirroring"),
+    )
+    assert [score.value for score in weight_set("xception65.voc").miou] == [82.20, 83.58]
+    assert weight_set("xception65.ade20k_pixellib").miou == ()
+
+
+def test_known_hash_is_the_strongest():
+    assert weight_set("xception65.voc_trainval").known_hash.startswith("sha512:c2bf680dabd5")
+    assert weight_set("mobilenetv2.voc").known_hash.startswith("sha384:d3f2b27bb00c")
+    assert weight_set("xception65.voc_pixellib").known_hash.startswith("sha256:5b29260c95bc")
+    assert weight_set("xception65.ade20k").known_hash is None
+
+
+def test_an_unknown_name_says_what_is_near():
+    with pytest.raises(UnknownNameError, match=r"unknown weights 'xception.ade20k'.*xception65\."):
+        weight_set("xception.ade20k")
+
+
+def test_the_file_holds_only_what_differs_from_the_default():
+    default = ModelConfig().to_dict()
+    for row in json.loads(pretrained_path("manifest.json").read_text(encoding="utf-8")).values():
+        model = {key: tuple(v) if isinstance(v, list) else v for key, v in row["model"].items()}
+        same = {key for key, value in model.items() if value == default[key]}
+        assert same <= {"backbone", "classes", "decoder"}
