@@ -63,14 +63,19 @@ class ModelConfig:
     input_size: tuple[int, int] = (513, 513)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "aspp_rates", tuple(self.aspp_rates))
-        object.__setattr__(self, "input_size", tuple(self.input_size))
+        for name, example in (("aspp_rates", "(6, 12, 18)"), ("input_size", "(513, 513)")):
+            value = getattr(self, name)
+            _require(isinstance(value, (tuple, list)), name, value, f"a tuple such as {example}")
+            object.__setattr__(self, name, tuple(value))
         for name in ("classes", "low_level_channels", "head_channels"):
             _require(
                 _is_count(getattr(self, name)), name, getattr(self, name), "a whole number from 1"
             )
         _require(
-            self.output_stride in OUTPUT_STRIDES, "output_stride", self.output_stride, "8, 16 or 32"
+            _is_count(self.output_stride) and self.output_stride in OUTPUT_STRIDES,
+            "output_stride",
+            self.output_stride,
+            "8, 16 or 32",
         )
         _require(
             all(_is_count(r) for r in self.aspp_rates),
@@ -87,10 +92,13 @@ class ModelConfig:
                 f"(rate x 16 / output_stride), such as {rate + 1} for {rate}",
             )
         _require(
-            0 <= self.dropout < 1, "dropout", self.dropout, "a share from 0 to below 1, such as 0.1"
+            _is_number(self.dropout) and 0 <= self.dropout < 1,
+            "dropout",
+            self.dropout,
+            "a share from 0 to below 1, such as 0.1",
         )
         _require(
-            0 < self.depth_multiplier <= 4,
+            _is_number(self.depth_multiplier) and 0 < self.depth_multiplier <= 4,
             "depth_multiplier",
             self.depth_multiplier,
             "above 0 and at most 4, such as 0.5 or 1.0",
@@ -129,6 +137,10 @@ class ModelConfig:
 
 def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _require(holds: bool, name: str, value: object, rule: str) -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import logging
 import os
+import struct
 import tempfile
+import threading
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +47,10 @@ ImageSource = Any
 MAX_PIXELS = 250_000_000
 """Pictures with more pixels are refused before they are decoded; see `read_image`."""
 
+_lock = threading.Lock()  # of Pillow's limit
+
+# what Pillow's decoders raise for files that are damaged
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error)
 MAX_DOWNLOAD = 200 * 2**20
 TIMEOUT = 30  # seconds without a byte from a server
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -94,15 +103,20 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> np.ndarr
 
 def require_file(path: Path) -> None:
     """Raises the ImageError that says why there is no picture at `path`, if there is none."""
-    if path.is_dir():
+    try:
+        is_folder, exists = path.is_dir(), path.exists()
+        size = path.stat().st_size if exists else 0
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise _cannot_open(str(path), error) from error
+    if is_folder:
         raise UnreadableImageError(
             f"{path} is a folder, not a picture; `easyseg segment {path}` takes folders."
         )
-    if not path.exists():
+    if not exists:
         raise ImageNotFoundError(
             f"{path} does not exist; check the path (working folder {Path.cwd()})."
         )
-    if path.stat().st_size == 0:
+    if size == 0:
         raise UnreadableImageError(f"{path} is empty (0 bytes); copy or download it again.")
 
 
@@ -133,18 +147,36 @@ def _open(file: Any, name: str, max_pixels: int) -> np.ndarray:
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
 
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        with _pillow_limit(max_pixels), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of bombs, for which there is max_pixels, and of EXIF
             image = Image.open(file)
-        with image:
-            return _decode(image, name, max_pixels)
     except UnidentifiedImageError as error:
         raise UnreadableImageError(
             f"{name} is not a picture in a format that Pillow reads; "
             "convert it to JPEG or PNG (for HEIC, `pip install pillow-heif`)."
         ) from error
     except Image.DecompressionBombError as error:
-        raise _too_large(name, str(error), max_pixels) from error
+        raise _too_large(name, f"over {2 * max_pixels / 1e6:g}", max_pixels) from error
+    except OSError as error:
+        raise (_cannot_open if error.errno else _damaged)(name, error) from error
+    except DAMAGE as error:
+        raise _damaged(name, error) from error
+    with image:
+        return _decode(image, name, max_pixels)
+
+
+@contextlib.contextmanager
+def _pillow_limit(max_pixels: int) -> Iterator[None]:
+    """Lets Pillow open what `max_pixels` allows; it refuses twice its own limit."""
+    from PIL import Image  # noqa: PLC0415
+
+    with _lock:
+        before = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = max(max_pixels, before or 0)
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 def _decode(image: Image.Image, name: str, max_pixels: int) -> np.ndarray:
@@ -153,20 +185,30 @@ def _decode(image: Image.Image, name: str, max_pixels: int) -> np.ndarray:
     width, height = image.size
     if width * height > max_pixels:
         raise _too_large(name, f"{width}x{height}", max_pixels)
-    frames = getattr(image, "n_frames", 1)
-    if frames > 1:
-        log.warning("%s has %d frames; the first one is used.", name, frames)
+    if width * height == 0:
+        raise UnreadableImageError(f"{name} has no pixels ({width}x{height}); give another.")
     try:
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1:
+            log.warning("%s has %d frames; the first one is used.", name, frames)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # damaged EXIF: the picture is what counts
             upright = ImageOps.exif_transpose(image)
         return _to_rgb(upright)
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError) as error:
-        raise UnreadableImageError(
-            f"{name} is damaged ({error}); copy or download it again."
-        ) from error
     except Image.DecompressionBombError as error:
-        raise _too_large(name, str(error), max_pixels) from error
+        raise _too_large(name, f"a frame of it: {error}", max_pixels) from error
+    except DAMAGE as error:
+        raise _damaged(name, error) from error
+
+
+def _damaged(name: str, error: Exception) -> UnreadableImageError:
+    return UnreadableImageError(f"{name} is damaged ({error}); copy or download it again.")
+
+
+def _cannot_open(name: str, error: OSError) -> UnreadableImageError:
+    return UnreadableImageError(
+        f"{name} cannot be opened ({error.strerror}); check its name and its permissions."
+    )
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
@@ -182,10 +224,18 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
 
 
 def _from_wide_grey(values: np.ndarray) -> np.ndarray:
-    """16-bit scales are divided by 257; 32-bit and float ones are stretched if they exceed 255."""
+    """16-bit scales are divided by 257, those from 0 to 1 multiplied; beyond, they are stretched.
+
+    Float pictures may hold NaN and infinities, which become the darkest and brightest values.
+    """
+    fractions = values.dtype.kind == "f"
     values = values.astype(np.float64)
-    low, high = float(values.min()), float(values.max())
-    if low >= 0 and high <= 65535:
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    if fractions and low >= 0 and high <= 1:
+        grey = values * 255
+    elif low >= 0 and high <= 65535:
         grey = values / 257 if high > 255 else values
     else:
         grey = (values - low) / max(high - low, 1e-12) * 255
@@ -221,7 +271,7 @@ def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
 
 def _too_large(name: str, found: str, max_pixels: int) -> ImageTooLargeError:
     return ImageTooLargeError(
-        f"{name} is too large ({found}; the limit is {max_pixels / 1e6:.0f} megapixels). "
+        f"{name} is too large ({found}; the limit is {max_pixels / 1e6:g} megapixels). "
         "If you trust it, read it with read_image(path, max_pixels=…) and pass the array."
     )
 
@@ -265,13 +315,13 @@ def encode_image(picture: Any, suffix: str, *, name: str = "the picture") -> byt
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file through a temporary neighbour, so that readers see all of it or nothing."""
-    if path.is_dir():
-        raise OutputError(f"{path} is a folder; give the name of a file in it.")
     temporary = None
     try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder; give the name of a file in it")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(
-            prefix=f".{path.stem}-", suffix=".part", dir=path.parent
+            prefix=f".{path.stem[:40]}-", suffix=".part", dir=path.parent
         )
         with os.fdopen(handle, "wb") as file:
             file.write(content)

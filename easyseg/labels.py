@@ -56,6 +56,16 @@ class LabelSet:
                 f"label set {self.name!r} has {len(self.names)} names but "
                 f"{len(self.palette)} colours; give one colour per name."
             )
+        if not all(0 <= value <= 255 for colour in self.palette for value in colour):
+            raise InputError(
+                f"label set {self.name!r} has colours outside 0 to 255; give (red, green, blue)."
+            )
+        for alias, name in self.aliases.items():
+            if name.casefold() not in {n.casefold() for n in self.names}:
+                raise InputError(
+                    f"label set {self.name!r} has alias {alias!r} for {name!r}, which is no class; "
+                    "correct or remove it."
+                )
 
     def __len__(self) -> int:
         return len(self.names)
@@ -71,7 +81,7 @@ class LabelSet:
             UnknownNameError: No class has this name (says what is nearest) or id.
         """
         wanted: Sequence[str | int]
-        wanted = [classes] if isinstance(classes, (str, int)) else list(classes)
+        wanted = [classes] if isinstance(classes, (str, int, np.integer)) else list(classes)
         return tuple(dict.fromkeys(self._id_of(c) for c in wanted))
 
     def _id_of(self, wanted: str | int) -> int:
@@ -93,9 +103,9 @@ class LabelSet:
     def colours(self) -> np.ndarray:
         """`(256, 3) uint8 RGB`, indexed by label id; ids without a class are black.
 
-        Label sets of more than 256 classes have as many rows as classes.
+        Label sets of more than 256 classes have as many rows as classes and `void` need.
         """
-        table = np.zeros((max(256, len(self.palette)), 3), np.uint8)
+        table = np.zeros((max(256, len(self.palette), self.void + 1), 3), np.uint8)
         table[: len(self.palette)] = self.palette
         return table
 

@@ -44,7 +44,7 @@ class ConfusionMatrix:
         truth, found = truth[valid].astype(np.int64), found[valid].astype(np.int64)
         if truth.size and (truth.max() >= self.classes or truth.min() < 0):
             raise InputError(
-                f"truth has id {truth.max()}, but there are {self.classes} classes "
+                f"truth has id {truth.min() if truth.min() < 0 else truth.max()}, but there are {self.classes} classes "
                 f"(0 to {self.classes - 1}) and {self.ignore_index} for pixels that do not count."
             )
         found = np.where((found >= 0) & (found < self.classes), found, self.classes)
@@ -55,6 +55,11 @@ class ConfusionMatrix:
         self._missed += pairs[:, -1]
 
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
+        if (self.classes, self.ignore_index) != (other.classes, other.ignore_index):
+            raise InputError(
+                f"a matrix of {self.classes} classes that ignores {self.ignore_index} and one of "
+                f"{other.classes} that ignores {other.ignore_index} do not add up."
+            )
         both = ConfusionMatrix(self.classes, ignore_index=self.ignore_index)
         both.counts = self.counts + other.counts
         both._missed = self._missed + other._missed
@@ -68,13 +73,14 @@ class ConfusionMatrix:
         return np.divide(hit, union, out=np.full(self.classes, np.nan), where=union > 0)
 
     def mean_iou(self, ids: Sequence[int] | None = None) -> float:
-        """Mean of `iou` over the classes that occur (or over `ids`), 0 to 1.
+        """Mean of `iou` over the classes that occur (of `ids`), 0 to 1; NaN if none does.
 
         References:
             Everingham et al., "The Pascal Visual Object Classes Challenge", IJCV 2010.
         """
         values = self.iou if ids is None else self.iou[list(ids)]
-        return float(np.nanmean(values))
+        values = values[~np.isnan(values)]
+        return float(values.mean()) if values.size else float("nan")
 
     @property
     def pixel_accuracy(self) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import itertools
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,7 +35,13 @@ def find_images(sources: Iterable[str]) -> list[Found]:
         ImageNotFoundError: A folder or pattern means no picture.
     """
     found = [picture for source in sources for picture in _expand(source)]
-    return list({picture.source: picture for picture in found}.values())
+    unique: dict[str, Found] = {}
+    for picture in found:
+        is_web = "://" in picture.source
+        unique.setdefault(
+            picture.source if is_web else str(Path(picture.source).absolute()), picture
+        )
+    return list(unique.values())
 
 
 def _expand(source: str) -> list[Found]:
@@ -85,10 +92,9 @@ def result_paths(found: list[Found], folder: Path | None) -> list[Path]:
         else base.with_name(f"{base.stem}_{base.suffix[1:].lower()}")
         for base in bases
     ]  # fmt: skip
-    seen: Counter[Path] = Counter()
-    paths = []
+    paths: dict[Path, None] = {}  # keeps the order
     for stem in named:
-        seen[stem] += 1
-        number = f"_{seen[stem]}" if seen[stem] > 1 else ""
-        paths.append(stem.with_name(f"{stem.name}{number}{ending}"))
-    return paths
+        numbers = (f"_{n}" if n > 1 else "" for n in itertools.count(1))
+        names = (stem.with_name(f"{stem.name}{number}{ending}") for number in numbers)
+        paths[next(name for name in names if name not in paths)] = None
+    return list(paths)

@@ -2,11 +2,13 @@
 
 A student learns from a teacher and from true labels, on random crops of any photos:
 - target of a pixel: `(1 - a) * teacher's probabilities + a * one-hot label` (a = 0 without label);
-- hints: the student's features after each stage of the backbone shall be the teacher's on the
-  same crop, measured as the share of the teacher's variance that is not explained. They teach
-  the lower layers far sooner than the class probabilities alone (Romero et al., "FitNets", ICLR
-  2015, https://arxiv.org/abs/1412.6550; Beyer et al., "Knowledge distillation: A good teacher is
-  patient and consistent", CVPR 2022, https://arxiv.org/abs/2106.05237).
+- hints: after each block of the backbone, which teacher and student share in shape, the student's
+  features shall be the teacher's on the same crop; the loss is the share of the teacher's variance
+  that is not explained (Romero et al., "FitNets", ICLR 2015, https://arxiv.org/abs/1412.6550;
+  Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", CVPR 2022,
+  https://arxiv.org/abs/2106.05237).
+At first each block is fed with the teacher's features, so that all blocks learn at once from the
+first step ("blocks"); then the network runs as a whole ("whole").
 
     python tools/train_embedded.py prepare --labelled VOC --split train --photos DIR ...
     python tools/train_embedded.py train --teacher mobilenetv2.voc
@@ -47,11 +49,16 @@ STRIDE = 4  # of the student's logits, where the loss is taken
 VOID = 255
 HELD_OUT = 20  # one labelled photo in so many is kept for selection, by hash of its name
 STUDENT = ModelConfig(backbone="mobilenetv2", head_channels=128, low_level_channels=32)
-# the teacher has the same backbone; stages whose outputs the student shall reproduce
-HINTS = [f"MobilenetV2-expanded_conv_{i}-project" for i in (2, 5, 9, 12, 16)]
+BLOCKS = 17  # inverted residuals of the backbone
+LOW_LEVEL = "MobilenetV2-expanded_conv_2-depthwise-relu6"
 PERSON = 15
-# (crop, batch, share of all photos seen): small crops first, where a step is cheap
-STAGES = ((129, 32, 0.60), (193, 16, 0.25), (257, 16, 0.15))
+# (mode, crop, batch, top learning rate, share of all photos): small crops first, as they are cheap
+STAGES = (
+    ("blocks", 97, 16, 1e-2, 0.45),
+    ("whole", 129, 16, 4e-3, 0.30),
+    ("whole", 193, 16, 2e-3, 0.15),
+    ("whole", 257, 16, 1e-3, 0.10),
+)
 
 
 # ---------------------------------------------------------------- prepare
@@ -136,7 +143,7 @@ class Crops(keras.utils.PyDataset):
         rng = np.random.default_rng([self.seed, index])
         picks = rng.integers(len(self.samples), size=self.batch)
         photos, targets = zip(*(self._one(self.samples[p], rng) for p in picks), strict=True)
-        hints = np.zeros((self.batch, len(HINTS)), np.float32)
+        hints = np.zeros((self.batch, BLOCKS), np.float32)
         return np.stack(photos), {"classes": np.stack(targets), "hints": hints}
 
     def _one(self, sample, rng):
@@ -189,26 +196,51 @@ def _colour_jitter(picture: np.ndarray, rng) -> np.ndarray:
 # ---------------------------------------------------------------- train
 
 
-def distiller(student, teacher):
+def distiller(student, teacher, mode: str):
     """Photo -> {"classes": student's logits and teacher's probabilities, "hints": distances}."""
     ops = keras.ops
-    teacher.trainable = False
-    stages = [f"{name}-BatchNorm" for name in HINTS]
+    ends = block_ends(student)
     seen = keras.Model(
-        teacher.input, [teacher.get_layer(s).output for s in stages] + [teacher.output]
+        teacher.input, [teacher.get_layer(e).output for e in ends] + [teacher.output]
     )
-    *wanted, answer = seen(student.input, training=False)
-    distances = []
-    for stage, goal in zip(stages, wanted, strict=True):
-        found = student.get_layer(stage).output
-        spread = ops.var(goal, axis=(0, 1, 2), keepdims=True) + 1e-3
-        distances.append(ops.mean(ops.square(found - goal) / spread, axis=(1, 2, 3)))
-    answer = ops.softmax(AlignCornersResize(name="answer-resize")(answer, student.output))
+    seen.trainable = False
+    image = keras.Input(student.input.shape[1:])
+    *wanted, answer = seen(image, training=False)
+    found, logits = in_parts(student, ends, [image, *wanted] if mode == "blocks" else [image])
+    distances = [
+        ops.mean(ops.square(f - w)) / ops.mean(ops.var(w, axis=(0, 1, 2)))
+        for f, w in zip(found, wanted, strict=True)
+    ]
+    answer = ops.softmax(AlignCornersResize(name="answer-resize")(answer, logits))
     outputs = {
-        "classes": ops.concatenate([student.output, answer], axis=-1),
-        "hints": ops.stack(distances, axis=-1),
+        "classes": ops.concatenate([logits, answer], axis=-1),
+        "hints": ops.expand_dims(ops.stack(distances), 0) + 0 * image[:, :1, 0, 0],
     }
-    return keras.Model(student.input, outputs)
+    return keras.Model(image, outputs)
+
+
+def block_ends(student) -> list[str]:
+    """Layers in which the backbone's blocks end: the sum, or the projection where there is none."""
+    names = {layer.name for layer in student.layers}
+    blocks = ["MobilenetV2-expanded_conv" + (f"_{i}" if i else "") for i in range(BLOCKS)]
+    return [f"{b}-add" if f"{b}-add" in names else f"{b}-project-BatchNorm" for b in blocks]
+
+
+def in_parts(student, ends: list[str], inputs: list):
+    """Features after each block, and logits; a block without an input takes the one before."""
+    found, low = [], student.get_layer(LOW_LEVEL).output
+    start = student.input
+    for i, end in enumerate(ends):
+        here = student.get_layer(end).output
+        fed = inputs[i] if i < len(inputs) else found[-1]
+        if end.split("-")[1] == LOW_LEVEL.split("-")[1]:
+            feature, low_found = keras.Model(start, [here, low])(fed)
+        else:
+            feature = keras.Model(start, here)(fed)
+        found.append(feature)
+        start = here
+    high = inputs[BLOCKS] if len(inputs) > BLOCKS else found[-1]
+    return found, keras.Model([start, low], student.output)([high, low_found])
 
 
 def class_loss(trust_labels: float):
@@ -228,16 +260,26 @@ def class_loss(trust_labels: float):
 
 
 def hint_loss(_, distances):
-    """Mean share of unexplained variance, summed over the stages."""
-    return keras.ops.sum(keras.ops.mean(distances, axis=0))
+    """Share of unexplained variance, mean over the blocks."""
+    return keras.ops.mean(distances)
 
 
-def plan(total: int, epoch_photos: int) -> list[tuple[int, int, int]]:
-    """One `(crop, batch, steps)` per epoch of about `epoch_photos`."""
+def plan(total: int, epoch_photos: int) -> list[tuple[str, int, int, int, float]]:
+    """One `(mode, crop, batch, steps, learning rate)` per epoch of about `epoch_photos`.
+
+    The rate rises and falls once in "blocks" and once in "whole", with a cosine.
+    """
+    rows = [
+        (mode, crop, batch, epoch_photos // batch, rate)
+        for mode, crop, batch, rate, share in STAGES
+        for _ in range(max(1, round(total * share / epoch_photos)))
+    ]
     epochs = []
-    for crop, batch, share in STAGES:
-        count = max(1, round(total * share / epoch_photos))
-        epochs += [(crop, batch, epoch_photos // batch)] * count
+    for i, row in enumerate(rows):
+        same = [k for k, other in enumerate(rows) if other[0] == row[0]]
+        progress = (i - same[0]) / len(same)
+        share = min(1.0, (progress + 0.01) / 0.03) * (0.5 + 0.5 * math.cos(math.pi * progress))
+        epochs.append((*row[:-1], row[-1] * share))
     return epochs
 
 
@@ -251,65 +293,40 @@ def train(args: argparse.Namespace) -> None:
     for layer in student.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.99
-    optimizer = make_optimizer(student, args)
-    model = distiller(student, logits_model(open_model(args.teacher).model))
-    model.compile(
-        optimizer,
-        {"classes": class_loss(args.labels), "hints": hint_loss},
-        loss_weights={"classes": 1.0, "hints": args.hints},
-        jit_compile=False if backend() == "tensorflow" else "auto",
-    )
+    optimizer = keras.optimizers.AdamW(weight_decay=args.weight_decay, clipnorm=5.0)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    optimizer.build(student.trainable_variables)
+    teacher = logits_model(open_model(args.teacher).model)
     state = args.run / "state.npz"
-    first, seen = restore(state, student, optimizer)
+    first, seen, average = restore(state, student, optimizer)
     epochs = plan(args.photos_seen, args.epoch)
+    model, compiled = None, None
     for number in range(first, len(epochs)):
-        crop, batch, steps = epochs[number]
-        optimizer.learning_rate = args.lr * learning_rate(number / len(epochs))
+        mode, crop, batch, steps, rate = epochs[number]
+        if mode != compiled:
+            model, compiled = distiller(student, teacher, mode), mode
+            model.compile(
+                optimizer,
+                {"classes": class_loss(args.labels), "hints": hint_loss},
+                loss_weights={"classes": 1.0, "hints": args.hints},
+                jit_compile=False if backend() == "tensorflow" else "auto",
+            )
+        optimizer.learning_rate = rate
         crops = Crops(samples, crop, batch, steps, seed=args.seed + number)
         started = time.time()
         history = model.fit(crops, verbose=0).history
         seen += batch * steps
-        row = {"epoch": number + 1, "of": len(epochs), "seen": seen, "crop": crop}
+        row = {"epoch": number + 1, "of": len(epochs), "seen": seen, "mode": mode, "crop": crop}
         row |= {key: round(history[f"{key}_loss"][-1], 4) for key in ("classes", "hints")}
         row["seconds"] = round(time.time() - started, 1)
         if (number + 1) % args.check_every == 0 or number + 1 == len(epochs):
-            with averaged(student, optimizer):
-                row |= scores(student, selection)
+            row |= scores(student, selection)
+        average = [
+            args.ema * a + (1 - args.ema) * keras.ops.convert_to_numpy(v)
+            for a, v in zip(average, student.variables, strict=True)
+        ]
         log(args.run / "curve.csv", row)
-        checkpoint(state, student, optimizer, number + 1, seen)
-
-
-def make_optimizer(student, args):
-    """AdamW that also keeps a moving average of the weights."""
-    optimizer = keras.optimizers.AdamW(
-        args.lr, weight_decay=args.weight_decay, clipnorm=5.0, use_ema=True, ema_momentum=args.ema
-    )
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    optimizer.build(student.trainable_variables)
-    return optimizer
-
-
-def learning_rate(progress: float) -> float:
-    """Share of the top rate: a short warm-up, then a cosine to zero."""
-    return min(1.0, (progress + 0.004) / 0.02) * (0.5 + 0.5 * math.cos(math.pi * progress))
-
-
-class averaged:  # noqa: N801  (reads as a sentence: with averaged(model, optimizer))
-    """Swaps the moving average of the weights in, and the weights back."""
-
-    def __init__(self, model, optimizer):
-        self.pairs = list(
-            zip(model.trainable_variables, optimizer._model_variables_moving_average, strict=True)
-        )
-
-    def __enter__(self):
-        self.kept = [keras.ops.convert_to_numpy(v) for v, _ in self.pairs]
-        for variable, average in self.pairs:
-            variable.assign(average)
-
-    def __exit__(self, *_):
-        for (variable, _), value in zip(self.pairs, self.kept, strict=True):
-            variable.assign(value)
+        checkpoint(state, student, optimizer, average, number + 1, seen)
 
 
 def scores(model, samples) -> dict[str, float]:
@@ -327,7 +344,18 @@ def scores(model, samples) -> dict[str, float]:
 
 def log(path: Path, row: dict) -> None:
     """Appends to the curve, and says it."""
-    fields = ["epoch", "of", "seen", "crop", "classes", "hints", "seconds", "miou", "person"]
+    fields = [
+        "epoch",
+        "of",
+        "seen",
+        "mode",
+        "crop",
+        "classes",
+        "hints",
+        "seconds",
+        "miou",
+        "person",
+    ]
     fresh = not path.exists()
     with path.open("a", newline="") as file:
         writer = csv.DictWriter(file, fields)
@@ -337,39 +365,45 @@ def log(path: Path, row: dict) -> None:
     print(json.dumps(row), flush=True)
 
 
-def checkpoint(path: Path, model, optimizer, epoch: int, seen: int) -> None:
+def checkpoint(path: Path, student, optimizer, average, epoch: int, seen: int) -> None:
     """Everything that going on needs, in one file that is replaced at once."""
+    states = {"model": student.variables, "optimizer": optimizer.variables, "average": average}
     values = {
-        f"{i:05}": keras.ops.convert_to_numpy(v)
-        for i, v in enumerate([*model.variables, *optimizer.variables])
+        f"{kind}{i:05}": keras.ops.convert_to_numpy(value)
+        for kind, state in states.items()
+        for i, value in enumerate(state)
     }
     part = path.with_suffix(".part.npz")
     np.savez(part, epoch=epoch, seen=seen, **values)
     part.replace(path)
 
 
-def restore(path: Path, model, optimizer) -> tuple[int, int]:
-    """Epochs done and photos seen; 0 without a checkpoint."""
+def restore(path: Path, student, optimizer=None) -> tuple[int, int, list[np.ndarray]]:
+    """Epochs done, photos seen, and the weights averaged over the epochs."""
     if not path.exists():
-        return 0, 0
+        return 0, 0, [keras.ops.convert_to_numpy(v) for v in student.variables]
     with np.load(path) as data:
-        for i, variable in enumerate([*model.variables, *optimizer.variables]):
-            variable.assign(data[f"{i:05}"])
-        return int(data["epoch"]), int(data["seen"])
+        states = {"model": student.variables, "optimizer": optimizer.variables if optimizer else []}
+        for kind, variables in states.items():
+            for i, variable in enumerate(variables):
+                variable.assign(data[f"{kind}{i:05}"])
+        average = [data[f"average{i:05}"] for i in range(len(student.variables))]
+        return int(data["epoch"]), int(data["seen"]), average
 
 
 # ---------------------------------------------------------------- save
 
 
 def save(args: argparse.Namespace) -> None:
-    """Writes the averaged weights as a float16 bundle."""
+    """Writes the weights (or their average over the last epochs) as a float16 bundle."""
     model = build_model(STUDENT)
     small = logits_model(model)
-    optimizer = make_optimizer(small, args)
-    epoch, seen = restore(args.run / "state.npz", small, optimizer)
+    epoch, seen, average = restore(args.run / "state.npz", small)
+    if args.average:
+        for variable, value in zip(small.variables, average, strict=True):
+            variable.assign(value)
     card = args.card.read_text("utf-8") if args.card else ""
-    with averaged(small, optimizer):
-        save_bundle(args.folder, model, STUDENT, load_label_set("voc"), card=card, dtype="float16")
+    save_bundle(args.folder, model, STUDENT, load_label_set("voc"), card=card, dtype="float16")
     print(f"{args.folder}: epoch {epoch}, {seen} photos seen")
 
 
@@ -388,7 +422,7 @@ def main() -> None:
     two.add_argument("--cache", type=Path, default=Path(".train/cache"))
     two.add_argument("--run", type=Path, default=Path(".train/run"))
     two.add_argument("--teacher", default="mobilenetv2.voc", help="name or bundle")
-    two.add_argument("--hints", type=float, default=1.0, help="weight of the hints")
+    two.add_argument("--hints", type=float, default=5.0, help="weight of the hints")
     two.add_argument("--photos-seen", type=int, default=240_000)
     two.add_argument("--epoch", type=int, default=4_000, help="photos per epoch")
     two.add_argument("--labels", type=float, default=0.5, help="trust in true labels, 0 to 1")
@@ -399,10 +433,9 @@ def main() -> None:
     three.add_argument("folder", type=Path)
     three.add_argument("--run", type=Path, default=Path(".train/run"))
     three.add_argument("--card", type=Path)
-    for command in (two, three):
-        command.add_argument("--lr", type=float, default=2e-3)
-        command.add_argument("--weight-decay", type=float, default=0.02)
-        command.add_argument("--ema", type=float, default=0.995)
+    two.add_argument("--weight-decay", type=float, default=1e-3)
+    two.add_argument("--ema", type=float, default=0.8, help="of the weights, per epoch")
+    three.add_argument("--average", action="store_true", help="the averaged weights")
     args = parser.parse_args()
     args.run_command(args)
 

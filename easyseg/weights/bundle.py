@@ -18,13 +18,14 @@ import h5py
 import numpy as np
 
 from easyseg.config import ModelConfig
-from easyseg.errors import OutputError, WeightsError
+from easyseg.errors import InputError, OutputError, WeightsError
 from easyseg.labels import LabelSet
 from easyseg.weights.names import named_variables
 
 __all__ = ["WEIGHTS", "Bundle", "is_bundle", "read_bundle", "read_bundle_weights", "save_bundle"]
 
 CONFIG, LABELS, WEIGHTS, CARD = "config.json", "labels.json", "model.weights.h5", "card.md"
+DTYPES = ("float32", "float16")
 
 
 class Bundle(NamedTuple):
@@ -55,8 +56,10 @@ def read_bundle(folder: Path) -> Bundle:
     try:
         config = ModelConfig.from_dict(json.loads((folder / CONFIG).read_text("utf-8")))
         label_set = LabelSet.from_dict(json.loads((folder / LABELS).read_text("utf-8")))
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{folder}: {CONFIG} or {LABELS} is damaged ({error}).") from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            f"{folder}: {CONFIG} or {LABELS} is damaged ({error}). Save the bundle again."
+        ) from error
     return Bundle(config, label_set, folder / WEIGHTS)
 
 
@@ -75,7 +78,7 @@ def read_bundle_weights(path: Path) -> dict[str, np.ndarray]:
     try:
         with h5py.File(path, "r") as file:
             file.visititems(collect)
-    except OSError as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise WeightsError(f"{path} cannot be read ({error}). Save the bundle again.") from error
     return arrays
 
@@ -100,8 +103,11 @@ def save_bundle(
         dtype: "float32", or "float16" for half the size.
 
     Raises:
+        InputError: Another dtype.
         OutputError: The folder is something else, or cannot be written.
     """
+    if dtype not in DTYPES:
+        raise InputError(f"dtype={dtype!r} cannot be saved; it must be {' or '.join(DTYPES)}.")
     if folder.exists() and not is_bundle(folder):
         raise OutputError(f"{folder} exists and is no model bundle; choose another folder.")
     temporary = None
