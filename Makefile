@@ -16,7 +16,7 @@ $(VENV)/.installed: setup.py pyproject.toml
 	@touch $@
 
 demo: $(VENV)/.installed ## install into .venv and segment a real photo
-	$(BIN)/python examples/demo.py
+	$(BIN)/easyseg demo
 
 test: $(VENV)/.installed ## run the tests (a few minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not slow"

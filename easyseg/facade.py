@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import logging
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +16,8 @@ from easyseg.result import Classes, Segmentation
 
 __all__ = ["SemanticSegmentation", "list_models"]
 
+log = logging.getLogger(__name__)
+
 
 class SemanticSegmentation:
     """Segments pictures.
@@ -24,8 +28,9 @@ class SemanticSegmentation:
         result = seg.segment_image("street.jpg", "street.png")
 
     Args:
-        model: A name from `list_models()` or `easyseg models`, or the folder of a bundle that
-            `save` wrote.
+        model: "mini", a small model of the 21 Pascal VOC classes that comes with easyseg; a name
+            from `list_models()` for paper quality by download; or the folder of a bundle that
+            `save` wrote. Without a name it is "mini", which is said once.
         output_stride: 8 for finer borders at about three times the time, 16, or 32; by default
             the model's own, which is 16 for all published weights.
         batch_size: Pictures that go through the network together in `segment_images`.
@@ -40,7 +45,7 @@ class SemanticSegmentation:
 
     def __init__(
         self,
-        model: str | os.PathLike[str],
+        model: str | os.PathLike[str] | None = None,
         *,
         output_stride: int | None = None,
         batch_size: int = 1,
@@ -50,6 +55,9 @@ class SemanticSegmentation:
         from easyseg.open import open_model  # noqa: PLC0415  (loads Keras)
         from easyseg.predict import Predictor  # noqa: PLC0415
 
+        if model is None:
+            _say_default()
+            model = "mini"
         opened = open_model(model, output_stride=output_stride, cache=cache, progress=progress)
         self.name = str(model)
         self.model: Any = opened.model
@@ -77,8 +85,8 @@ class SemanticSegmentation:
         Args:
             image: Path, http(s) address, bytes, PIL image, or `(H, W, 3)` uint8 RGB array.
             out: Picture to write, such as "street.png".
-            kind: "overlay" (photo with tinted classes), "colour" (class colours alone) or
-                "mask" (a palette PNG of ids).
+            kind: "overlay" (photo with tinted classes), "colour" (class colours alone), "mask"
+                (a palette PNG of ids) or "cutout" (what was found, on a transparent ground).
             alpha: How much of the class colour covers the photo in an overlay, 0 to 1.
             classes: Only these classes, by name or id; the rest becomes the label set's void.
             legend: Writes names and shares into the lower left corner.
@@ -132,7 +140,15 @@ class SemanticSegmentation:
 
 
 def list_models() -> list[str]:
-    """Names of the published weights that `SemanticSegmentation` takes."""
+    """Names that `SemanticSegmentation` takes: "mini" and the published weights."""
     from easyseg.weights.manifest import weight_sets  # noqa: PLC0415
 
-    return list(weight_sets())
+    return ["mini", *weight_sets()]
+
+
+@functools.cache
+def _say_default() -> None:
+    log.warning(
+        'using "mini", the small model that comes with easyseg (21 classes); '
+        'for paper quality name one, such as SemanticSegmentation("xception65.ade20k").'
+    )

@@ -1,14 +1,12 @@
-"""Pictures in and out: every kind of source becomes upright `(H, W, 3) uint8 RGB`."""
+"""Pictures in: every kind of source becomes upright `(H, W, 3) uint8 RGB`."""
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import logging
 import os
 import struct
-import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -21,7 +19,6 @@ from easyseg.errors import (
     ImageNotFoundError,
     ImageTooLargeError,
     InputError,
-    OutputError,
     UnreadableImageError,
 )
 
@@ -32,11 +29,8 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
     "ImageSource",
-    "encode_image",
     "read_image",
     "require_file",
-    "write_bytes",
-    "write_image",
 ]
 
 log = logging.getLogger(__name__)
@@ -54,9 +48,6 @@ DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, st
 MAX_DOWNLOAD = 200 * 2**20
 TIMEOUT = 30  # seconds without a byte from a server
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-WRITABLE = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP",
-            ".tif": "TIFF", ".tiff": "TIFF"}  # fmt: skip
-SAVE_OPTIONS = {"JPEG": {"quality": 95}, "PNG": {"compress_level": 3}, "WEBP": {"quality": 95}}
 
 
 def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -193,8 +184,7 @@ def _decode(image: Image.Image, name: str, max_pixels: int) -> np.ndarray:
             log.warning("%s has %d frames; the first one is used.", name, frames)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # damaged EXIF: the picture is what counts
-            upright = ImageOps.exif_transpose(image)
-        return _to_rgb(upright)
+            return _to_rgb(ImageOps.exif_transpose(image))
     except Image.DecompressionBombError as error:
         raise _too_large(name, f"a frame of it: {error}", max_pixels) from error
     except DAMAGE as error:
@@ -274,67 +264,3 @@ def _too_large(name: str, found: str, max_pixels: int) -> ImageTooLargeError:
         f"{name} is too large ({found}; the limit is {max_pixels / 1e6:g} megapixels). "
         "If you trust it, read it with read_image(path, max_pixels=…) and pass the array."
     )
-
-
-def write_image(path: str | os.PathLike[str], picture: Any) -> Path:
-    """Writes a picture, whole or not at all.
-
-    Args:
-        path: Where to; the ending says the format. Missing folders are made.
-        picture: `(H, W, 3) uint8 RGB`, or a `PIL.Image.Image`.
-
-    Returns:
-        The path.
-
-    Raises:
-        OutputError: Unknown ending, no permission, disk full. No part of a file is left.
-    """
-    path = Path(path)
-    content = encode_image(picture, path.suffix, name=str(path))
-    write_bytes(path, content)
-    return path
-
-
-def encode_image(picture: Any, suffix: str, *, name: str = "the picture") -> bytes:
-    """The bytes of the picture as a file with this ending, such as ".png"."""
-    from PIL import Image  # noqa: PLC0415
-
-    kind = WRITABLE.get(suffix.lower())
-    if kind is None:
-        raise OutputError(
-            f"{name} cannot be written: its ending is not one of {', '.join(WRITABLE)}."
-        )
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
-    buffer = io.BytesIO()
-    try:
-        image.save(buffer, kind, **SAVE_OPTIONS.get(kind, {}))
-    except (OSError, ValueError) as error:
-        raise OutputError(f"{name} cannot be written as {kind} ({error}); use .png.") from error
-    return buffer.getvalue()
-
-
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file through a temporary neighbour, so that readers see all of it or nothing."""
-    temporary = None
-    try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder; give the name of a file in it")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{path.stem[:40]}-", suffix=".part", dir=path.parent
-        )
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(path)
-        temporary = None
-    except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror or error}); "
-            "choose another place with -o, or make room."
-        ) from error
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)

@@ -42,9 +42,10 @@ class ConfusionMatrix:
             raise InputError(f"truth has shape {truth.shape} but found has {found.shape}.")
         valid = truth != self.ignore_index
         truth, found = truth[valid].astype(np.int64), found[valid].astype(np.int64)
-        if truth.size and (truth.max() >= self.classes or truth.min() < 0):
+        strange = truth[(truth < 0) | (truth >= self.classes)]
+        if strange.size:
             raise InputError(
-                f"truth has id {truth.min() if truth.min() < 0 else truth.max()}, but there are {self.classes} classes "
+                f"truth has id {strange[0]}, but there are {self.classes} classes "
                 f"(0 to {self.classes - 1}) and {self.ignore_index} for pixels that do not count."
             )
         found = np.where((found >= 0) & (found < self.classes), found, self.classes)

@@ -10,12 +10,16 @@ from easyseg.config import ModelConfig
 from easyseg.labels import LabelSet, load_label_set
 from easyseg.models.build import build_model
 from easyseg.registry import unknown_name
-from easyseg.weights.bundle import read_bundle
+from easyseg.resources import pretrained_path
+from easyseg.weights.bundle import is_bundle, read_bundle
 from easyseg.weights.fetch import cached_weights, fetch_weights, import_weights
 from easyseg.weights.load import load_weights
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 
 __all__ = ["OpenModel", "import_file", "open_model"]
+
+MINI = "mini"
+"""The model that comes with easyseg (`pretrained/mini`)."""
 
 
 class OpenModel(NamedTuple):
@@ -36,7 +40,7 @@ def open_model(
     """Builds the network and gives it its weights, which are downloaded if they must be.
 
     Args:
-        model: A name from `easyseg models`, or a bundle's folder.
+        model: "mini" (comes with easyseg), a name from `easyseg models`, or a bundle's folder.
         output_stride: 8, 16 or 32 instead of the model's own.
         cache: Folder for downloads; by default `EASYSEG_HOME` or the user's cache.
         progress: Shows a bar while downloading.
@@ -45,19 +49,17 @@ def open_model(
         UnknownNameError: Neither a known name nor a folder.
         WeightsError: The weights cannot be had, or are not for this network.
     """
-    folder = Path(model)
-    if folder.is_dir():
+    folder = _bundle_folder(model)
+    if folder is not None:
         bundle = read_bundle(folder)
         config, label_set = bundle.config, bundle.label_set
-    elif str(model) in weight_sets():
+    else:
         entry = weight_set(str(model))
         config, label_set = entry.model, load_label_set(entry.labels)
-    else:
-        raise unknown_name("model (nor a folder)", str(model), weight_sets())
     if output_stride is not None:
         config = config.replace(output_stride=output_stride)
     network = build_model(config)
-    if folder.is_dir():
+    if folder is not None:
         load_weights(network, bundle.weights, "bundle")
     else:
         path = cached_weights(entry, cache=cache) or fetch_weights(
@@ -65,6 +67,18 @@ def open_model(
         )
         load_weights(network, path, entry.layout)
     return OpenModel(network, config, label_set)
+
+
+def _bundle_folder(model: str | os.PathLike[str]) -> Path | None:
+    """The folder of an embedded or saved bundle; `None` for a published weight set."""
+    embedded = pretrained_path(MINI)
+    if str(model) == MINI and not is_bundle(Path(model)):
+        return embedded
+    if str(model) in weight_sets():
+        return None
+    if Path(model).is_dir():
+        return Path(model)
+    raise unknown_name("model (nor a folder)", str(model), [MINI, *weight_sets()])
 
 
 def import_file(

@@ -58,7 +58,7 @@ class Registry(Generic[T]):
         yield from (entry.name for entry in self._entry_points() if entry.name not in self._rows)
 
     def __len__(self) -> int:
-        return len(list(self))
+        return sum(1 for _ in self)
 
     def _entry_points(self) -> Iterable[metadata.EntryPoint]:
         return metadata.entry_points(group=self.group) if self.group else ()

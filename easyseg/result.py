@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import InputError, OutputError
-from easyseg.imaging import write_image
+from easyseg.imaging import read_image
 from easyseg.labels import LabelSet
 from easyseg.outputs import OUTPUTS
 from easyseg.outputs.legend import draw_legend
 from easyseg.upsample import LogitGrid
+from easyseg.writing import write_image
 
 __all__ = ["Segmentation"]
 
@@ -82,6 +83,21 @@ class Segmentation:
             raise InputError("this segmentation has no logits, so it has no confidence.")
         return self.grid.confidence()
 
+    def probability(self, classes: Classes) -> np.ndarray:
+        """How probable it is that a pixel is one of the classes.
+
+        Args:
+            classes: Names, aliases or ids.
+
+        Returns:
+            `(H, W) float32`, 0 to 1: the sum of their softmax probabilities; where the labels
+            did not come from a network, 1 for pixels with these labels and 0 for others.
+        """
+        ids = self.label_set.ids_of(classes)
+        if self.grid is None:
+            return np.isin(self.labels, ids).astype(np.float32)
+        return self.grid.probability(ids)
+
     def filter(self, classes: Classes) -> Segmentation:
         """The same photo with only these classes; other pixels become the label set's `void`.
 
@@ -106,7 +122,7 @@ class Segmentation:
         """Draws the result.
 
         Args:
-            kind: "overlay", "colour", or "mask" (the ids, in their colours).
+            kind: "overlay", "colour", "mask" (the ids, in their colours) or "cutout" (on white).
             alpha: How much of the class colour covers the photo, 0 to 1.
             classes: Only these classes.
             legend: Adds names and shares in the lower left corner.
@@ -119,7 +135,9 @@ class Segmentation:
             UnknownNameError: No such kind or class.
         """
         picture = self._draw(kind, alpha, classes)
-        picture = picture if isinstance(picture, np.ndarray) else np.asarray(picture.convert("RGB"))
+        if not isinstance(picture, np.ndarray):
+            wide = picture.mode.startswith("I")  # 16-bit ids, which have no palette
+            picture = self._draw("colour", alpha, classes) if wide else read_image(picture).copy()
         if not legend:
             return picture
         shown = self if classes is None else self.filter(classes)

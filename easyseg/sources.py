@@ -25,16 +25,20 @@ class Found(NamedTuple):
     place: Path
 
 
-def find_images(sources: Iterable[str]) -> list[Found]:
+def find_images(sources: Iterable[str], *, results: Path | None = None) -> list[Found]:
     """The pictures that files, folders, glob patterns and http(s) addresses mean, in order.
 
     Folders are searched through, for endings that pictures have; results that easyseg wrote
     beside photos (`*.seg.png`) are passed over.
 
+    Args:
+        sources: What the user gave.
+        results: Folder of results; where it lies in a folder that is searched, it is passed over.
+
     Raises:
         ImageNotFoundError: A folder or pattern means no picture.
     """
-    found = [picture for source in sources for picture in _expand(source)]
+    found = [picture for source in sources for picture in _expand(source, results)]
     unique: dict[str, Found] = {}
     for picture in found:
         is_web = "://" in picture.source
@@ -44,12 +48,18 @@ def find_images(sources: Iterable[str]) -> list[Found]:
     return list(unique.values())
 
 
-def _expand(source: str) -> list[Found]:
+def _expand(source: str, results: Path | None) -> list[Found]:
     if source.lower().startswith(("http://", "https://")):
         return [Found(source, Path(Path(urlparse(source).path).name or "picture"))]
     path = Path(source)
     if path.is_dir():
-        pictures = sorted(p for p in path.rglob("*") if _is_picture(p))
+        old = results.resolve() if results else None
+        inside = old is not None and path.resolve() in old.parents
+        pictures = sorted(
+            p
+            for p in path.rglob("*")
+            if _is_picture(p) and not (inside and old in p.resolve().parents)
+        )
         if not pictures:
             raise ImageNotFoundError(
                 f"{source} holds no pictures; looked for {', '.join(IMAGE_SUFFIXES)}."

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import functools
 import importlib.util
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-ROOT = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get("EASYSEG_SHARED", ROOT.parent / "shared"))
-VOC_TARBALL = "weights/deeplabv3_mnv2_pascal_train_aug.rebuilt.tar.gz"
+from places import SHARED, VOC_TARBALL
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +66,7 @@ def voc_home(shared, tmp_path_factory):
     from easyseg.open import import_file
 
     home = tmp_path_factory.mktemp("home")
-    import_file("mobilenetv2.voc", shared / VOC_TARBALL, cache=home)
+    import_file("mobilenetv2.voc", VOC_TARBALL, cache=home)
     return home
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+from typing import NoReturn
 
 import click
 
 import easyseg
 from easyseg.errors import EasysegError
+from easyseg.registry import unknown_name
 
 __all__ = ["cli", "main"]
 
 # name: (module, short help)
 COMMANDS = {
+    "demo": ("easyseg.cli.demo", "Segment two sample photos with the embedded model."),
     "segment": ("easyseg.cli.segment", "Segment pictures, folders or patterns."),
     "models": ("easyseg.cli.weights", "List the models and what is in the cache."),
     "download": ("easyseg.cli.weights", "Get a model's weights, or import a file."),
@@ -28,7 +31,7 @@ class _Lazy(click.Group):
 
     def get_command(self, _: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
-            return None
+            raise unknown_name("command", name, COMMANDS)
         command: click.Command = getattr(importlib.import_module(COMMANDS[name][0]), name)
         return command
 
@@ -37,27 +40,39 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, row[1]) for name, row in COMMANDS.items()])
 
 
-@click.command(cls=_Lazy)
+@click.command(cls=_Lazy, invoke_without_command=True)
 @click.version_option(easyseg.__version__, prog_name="easyseg")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Semantic segmentation with DeepLabV3+.
 
     \b
     easyseg models
     easyseg segment street.jpg -o street.png --model xception65.ade20k
     """  # noqa: D301  (\b is click's mark for lines to keep)
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
-def main(args: list[str] | None = None) -> None:
-    """Runs the command line; an error of easyseg's own is one line and exit code 2."""
+def main(args: list[str] | None = None) -> NoReturn:
+    """Runs the command line; an error is one line and exit code 2."""
     logging.basicConfig(format="easyseg: %(message)s", level=logging.WARNING)
     try:
-        cli.main(args, prog_name="easyseg")
+        code = cli.main(args, prog_name="easyseg", standalone_mode=False)
     except EasysegError as error:
-        click.echo(f"easyseg: {one_line(error)}", err=True)
-        sys.exit(2)
+        _stop(error, code=2)
+    except click.ClickException as error:
+        _stop(error.format_message(), code=2)
+    except click.Abort:
+        _stop("stopped.", code=130)
+    sys.exit(code or 0)
 
 
-def one_line(error: Exception) -> str:
-    """The error's message without line breaks."""
-    return " ".join(str(error).split())
+def _stop(message: object, *, code: int) -> NoReturn:
+    click.echo(f"easyseg: {one_line(message)}", err=True)
+    sys.exit(code)
+
+
+def one_line(message: object) -> str:
+    """The message, or the error's, without line breaks."""
+    return " ".join(str(message).split())

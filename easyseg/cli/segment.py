@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.cli import one_line
 from easyseg.cli.quiet import load_framework
@@ -28,8 +29,10 @@ __all__ = ["segment"]
     type=click.Path(path_type=Path),
     help="File for one picture, else a folder.  [default: SOURCE.seg.png beside each picture]",
 )
-@click.option("-m", "--model", required=True, help="Name from `easyseg models`, or a folder.")
-@click.option("-k", "--kind", default="overlay", show_default=True, help="overlay, colour or mask.")
+@click.option("-m", "--model", help="Name from `easyseg models`, or a folder.  [default: mini]")
+@click.option(
+    "-k", "--kind", default="overlay", show_default=True, help="overlay, colour, mask or cutout."
+)
 @click.option("-c", "--classes", help="Only these, with commas: person,car.")
 @click.option(
     "--alpha",
@@ -46,7 +49,7 @@ __all__ = ["segment"]
 def segment(
     sources: tuple[str, ...],
     out: Path | None,
-    model: str,
+    model: str | None,
     kind: str,
     classes: str | None,
     alpha: float,
@@ -59,36 +62,42 @@ def segment(
     A picture that cannot be read does not stop the others; the exit code is then 2.
     """
     OUTPUTS[kind]  # an unknown kind is said before any work is done
-    found = find_images(sources)
+    found = find_images(sources, results=out)
     targets = _targets(sources, found, out)
+    _spare_sources(found, targets)
     if len(found) == 1 and "://" not in found[0].source:
         require_file(Path(found[0].source))  # said before the network is loaded
     load_framework()
     seg = SemanticSegmentation(
         model, output_stride=int(output_stride) if output_stride else None, progress=not quiet
     )
-    wanted = seg.label_set.ids_of(classes.split(",")) if classes else None
-    failed = []
+    wanted = seg.label_set.ids_of(_names_and_ids(classes)) if classes else None
+    results, failed = 0, []
     bar = tqdm(
         list(zip(found, targets, strict=True)), disable=quiet or len(found) < 2, unit="picture"
     )
-    for picture, target in bar:
-        try:
-            result = seg.segment_image(
-                picture.source, target, kind=kind, alpha=alpha, classes=wanted, legend=legend
-            )
-        except EasysegError as error:
-            failed.append(one_line(error))
-    if len(found) == 1 and not failed:
-        click.echo(_summary(result))
-    done = len(found) - len(failed)
-    if done:
+    with logging_redirect_tqdm():  # warnings stand on lines of their own, above the bar
+        for picture, target in bar:
+            try:
+                result = seg.segment_image(
+                    picture.source, target, kind=kind, alpha=alpha, classes=wanted, legend=legend
+                )
+                results += 1
+            except EasysegError as error:
+                failed.append(one_line(error))
+    if results:
+        if len(found) == 1:
+            click.echo(_summary(result))
         place = targets[0] if len(found) == 1 else out or "beside the pictures"
-        click.echo(f"{done} of {len(found)} -> {place}")
+        click.echo(f"{results} of {len(found)} -> {place}")
     for line in failed:
         click.echo(f"easyseg: {line}", err=True)
     if failed:
         sys.exit(2)
+
+
+def _names_and_ids(classes: str) -> list[str | int]:
+    return [int(c) if c.strip().isdigit() else c for c in classes.split(",")]
 
 
 def _targets(sources: tuple[str, ...], found: list[Found], out: Path | None) -> list[Path]:
@@ -103,6 +112,15 @@ def _targets(sources: tuple[str, ...], found: list[Found], out: Path | None) -> 
             "give a folder."
         )
     return [out] if out else []
+
+
+def _spare_sources(found: list[Found], targets: list[Path]) -> None:
+    pictures = {Path(p.source).resolve() for p in found if "://" not in p.source}
+    for target in targets:
+        if target.resolve() in pictures:
+            raise InputError(
+                f"the result would overwrite the picture {target}; give another place with -o."
+            )
 
 
 def _summary(result: Segmentation) -> str:

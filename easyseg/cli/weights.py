@@ -18,6 +18,7 @@ __all__ = ["download", "info", "models"]
 def models() -> None:
     """List the models, and which are in the cache."""
     rows = [("NAME", "CLASSES", "SIZE", "MIOU", "LICENCE", "CACHED")]
+    rows.append(("mini", "21", "embedded", "see its card", "MIT", "yes"))
     rows += [_row(entry) for entry in weight_sets().values()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:

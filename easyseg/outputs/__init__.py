@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from easyseg.outputs import colour, mask, overlay
+from easyseg.outputs import colour, cutout, mask, overlay
 from easyseg.outputs.table import OUTPUTS, Output, Segmented
 
-__all__ = ["OUTPUTS", "Output", "Segmented", "colour", "mask", "overlay"]
+__all__ = ["OUTPUTS", "Output", "Segmented", "colour", "cutout", "mask", "overlay"]

@@ -40,7 +40,7 @@ def draw_legend(picture: np.ndarray, rows: Sequence[Row]) -> np.ndarray:
         y = top + i * line
         draw.rectangle((size // 2, y, size // 2 + size, y + size), fill=colour, outline="white")
         draw.text((2 * size, y - size // 8), text, fill="white", font=font)
-    return np.asarray(image)
+    return np.array(image)
 
 
 def _font(size: int) -> Any:

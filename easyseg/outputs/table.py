@@ -28,6 +28,9 @@ class Segmented(Protocol):
     def label_set(self) -> LabelSet:
         """Names and colours of the ids."""
 
+    def probability(self, classes: Any) -> np.ndarray:
+        """`(H, W) float32`, that a pixel is one of the classes."""
+
 
 class Output(NamedTuple):
     """A kind of picture.

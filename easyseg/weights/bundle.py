@@ -8,6 +8,7 @@ card.md             what it is, what it was made from, how good it is
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import tempfile
@@ -83,6 +84,15 @@ def read_bundle_weights(path: Path) -> dict[str, np.ndarray]:
     return arrays
 
 
+def _weights_file(model: Any, dtype: str) -> bytes:
+    """The HDF5 file, made in memory: on a full disk HDF5 takes the process down with it."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        for name, variable in named_variables(model).items():
+            file[name] = np.asarray(variable.value, dtype)
+    return buffer.getvalue()
+
+
 def save_bundle(
     folder: Path,
     model: Any,
@@ -114,16 +124,15 @@ def save_bundle(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        temporary.chmod(0o755)
+        new = temporary / "new"
+        new.mkdir()
         for name, content in ((CONFIG, config.to_dict()), (LABELS, label_set.to_dict())):
-            (temporary / name).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-        (temporary / CARD).write_text(card, "utf-8")
-        with h5py.File(temporary / WEIGHTS, "w") as file:
-            for name, variable in named_variables(model).items():
-                file[name] = np.asarray(variable.value, dtype)
+            (new / name).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+        (new / CARD).write_text(card, "utf-8")
+        (new / WEIGHTS).write_bytes(_weights_file(model, dtype))
         if folder.exists():
-            shutil.rmtree(folder)
-        temporary.replace(folder)
+            folder.replace(temporary / "old")
+        new.replace(folder)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written ({error}).") from error
     finally:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from easyseg._keras import layers
 from easyseg.config import ModelConfig
+from easyseg.errors import ConfigError
 from easyseg.models.backbones.table import BACKBONES, Features
 from easyseg.models.blocks import Norm, activate, conv_bn, separable_conv_bn
 from easyseg.models.strides import atrous_schedule
@@ -61,6 +62,11 @@ def aligned_xception(
 
     The low-level feature is the second convolution of entry block 2, before any activation.
     """
+    if config.depth_multiplier != 1:
+        raise ConfigError(
+            f"depth_multiplier={config.depth_multiplier!r} is for MobileNet backbones; "
+            f"{config.backbone} has one width, 1.0."
+        )
     x = conv_bn(
         x, 32, 3, stride=2, name=f"{scope}-entry_flow-conv1_1", norm=NORM, explicit_padding=True
     )

@@ -1,0 +1,58 @@
+"""`easyseg demo`."""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from pathlib import Path
+
+import click
+
+from easyseg.cli.quiet import load_framework
+from easyseg.errors import ImageNotFoundError
+from easyseg.facade import SemanticSegmentation
+
+__all__ = ["demo"]
+
+PHOTOS = ("astronaut.png", "chelsea.png")  # a person, a cat: scikit-image's sample photos
+KINDS = ("overlay", "mask", "cutout")
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    default="demo-output",
+    show_default=True,
+    help="Folder for the pictures.",
+)
+@click.option("-m", "--model", default="mini", show_default=True, help="Name or folder.")
+def demo(out: Path, model: str) -> None:
+    """Segment two sample photos: an overlay, a mask and a cut-out of each."""
+    photos = _sample_photos()
+    load_framework()
+    started = time.perf_counter()
+    seg = SemanticSegmentation(model)
+    click.echo(f"{model}: loaded in {time.perf_counter() - started:.1f} s")
+    for photo in photos:
+        result = seg.segment_image(photo)
+        for kind in KINDS:
+            result.save(out / f"{photo.stem}.{kind}.png", kind, legend=True)
+        height, width = result.labels.shape
+        click.echo(f"\n{photo.name} ({width}x{height})")
+        for name, ratio in zip(result.class_names, result.ratios, strict=True):
+            click.echo(f"  {name:<12} {ratio:5.1f} %")
+        spent = ", ".join(f"{step} {ms:.0f} ms" for step, ms in result.speed.items())
+        click.echo(f"  {spent}")
+    click.echo(f"\n{len(photos) * len(KINDS)} pictures in {out}/")
+
+
+def _sample_photos() -> list[Path]:
+    package = importlib.util.find_spec("skimage")
+    if package is None or package.origin is None:
+        raise ImageNotFoundError(
+            "the demo's photos come with scikit-image, which is not installed: "
+            "pip install 'easyseg[demo]', or segment a photo of your own: easyseg segment PHOTO."
+        )
+    return [Path(package.origin).parent / "data" / name for name in PHOTOS]

@@ -1,0 +1,81 @@
+"""A module imports only from lower floors, or from the siblings named here."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import easyseg
+
+PACKAGE = Path(easyseg.__file__).parent
+FLOORS = {
+    0: ("errors", "registry", "config", "resources", "_keras"),
+    1: ("labels", "imaging", "writing", "fit", "upsample", "sources", "outputs", "metrics"),
+    2: ("result", "models", "weights"),
+    3: ("open", "predict"),
+    4: ("facade",),
+    5: ("__init__", "__main__", "cli"),
+}
+FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
+SIBLINGS = {  # importer: what it may import from its own floor
+    "registry": {"errors"},
+    "config": {"errors", "registry"},
+    "sources": {"imaging"},
+    "outputs": {"labels"},
+    "weights": {"models"},
+    "__main__": {"cli"},
+    "cli": {"__init__"},
+}
+
+
+def modules():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def room(path_or_name):
+    """The first part of the module's name below easyseg."""
+    if isinstance(path_or_name, Path):
+        return path_or_name.relative_to(PACKAGE).with_suffix("").parts[0]
+    parts = path_or_name.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "easyseg":
+                yield from (f"easyseg.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down(path):
+    here = room(path)
+    for name in imports(path):
+        if name.split(".")[0] != "easyseg":
+            continue
+        there = room(name)
+        assert there in FLOOR, f"{there} has no floor; give it one here"
+        allowed = FLOOR[there] < FLOOR[here] or there == here or there in SIBLINGS.get(here, ())
+        assert allowed, f"{here} (floor {FLOOR[here]}) imports {there} (floor {FLOOR[there]})"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_keras_has_one_door(path):
+    """TensorFlow itself is used where a file format or a compiler needs it, nowhere else."""
+    roots = {name.split(".")[0] for name in imports(path)}
+    relative = path.relative_to(PACKAGE).as_posix()
+    if "keras" in roots:
+        assert relative == "_keras.py"
+    if "tensorflow" in roots:
+        assert relative in {"predict.py", "weights/tf_checkpoint.py"}
+
+
+def test_files_stay_small():
+    long = {p.name: n for p in modules() if (n := len(p.read_text("utf-8").splitlines())) > 300}
+    assert not long

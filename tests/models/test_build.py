@@ -1,0 +1,139 @@
+"""The network's variants: shapes, sizes, weights that do not depend on the output stride."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from easyseg.config import ModelConfig
+from easyseg.errors import ConfigError, UnknownNameError
+from easyseg.models.build import build_model, logits_model
+from easyseg.models.strides import atrous_schedule
+from easyseg.weights.names import named_variables
+
+SMALL = ModelConfig(backbone="mobilenetv2", classes=5, depth_multiplier=0.25, head_channels=16)
+
+
+@pytest.mark.parametrize(
+    ("output_stride", "expected"),
+    [
+        (32, [(2, 1), (2, 1), (2, 1), (1, 1), (2, 1), (1, 1)]),
+        (16, [(2, 1), (2, 1), (2, 1), (1, 1), (1, 1), (1, 2)]),
+        (8, [(2, 1), (2, 1), (1, 1), (1, 2), (1, 2), (1, 4)]),
+    ],
+)
+def test_strides_become_dilation(output_stride, expected):
+    """Xception-65's blocks after its first strided convolution."""
+    assert atrous_schedule([2, 2, 2, 1, 2, 1], output_stride, reached=2) == expected
+
+
+@pytest.mark.parametrize("output_stride", [8, 16, 32])
+@pytest.mark.parametrize("decoder", ["deeplabv3plus", "none"])
+def test_shapes(output_stride, decoder):
+    config = SMALL.replace(output_stride=output_stride, decoder=decoder)
+    model = build_model(config)
+    image = np.zeros((2, 65, 97, 3), np.uint8)
+    stride = 4 if decoder == "deeplabv3plus" else output_stride
+    low = logits_model(model)(image)
+    assert low.shape == (2, 64 // stride + 1, 96 // stride + 1, 5)
+    assert model(image).shape == (2, 65, 97, 5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (33, 50), (64, 64), (31, 200)])
+def test_any_input_size(size):
+    model = build_model(SMALL)
+    logits = np.asarray(model(np.full((1, *size, 3), 90, np.uint8)))
+    assert logits.shape == (1, *size, 5)
+    assert np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"aspp_rates": (2, 4, 6, 8)},
+        {"aspp_rates": ()},
+        {"aspp_rates": (), "image_pooling": False},
+        {"aspp_separable": False},
+        {"decoder_separable": False},
+        {"image_pooling": False},
+        {"depth_multiplier": 0.5},
+    ],
+    ids=str,
+)
+def test_one_checkpoint_serves_every_output_stride(change):
+    config = SMALL.replace(**change)
+    shapes = [
+        {n: tuple(v.shape) for n, v in named_variables(build_model(c)).items()}
+        for c in (config, config.replace(output_stride=8), config.replace(output_stride=32))
+    ]
+    assert shapes[0] == shapes[1] == shapes[2]
+
+
+def test_uint8_and_float_pictures_are_the_same():
+    model = build_model(SMALL)
+    picture = np.random.default_rng(0).integers(0, 256, (1, 33, 33, 3), np.uint8)
+    np.testing.assert_array_equal(model(picture), model(picture.astype(np.float32)))
+
+
+def test_variables_have_official_names():
+    names = set(named_variables(build_model(SMALL)))
+    assert "MobilenetV2/expanded_conv_16/project/BatchNorm/moving_variance" in names
+    assert "decoder/decoder_conv1_pointwise/weights" in names
+    assert "logits/semantic/biases" in names
+    assert "aspp3_depthwise/depthwise_weights" in names
+
+
+def test_parameter_counts():
+    """Those of the official graphs."""
+    counts = {
+        ModelConfig(): 41_258_213,
+        ModelConfig(classes=151): 41_291_623,
+        ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none"): 2_146_645,
+    }
+    for config, count in counts.items():
+        assert build_model(config).count_params() == count
+
+
+def test_keras_can_save_and_load_it(tmp_path):
+    import keras
+
+    model = build_model(SMALL)
+    path = tmp_path / "model.keras"
+    model.save(path)
+    picture = np.random.default_rng(0).integers(0, 256, (1, 33, 49, 3), np.uint8)
+    np.testing.assert_allclose(keras.models.load_model(path)(picture), model(picture), atol=1e-5)
+
+
+def test_it_trains():
+    """One step has finite gradients in every trainable weight."""
+    import tensorflow as tf
+
+    model = build_model(SMALL)
+    picture = np.random.default_rng(0).integers(0, 256, (2, 65, 65, 3), np.uint8)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(model(picture, training=True)))
+    gradients = tape.gradient(loss, model.trainable_variables)
+    assert len(gradients) == len(model.trainable_variables)
+    assert all(np.isfinite(g).all() for g in gradients)
+
+
+def test_unknown_backbone():
+    with pytest.raises(UnknownNameError, match=r"unknown backbone 'xception66'.*'xception65'"):
+        build_model(SMALL.replace(backbone="xception66"))
+
+
+def test_width_and_rounding_of_mobilenet():
+    """At half width channels are exactly halved; expansions stay multiples of eight."""
+    model = build_model(SMALL.replace(depth_multiplier=0.5))
+    shapes = {n: v.shape for n, v in named_variables(model).items() if n.endswith("weights")}
+    widths = [16, 8, *[12] * 2, *[16] * 3, *[32] * 4, *[48] * 3, *[80] * 3, 160]
+    blocks = ["Conv", *[f"expanded_conv{f'_{i}' if i else ''}/project" for i in range(17)]]
+    for block, width in itertools.zip_longest(blocks, widths):
+        assert shapes[f"MobilenetV2/{block}/weights"][-1] == width
+
+
+def test_xception_has_one_width():
+    with pytest.raises(ConfigError, match=r"depth_multiplier=0.5 is for MobileNet"):
+        build_model(ModelConfig(depth_multiplier=0.5))

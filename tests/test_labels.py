@@ -1,0 +1,181 @@
+"""Label sets: names, colours, aliases."""
+
+import json
+
+import numpy as np
+import pytest
+
+from easyseg import LabelSet, load_label_set
+from easyseg.errors import InputError, UnknownNameError
+
+
+def label_set(**changes):
+    values = {
+        "name": "mine",
+        "names": ("sky", "Sea", "sand"),
+        "palette": ((0, 0, 255), (0, 128, 128), (200, 180, 90)),
+        "aliases": {"ocean": "Sea"},
+    }
+    return LabelSet(**{**values, **changes})
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "void", "ignore"),
+    [("voc", 21, 0, 255), ("ade20k", 151, 0, 0), ("cityscapes", 19, 255, 255)],
+)
+def test_published_sets(name, classes, void, ignore):
+    found = load_label_set(name)
+    assert found.name == name
+    assert len(found) == len(found.names) == len(found.palette) == classes
+    assert (found.void, found.ignore_index) == (void, ignore)
+
+
+@pytest.mark.parametrize(
+    ("name", "class_id", "class_name", "colour"),
+    [
+        ("voc", 0, "background", (0, 0, 0)),
+        ("voc", 3, "bird", (128, 128, 0)),
+        ("voc", 12, "dog", (64, 0, 128)),
+        ("voc", 15, "person", (192, 128, 128)),
+        ("voc", 20, "tvmonitor", (0, 64, 128)),
+        ("ade20k", 0, "no class", (0, 0, 0)),
+        ("ade20k", 1, "wall", (120, 120, 120)),
+        ("ade20k", 3, "sky", (6, 230, 230)),
+        ("ade20k", 13, "person", (150, 5, 61)),
+        ("ade20k", 150, "flag", (92, 0, 255)),
+        ("cityscapes", 0, "road", (128, 64, 128)),
+        ("cityscapes", 10, "sky", (70, 130, 180)),
+        ("cityscapes", 13, "car", (0, 0, 142)),
+        ("cityscapes", 18, "bicycle", (119, 11, 32)),
+    ],
+)
+def test_official_ids_and_colours(name, class_id, class_name, colour):
+    found = load_label_set(name)
+    assert found.names[class_id] == found.name_of(class_id) == class_name
+    assert found.palette[class_id] == colour
+    assert found.ids_of(class_name) == (class_id,)
+    np.testing.assert_array_equal(found.colours[class_id], colour)
+
+
+@pytest.mark.parametrize("name", ["voc", "ade20k", "cityscapes"])
+def test_classes_have_different_colours(name):
+    found = load_label_set(name)
+    same = [
+        (a, b)
+        for i, a in enumerate(found.names)
+        for j, b in enumerate(found.names[:i])
+        if found.palette[i] == found.palette[j]
+    ]
+    official = [("skyscraper", "road")]  # so in MIT's own palette
+    assert same == (official if name == "ade20k" else [])
+
+
+def test_voc_colours_are_those_of_the_development_kit():
+    """Bits of the id, spread over the channels from the top: the kit's `VOCcolormap`."""
+    expected = np.zeros((21, 3), int)
+    for i in range(21):
+        for bit in range(8):
+            expected[i] |= [((i >> (3 * bit + c)) & 1) << (7 - bit) for c in range(3)]
+    np.testing.assert_array_equal(load_label_set("voc").palette, expected)
+
+
+@pytest.mark.parametrize("name", ["voc", "ade20k", "cityscapes"])
+def test_every_name_and_alias_resolves(name):
+    found = load_label_set(name)
+    for i, class_name in enumerate(found.names):
+        assert found.ids_of(class_name.upper()) == (i,)
+    assert found.aliases
+    for alias, class_name in found.aliases.items():
+        assert found.ids_of(alias) == found.ids_of(class_name)
+
+
+@pytest.mark.parametrize(
+    ("name", "alias", "class_name"),
+    [
+        ("voc", "tv", "tvmonitor"),
+        ("voc", "airplane", "aeroplane"),
+        ("ade20k", "couch", "sofa"),
+        ("ade20k", "aeroplane", "airplane"),
+        ("cityscapes", "pedestrian", "person"),
+        ("cityscapes", "tree", "vegetation"),
+    ],
+)
+def test_aliases(name, alias, class_name):
+    found = load_label_set(name)
+    assert found.names[found.ids_of(alias)[0]] == class_name
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ids"),
+    [
+        ("sea", (1,)),
+        (" Ocean ", (1,)),
+        (2, (2,)),
+        (np.int64(2), (2,)),
+        (["sand", "sky"], (2, 0)),
+        (["sea", "ocean", 1, "sky"], (1, 0)),
+        (("sand",), (2,)),
+        ([], ()),
+    ],
+)
+def test_ids_of(wanted, ids):
+    assert label_set().ids_of(wanted) == ids
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ("skye", "unknown class of mine 'skye'. Did you mean 'sky'?"),
+        (
+            ["sky", "osean"],
+            "unknown class of mine 'osean'. Did you mean 'ocean' or 'Sea' or 'sand'?",
+        ),
+        ("xyz", "unknown class of mine 'xyz'. Known: sky, Sea, sand, ocean."),
+        (3, "unknown class of mine 3. Known: sky, Sea, sand, ocean."),
+        (-1, "unknown class of mine -1. Known: sky, Sea, sand, ocean."),
+    ],
+)
+def test_unknown_classes(wanted, message):
+    with pytest.raises(UnknownNameError) as caught:
+        label_set().ids_of(wanted)
+    assert str(caught.value) == message
+
+
+def test_ids_outside_the_table_are_void_and_black():
+    found = label_set()
+    assert [found.name_of(i) for i in (3, 255, -1)] == ["void"] * 3
+    assert found.colours.shape == (256, 3)
+    assert not found.colours[3:].any()
+
+
+def test_unknown_label_set():
+    with pytest.raises(UnknownNameError, match="Did you mean 'cityscapes'"):
+        load_label_set("citiscapes")
+    with pytest.raises(UnknownNameError, match="Known: ade20k, cityscapes, voc"):
+        load_label_set("../labels/voc")
+
+
+def test_through_json_and_back():
+    for found in (label_set(void=2, ignore_index=9), *map(load_label_set, ("voc", "ade20k"))):
+        again = LabelSet.from_dict(json.loads(json.dumps(found.to_dict())))
+        assert again == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"names": ("sky", "Sea", "sky")}, "label set 'mine' has ['sky'] twice; rename one."),
+        ({"palette": ((0, 0, 0),)}, "has 3 names but 1 colours; give one colour per name."),
+        ({"palette": ((0, 0, 256),) * 3}, "has colours outside 0 to 255"),
+        ({"palette": ((0, 0, -1),) * 3}, "has colours outside 0 to 255"),
+        ({"aliases": {"dune": "dessert"}}, "has alias 'dune' for 'dessert', which is no class"),
+    ],
+)
+def test_rules(changes, message):
+    with pytest.raises(InputError) as caught:
+        label_set(**changes)
+    assert message in str(caught.value)
+
+
+def test_two_classes_may_share_a_colour():
+    assert len(label_set(palette=((1, 2, 3),) * 3)) == 3

@@ -1,0 +1,72 @@
+"""A wheel, installed elsewhere, has all it needs and segments a photo."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+from places import ROOT
+
+
+def run(*args, **kwargs):
+    done = subprocess.run(args, capture_output=True, text=True, check=False, **kwargs)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder that holds the wheel's content and nothing of the checkout."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    files = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).split("\n")
+    for name in filter(None, files):
+        if name.startswith(("easyseg/", "pretrained/")) or "/" not in name:
+            target = source / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((ROOT / name).read_bytes())
+    pip = (sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check")
+    run(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", str(folder), str(source))
+    (wheel,) = folder.glob("easyseg-*.whl")
+    run(*pip, "install", "--no-deps", "--target", str(folder / "site"), str(wheel))
+    return wheel, folder / "site"
+
+
+def test_wheel_holds_the_data(installed):
+    names = zipfile.ZipFile(installed[0]).namelist()
+    for wanted in ("pretrained/manifest.json", "pretrained/labels/ade20k.json", "py.typed"):
+        assert f"easyseg/{wanted}" in names
+    assert not [n for n in names if n.startswith(("tests/", "tools/", "pretrained/"))]
+
+
+SCRIPT = """
+import sys, easyseg
+from easyseg.resources import pretrained_path
+assert easyseg.__file__.startswith(sys.argv[1]), easyseg.__file__
+assert str(pretrained_path()).startswith(sys.argv[1]), pretrained_path()
+seg = easyseg.SemanticSegmentation("mobilenetv2.voc", cache=sys.argv[2])
+print(*seg.segment_image(sys.argv[3], sys.argv[4]).class_names)
+"""
+
+
+def test_wheel_segments_a_photo(installed, voc_home, photo, tmp_path):
+    site = str(installed[1])
+    out = tmp_path / "out.png"
+    found = run(
+        *(sys.executable, "-c", SCRIPT, site, str(voc_home), str(photo), str(out)),
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": site},
+    )
+    assert {"dog", "bicycle"} <= set(found.split())
+    assert out.stat().st_size > 10_000
+
+
+def test_a_checkout_that_was_never_installed_finds_its_data():
+    """With `-S` there are no site-packages, so no editable install either."""
+    script = (
+        "from easyseg.resources import pretrained_path as p; print(p('manifest.json').exists())"
+    )
+    assert run(sys.executable, "-S", "-c", script, cwd=ROOT).strip() == "True"
