@@ -19,6 +19,7 @@ from easyseg.registry import Registry
 __all__ = ["FITS", "Placement", "fit_graph", "fit_photo"]
 
 MEAN_PIXEL = 127.5  # 0 after scaling to -1 to 1
+NEARLY_FULL = 0.75  # share of the canvas's side from which a photo is not enlarged
 
 
 class Placement(NamedTuple):
@@ -41,19 +42,22 @@ FITS: Registry[Fit] = Registry("fit")
 
 @FITS.register("photo")
 def fit_photo(photo: np.ndarray, size: tuple[int, int]) -> Placement:
-    """Pads a photo to `size`; one that is larger is shrunk first, by area averaging.
+    """Pads a photo to `size`; one that is larger is shrunk first, a small one enlarged.
 
-    Photos that fit are not enlarged: the networks were trained on photos at their own size.
+    Photos that nearly fill the canvas stay as they are, as in Google's evaluation. Much smaller
+    ones would be seen at a scale that the networks were not trained for (`docs/parity.md` has
+    figures).
 
     Args:
         photo: `(H, W, 3) uint8 RGB`.
         size: Height and width of the canvas.
     """
     height, width = photo.shape[:2]
-    scale = min(1.0, size[0] / height, size[1] / width)
-    if scale < 1:
+    scale = min(size[0] / height, size[1] / width)
+    if scale < 1 or scale > 1 / NEARLY_FULL:
         new = max(1, int(height * scale)), max(1, int(width * scale))
-        photo = cv2.resize(photo, new[::-1], interpolation=cv2.INTER_AREA)
+        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+        photo = cv2.resize(photo, new[::-1], interpolation=how)
     new = photo.shape[:2]
     rows, cols = (
         _clipped((np.arange(n) + 0.5) * (m / n) - 0.5, m)

@@ -9,17 +9,12 @@ from typing import Any, NamedTuple
 from easyseg.config import ModelConfig
 from easyseg.labels import LabelSet, load_label_set
 from easyseg.models.build import build_model
-from easyseg.registry import unknown_name
-from easyseg.resources import pretrained_path
-from easyseg.weights.bundle import is_bundle, read_bundle
+from easyseg.weights.bundle import bundle_folder, read_bundle
 from easyseg.weights.fetch import cached_weights, fetch_weights, import_weights
 from easyseg.weights.load import load_weights
-from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
+from easyseg.weights.manifest import WeightSet, weight_set
 
 __all__ = ["OpenModel", "import_file", "open_model"]
-
-MINI = "mini"
-"""The model that comes with easyseg (`pretrained/mini`)."""
 
 
 class OpenModel(NamedTuple):
@@ -49,7 +44,7 @@ def open_model(
         UnknownNameError: Neither a known name nor a folder.
         WeightsError: The weights cannot be had, or are not for this network.
     """
-    folder = _bundle_folder(model)
+    folder = bundle_folder(model)
     if folder is not None:
         bundle = read_bundle(folder)
         config, label_set = bundle.config, bundle.label_set
@@ -67,18 +62,6 @@ def open_model(
         )
         load_weights(network, path, entry.layout)
     return OpenModel(network, config, label_set)
-
-
-def _bundle_folder(model: str | os.PathLike[str]) -> Path | None:
-    """The folder of an embedded or saved bundle; `None` for a published weight set."""
-    embedded = pretrained_path(MINI)
-    if str(model) == MINI and not is_bundle(Path(model)):
-        return embedded
-    if str(model) in weight_sets():
-        return None
-    if Path(model).is_dir():
-        return Path(model)
-    raise unknown_name("model (nor a folder)", str(model), [MINI, *weight_sets()])
 
 
 def import_file(

@@ -128,3 +128,19 @@ def test_more_than_256_classes_take_two_bytes(classes, dtype):
     assert labels.dtype == dtype
     assert labels.max() == classes - 1
     np.testing.assert_array_equal(labels, enlarged(grid).argmax(-1))
+
+
+def test_memory_is_bounded_whatever_the_size():
+    """A 12-megapixel photo and 151 classes: their logits would take 7.2 GB."""
+    import tracemalloc
+
+    rng = np.random.default_rng(0)
+    small = rng.standard_normal((17, 17, 151)).astype(np.float32)
+    logits = np.repeat(np.repeat(small, 8, axis=0), 8, axis=1)
+    grid = LogitGrid(logits, np.linspace(0, 135, 3000), np.linspace(0, 135, 4000))
+    tracemalloc.start()
+    labels = grid.labels()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert labels.shape == (3000, 4000)
+    assert peak < 300e6

@@ -54,10 +54,10 @@ LOW_LEVEL = "MobilenetV2-expanded_conv_2-depthwise-relu6"
 PERSON = 15
 # (mode, crop, batch, top learning rate, share of all photos): small crops first, as they are cheap
 STAGES = (
-    ("blocks", 97, 16, 1e-2, 0.45),
-    ("whole", 129, 16, 4e-3, 0.30),
-    ("whole", 193, 16, 2e-3, 0.15),
-    ("whole", 257, 16, 1e-3, 0.10),
+    ("blocks", 97, 16, 1e-2, 0.50),
+    ("whole", 129, 16, 1e-3, 0.25),
+    ("whole", 193, 16, 7e-4, 0.15),
+    ("whole", 257, 16, 5e-4, 0.10),
 )
 
 

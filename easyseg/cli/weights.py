@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from easyseg.cli.quiet import load_framework
+from easyseg.config import ModelConfig
 from easyseg.labels import load_label_set
+from easyseg.weights.bundle import bundle_folder, read_bundle, read_card
 from easyseg.weights.fetch import cached_weights
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 
@@ -49,13 +51,17 @@ def download(name: str, file: Path | None) -> None:
 @click.command()
 @click.argument("name")
 def info(name: str) -> None:
-    """Tell all that is known about the model NAME."""
+    """Tell all that is known about the model NAME, or about a bundle's folder."""
+    folder = bundle_folder(name)
+    if folder is not None:
+        click.echo(f"network   {_network(read_bundle(folder).config)}\n\n{read_card(folder)}")
+        return
     entry = weight_set(name)
     label_set = load_label_set(entry.labels)
     rows = {
         "name": entry.name,
         "classes": f"{len(label_set)} of {label_set.name}: {', '.join(label_set.names[:12])}, …",
-        "network": _network(entry),
+        "network": _network(entry.model),
         "mIoU": "; ".join(f"{s.value:.2f} on {s.split} ({s.conditions})" for s in entry.miou)
         or "none published",
         "from": entry.origin,
@@ -88,8 +94,7 @@ def _size(entry: WeightSet) -> str:
     return f"about {entry.size_mb:g} MB" if entry.size_mb else "unknown"
 
 
-def _network(entry: WeightSet) -> str:
-    config = entry.model
+def _network(config: ModelConfig) -> str:
     width = f" x{config.depth_multiplier:g}" if config.depth_multiplier != 1 else ""
     rates = f"ASPP rates {config.dilation_rates}" if config.dilation_rates else "image pooling"
     decoder = "DeepLabV3+" if config.decoder == "deeplabv3plus" else "DeepLabV3"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -21,9 +22,24 @@ import numpy as np
 from easyseg.config import ModelConfig
 from easyseg.errors import InputError, OutputError, WeightsError
 from easyseg.labels import LabelSet
+from easyseg.registry import unknown_name
+from easyseg.resources import pretrained_path
+from easyseg.weights.manifest import weight_sets
 from easyseg.weights.names import named_variables
 
-__all__ = ["WEIGHTS", "Bundle", "is_bundle", "read_bundle", "read_bundle_weights", "save_bundle"]
+__all__ = [
+    "MINI",
+    "WEIGHTS",
+    "Bundle",
+    "bundle_folder",
+    "is_bundle",
+    "read_bundle",
+    "read_bundle_weights",
+    "read_card",
+    "save_bundle",
+]
+
+MINI = "mini"  # the model that comes with easyseg, in `pretrained/mini`
 
 CONFIG, LABELS, WEIGHTS, CARD = "config.json", "labels.json", "model.weights.h5", "card.md"
 DTYPES = ("float32", "float16")
@@ -35,6 +51,27 @@ class Bundle(NamedTuple):
     config: ModelConfig
     label_set: LabelSet
     weights: Path
+
+
+def bundle_folder(model: str | os.PathLike[str]) -> Path | None:
+    """The folder of an embedded or saved model; `None` for the name of a published weight set.
+
+    Raises:
+        UnknownNameError: Neither a known name nor a folder.
+    """
+    if str(model) == MINI and not is_bundle(Path(model)):
+        return pretrained_path(MINI)
+    if str(model) in weight_sets():
+        return None
+    if Path(model).is_dir():
+        return Path(model)
+    raise unknown_name("model (nor a folder)", str(model), [MINI, *weight_sets()])
+
+
+def read_card(folder: Path) -> str:
+    """What the bundle says about itself, in Markdown; empty if nothing."""
+    card = folder / CARD
+    return card.read_text("utf-8") if card.is_file() else ""
 
 
 def is_bundle(folder: Path) -> bool:
