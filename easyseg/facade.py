@@ -31,7 +31,7 @@ class SemanticSegmentation:
         model: "mini", a small model of the 21 Pascal VOC classes that comes with easyseg; a name
             from `list_models()` for paper quality by download; or the folder of a bundle that
             `save` wrote. Without a name it is "mini", which is said once.
-        output_stride: 8 for finer borders at about three times the time, 16, or 32; by default
+        output_stride: 8 for finer borders at two to four times the time, 16, or 32; by default
             the model's own, which is 16 for all published weights.
         batch_size: Pictures that go through the network together in `segment_images`.
         cache: Folder for downloads; by default `EASYSEG_HOME` or the user's cache.

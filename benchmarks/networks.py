@@ -1,0 +1,71 @@
+"""How long does each network take for one photo, against Xception-65 at output stride 16?
+
+Random weights, 513x513, one photo, timed in turns in one process; the ratio is to Xception-65 in
+the same round. Writes results/networks.csv.
+"""
+
+from __future__ import annotations
+
+import csv
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+from easyseg import LabelSet, ModelConfig, Predictor, build_model
+
+XCEPTION = ModelConfig(classes=151)
+MOBILENET = ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none")
+NETWORKS = {
+    "xception65 os16": XCEPTION,
+    "xception65 os8": XCEPTION.replace(output_stride=8),
+    "mobilenetv2 os16": MOBILENET,
+    "mobilenetv2 os8": MOBILENET.replace(output_stride=8),
+    "mobilenetv2_050 os16": MOBILENET.replace(depth_multiplier=0.5),
+    "mini": ModelConfig(backbone="mobilenetv2", head_channels=128, low_level_channels=32),
+}
+ROUNDS = 5
+RESULTS = Path(__file__).parent / "results" / "networks.csv"
+
+
+def predictor(config: ModelConfig) -> Predictor:
+    """A network with random weights."""
+    names = tuple(f"class {i}" for i in range(config.classes))
+    label_set = LabelSet("random", names, ((0, 0, 0),) * config.classes)
+    return Predictor(build_model(config), label_set, input_size=config.input_size)
+
+
+def main() -> None:
+    """Prints a table and writes the CSV."""
+    photo = np.random.default_rng(0).integers(0, 256, (513, 513, 3), np.uint8)
+    predictors = {name: predictor(config) for name, config in NETWORKS.items()}
+    times: dict[str, list[float]] = {name: [] for name in NETWORKS}
+    for turn in range(ROUNDS + 1):
+        for name, predict in predictors.items():
+            started = time.perf_counter()
+            predict._forward(predict._fit(photo, predict.input_size).canvas[None])
+            if turn:  # the first one compiles
+                times[name].append(time.perf_counter() - started)
+    rows = []
+    for name, spent in times.items():
+        ratios = sorted(a / b for a, b in zip(spent, times["xception65 os16"], strict=True))
+        rows.append(
+            {
+                "network": name,
+                "ms": round(1000 * statistics.median(spent)),
+                "ratio": round(statistics.median(ratios), 3),
+                "ratio_min": round(ratios[0], 3),
+                "ratio_max": round(ratios[-1], 3),
+            }
+        )
+        print(*(f"{key} {value}" for key, value in rows[-1].items()), sep="  ")
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
