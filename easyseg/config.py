@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Mapping
 from typing import Any
 
 from easyseg.errors import ConfigError
 from easyseg.registry import unknown_name
 
-__all__ = ["DECODERS", "OUTPUT_STRIDES", "ModelConfig"]
+__all__ = ["DECODERS", "OUTPUT_STRIDES", "ModelConfig", "is_count"]
 
 OUTPUT_STRIDES = (8, 16, 32)
 DECODERS = ("deeplabv3plus", "none")
@@ -68,17 +69,17 @@ class ModelConfig:
             _require(isinstance(value, (tuple, list)), name, value, f"a tuple such as {example}")
             object.__setattr__(self, name, tuple(value))
         for name in ("classes", "low_level_channels", "head_channels"):
-            _require(
-                _is_count(getattr(self, name)), name, getattr(self, name), "a whole number from 1"
-            )
+            value = getattr(self, name)
+            _require(is_count(value), name, value, "a whole number from 1")
+            object.__setattr__(self, name, int(value))
         _require(
-            _is_count(self.output_stride) and self.output_stride in OUTPUT_STRIDES,
+            is_count(self.output_stride) and self.output_stride in OUTPUT_STRIDES,
             "output_stride",
             self.output_stride,
             "8, 16 or 32",
         )
         _require(
-            all(_is_count(r) for r in self.aspp_rates),
+            all(is_count(r) for r in self.aspp_rates),
             "aspp_rates",
             self.aspp_rates,
             "whole numbers from 1, such as (6, 12, 18)",
@@ -105,7 +106,7 @@ class ModelConfig:
         )
         _require(
             len(self.input_size) == 2
-            and all(_is_count(s) and s >= self.output_stride for s in self.input_size),
+            and all(is_count(s) and s >= self.output_stride for s in self.input_size),
             "input_size",
             self.input_size,
             f"(height, width), each at least the output stride {self.output_stride}, "
@@ -135,8 +136,10 @@ class ModelConfig:
         return cls(**values)
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def is_count(value: Any) -> bool:
+    """Whether the value is a whole number from 1, of Python's or NumPy's."""
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    return whole and int(value) >= 1
 
 
 def _is_number(value: object) -> bool:

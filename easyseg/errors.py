@@ -106,6 +106,7 @@ class WeightsMismatchError(WeightsError):
         unexpected: list[str],
         wrong_shape: list[tuple[str, tuple[int, ...], tuple[int, ...]]],
     ) -> None:
+        self.source = source
         self.missing = missing
         self.unexpected = unexpected
         self.wrong_shape = wrong_shape
@@ -123,6 +124,9 @@ class WeightsMismatchError(WeightsError):
             f"{source} does not hold the weights of this model: {'; '.join(parts)}. "
             "Choose the model that these weights were made for (`easyseg models` lists them)."
         )
+
+    def __reduce__(self) -> tuple[type[WeightsMismatchError], tuple[object, ...]]:
+        return type(self), (self.source, self.missing, self.unexpected, self.wrong_shape)
 
 
 def _first(names: list[str], count: int = 3) -> str:

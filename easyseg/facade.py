@@ -12,7 +12,7 @@ from typing import Any
 from easyseg.config import ModelConfig
 from easyseg.imaging import ImageSource
 from easyseg.labels import LabelSet
-from easyseg.result import Classes, Segmentation
+from easyseg.result import Classes, Segmentation, check_output
 
 __all__ = ["SemanticSegmentation", "list_models"]
 
@@ -99,6 +99,7 @@ class SemanticSegmentation:
             OutputError: The result cannot be written; nothing half-written is left.
             UnknownNameError: The model has no such class, or there is no such kind.
         """
+        check_output(None if out is None else Path(out), kind, alpha=alpha)
         wanted = None if classes is None else self.label_set.ids_of(classes)
         result = self._predictor.one(image)
         if wanted is not None:
@@ -111,7 +112,9 @@ class SemanticSegmentation:
         """Segments pictures one after the other, holding no more than a batch at a time.
 
         Raises:
-            ImageError: A picture cannot be read; the iterator ends there.
+            InputError: `images` is one picture, not several.
+            ImageError: A picture cannot be read; the iterator ends there, after the results of
+                the pictures before it.
         """
         return self._predictor(images)
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from easyseg.errors import InputError
 from easyseg.registry import Registry
 
 __all__ = ["FITS", "Placement", "fit_graph", "fit_photo"]
@@ -82,6 +83,11 @@ def fit_graph(
         factor: The graph's `resize_factor`: sides grow to the next `k * factor + 1`.
     """
     old = photo.shape[:2]
+    if not resize and (old[0] > size[0] or old[1] > size[1]):
+        raise InputError(
+            f"a photo of {old[1]}x{old[0]} does not fit the {size[1]}x{size[0]} input of a graph "
+            'that does not resize; use fit="graph" or fit="photo".'
+        )
     new = graph_size(old, min(size), factor) if resize else old
     image = photo.astype(np.float32)
     for axis in (1, 0):

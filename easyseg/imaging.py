@@ -41,7 +41,7 @@ ImageSource = Any
 MAX_PIXELS = 250_000_000
 """Pictures with more pixels are refused before they are decoded; see `read_image`."""
 
-_lock = threading.Lock()  # of Pillow's limit
+_lock = threading.Lock()  # of Pillow's limit and of the warning filters, which are global
 
 # what Pillow's decoders raise for files that are damaged
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error)
@@ -107,7 +107,7 @@ def require_file(path: Path) -> None:
         raise ImageNotFoundError(
             f"{path} does not exist; check the path (working folder {Path.cwd()})."
         )
-    if size == 0:
+    if size == 0 and path.is_file():  # a pipe has no size
         raise UnreadableImageError(f"{path} is empty (0 bytes); copy or download it again.")
 
 
@@ -180,11 +180,13 @@ def _decode(image: Image.Image, name: str, max_pixels: int) -> np.ndarray:
         raise UnreadableImageError(f"{name} has no pixels ({width}x{height}); give another.")
     try:
         frames = getattr(image, "n_frames", 1)
-        if frames > 1:
+        if frames > 1 and image.tell() == 0:
             log.warning("%s has %d frames; the first one is used.", name, frames)
-        with warnings.catch_warnings():
+        image.load()
+        with _lock, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # damaged EXIF: the picture is what counts
-            return _to_rgb(ImageOps.exif_transpose(image))
+            upright = ImageOps.exif_transpose(image)
+        return _to_rgb(upright)
     except Image.DecompressionBombError as error:
         raise _too_large(name, f"a frame of it: {error}", max_pixels) from error
     except DAMAGE as error:
@@ -204,7 +206,9 @@ def _cannot_open(name: str, error: OSError) -> UnreadableImageError:
 def _to_rgb(image: Image.Image) -> np.ndarray:
     from PIL import Image  # noqa: PLC0415
 
-    if image.mode == "F" or image.mode.startswith("I"):
+    if image.mode.startswith("I;16"):
+        return _from_array(np.asarray(image).astype(np.uint16), MAX_PIXELS)
+    if image.mode in ("F", "I"):
         return _from_wide_grey(np.asarray(image))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -214,7 +218,7 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
 
 
 def _from_wide_grey(values: np.ndarray) -> np.ndarray:
-    """16-bit scales are divided by 257, those from 0 to 1 multiplied; beyond, they are stretched.
+    """32-bit and float pictures, whose scale is not known: 0 to 1, 0 to 255, 0 to 65535, or any.
 
     Float pictures may hold NaN and infinities, which become the darkest and brightest values.
     """
@@ -256,7 +260,7 @@ def _from_array(array: np.ndarray, max_pixels: int) -> np.ndarray:
         from PIL import Image  # noqa: PLC0415
 
         return _to_rgb(Image.fromarray(np.ascontiguousarray(array)))
-    return np.ascontiguousarray(array)
+    return np.array(array, order="C")  # a copy: the caller may reuse a frame buffer
 
 
 def _too_large(name: str, found: str, max_pixels: int) -> ImageTooLargeError:

@@ -41,7 +41,7 @@ class LabelSet:
     palette: tuple[tuple[int, int, int], ...]
     void: int = 255
     ignore_index: int = 255
-    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(self.names))

@@ -10,9 +10,9 @@ from easyseg.config import ModelConfig
 from easyseg.labels import LabelSet, load_label_set
 from easyseg.models.build import build_model
 from easyseg.weights.bundle import bundle_folder, read_bundle
-from easyseg.weights.fetch import cached_weights, fetch_weights, import_weights
+from easyseg.weights.fetch import fetch_weights, import_weights
 from easyseg.weights.load import load_weights
-from easyseg.weights.manifest import WeightSet, weight_set
+from easyseg.weights.manifest import weight_set
 
 __all__ = ["OpenModel", "import_file", "open_model"]
 
@@ -57,8 +57,11 @@ def open_model(
     if folder is not None:
         load_weights(network, bundle.weights, "bundle")
     else:
-        path = cached_weights(entry, cache=cache) or fetch_weights(
-            entry, cache=cache, progress=progress, verify=_loader(entry)
+        path = fetch_weights(
+            entry,
+            cache=cache,
+            progress=progress,
+            verify=lambda new: load_weights(network, new, entry.layout),
         )
         load_weights(network, path, entry.layout)
     return OpenModel(network, config, label_set)
@@ -81,9 +84,7 @@ def import_file(
         WeightsError: The file is not there, damaged, or for another model.
     """
     entry = weight_set(name)
-    return import_weights(entry, file, cache=cache, verify=_loader(entry))
-
-
-def _loader(entry: WeightSet) -> Any:
-    """Loads a file into a fresh network, to see whether it fits."""
-    return lambda path: load_weights(build_model(entry.model), path, entry.layout)
+    network = build_model(entry.model)
+    return import_weights(
+        entry, file, cache=cache, verify=lambda new: load_weights(network, new, entry.layout)
+    )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from easyseg._keras import backend
-from easyseg.errors import InputError
+from easyseg.config import is_count
+from easyseg.errors import ImageError, InputError
 from easyseg.fit import FITS, Placement
 from easyseg.imaging import ImageSource, read_image
 from easyseg.labels import LabelSet
@@ -46,8 +47,10 @@ class Predictor:
         fit: str = "photo",
         batch_size: int = 1,
     ) -> None:
-        if batch_size < 1:
+        if not is_count(batch_size):
             raise InputError(f"batch_size={batch_size!r} must be a whole number from 1.")
+        if len(input_size) != 2 or not all(is_count(side) for side in input_size):
+            raise InputError(f"input_size={input_size!r} must be (height, width) in pixels.")
         classes = model.output_shape[-1]
         if classes != len(label_set):
             raise InputError(
@@ -58,39 +61,68 @@ class Predictor:
         self.input_size = input_size
         self.batch_size = batch_size
         self._fit = FITS[fit]
-        self._forward = _compile(logits_model(model))
+        self._forward = _compile(logits_model(model), input_size)
 
     def __call__(self, images: Iterable[ImageSource]) -> Iterator[Segmentation]:
         """Segments each picture, in order.
 
         Raises:
-            ImageError: A picture cannot be read; the iterator ends there.
+            InputError: `images` is one picture, not several.
+            ImageError: A picture cannot be read; the iterator ends there, after the results of
+                the pictures before it.
         """
-        images = iter(images)
-        while batch := list(itertools.islice(images, self.batch_size)):
-            yield from self._segment(batch)
+        if isinstance(images, (str, bytes, os.PathLike, np.ndarray)):
+            raise InputError("one picture was given for several; put it into a list: [picture].")
+        return self._in_batches(iter(images))
 
     def one(self, image: ImageSource) -> Segmentation:
         """Segments one picture."""
-        return self._segment([image])[0]
+        return self._segment([self._prepare(image)])[0]
 
-    def _segment(self, images: list[ImageSource]) -> list[Segmentation]:
-        clock = [time.perf_counter()]
-        photos = [read_image(image) for image in images]
-        placed = [self._fit(photo, self.input_size) for photo in photos]
-        canvases = np.stack([p.canvas for p in placed])
-        clock.append(time.perf_counter())
-        logits = self._forward(canvases)
-        clock.append(time.perf_counter())
-        grids = [_grid(values, p) for values, p in zip(logits, placed, strict=True)]
-        labels = [grid.labels() for grid in grids]
-        clock.append(time.perf_counter())
-        spent = [1000 * (b - a) / len(images) for a, b in itertools.pairwise(clock)]
-        speed = dict(zip(("preprocess", "inference", "postprocess"), spent, strict=True))
-        return [
-            Segmentation(found, self.label_set, photo, speed, grid)
-            for found, photo, grid in zip(labels, photos, grids, strict=True)
-        ]
+    def _in_batches(self, images: Iterator[ImageSource]) -> Iterator[Segmentation]:
+        batch: list[_Prepared] = []
+        for image in images:
+            try:
+                batch.append(self._prepare(image))
+            except ImageError:
+                yield from self._segment(batch)
+                raise
+            if len(batch) == self.batch_size:
+                yield from self._segment(batch)
+                batch = []
+        yield from self._segment(batch)
+
+    def _prepare(self, image: ImageSource) -> _Prepared:
+        started = time.perf_counter()
+        photo = read_image(image)
+        placed = self._fit(photo, self.input_size)
+        return _Prepared(photo, placed, time.perf_counter() - started)
+
+    def _segment(self, batch: list[_Prepared]) -> list[Segmentation]:
+        if not batch:
+            return []
+        started = time.perf_counter()
+        logits = self._forward(np.stack([p.placed.canvas for p in batch]))
+        inference = (time.perf_counter() - started) / len(batch)
+        results = []
+        for prepared, values in zip(batch, logits, strict=True):
+            started = time.perf_counter()
+            # a view would keep the whole batch's logits alive
+            grid = _grid(values if len(batch) == 1 else values.copy(), prepared.placed)
+            labels = grid.labels()
+            speed = {
+                "preprocess": 1000 * prepared.seconds,
+                "inference": 1000 * inference,
+                "postprocess": 1000 * (time.perf_counter() - started),
+            }
+            results.append(Segmentation(labels, self.label_set, prepared.photo, speed, grid))
+        return results
+
+
+class _Prepared(NamedTuple):
+    photo: np.ndarray
+    placed: Placement
+    seconds: float
 
 
 def _grid(logits: np.ndarray, placed: Placement) -> LogitGrid:
@@ -103,27 +135,27 @@ def _grid(logits: np.ndarray, placed: Placement) -> LogitGrid:
     return LogitGrid(logits, rows, cols)
 
 
-def _compile(model: Any) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from `(N, H, W, 3)` to logits, compiled as suits the backend.
+def _compile(model: Any, size: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray]:
+    """A function from `(N, *size, 3) float32` to logits, compiled as suits the backend.
 
-    XLA makes dilated depthwise convolutions ten times slower on CPU, so TensorFlow goes without.
+    XLA makes dilated depthwise convolutions much slower on CPU, so TensorFlow goes without.
     """
-    kind = backend()
-    if kind == "tensorflow":
+    if backend() == "tensorflow":
         import tensorflow as tf  # noqa: PLC0415
 
-        graph = tf.function(lambda x: model(x, training=False), jit_compile=False)
+        graph = tf.function(
+            lambda x: model(x, training=False),
+            input_signature=[tf.TensorSpec((None, *size, 3))],  # one trace for every batch size
+            jit_compile=False,
+        )
         return lambda x: graph(tf.constant(x)).numpy()
-    if kind == "jax":
+    if backend() == "jax":
         import jax  # noqa: PLC0415
 
-        weights = (
-            [v.value for v in part]
-            for part in (model.trainable_variables, model.non_trainable_variables)
-        )
-        trainable, fixed = weights
+        trainable = [v.value for v in model.trainable_variables]
+        fixed = [v.value for v in model.non_trainable_variables]
         run = jax.jit(lambda x: model.stateless_call(trainable, fixed, x, training=False)[0])
         return lambda x: np.asarray(run(x))
-    from easyseg._keras import ops  # noqa: PLC0415
+    import torch  # noqa: PLC0415
 
-    return lambda x: ops.convert_to_numpy(ops.stop_gradient(model(x, training=False)))
+    return torch.no_grad()(lambda x: model(x, training=False).cpu().numpy())

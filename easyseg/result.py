@@ -19,9 +19,9 @@ from easyseg.labels import LabelSet
 from easyseg.outputs import OUTPUTS
 from easyseg.outputs.legend import draw_legend
 from easyseg.upsample import LogitGrid
-from easyseg.writing import write_image
+from easyseg.writing import check_ending, write_image
 
-__all__ = ["Segmentation"]
+__all__ = ["Segmentation", "check_output"]
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,10 @@ class Segmentation:
 
     @functools.cached_property
     def _areas(self) -> list[tuple[int, int]]:
-        counts = np.bincount(self.labels.ravel())
+        stripes = range(0, len(self.labels), 256)  # bincount copies what it counts to int64
+        counts = np.zeros(1 << 16, np.int64)
+        for i in stripes:
+            counts += np.bincount(self.labels[i : i + 256].ravel(), minlength=1 << 16)
         present = [(int(i), int(counts[i])) for i in np.nonzero(counts)[0]]
         return sorted(present, key=lambda pair: -pair[1])
 
@@ -154,7 +157,8 @@ class Segmentation:
     ) -> Path:
         """Writes the result as a picture, whole or not at all; arguments as in `plot`.
 
-        A "mask" keeps the ids as pixel values and needs a lossless format: .png or .tif.
+        A "mask" keeps the ids as pixel values and needs a lossless format: .png or .tif. Masks
+        and cut-outs are data and get no legend.
 
         Returns:
             The path.
@@ -163,13 +167,8 @@ class Segmentation:
             OutputError: Unknown or lossy ending, no permission, disk full.
         """
         path = Path(path)
-        suffixes = OUTPUTS[kind].suffixes
-        if suffixes and path.suffix.lower() not in suffixes:
-            raise OutputError(
-                f"{path} would spoil a {kind}, whose values must be kept exactly; "
-                f"use {' or '.join(suffixes)}."
-            )
-        if legend and not suffixes:
+        check_output(path, kind, alpha=alpha)
+        if legend and not OUTPUTS[kind].suffixes:
             return write_image(path, self.plot(kind, alpha=alpha, classes=classes, legend=True))
         return write_image(path, self._draw(kind, alpha, classes))
 
@@ -216,8 +215,7 @@ class Segmentation:
         return f"<Segmentation {width}x{height}: {found}>"
 
     def _draw(self, kind: str, alpha: float, classes: Classes | None) -> Any:
-        if not 0 <= alpha <= 1:
-            raise InputError(f"alpha={alpha!r} must be from 0 (photo) to 1 (colours).")
+        check_output(None, kind, alpha=alpha)
         shown = self if classes is None else self.filter(classes)
         return OUTPUTS[kind].draw(shown, alpha)
 
@@ -228,6 +226,28 @@ class Segmentation:
             for i, area in self._areas
             if i != self.label_set.void and area >= self.labels.size / 1000
         ]  # fmt: skip
+
+
+def check_output(path: Path | None, kind: str, *, alpha: float = 0.6) -> None:
+    """Raises what `save` would raise for these arguments, before any work is done.
+
+    Raises:
+        UnknownNameError: No such kind.
+        InputError: `alpha` is outside 0 to 1.
+        OutputError: The path's ending is unknown, or would spoil the output.
+    """
+    suffixes = OUTPUTS[kind].suffixes
+    if not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
+        raise InputError(f"alpha={alpha!r} must be from 0 (photo) to 1 (colours).")
+    if path is None:
+        return
+    if not suffixes:
+        check_ending(path)
+    elif path.suffix.lower() not in suffixes:
+        raise OutputError(
+            f"{path} would spoil a {kind}, whose values must be kept exactly; "
+            f"use {' or '.join(suffixes)}."
+        )
 
 
 class _Masks(Mapping[str, np.ndarray]):

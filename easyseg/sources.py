@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlparse
 
-from easyseg.errors import ImageNotFoundError
+from easyseg.errors import ImageNotFoundError, InputError
 from easyseg.imaging import IMAGE_SUFFIXES
 
 __all__ = ["RESULT_ENDING", "Found", "find_images", "result_paths"]
@@ -37,6 +37,7 @@ def find_images(sources: Iterable[str], *, results: Path | None = None) -> list[
 
     Raises:
         ImageNotFoundError: A folder or pattern means no picture.
+        InputError: `results` is a folder that is searched.
     """
     found = [picture for source in sources for picture in _expand(source, results)]
     unique: dict[str, Found] = {}
@@ -54,6 +55,11 @@ def _expand(source: str, results: Path | None) -> list[Found]:
     path = Path(source)
     if path.is_dir():
         old = results.resolve() if results else None
+        if path.resolve() == old:
+            raise InputError(
+                f"results would lie among the pictures of {source}; give another folder with -o, "
+                f"or none to have them as *{RESULT_ENDING} beside the pictures."
+            )
         inside = old is not None and path.resolve() in old.parents
         pictures = sorted(
             p

@@ -67,7 +67,8 @@ class LogitGrid(NamedTuple):
 
     def _enlarged(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Stripes of rows with their logits `(rows, W, classes)`."""
-        height = max(1, CHUNK // (len(self.cols) * self.logits.shape[-1]))
+        width = max(len(self.cols), self.logits.shape[1])
+        height = max(1, CHUNK // (width * self.logits.shape[-1]))
         for start in range(0, len(self.rows), height):
             stripe = slice(start, start + height)
             yield stripe, _lerp(_lerp(self.logits, self.rows[stripe], 0), self.cols, 1)

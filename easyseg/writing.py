@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import io
 import os
-import tempfile
+import uuid
 from pathlib import Path
 from typing import Any
 
 from easyseg.errors import OutputError
 
-__all__ = ["encode_image", "write_bytes", "write_image"]
+__all__ = ["check_ending", "encode_image", "write_bytes", "write_image"]
 
 WRITABLE = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP",
             ".tif": "TIFF", ".tiff": "TIFF"}  # fmt: skip
@@ -41,11 +41,8 @@ def encode_image(picture: Any, suffix: str, *, name: str = "the picture") -> byt
     """The bytes of the picture as a file with this ending, such as ".png"."""
     from PIL import Image  # noqa: PLC0415
 
-    kind = WRITABLE.get(suffix.lower())
-    if kind is None:
-        raise OutputError(
-            f"{name} cannot be written: its ending is not one of {', '.join(WRITABLE)}."
-        )
+    check_ending(Path(f"x{suffix}"), name=name)
+    kind = WRITABLE[suffix.lower()]
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     buffer = io.BytesIO()
     try:
@@ -55,6 +52,14 @@ def encode_image(picture: Any, suffix: str, *, name: str = "the picture") -> byt
     return buffer.getvalue()
 
 
+def check_ending(path: Path, *, name: str | None = None) -> None:
+    """Raises OutputError if the ending says no format that pictures are written in."""
+    if path.suffix.lower() not in WRITABLE:
+        raise OutputError(
+            f"{name or path} cannot be written: its ending is not one of {', '.join(WRITABLE)}."
+        )
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file through a temporary neighbour, so that readers see all of it or nothing."""
     temporary = None
@@ -62,15 +67,10 @@ def write_bytes(path: Path, content: bytes) -> None:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder; give the name of a file in it")
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{path.stem[:40]}-", suffix=".part", dir=path.parent
-        )
-        with os.fdopen(handle, "wb") as file:
+        temporary = path.with_name(f".{path.stem[:40]}-{uuid.uuid4().hex[:8]}.part")
+        with temporary.open("xb") as file:
             file.write(content)
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(path)
+        temporary.replace(path)
         temporary = None
     except OSError as error:
         raise OutputError(
@@ -79,4 +79,4 @@ def write_bytes(path: Path, content: bytes) -> None:
         ) from error
     finally:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)

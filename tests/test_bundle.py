@@ -283,3 +283,14 @@ def test_repr(seg):
     assert repr(seg) == (
         "<SemanticSegmentation mobilenetv2.voc: 21 classes of voc, output stride 16>"
     )
+
+
+def test_a_mismatch_can_be_pickled():
+    import pickle
+
+    from easyseg.errors import WeightsMismatchError
+
+    error = WeightsMismatchError("a.h5", ["x"], [], [("y", (1,), (2,))])
+    again = pickle.loads(pickle.dumps(error))
+    assert str(again) == str(error)
+    assert again.wrong_shape == error.wrong_shape

@@ -232,10 +232,13 @@ def test_a_bad_picture_does_not_stop_the_others(segment, photos):
         (["bird.jpg", "-c", "dgo,cat"], ["unknown class of voc 'dgo'", "Did you mean 'dog'"]),
         (["photos", "-o", "one.png"], ["-o one.png is one file, but photos means 2 pictures"]),
         (["photos", "-o", "text"], ["-o text is a file, but not a picture"]),
-        (["bird.jpg", "-o", "text/out.png"], ["text/out.png cannot be written ("]),
+        (["bird.jpg", "-o", "text/out.png"], ["text cannot be written (File exists)", "-o"]),
         (["bird.jpg", "-o", "mask.jpg", "-k", "mask"], ["would spoil a mask", "use .png"]),
         (["bird.jpg", "-o", "bird.jpg"], ["would overwrite the picture bird.jpg"]),
-        (["photos/deep", "-o", "photos/deep"], ["overwrite the picture photos/deep/cat.png"]),
+        (
+            ["photos/deep", "-o", "photos/deep"],
+            ["results would lie among the pictures of photos/deep"],
+        ),
     ],
     ids=" ".join,
 )
@@ -323,11 +326,26 @@ def test_info(run, home):
     assert "cached    no\n" in run("info", "xception65.ade20k")[1]
 
 
-@pytest.mark.parametrize("command", ["info", "download"])
-def test_unknown_weights(run, command):
+@pytest.mark.parametrize(
+    ("command", "kind"), [("info", "model (nor a folder)"), ("download", "weights")]
+)
+def test_unknown_weights(run, command, kind):
     code, out, err = run(command, "mobilenetv2.vco")
     assert (code, out) == (2, "")
-    assert_one_line(err, "unknown weights 'mobilenetv2.vco'. Did you mean 'mobilenetv2.voc'")
+    assert_one_line(err, f"unknown {kind} 'mobilenetv2.vco'. Did you mean 'mobilenetv2.voc'")
+
+
+def test_there_is_nothing_to_download_for_mini(run):
+    code, out, err = run("download", "mini")
+    assert (code, err) == (0, "")
+    assert "comes with easyseg" in out
+
+
+def test_a_backend_that_is_not_there_is_one_line(environment, photos):
+    args = ("-m", "easyseg", "segment", "bird.jpg", "-m", MODEL)
+    done = python(*args, env={**environment, "KERAS_BACKEND": "foo"})
+    assert done.returncode == 2
+    assert_one_line(done.stderr, "KERAS_BACKEND='foo'")
 
 
 def test_download_of_what_is_there(run, home):

@@ -602,10 +602,8 @@ def no_space_at(monkeypatch, name):
     "how",
     [
         "disk fills up",
-        "os.fdopen",
-        "tempfile.mkstemp",
+        "pathlib.Path.open",
         "pathlib.Path.replace",
-        "pathlib.Path.chmod",
     ],
 )
 def test_a_write_that_fails_leaves_everything_as_it_was(how, existing, tmp_path, monkeypatch):

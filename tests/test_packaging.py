@@ -24,6 +24,8 @@ def installed(tmp_path_factory):
     source = folder / "source"
     files = run("git", "ls-files", "-co", "--exclude-standard", cwd=ROOT).split("\n")
     for name in filter(None, files):
+        if not (ROOT / name).is_file():
+            continue  # deleted, not yet committed
         if name.startswith(("easyseg/", "pretrained/")) or "/" not in name:
             target = source / name
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +39,14 @@ def installed(tmp_path_factory):
 
 def test_wheel_holds_the_data(installed):
     names = zipfile.ZipFile(installed[0]).namelist()
-    for wanted in ("pretrained/manifest.json", "pretrained/labels/ade20k.json", "py.typed"):
+    mini = [f"pretrained/mini/{n}" for n in ("config.json", "labels.json", "card.md")]
+    for wanted in (
+        *mini,
+        "pretrained/mini/model.weights.h5",
+        "pretrained/manifest.json",
+        "pretrained/labels/ade20k.json",
+        "py.typed",
+    ):
         assert f"easyseg/{wanted}" in names
     assert not [n for n in names if n.startswith(("tests/", "tools/", "pretrained/"))]
 
@@ -47,20 +56,22 @@ import sys, easyseg
 from easyseg.resources import pretrained_path
 assert easyseg.__file__.startswith(sys.argv[1]), easyseg.__file__
 assert str(pretrained_path()).startswith(sys.argv[1]), pretrained_path()
-seg = easyseg.SemanticSegmentation("mobilenetv2.voc", cache=sys.argv[2])
-print(*seg.segment_image(sys.argv[3], sys.argv[4]).class_names)
+seg = easyseg.SemanticSegmentation("mini")
+print(*seg.segment_image(sys.argv[2], sys.argv[3]).class_names)
 """
 
 
-def test_wheel_segments_a_photo(installed, voc_home, photo, tmp_path):
+def test_wheel_segments_a_photo(installed, tmp_path):
+    skimage = pytest.importorskip("skimage", reason="its photos: pip install easyseg[demo]")
+    photo = f"{skimage.__path__[0]}/data/astronaut.png"
     site = str(installed[1])
     out = tmp_path / "out.png"
     found = run(
-        *(sys.executable, "-c", SCRIPT, site, str(voc_home), str(photo), str(out)),
+        *(sys.executable, "-c", SCRIPT, site, photo, str(out)),
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": site},
     )
-    assert {"dog", "bicycle"} <= set(found.split())
+    assert "person" in found.split()
     assert out.stat().st_size > 10_000
 
 

@@ -314,3 +314,16 @@ def test_segment_images_gives_one_result_after_the_other(seg, shared):
         (True, False),
         (False, True),
     ]
+
+
+def test_arguments_are_checked_before_any_work(seg, photo, tmp_path, monkeypatch):
+    monkeypatch.setattr(seg._predictor, "one", lambda _: pytest.fail("the network ran"))
+    for arguments, error in (
+        ({"kind": "overly"}, UnknownNameError),
+        ({"alpha": "0.5"}, InputError),
+        ({"out": tmp_path / "a.gif"}, OutputError),
+        ({"out": tmp_path / "a.jpg", "kind": "mask"}, OutputError),
+        ({"classes": "dgo"}, UnknownNameError),
+    ):
+        with pytest.raises(error):
+            seg.segment_image(photo, **arguments)

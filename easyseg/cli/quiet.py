@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import pooch
 
+from easyseg.errors import ConfigError
+
 __all__ = ["load_framework"]
 
 
@@ -21,8 +23,14 @@ def load_framework() -> None:
     """
     pooch.get_logger().setLevel("WARNING")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _stderr_kept_back():
-        importlib.import_module("easyseg._keras")
+    try:
+        with _stderr_kept_back():
+            importlib.import_module("easyseg._keras")
+    except (ImportError, ValueError) as error:
+        raise ConfigError(
+            f"Keras cannot use its backend KERAS_BACKEND={os.environ.get('KERAS_BACKEND')!r} "
+            f"({error}); unset the variable, or install that backend."
+        ) from error
 
 
 @contextlib.contextmanager

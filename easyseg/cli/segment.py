@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 import click
@@ -11,11 +12,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.cli import one_line
 from easyseg.cli.quiet import load_framework
-from easyseg.errors import EasysegError, InputError
+from easyseg.errors import EasysegError, InputError, OutputError
 from easyseg.facade import SemanticSegmentation
 from easyseg.imaging import IMAGE_SUFFIXES, require_file
-from easyseg.outputs import OUTPUTS
-from easyseg.result import Segmentation
+from easyseg.result import Segmentation, check_output
 from easyseg.sources import Found, find_images, result_paths
 
 __all__ = ["segment"]
@@ -61,9 +61,11 @@ def segment(
 
     A picture that cannot be read does not stop the others; the exit code is then 2.
     """
-    OUTPUTS[kind]  # an unknown kind is said before any work is done
     found = find_images(sources, results=out)
     targets = _targets(sources, found, out)
+    for target in targets:  # what cannot be written is said before any work is done
+        check_output(target, kind, alpha=alpha)
+    _require_writable(targets[0].parent)
     _spare_sources(found, targets)
     if len(found) == 1 and "://" not in found[0].source:
         require_file(Path(found[0].source))  # said before the network is loaded
@@ -97,7 +99,7 @@ def segment(
 
 
 def _names_and_ids(classes: str) -> list[str | int]:
-    return [int(c) if c.strip().isdigit() else c for c in classes.split(",")]
+    return [int(c) if c.strip().isdecimal() else c for c in classes.split(",")]
 
 
 def _targets(sources: tuple[str, ...], found: list[Found], out: Path | None) -> list[Path]:
@@ -112,6 +114,17 @@ def _targets(sources: tuple[str, ...], found: list[Found], out: Path | None) -> 
             "give a folder."
         )
     return [out] if out else []
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"{folder} cannot be written ({error.strerror}); choose another place with -o."
+        ) from error
 
 
 def _spare_sources(found: list[Found], targets: list[Path]) -> None:

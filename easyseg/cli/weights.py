@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
@@ -9,7 +10,8 @@ import click
 from easyseg.cli.quiet import load_framework
 from easyseg.config import ModelConfig
 from easyseg.labels import load_label_set
-from easyseg.weights.bundle import bundle_folder, read_bundle, read_card
+from easyseg.resources import pretrained_path
+from easyseg.weights.bundle import MINI, bundle_folder, read_bundle, read_card
 from easyseg.weights.fetch import cached_weights
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 
@@ -20,7 +22,7 @@ __all__ = ["download", "info", "models"]
 def models() -> None:
     """List the models, and which are in the cache."""
     rows = [("NAME", "CLASSES", "SIZE", "MIOU", "LICENCE", "CACHED")]
-    rows.append(("mini", "21", "embedded", "see its card", "MIT", "yes"))
+    rows.append(_embedded_row())
     rows += [_row(entry) for entry in weight_sets().values()]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     for row in rows:
@@ -37,6 +39,9 @@ def models() -> None:
 )
 def download(name: str, file: Path | None) -> None:
     """Get the weights of NAME into the cache; a broken download goes on where it stopped."""
+    if name == MINI:
+        click.echo(f"{MINI} comes with easyseg; there is nothing to download.")
+        return
     entry = weight_set(name)
     load_framework()
     from easyseg.open import import_file, open_model  # noqa: PLC0415  (loads Keras)
@@ -75,6 +80,14 @@ def info(name: str) -> None:
         rows["note"] = entry.note
     for key, value in rows.items():
         click.echo(f"{key:<9} {value}")
+
+
+def _embedded_row() -> tuple[str, str, str, str, str, str]:
+    bundle = read_bundle(pretrained_path(MINI))
+    size = bundle.weights.stat().st_size / 1e6
+    miou = re.search(r"mIoU (0\.\d+)", read_card(bundle.weights.parent))
+    shown = f"{100 * float(miou[1]):.2f}" if miou else "-"
+    return MINI, str(bundle.config.classes), f"{size:.1f} MB", f"{shown} card", "MIT", "comes along"
 
 
 def _row(entry: WeightSet) -> tuple[str, str, str, str, str, str]:

@@ -12,9 +12,10 @@ def atrous_schedule(
 ) -> list[tuple[int, int]]:
     """Turns the nominal strides of consecutive blocks into `(stride, dilation rate)` pairs.
 
-    Strides are kept until their product is the output stride. From then on a block runs with
-    stride 1 at the current rate, and its nominal stride multiplies the rate of the blocks after
-    it, so that the weights see the neighbours they were trained on.
+    A stride is kept while the product of strides stays within the output stride. A block whose
+    stride would exceed it runs with stride 1 at the current rate, and its nominal stride
+    multiplies the rate of the blocks after it, so that the weights see the neighbours they were
+    trained on.
 
     Args:
         strides: Nominal stride of each block, in order.
@@ -26,7 +27,7 @@ def atrous_schedule(
     """
     schedule, rate = [], 1
     for stride in strides:
-        if reached == output_stride:
+        if reached * stride > output_stride:
             schedule.append((1, rate))
             rate *= stride
         else:

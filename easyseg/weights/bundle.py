@@ -56,10 +56,12 @@ class Bundle(NamedTuple):
 def bundle_folder(model: str | os.PathLike[str]) -> Path | None:
     """The folder of an embedded or saved model; `None` for the name of a published weight set.
 
+    Names take precedence over folders: a folder "mini" of the user's is "./mini".
+
     Raises:
         UnknownNameError: Neither a known name nor a folder.
     """
-    if str(model) == MINI and not is_bundle(Path(model)):
+    if str(model) == MINI:
         return pretrained_path(MINI)
     if str(model) in weight_sets():
         return None
@@ -130,6 +132,18 @@ def _weights_file(model: Any, dtype: str) -> bytes:
     return buffer.getvalue()
 
 
+def _swap(folder: Path, new: Path, old: Path) -> None:
+    """Puts `new` in the place of `folder`, which goes to `old`, or leaves it as it was."""
+    if folder.exists():
+        folder.replace(old)
+    try:
+        new.replace(folder)
+    except OSError:
+        if old.exists():
+            old.replace(folder)
+        raise
+
+
 def save_bundle(
     folder: Path,
     model: Any,
@@ -167,9 +181,7 @@ def save_bundle(
             (new / name).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
         (new / CARD).write_text(card, "utf-8")
         (new / WEIGHTS).write_bytes(_weights_file(model, dtype))
-        if folder.exists():
-            folder.replace(temporary / "old")
-        new.replace(folder)
+        _swap(folder, new, temporary / "old")
     except OSError as error:
         raise OutputError(f"{folder} cannot be written ({error}).") from error
     finally:

@@ -137,3 +137,7 @@ def test_width_and_rounding_of_mobilenet():
 def test_xception_has_one_width():
     with pytest.raises(ConfigError, match=r"depth_multiplier=0.5 is for MobileNet"):
         build_model(ModelConfig(depth_multiplier=0.5))
+
+
+def test_a_stride_of_four_does_not_overshoot():
+    assert atrous_schedule([4, 4, 1], 8) == [(4, 1), (1, 1), (1, 4)]

@@ -30,10 +30,10 @@ HEX_DIGITS = {"md5": 32, "sha256": 64, "sha384": 96, "sha512": 128}
 
 
 def test_every_published_set_is_in_the_table():
-    assert set(weight_sets()) == NAMES
+    assert set(weight_sets()) >= NAMES
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
+@pytest.mark.parametrize("name", sorted(weight_sets()))
 def test_a_row_is_consistent(name):
     entry = weight_set(name)
     assert entry.name == name

@@ -1,0 +1,96 @@
+"""What every row of a table must do; a new row needs no new test."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from easyseg import ModelConfig, Segmentation, build_model, load_label_set
+from easyseg.errors import OutputError, WeightsError
+from easyseg.fit import FITS
+from easyseg.models.backbones import BACKBONES
+from easyseg.models.build import logits_model
+from easyseg.outputs import OUTPUTS
+from easyseg.resources import pretrained_path
+from easyseg.weights.load import LAYOUTS, load_weights
+from easyseg.weights.manifest import weight_sets
+from easyseg.weights.names import named_variables
+
+MODELS = list(dict.fromkeys(entry.model for entry in weight_sets().values()))
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_backbone(name):
+    """It builds at every output stride with the same variables, under names that all differ."""
+    config = ModelConfig(backbone=name, classes=3, head_channels=8)
+    shapes = []
+    for output_stride in (8, 16, 32):
+        model = build_model(config.replace(output_stride=output_stride))
+        shapes.append({n: tuple(v.shape) for n, v in named_variables(model).items()})
+        assert len(shapes[-1]) == len(model.weights)
+        picture = np.zeros((1, 65, 65, 3), np.uint8)
+        assert model(picture).shape == (1, 65, 65, 3)
+        assert logits_model(model)(picture).shape == (1, 17, 17, 3)
+    assert shapes[0] == shapes[1] == shapes[2]
+
+
+@pytest.mark.parametrize("config", MODELS, ids=lambda c: f"{c.backbone}-{c.classes}")
+def test_network_of_a_weight_set(config):
+    """A row of the manifest describes a network with as many classes as its label set."""
+    labels = {e.labels for e in weight_sets().values() if e.model == config}
+    assert {len(load_label_set(name)) for name in labels} == {config.classes}
+    assert build_model(config).output_shape == (None, None, None, config.classes)
+
+
+@pytest.mark.parametrize("name", sorted(p.stem for p in pretrained_path("labels").glob("*.json")))
+def test_label_set(name):
+    label_set = load_label_set(name)
+    assert label_set.name == name
+    assert label_set.from_dict(label_set.to_dict()) == label_set
+    assert hash(label_set) == hash(load_label_set(name))
+
+
+@pytest.fixture
+def result():
+    labels = np.repeat(np.uint8([[0, 15, 12]]), 40, axis=0).repeat(20, axis=1)
+    photo = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    return Segmentation(labels, load_label_set("voc"), photo)
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_output(kind, result, tmp_path):
+    """It draws at the photo's size, writes what it can keep, and refuses the rest."""
+    assert result.plot(kind).shape == (40, 60, 3)
+    assert result.plot(kind).dtype == np.uint8
+    with Image.open(result.save(tmp_path / "a.png", kind)) as picture:
+        assert picture.size == (60, 40)
+    if OUTPUTS[kind].suffixes:
+        with pytest.raises(OutputError, match="kept exactly"):
+            result.save(tmp_path / "a.jpg", kind)
+        assert not (tmp_path / "a.jpg").exists()
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_fit(name):
+    photo = np.full((40, 64, 3), 200, np.uint8)
+    placed = FITS[name](photo, (65, 129))
+    assert placed.canvas.shape == (65, 129, 3)
+    assert (len(placed.rows), len(placed.cols)) == (40, 64)
+    assert placed.rows.max() <= 64
+    assert placed.cols.max() <= 128
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layout(layout, tmp_path):
+    """A damaged file is an error that names it, and the network keeps its weights."""
+    path = tmp_path / "damaged.weights"
+    path.write_bytes(b"not weights")
+    model = build_model(
+        ModelConfig(backbone="mobilenetv2", depth_multiplier=0.1, head_channels=8, classes=2)
+    )
+    before = [v.numpy().copy() for v in model.variables]
+    with pytest.raises(WeightsError, match="damaged"):
+        load_weights(model, path, layout)
+    for kept, variable in zip(before, model.variables, strict=True):
+        np.testing.assert_array_equal(kept, variable.numpy())
