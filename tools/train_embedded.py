@@ -14,8 +14,9 @@ first step ("blocks"); then the network runs as a whole ("whole").
     python tools/train_embedded.py train --teacher mobilenetv2.voc
     python tools/train_embedded.py save pretrained/mini
 
-Every epoch leaves a checkpoint; the same command goes on from it. Runs on any Keras backend (set
-KERAS_BACKEND); the teacher is a name from `easyseg models` or a bundle's folder.
+Every epoch leaves a checkpoint; the same command (with the same `--photos-seen` and `--epoch`)
+goes on from it, and `train --start pretrained/mini` goes on from weights that were saved. Runs on
+any Keras backend (set KERAS_BACKEND); the teacher is a name from `easyseg models` or a bundle.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ from easyseg.models.build import build_model, logits_model
 from easyseg.models.resize import AlignCornersResize
 from easyseg.open import open_model
 from easyseg.upsample import LogitGrid
-from easyseg.weights.bundle import save_bundle
+from easyseg.weights.bundle import read_bundle, save_bundle
+from easyseg.weights.load import load_weights
 
 PHOTO_SIDE = 320  # longest side of the training photos
 SCALES = (0.5, 1.75)  # of the training photos, in a crop
@@ -264,15 +266,20 @@ def hint_loss(_, distances):
     return keras.ops.mean(distances)
 
 
-def plan(total: int, epoch_photos: int) -> list[tuple[str, int, int, int, float]]:
+def plan(
+    total: int, epoch_photos: int, only: str | None = None
+) -> list[tuple[str, int, int, int, float]]:
     """One `(mode, crop, batch, steps, learning rate)` per epoch of about `epoch_photos`.
 
-    The rate rises and falls once in "blocks" and once in "whole", with a cosine.
+    The rate rises and falls once in "blocks" and once in "whole", with a cosine. `only` one of the
+    modes may be wanted.
     """
+    stages = [stage for stage in STAGES if only in (None, stage[0])]
+    whole = sum(stage[-1] for stage in stages)
     rows = [
         (mode, crop, batch, epoch_photos // batch, rate)
-        for mode, crop, batch, rate, share in STAGES
-        for _ in range(max(1, round(total * share / epoch_photos)))
+        for mode, crop, batch, rate, share in stages
+        for _ in range(max(1, round(total * share / whole / epoch_photos)))
     ]
     epochs = []
     for i, row in enumerate(rows):
@@ -298,8 +305,10 @@ def train(args: argparse.Namespace) -> None:
     optimizer.build(student.trainable_variables)
     teacher = logits_model(open_model(args.teacher).model)
     state = args.run / "state.npz"
+    if args.start and not state.exists():
+        load_weights(student, read_bundle(args.start).weights, "bundle")
     first, seen, average = restore(state, student, optimizer)
-    epochs = plan(args.photos_seen, args.epoch)
+    epochs = plan(args.photos_seen, args.epoch, "whole" if args.start else None)
     model, compiled = None, None
     for number in range(first, len(epochs)):
         mode, crop, batch, steps, rate = epochs[number]
@@ -422,6 +431,7 @@ def main() -> None:
     two.add_argument("--cache", type=Path, default=Path(".train/cache"))
     two.add_argument("--run", type=Path, default=Path(".train/run"))
     two.add_argument("--teacher", default="mobilenetv2.voc", help="name or bundle")
+    two.add_argument("--start", type=Path, help="bundle to go on from, instead of random weights")
     two.add_argument("--hints", type=float, default=5.0, help="weight of the hints")
     two.add_argument("--photos-seen", type=int, default=240_000)
     two.add_argument("--epoch", type=int, default=4_000, help="photos per epoch")
