@@ -33,7 +33,7 @@ check: $(VENV)/.installed ## format, lint and type checks
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed ## run the benchmarks; results go to benchmarks/results/
-	for script in benchmarks/*.py; do $(BIN)/python "$$script"; done
+	for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script"; done
 
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -6,12 +6,10 @@ the same round. Writes results/networks.csv.
 
 from __future__ import annotations
 
-import csv
-import statistics
 import time
-from pathlib import Path
 
 import numpy as np
+from _table import compared, write
 
 from easyseg import LabelSet, ModelConfig, Predictor, build_model
 
@@ -26,7 +24,6 @@ NETWORKS = {
     "mini": ModelConfig(backbone="mobilenetv2", head_channels=128, low_level_channels=32),
 }
 ROUNDS = 5
-RESULTS = Path(__file__).parent / "results" / "networks.csv"
 
 
 def predictor(config: ModelConfig) -> Predictor:
@@ -47,24 +44,8 @@ def main() -> None:
             predict._forward(predict._fit(photo, predict.input_size).canvas[None])
             if turn:  # the first one compiles
                 times[name].append(time.perf_counter() - started)
-    rows = []
-    for name, spent in times.items():
-        ratios = sorted(a / b for a, b in zip(spent, times["xception65 os16"], strict=True))
-        rows.append(
-            {
-                "network": name,
-                "ms": round(1000 * statistics.median(spent)),
-                "ratio": round(statistics.median(ratios), 3),
-                "ratio_min": round(ratios[0], 3),
-                "ratio_max": round(ratios[-1], 3),
-            }
-        )
-        print(*(f"{key} {value}" for key, value in rows[-1].items()), sep="  ")
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+    base = times["xception65 os16"]
+    write("networks", [{"network": name, **compared(t, base)} for name, t in times.items()])
 
 
 if __name__ == "__main__":

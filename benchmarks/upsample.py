@@ -5,19 +5,16 @@ Both are timed in turns in one process; the ratio is of each pair. Writes result
 
 from __future__ import annotations
 
-import csv
-import statistics
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
+from _table import compared, write
 
 from easyseg.upsample import LogitGrid
 
 CASES = [(21, 375, 500), (151, 375, 500), (21, 1500, 2000), (151, 1500, 2000)]
 ROUNDS = 5
-RESULTS = Path(__file__).parent / "results" / "upsample.csv"
 
 
 def smooth_logits(classes: int) -> np.ndarray:
@@ -50,24 +47,9 @@ def main() -> None:
         grid = LogitGrid(smooth_logits(classes), rows_at, cols_at)
         assert (grid.labels() == naive(grid)).mean() > 0.9999
         pairs = [(seconds(grid.labels), seconds(naive, grid)) for _ in range(ROUNDS)]
-        ratios = sorted(ours / theirs for ours, theirs in pairs)
-        rows.append(
-            {
-                "classes": classes,
-                "size": f"{height}x{width}",
-                "ours_ms": round(1000 * statistics.median(p[0] for p in pairs), 1),
-                "naive_ms": round(1000 * statistics.median(p[1] for p in pairs), 1),
-                "ratio": round(statistics.median(ratios), 3),
-                "ratio_min": round(ratios[0], 3),
-                "ratio_max": round(ratios[-1], 3),
-            }
-        )
-        print(*(f"{key} {value}" for key, value in rows[-1].items()), sep="  ")
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0])
-        writer.writeheader()
-        writer.writerows(rows)
+        ours, theirs = map(list, zip(*pairs, strict=True))
+        rows.append({"classes": classes, "size": f"{height}x{width}", **compared(ours, theirs)})
+    write("upsample", rows)
 
 
 if __name__ == "__main__":
