@@ -45,7 +45,7 @@ teacher (`mobilenetv2.voc`) has 0.6968, 0.9303 and 0.857.
   half where there are labels), at growing crops ("whole").
 * Augmentation: scale 0.5 to 1.75, crop, mirror, brightness, contrast, saturation, white balance,
   grey.
-* AdamW, cosine; {seen:,} crops seen.
+* AdamW, cosine; {seen:,} crops seen; the weights are averaged over the last epochs.
 
 mIoU and person IoU on the 171 photos kept for selection, against crops seen:
 
