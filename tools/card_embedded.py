@@ -56,9 +56,10 @@ mIoU and person IoU on the 171 photos kept for selection, against crops seen:
 ## Where it fails
 
 {weak} are its weakest classes.
-Thin parts (bicycle wheels, chair legs) are filled or lost, borders are soft at the scale of 4 pixels of the input, small and crowded objects are missed, and animals of
-one kind are taken for another. It knows nothing outside its 20 classes. For paper quality name a
-published model, such as `xception65.voc`.
+Thin parts (bicycle wheels, chair legs) are filled or lost, borders are soft at the scale of 4
+pixels of the input, small and crowded objects are missed, and animals of one kind are taken for
+another. It knows nothing outside its 20 classes. For paper quality name a published model, such as
+`xception65.voc`.
 
 ## Licence
 
