@@ -19,7 +19,7 @@ from easyseg.models.build import logits_model
 from easyseg.result import Segmentation
 from easyseg.upsample import LogitGrid
 
-__all__ = ["Predictor"]
+__all__ = ["Forwarded", "Predictor"]
 
 
 class Predictor:
@@ -61,7 +61,7 @@ class Predictor:
         self.input_size = input_size
         self.batch_size = batch_size
         self._fit = FITS[fit]
-        self._forward = _compile(logits_model(model), input_size)
+        self._network = _compile(logits_model(model), input_size)
 
     def __call__(self, images: Iterable[ImageSource]) -> Iterator[Segmentation]:
         """Segments each picture, in order.
@@ -73,24 +73,35 @@ class Predictor:
         """
         if isinstance(images, (str, bytes, os.PathLike, np.ndarray)):
             raise InputError("one picture was given for several; put it into a list: [picture].")
-        return self._in_batches(iter(images))
+        return (forwarded.finish() for forwarded in self.forward(images))
 
     def one(self, image: ImageSource) -> Segmentation:
         """Segments one picture."""
-        return self._segment([self._prepare(image)])[0]
+        return self._forward_batch([self._prepare(image)])[0].finish()
 
-    def _in_batches(self, images: Iterator[ImageSource]) -> Iterator[Segmentation]:
+    def forward(
+        self, images: Iterable[ImageSource], *, batch_size: int | None = None
+    ) -> Iterator[Forwarded]:
+        """The first half of the work: reads pictures and runs the network, in order.
+
+        `Forwarded.finish` is the second half, which may run in another thread.
+
+        Args:
+            images: As in `__call__`.
+            batch_size: Instead of the predictor's own.
+        """
+        size = batch_size or self.batch_size
         batch: list[_Prepared] = []
         for image in images:
             try:
                 batch.append(self._prepare(image))
             except ImageError:
-                yield from self._segment(batch)
+                yield from self._forward_batch(batch)
                 raise
-            if len(batch) == self.batch_size:
-                yield from self._segment(batch)
+            if len(batch) == size:
+                yield from self._forward_batch(batch)
                 batch = []
-        yield from self._segment(batch)
+        yield from self._forward_batch(batch)
 
     def _prepare(self, image: ImageSource) -> _Prepared:
         started = time.perf_counter()
@@ -98,25 +109,45 @@ class Predictor:
         placed = self._fit(photo, self.input_size)
         return _Prepared(photo, placed, time.perf_counter() - started)
 
-    def _segment(self, batch: list[_Prepared]) -> list[Segmentation]:
+    def _forward_batch(self, batch: list[_Prepared]) -> list[Forwarded]:
         if not batch:
             return []
         started = time.perf_counter()
-        logits = self._forward(np.stack([p.placed.canvas for p in batch]))
-        inference = (time.perf_counter() - started) / len(batch)
-        results = []
-        for prepared, values in zip(batch, logits, strict=True):
-            started = time.perf_counter()
+        logits = self._network(np.stack([p.placed.canvas for p in batch]))
+        inference = 1000 * (time.perf_counter() - started) / len(batch)
+        return [
             # a view would keep the whole batch's logits alive
-            grid = _grid(values if len(batch) == 1 else values.copy(), prepared.placed)
-            labels = grid.labels()
-            speed = {
-                "preprocess": 1000 * prepared.seconds,
-                "inference": 1000 * inference,
-                "postprocess": 1000 * (time.perf_counter() - started),
-            }
-            results.append(Segmentation(labels, self.label_set, prepared.photo, speed, grid))
-        return results
+            Forwarded(
+                prepared.photo,
+                _grid(values if len(batch) == 1 else values.copy(), prepared.placed),
+                self.label_set,
+                {"preprocess": 1000 * prepared.seconds, "inference": inference},
+            )
+            for prepared, values in zip(batch, logits, strict=True)
+        ]
+
+
+class Forwarded(NamedTuple):
+    """A picture that went through the network, before its labels are computed.
+
+    Attributes:
+        photo: `(H, W, 3) uint8 RGB`.
+        grid: Its logits; `_replace(grid=...)` puts others in their place.
+        label_set: The network's classes.
+        speed: Milliseconds spent in "preprocess" and "inference".
+    """
+
+    photo: np.ndarray
+    grid: LogitGrid
+    label_set: LabelSet
+    speed: dict[str, float]
+
+    def finish(self) -> Segmentation:
+        """Labels at the photo's own size."""
+        started = time.perf_counter()
+        labels = self.grid.labels()
+        speed = {**self.speed, "postprocess": 1000 * (time.perf_counter() - started)}
+        return Segmentation(labels, self.label_set, self.photo, speed, self.grid)
 
 
 class _Prepared(NamedTuple):

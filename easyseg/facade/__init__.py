@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from easyseg.config import ModelConfig
+from easyseg.facade.backgrounds import Backgrounds
+from easyseg.facade.films import Films
+from easyseg.facade.folders import Folders
 from easyseg.imaging import ImageSource
 from easyseg.labels import LabelSet
 from easyseg.result import Classes, Segmentation, check_output
@@ -19,7 +22,7 @@ __all__ = ["SemanticSegmentation", "list_models"]
 log = logging.getLogger(__name__)
 
 
-class SemanticSegmentation:
+class SemanticSegmentation(Films, Backgrounds, Folders):
     """Segments pictures.
 
     The network is built, and its weights are downloaded if need be, when this object is made.

@@ -1,0 +1,19 @@
+"""The facade's methods for folders and lists."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from easyseg.labels import LabelSet
+
+if TYPE_CHECKING:
+    from easyseg.predict import Predictor
+
+__all__ = ["Folders"]
+
+
+class Folders:
+    """Part of `SemanticSegmentation`."""
+
+    label_set: LabelSet
+    _predictor: Predictor
