@@ -17,7 +17,7 @@ import numpy as np
 from easyseg.errors import InputError
 from easyseg.registry import Registry
 
-__all__ = ["FITS", "Placement", "fit_graph", "fit_photo"]
+__all__ = ["FITS", "Placement", "fit_graph", "fit_photo", "pad"]
 
 MEAN_PIXEL = 127.5  # 0 after scaling to -1 to 1
 NEARLY_FULL = 0.75  # share of the canvas's side from which a photo is not enlarged
@@ -64,7 +64,7 @@ def fit_photo(photo: np.ndarray, size: tuple[int, int]) -> Placement:
         _clipped((np.arange(n) + 0.5) * (m / n) - 0.5, m)
         for n, m in zip((height, width), new, strict=True)
     )
-    return Placement(_pad(photo, size), rows, cols)
+    return Placement(pad(photo, size), rows, cols)
 
 
 def fit_graph(
@@ -93,7 +93,7 @@ def fit_graph(
     for axis in (1, 0):
         image = _resize_axis(image, new[axis], axis)
     rows, cols = (_nearest(n, m) for n, m in zip(old, new, strict=True))
-    return Placement(_pad(image, size), rows, cols)
+    return Placement(pad(image, size), rows, cols)
 
 
 FITS.register("graph")(fit_graph)
@@ -147,7 +147,8 @@ def _clipped(at: np.ndarray, length: int) -> np.ndarray:
     return np.clip(at, 0, length - 1)
 
 
-def _pad(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def pad(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """`(H, W, 3)` at the upper left of a grey canvas, `(*size, 3) float32`."""
     canvas = np.full((*size, 3), MEAN_PIXEL, np.float32)
     canvas[: image.shape[0], : image.shape[1]] = image
     return canvas

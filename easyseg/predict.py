@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,14 +12,19 @@ import numpy as np
 from easyseg._keras import backend
 from easyseg.config import is_count
 from easyseg.errors import ImageError, InputError
-from easyseg.fit import FITS, Placement
+from easyseg.fit import FITS, Placement, pad
 from easyseg.imaging import ImageSource, read_image
 from easyseg.labels import LabelSet
 from easyseg.models.build import logits_model
+from easyseg.models.multi_scale import multi_scale
 from easyseg.result import Segmentation
+from easyseg.tiles import Tiling, blend, tile, window_side
 from easyseg.upsample import LogitGrid
 
 __all__ = ["Forwarded", "Predictor"]
+
+KEEP = 256 * 2**20  # bytes of logits that a tiled picture keeps at most
+SMALLEST_TILE = 65
 
 
 class Predictor:
@@ -31,10 +36,16 @@ class Predictor:
         input_size: `(height, width)` of the canvas on which pictures are placed.
         fit: How: "photo" pads, and shrinks what is too large; "graph" and "graph-noresize" do
             what Google's exported graphs do, to compare with them.
-        batch_size: Pictures that go through the network together.
+        batch_size: Pictures (or windows) that go through the network together.
+        tile: Larger pictures are not shrunk but seen in overlapping windows of so many pixels
+            (rounded up to `32 k + 1`), whose logits are blended.
+        scales: Factors of the picture's size at which it is seen too; the probabilities are
+            averaged, as in Google's multi-scale evaluation.
+        flip: Each scale is seen in its mirror image too.
 
     Raises:
-        InputError: The label set has another number of classes than the network.
+        InputError: An argument breaks its rule, or the label set has another number of classes
+            than the network.
         UnknownNameError: No such `fit`.
     """
 
@@ -46,11 +57,15 @@ class Predictor:
         input_size: tuple[int, int] = (513, 513),
         fit: str = "photo",
         batch_size: int = 1,
+        tile: int | None = None,
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
     ) -> None:
         if not is_count(batch_size):
             raise InputError(f"batch_size={batch_size!r} must be a whole number from 1.")
         if len(input_size) != 2 or not all(is_count(side) for side in input_size):
             raise InputError(f"input_size={input_size!r} must be (height, width) in pixels.")
+        _check_views(tile, scales)
         classes = model.output_shape[-1]
         if classes != len(label_set):
             raise InputError(
@@ -58,10 +73,15 @@ class Predictor:
                 f"{len(label_set)}; give the label set that it was trained with."
             )
         self.label_set = label_set
-        self.input_size = input_size
+        self.window = None if tile is None else window_side(tile)
+        self.input_size = input_size if self.window is None else (self.window, self.window)
         self.batch_size = batch_size
         self._fit = FITS[fit]
-        self._network = _compile(logits_model(model), input_size)
+        network = logits_model(model)
+        self._stride = 512 // (network.compute_output_shape((1, 513, 513, 3))[1] - 1)
+        if tuple(scales) != (1.0,) or flip:
+            network = multi_scale(network, self.input_size, scales, flip=flip, stride=self._stride)
+        self._network = _compile(network, self.input_size)
 
     def __call__(self, images: Iterable[ImageSource]) -> Iterator[Segmentation]:
         """Segments each picture, in order.
@@ -77,7 +97,7 @@ class Predictor:
 
     def one(self, image: ImageSource) -> Segmentation:
         """Segments one picture."""
-        return self._forward_batch([self._prepare(image)])[0].finish()
+        return next(self.forward([image])).finish()
 
     def forward(
         self, images: Iterable[ImageSource], *, batch_size: int | None = None
@@ -93,21 +113,23 @@ class Predictor:
         size = batch_size or self.batch_size
         batch: list[_Prepared] = []
         for image in images:
+            started = time.perf_counter()
             try:
-                batch.append(self._prepare(image))
+                photo = read_image(image)
             except ImageError:
                 yield from self._forward_batch(batch)
                 raise
+            if self.window is not None and max(photo.shape[:2]) > self.window:
+                yield from self._forward_batch(batch)
+                batch = []
+                yield self._forward_windows(photo, self.window, size, started)
+                continue
+            placed = self._fit(photo, self.input_size)
+            batch.append(_Prepared(photo, placed, time.perf_counter() - started))
             if len(batch) == size:
                 yield from self._forward_batch(batch)
                 batch = []
         yield from self._forward_batch(batch)
-
-    def _prepare(self, image: ImageSource) -> _Prepared:
-        started = time.perf_counter()
-        photo = read_image(image)
-        placed = self._fit(photo, self.input_size)
-        return _Prepared(photo, placed, time.perf_counter() - started)
 
     def _forward_batch(self, batch: list[_Prepared]) -> list[Forwarded]:
         if not batch:
@@ -126,26 +148,73 @@ class Predictor:
             for prepared, values in zip(batch, logits, strict=True)
         ]
 
+    def _forward_windows(
+        self, photo: np.ndarray, window: int, batch_size: int, started: float
+    ) -> Forwarded:
+        """A large picture in windows; its logits are kept if they are not too many."""
+        read = time.perf_counter()
+        tiling = tile(photo.shape[:2], window)
+        stripes = blend(tiling, self._window_logits(photo, tiling, batch_size), self._stride)
+        rows, cols = (np.arange(side) / self._stride for side in photo.shape[:2])
+        classes = len(self.label_set)
+        grid = labels = None
+        if 4 * len(rows) * len(cols) * classes / self._stride**2 <= KEEP:
+            whole = [stripe[bool(first) :] for first, stripe in stripes]
+            grid = LogitGrid(np.concatenate(whole), rows, cols)
+        else:
+            labels = np.empty(photo.shape[:2], np.uint8 if classes <= 256 else np.uint16)
+            done = 0
+            for first, stripe in stripes:
+                end = min(len(rows), (first + len(stripe) - 1) * self._stride + 1)
+                here = slice(done, end)
+                labels[here] = LogitGrid(stripe, rows[here] - first, cols).labels()
+                done = end
+        speed = {
+            "preprocess": 1000 * (read - started),
+            "inference": 1000 * (time.perf_counter() - read),
+        }
+        return Forwarded(photo, grid, self.label_set, speed, labels)
+
+    def _window_logits(
+        self, photo: np.ndarray, tiling: Tiling, batch_size: int
+    ) -> Iterator[np.ndarray]:
+        places = [(top, left) for top in tiling.rows for left in tiling.cols]
+        side = tiling.window
+        for i in range(0, len(places), batch_size):
+            batch = np.stack(
+                [
+                    pad(photo[top : top + side, left : left + side], (side, side))
+                    for top, left in places[i : i + batch_size]
+                ]
+            )
+            logits = self._network(batch)
+            step = (logits.shape[1] - 1) * self._stride // (side - 1)  # of averaged scales: 4
+            yield from logits[:, ::step, ::step]
+
 
 class Forwarded(NamedTuple):
     """A picture that went through the network, before its labels are computed.
 
     Attributes:
         photo: `(H, W, 3) uint8 RGB`.
-        grid: Its logits; `_replace(grid=...)` puts others in their place.
+        grid: Its logits; `_replace(grid=...)` puts others in their place. `None` for a tiled
+            picture that has too many of them to be kept.
         label_set: The network's classes.
         speed: Milliseconds spent in "preprocess" and "inference".
+        labels: Its labels, where there is no grid.
     """
 
     photo: np.ndarray
-    grid: LogitGrid
+    grid: LogitGrid | None
     label_set: LabelSet
     speed: dict[str, float]
+    labels: np.ndarray | None = None
 
     def finish(self) -> Segmentation:
         """Labels at the photo's own size."""
         started = time.perf_counter()
-        labels = self.grid.labels()
+        labels = self.labels if self.grid is None else self.grid.labels()
+        assert labels is not None  # noqa: S101  (for mypy)
         speed = {**self.speed, "postprocess": 1000 * (time.perf_counter() - started)}
         return Segmentation(labels, self.label_set, self.photo, speed, self.grid)
 
@@ -154,6 +223,22 @@ class _Prepared(NamedTuple):
     photo: np.ndarray
     placed: Placement
     seconds: float
+
+
+def _check_views(tile: int | None, scales: Sequence[float]) -> None:
+    if tile is not None and (not is_count(tile) or tile < SMALLEST_TILE):
+        raise InputError(
+            f"tile={tile!r} must be a whole number of pixels from {SMALLEST_TILE}, such as 513, or "
+            "None to shrink large pictures."
+        )
+    if (
+        not isinstance(scales, Sequence)
+        or not scales
+        or not all(isinstance(s, (int, float)) and 0.1 <= s <= 4 for s in scales)
+    ):
+        raise InputError(
+            f"scales={scales!r} must be factors from 0.1 to 4, such as (0.5, 1.0, 1.75)."
+        )
 
 
 def _grid(logits: np.ndarray, placed: Placement) -> LogitGrid:

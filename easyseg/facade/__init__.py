@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,12 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
             `save` wrote. Without a name it is "mini", which is said once.
         output_stride: 8 for finer borders at two to four times the time, 16, or 32; by default
             the model's own, which is 16 for all published weights.
-        batch_size: Pictures that go through the network together in `segment_images`.
+        batch_size: Pictures that go through the network together where there are several.
+        tile: Pictures larger than so many pixels are not shrunk but seen in overlapping windows
+            of this size, such as 513 or 1025: for small things in large pictures.
+        scales: Factors of the picture's size at which it is seen too, such as
+            (0.5, 0.75, 1.0, 1.25, 1.5, 1.75): finer and slower.
+        flip: Sees the mirror image too, at twice the time.
         cache: Folder for downloads; by default `EASYSEG_HOME` or the user's cache.
         progress: Shows a bar while downloading.
 
@@ -52,6 +57,9 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
         *,
         output_stride: int | None = None,
         batch_size: int = 1,
+        tile: int | None = None,
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
         cache: str | os.PathLike[str] | None = None,
         progress: bool = True,
     ) -> None:
@@ -71,6 +79,9 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
             self.label_set,
             input_size=self.config.input_size,
             batch_size=batch_size,
+            tile=tile,
+            scales=scales,
+            flip=flip,
         )
 
     def segment_image(

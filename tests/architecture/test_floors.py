@@ -12,7 +12,17 @@ import easyseg
 PACKAGE = Path(easyseg.__file__).parent
 FLOORS = {
     0: ("errors", "registry", "config", "resources", "_keras"),
-    1: ("labels", "imaging", "writing", "fit", "upsample", "sources", "outputs", "metrics"),
+    1: (
+        "labels",
+        "imaging",
+        "writing",
+        "fit",
+        "upsample",
+        "sources",
+        "outputs",
+        "metrics",
+        "tiles",
+    ),
     2: ("result", "models", "weights"),
     3: ("open", "predict"),
     4: ("facade",),
