@@ -171,7 +171,7 @@ def _pillow_limit(max_pixels: int) -> Iterator[None]:
 
 
 def _decode(image: Image.Image, name: str, max_pixels: int) -> np.ndarray:
-    from PIL import Image, ImageOps  # noqa: PLC0415
+    from PIL import ExifTags, Image, ImageOps  # noqa: PLC0415
 
     width, height = image.size
     if width * height > max_pixels:
@@ -185,7 +185,8 @@ def _decode(image: Image.Image, name: str, max_pixels: int) -> np.ndarray:
         image.load()
         with _lock, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # damaged EXIF: the picture is what counts
-            upright = ImageOps.exif_transpose(image)
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+            upright = ImageOps.exif_transpose(image) if turned else image  # it copies in any case
         return _to_rgb(upright)
     except Image.DecompressionBombError as error:
         raise _too_large(name, f"a frame of it: {error}", max_pixels) from error
@@ -214,7 +215,17 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image)
-    return np.ascontiguousarray(image.convert("RGB"))
+    return _pixels(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """`(H, W, 3) uint8`, in stripes: Pillow needs the picture's memory twice to hand it over."""
+    width, height = image.size
+    out = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, 1024):
+        bottom = min(top + 1024, height)
+        out[top:bottom] = image.crop((0, top, width, bottom))
+    return out
 
 
 def _from_wide_grey(values: np.ndarray) -> np.ndarray:

@@ -89,17 +89,15 @@ def blend(
             total[:, here] += weight * values
             share[:, here] += weight
         assert total is not None and share is not None  # noqa: PT018, S101  (for mypy)
-        first = top // stride
-        settled = total[: end - first] / share[: end - first]
+        first, done = top // stride, end - top // stride
+        carried = 0 if last_row is None else 1
+        settled = np.empty((carried + done, width, total.shape[-1]), np.float32)
+        np.divide(total[:done], share[:done], out=settled[carried:])
         if last_row is not None:
-            settled, first = np.concatenate([last_row, settled]), first - 1
-        last_row = settled[-1:].copy()
-        yield first, settled
-        total, share = (_scroll(rows, end - top // stride) for rows in (total, share))
-
-
-def _scroll(rows: np.ndarray, count: int) -> np.ndarray:
-    """Rows moved up by `count`, zeros below."""
-    moved = np.zeros_like(rows)
-    moved[: len(rows) - count] = rows[count:]
-    return moved
+            settled[0] = last_row
+        last_row = settled[-1].copy()
+        yield first - carried, settled
+        del settled  # there is one less in memory while the next is made
+        for rows in (total, share):
+            rows[: cells - done] = rows[done:]
+            rows[cells - done :] = 0
