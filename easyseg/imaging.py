@@ -103,6 +103,10 @@ def require_file(path: Path) -> None:
         raise UnreadableImageError(
             f"{path} is a folder, not a picture; `easyseg segment {path}` takes folders."
         )
+    if not exists and path.is_symlink():
+        raise ImageNotFoundError(
+            f"{path} is a link to {path.readlink()}, which does not exist; mend or remove it."
+        )
     if not exists:
         raise ImageNotFoundError(
             f"{path} does not exist; check the path (working folder {Path.cwd()})."

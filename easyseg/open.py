@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from easyseg.config import ModelConfig
+from easyseg.errors import InputError, WeightsError
 from easyseg.labels import LabelSet, load_label_set
 from easyseg.models.build import build_model
+from easyseg.registry import unknown_name
 from easyseg.weights.bundle import bundle_folder, read_bundle
 from easyseg.weights.fetch import fetch_weights, import_weights
 from easyseg.weights.load import load_weights
-from easyseg.weights.manifest import weight_set
+from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 
 __all__ = ["OpenModel", "import_file", "open_model"]
+
+FILES = {".h5": "legacy_h5", ".pb": "frozen_graph"}  # ending: layout
 
 
 class OpenModel(NamedTuple):
@@ -28,6 +33,7 @@ class OpenModel(NamedTuple):
 def open_model(
     model: str | os.PathLike[str],
     *,
+    like: str | None = None,
     output_stride: int | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -35,36 +41,74 @@ def open_model(
     """Builds the network and gives it its weights, which are downloaded if they must be.
 
     Args:
-        model: "mini" (comes with easyseg), a name from `easyseg models`, or a bundle's folder.
+        model: "mini" (comes with easyseg), a name from `easyseg models`, a bundle's folder, an
+            .h5 file of PixelLib or bonlime/keras-deeplab-v3-plus, or a frozen graph (.pb) of
+            Google's.
+        like: The published weights whose network and classes a file has; an .h5 file under its
+            published name needs none.
         output_stride: 8, 16 or 32 instead of the model's own.
         cache: Folder for downloads; by default `EASYSEG_HOME` or the user's cache.
         progress: Shows a bar while downloading.
 
     Raises:
         UnknownNameError: Neither a known name nor a folder.
+        InputError: A file needs `like`.
         WeightsError: The weights cannot be had, or are not for this network.
     """
-    folder = bundle_folder(model)
+    file_layout = FILES.get(Path(model).suffix.lower())
+    folder = None if file_layout else bundle_folder(model)
     if folder is not None:
         bundle = read_bundle(folder)
         config, label_set = bundle.config, bundle.label_set
+        load = functools.partial(load_weights, path=bundle.weights, layout="bundle")
+    elif file_layout:
+        entry = _entry_of(Path(model), like)
+        config, label_set = entry.model, load_label_set(entry.labels)
+        load = functools.partial(load_weights, path=Path(model), layout=file_layout)
     else:
         entry = weight_set(str(model))
         config, label_set = entry.model, load_label_set(entry.labels)
+        load = functools.partial(_load_published, entry=entry, cache=cache, progress=progress)
     if output_stride is not None:
         config = config.replace(output_stride=output_stride)
     network = build_model(config)
-    if folder is not None:
-        load_weights(network, bundle.weights, "bundle")
-    else:
-        path = fetch_weights(
-            entry,
-            cache=cache,
-            progress=progress,
-            verify=lambda new: load_weights(network, new, entry.layout),
-        )
-        load_weights(network, path, entry.layout)
+    load(network)
     return OpenModel(network, config, label_set)
+
+
+def _load_published(
+    network: Any, *, entry: WeightSet, cache: str | os.PathLike[str] | None, progress: bool
+) -> None:
+    def verify(new: Path) -> None:
+        load_weights(network, new, entry.layout)
+
+    path = fetch_weights(entry, cache=cache, progress=progress, verify=verify)
+    load_weights(network, path, entry.layout)
+
+
+def _entry_of(file: Path, like: str | None) -> WeightSet:
+    """The weights `like`, else the published .h5 file of this name.
+
+    Files that share a name share their network too.
+    """
+    if not file.is_file():
+        raise WeightsError(
+            f"{file} does not exist; check the path (working folder {Path.cwd()}), or name a model "
+            "that is downloaded (`easyseg models`)."
+        )
+    if like is not None:
+        return weight_set(like)
+    if file.suffix.lower() == ".pb":
+        raise InputError(
+            f"{file} does not say which network it is; name the weights that have the same one: "
+            'like="xception65.voc".'
+        )
+    known = [e for e in weight_sets().values() if e.url.endswith(".h5")]
+    for entry in known:
+        if Path(entry.url).name == file.name:
+            return entry
+    names = sorted({Path(e.url).name for e in known})
+    raise unknown_name("weights file", file.name, names)
 
 
 def import_file(

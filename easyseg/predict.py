@@ -76,6 +76,8 @@ class Predictor:
         self.window = None if tile is None else window_side(tile)
         self.input_size = input_size if self.window is None else (self.window, self.window)
         self.batch_size = batch_size
+        self.scales = tuple(scales)
+        self.flip = flip
         self._fit = FITS[fit]
         network = logits_model(model)
         self._stride = 512 // (network.compute_output_shape((1, 513, 513, 3))[1] - 1)
@@ -122,10 +124,12 @@ class Predictor:
             if self.window is not None and max(photo.shape[:2]) > self.window:
                 yield from self._forward_batch(batch)
                 batch = []
-                yield self._forward_windows(photo, self.window, size, started)
+                windows = self._forward_windows(photo, self.window, size, started)
+                yield windows._replace(source=_source(image))
                 continue
             placed = self._fit(photo, self.input_size)
-            batch.append(_Prepared(photo, placed, time.perf_counter() - started))
+            seconds = time.perf_counter() - started
+            batch.append(_Prepared(photo, placed, seconds, _source(image)))
             if len(batch) == size:
                 yield from self._forward_batch(batch)
                 batch = []
@@ -144,6 +148,7 @@ class Predictor:
                 _grid(values if len(batch) == 1 else values.copy(), prepared.placed),
                 self.label_set,
                 {"preprocess": 1000 * prepared.seconds, "inference": inference},
+                source=prepared.source,
             )
             for prepared, values in zip(batch, logits, strict=True)
         ]
@@ -202,6 +207,7 @@ class Forwarded(NamedTuple):
         label_set: The network's classes.
         speed: Milliseconds spent in "preprocess" and "inference".
         labels: Its labels, where there is no grid.
+        source: Its path or address, if it has one.
     """
 
     photo: np.ndarray
@@ -209,6 +215,7 @@ class Forwarded(NamedTuple):
     label_set: LabelSet
     speed: dict[str, float]
     labels: np.ndarray | None = None
+    source: str | None = None
 
     def finish(self) -> Segmentation:
         """Labels at the photo's own size."""
@@ -216,13 +223,18 @@ class Forwarded(NamedTuple):
         labels = self.labels if self.grid is None else self.grid.labels()
         assert labels is not None  # noqa: S101  (for mypy)
         speed = {**self.speed, "postprocess": 1000 * (time.perf_counter() - started)}
-        return Segmentation(labels, self.label_set, self.photo, speed, self.grid)
+        return Segmentation(labels, self.label_set, self.photo, speed, self.grid, self.source)
 
 
 class _Prepared(NamedTuple):
     photo: np.ndarray
     placed: Placement
     seconds: float
+    source: str | None
+
+
+def _source(image: ImageSource) -> str | None:
+    return str(image) if isinstance(image, (str, os.PathLike)) else None
 
 
 def _check_views(tile: int | None, scales: Sequence[float]) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Iterator
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from typing import Generic, TypeVar
 
@@ -23,11 +24,16 @@ class Registry(Generic[T]):
     Args:
         kind: What the rows are, in the singular, for messages: "backbone".
         group: Entry-point group; `None` keeps the table closed.
+        modules: Rows whose module is costly to import, by name: the module registers the row
+            when it is imported, which is when the row is asked for.
     """
 
-    def __init__(self, kind: str, group: str | None = None) -> None:
+    def __init__(
+        self, kind: str, group: str | None = None, *, modules: Mapping[str, str] | None = None
+    ) -> None:
         self.kind = kind
         self.group = group
+        self._modules = dict(modules or {})
         self._rows: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
@@ -42,6 +48,8 @@ class Registry(Generic[T]):
         return add
 
     def __getitem__(self, name: str) -> T:
+        if name not in self._rows and name in self._modules:
+            importlib.import_module(self._modules[name])
         if name in self._rows:
             return self._rows[name]
         for entry in self._entry_points():
@@ -51,11 +59,12 @@ class Registry(Generic[T]):
         raise unknown_name(self.kind, name, self)
 
     def __contains__(self, name: object) -> bool:
-        return name in set(self)
+        return any(name == known for known in self)
 
     def __iter__(self) -> Iterator[str]:
-        yield from self._rows
-        yield from (entry.name for entry in self._entry_points() if entry.name not in self._rows)
+        ours = dict.fromkeys([*self._modules, *self._rows])
+        yield from ours
+        yield from (entry.name for entry in self._entry_points() if entry.name not in ours)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)

@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from easyseg.errors import InputError, OutputError
-from easyseg.imaging import read_image
+from easyseg.errors import InputError
 from easyseg.labels import LabelSet
-from easyseg.outputs import OUTPUTS
-from easyseg.outputs.legend import draw_legend
+from easyseg.outputs import coco, geojson, labelme, polygons
+from easyseg.outputs.rendering import check_output, draw, encode
 from easyseg.upsample import LogitGrid
-from easyseg.writing import check_ending, write_image
+from easyseg.writing import write_bytes
 
 __all__ = ["Segmentation", "check_output"]
 
@@ -38,6 +37,7 @@ class Segmentation:
         image: `(H, W, 3) uint8 RGB`, the photo as it was segmented.
         speed: Milliseconds spent in "preprocess", "inference" and "postprocess".
         grid: The network's logits and where the pixels lie on them; `None` where there are none.
+        source: Path or address of the photo; `None` if it came as pixels or bytes.
     """
 
     labels: np.ndarray
@@ -45,6 +45,7 @@ class Segmentation:
     image: np.ndarray
     speed: Mapping[str, float] = dataclasses.field(default_factory=dict)
     grid: LogitGrid | None = None
+    source: str | None = None
 
     @functools.cached_property
     def _areas(self) -> list[tuple[int, int]]:
@@ -125,26 +126,24 @@ class Segmentation:
         """Draws the result.
 
         Args:
-            kind: "overlay", "colour", "mask" (the ids, in their colours) or "cutout" (on white).
-            alpha: How much of the class colour covers the photo, 0 to 1.
+            kind: "overlay", "colour", "contour" (borders), "side_by_side" (photo and overlay),
+                "confidence" (heat map, for all classes), "mask" (the ids, in their colours) or
+                "cutout" (on white).
+            alpha: How much of the class colour covers the photo in an overlay, 0 to 1.
             classes: Only these classes.
-            legend: Adds names and shares in the lower left corner.
+            legend: Explains the colours in the lower left corner.
 
         Returns:
-            `(H, W, 3) uint8 RGB`.
+            `(H, W, 3) uint8 RGB`; `(H, 2 W, 3)` side by side.
 
         Raises:
-            InputError: `alpha` is outside 0 to 1.
+            InputError: `alpha` is outside 0 to 1, the kind is a document, or it needs the logits
+                of a network, which are not there.
             UnknownNameError: No such kind or class.
         """
-        picture = self._draw(kind, alpha, classes)
-        if not isinstance(picture, np.ndarray):
-            wide = picture.mode.startswith("I")  # 16-bit ids, which have no palette
-            picture = self._draw("colour", alpha, classes) if wide else read_image(picture).copy()
-        if not legend:
-            return picture
+        check_output(None, kind, alpha=alpha)
         shown = self if classes is None else self.filter(classes)
-        return draw_legend(picture, shown._legend())
+        return draw(shown, kind, alpha=alpha, legend=legend)
 
     def save(
         self,
@@ -155,10 +154,12 @@ class Segmentation:
         classes: Classes | None = None,
         legend: bool = False,
     ) -> Path:
-        """Writes the result as a picture, whole or not at all; arguments as in `plot`.
+        """Writes the result as a picture or document, whole or not at all; arguments as in `plot`.
 
         A "mask" keeps the ids as pixel values and needs a lossless format: .png or .tif. Masks
-        and cut-outs are data and get no legend.
+        and cut-outs are data and get no legend. The documents are "polygons", "coco" and
+        "labelme" (.json), "geojson" (.geojson or .json) and "npz" (labels, names, colours and
+        confidence); they leave the label set's void out, but for "npz".
 
         Returns:
             The path.
@@ -168,9 +169,9 @@ class Segmentation:
         """
         path = Path(path)
         check_output(path, kind, alpha=alpha)
-        if legend and not OUTPUTS[kind].suffixes:
-            return write_image(path, self.plot(kind, alpha=alpha, classes=classes, legend=True))
-        return write_image(path, self._draw(kind, alpha, classes))
+        shown = self if classes is None else self.filter(classes)
+        write_bytes(path, encode(shown, kind, path, alpha=alpha, legend=legend))
+        return path
 
     def show(self, kind: str = "overlay", *, alpha: float = 0.6, legend: bool = True) -> None:
         """Shows the picture: in the notebook if there is one, else in the system's viewer."""
@@ -207,47 +208,64 @@ class Segmentation:
             values["masks"] = [self.labels == i for i in self.class_ids]
         return values
 
+    def to_polygons(self, *, tolerance: float = 0.0) -> dict[str, Any]:
+        """The outlines of the classes, without the label set's void, as plain values.
+
+        Points are corners of pixels: the pixel in row y and column x reaches from (x, y) to
+        (x + 1, y + 1), so that filling the polygons gives the masks back exactly.
+
+        Args:
+            tolerance: Pixels by which an outline may err, to have fewer points. 0 is exact.
+
+        Returns:
+            "width", "height" and "classes", a list with "id", "name", "color" (RGB) and
+            "polygons", each with "exterior" `[[x, y], ...]` and "holes", a list of such rings.
+
+        Raises:
+            InputError: `tolerance` is negative.
+        """
+        return polygons.to_polygons(self, tolerance=tolerance)
+
+    def to_geojson(self, *, tolerance: float = 0.0) -> dict[str, Any]:
+        """A FeatureCollection (RFC 7946) with one MultiPolygon per class, else as `to_polygons`.
+
+        Coordinates are pixels with y downwards, not degrees. Rings are closed; by their numbers
+        exteriors run counterclockwise and holes clockwise.
+        """
+        return geojson.to_geojson(self, tolerance=tolerance)
+
+    def to_labelme(
+        self, *, tolerance: float = 0.0, image_path: str | None = None
+    ) -> dict[str, Any]:
+        """What the annotation tool labelme opens, else as `to_polygons`.
+
+        labelme knows no holes: a slit of no width leads from the outline to each.
+
+        Args:
+            tolerance: As in `to_polygons`; 1 or 2 leaves outlines that can be edited by hand.
+            image_path: Where the photo lies, seen from the document; by default its file name.
+        """
+        return labelme.to_labelme(self, tolerance=tolerance, image_path=image_path)
+
+    def to_coco(self, *, image_id: int = 1, first_id: int = 1) -> dict[str, Any]:
+        """A COCO data set of this picture, one annotation per class, as in COCO-Stuff.
+
+        Args:
+            image_id: Number of the picture.
+            first_id: Number of its first annotation.
+
+        Returns:
+            "images", "categories" (all classes, with the label set's ids, without its void) and
+            "annotations" with "segmentation" (compressed RLE), "bbox", "area" and "iscrowd" (0).
+        """
+        return coco.to_coco(self, image_id=image_id, first_id=first_id)
+
     def __repr__(self) -> str:
         height, width = self.labels.shape
         found = ", ".join(
             f"{n} {r:.1f} %" for n, r in zip(self.class_names, self.ratios, strict=True)
         )
         return f"<Segmentation {width}x{height}: {found}>"
-
-    def _draw(self, kind: str, alpha: float, classes: Classes | None) -> Any:
-        check_output(None, kind, alpha=alpha)
-        shown = self if classes is None else self.filter(classes)
-        return OUTPUTS[kind].draw(shown, alpha)
-
-    def _legend(self) -> list[tuple[str, tuple[int, int, int]]]:
-        return [
-            (f"{self.label_set.name_of(i)} {100 * area / self.labels.size:.1f} %",
-             tuple(self.label_set.colours[i].tolist()))
-            for i, area in self._areas
-            if i != self.label_set.void and area >= self.labels.size / 1000
-        ]  # fmt: skip
-
-
-def check_output(path: Path | None, kind: str, *, alpha: float = 0.6) -> None:
-    """Raises what `save` would raise for these arguments, before any work is done.
-
-    Raises:
-        UnknownNameError: No such kind.
-        InputError: `alpha` is outside 0 to 1.
-        OutputError: The path's ending is unknown, or would spoil the output.
-    """
-    suffixes = OUTPUTS[kind].suffixes
-    if not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
-        raise InputError(f"alpha={alpha!r} must be from 0 (photo) to 1 (colours).")
-    if path is None:
-        return
-    if not suffixes:
-        check_ending(path)
-    elif path.suffix.lower() not in suffixes:
-        raise OutputError(
-            f"{path} would spoil a {kind}, whose values must be kept exactly; "
-            f"use {' or '.join(suffixes)}."
-        )
 
 
 class _Masks(Mapping[str, np.ndarray]):

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from easyseg.errors import OutputError
 
-__all__ = ["check_ending", "encode_image", "write_bytes", "write_image"]
+__all__ = [
+    "cannot_write",
+    "check_ending",
+    "encode_image",
+    "temporary_neighbour",
+    "write_bytes",
+    "write_image",
+]
 
 WRITABLE = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP",
             ".tif": "TIFF", ".tiff": "TIFF"}  # fmt: skip
@@ -64,19 +73,32 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file through a temporary neighbour, so that readers see all of it or nothing."""
     temporary = None
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder; give the name of a file in it")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.stem[:40]}-{uuid.uuid4().hex[:8]}.part")
-        with temporary.open("xb") as file:
-            file.write(content)
-        temporary.replace(path)
-        temporary = None
+        with cannot_write(path):
+            temporary = temporary_neighbour(path)
+            with temporary.open("xb") as file:
+                file.write(content)
+            temporary.replace(path)
+            temporary = None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def temporary_neighbour(path: Path) -> Path:
+    """A name beside `path` for what is not yet whole; makes the folder."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder; give the name of a file in it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.with_name(f".{path.stem[:40]}-{uuid.uuid4().hex[:8]}.part")
+
+
+@contextlib.contextmanager
+def cannot_write(path: Path) -> Iterator[None]:
+    """Turns what the system says about a place into an OutputError that names it."""
+    try:
+        yield
     except OSError as error:
         raise OutputError(
             f"{path} cannot be written ({error.strerror or error}); "
             "choose another place with -o, or make room."
         ) from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)

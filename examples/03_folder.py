@@ -1,12 +1,16 @@
-"""Areas of what is in a folder of photos, as JSON lines; holds one photo at a time."""
+"""Overlays of a folder of photos, and the areas of what is in them; a later run goes on."""
 
 import json
 import sys
-from pathlib import Path
 
 from easyseg import SemanticSegmentation
 
-photos = sorted(Path(sys.argv[1]).glob("*.png"))
 seg = SemanticSegmentation("mini")
-for photo, result in zip(photos, seg.segment_images(photos), strict=True):
-    print(json.dumps({"photo": photo.name, **result.to_dict()}))
+summary = seg.segment_folder(sys.argv[1], f"{sys.argv[1]}/results", resume=True)
+print(summary)
+for source, message in summary.failed:
+    print(source, message)
+with summary.jsonl.open() as lines:
+    for photo in map(json.loads, lines):
+        names = (f"{found['name']} {found['ratio']:.0f} %" for found in photo.get("classes", []))
+        print(photo["source"], *names, sep="\t")

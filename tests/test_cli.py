@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -122,10 +123,12 @@ def test_a_folder_that_is_called_like_a_picture(segment, photos):
 def test_results_go_beside_the_pictures(segment, photos):
     code, out, err = segment("photos", "bird.jpg")
     assert (code, err) == (0, "")
-    expected = ["bird.seg.png", "photos/deep/cat.seg.png", "photos/dog.seg.png"]
+    expected = [
+        "bird.seg.png", "photos/deep/cat.seg.png", "photos/dog.seg.png", "results.jsonl"
+    ]  # fmt: skip
     assert new_files() == expected
-    assert out == "3 of 3 -> beside the pictures\n"
-    assert segment("photos", "bird.jpg")[1] == "3 of 3 -> beside the pictures\n"
+    assert re.fullmatch(r"3 of 3 done in \d+\.\d s -> beside the pictures\n", out)
+    assert segment("photos", "bird.jpg")[1].startswith("3 of 3 done in ")
     assert new_files() == expected
 
 
@@ -143,8 +146,11 @@ def test_results_go_beside_the_pictures(segment, photos):
 def test_several(segment, photos, sources, results):
     code, out, err = segment(*sources, "-o", "out")
     assert (code, err) == (0, "")
-    assert new_files() == results
-    assert out.splitlines()[-1].startswith(f"{len(results)} of {len(results)} -> out")
+    count = len(results)
+    is_single = count == 1 and sources == ["photos/*.jpg"]
+    assert new_files() == results + ([] if is_single else ["out/results.jsonl"])
+    assert out.splitlines()[-1].startswith(f"{count} of {count} ")
+    assert out.endswith("-> out/dog.png\n" if is_single else " -> out\n")
 
 
 def test_an_address(segment, photos, monkeypatch):
@@ -203,6 +209,91 @@ def test_a_bundle_as_the_model(run, photos, seg):
     np.testing.assert_array_equal(read_image("out.png"), seg.segment_image("photos/dog.jpg").plot())
 
 
+def test_options_of_the_model(run, photos, seg, monkeypatch):
+    given = {}
+
+    class Recorded:
+        def __new__(cls, model, **options):
+            given.update(options)
+            return seg
+
+    monkeypatch.setattr("easyseg.cli.segment.SemanticSegmentation", Recorded)
+    args = ("--batch-size", 4, "--tile", 513, "--scales", "0.5,1", "--flip", "--output-stride", 8)
+    assert run("segment", "bird.jpg", *args)[0] == 0
+    assert given == {
+        "output_stride": 8,
+        "batch_size": 4,
+        "tile": 513,
+        "scales": (0.5, 1.0),
+        "flip": True,
+        "progress": True,
+    }
+
+
+def test_help_names_every_kind(run):
+    from easyseg.outputs import OUTPUTS
+
+    code, out, _ = run("segment", "--help")
+    assert code == 0
+    assert ", ".join(OUTPUTS) in " ".join(out.split())
+
+
+# Many pictures
+
+
+def test_a_list(segment, photos):
+    Path("list.txt").write_text("bird.jpg\nphotos/deep\n")
+    code, _, err = segment("@list.txt", "-o", "out")
+    assert (code, err) == (0, "")
+    assert new_files() == ["list.txt", "out/bird.png", "out/cat.png", "out/results.jsonl"]
+
+
+def test_the_ending_follows_the_kind(segment, photos):
+    assert segment("photos", "-k", "labelme")[0] == 0
+    documents = ["photos/deep/cat.seg.json", "photos/dog.seg.json"]
+    assert new_files() == [*documents, "photos/results.jsonl"]
+    assert json.loads(Path(documents[1]).read_text())["imagePath"] == "dog.jpg"
+
+
+def test_json_lines_of_a_single_picture(segment, photos, seg):
+    assert segment("bird.jpg", "-o", "out.png", "--jsonl", "areas.jsonl")[0] == 0
+    assert new_files() == ["areas.jsonl", "out.png"]
+    line = json.loads(Path("areas.jsonl").read_text())
+    assert [c["name"] for c in line["classes"]] == seg.segment_image("bird.jpg").class_names
+
+
+def test_resume(segment, photos):
+    assert segment("photos", "-o", "out")[0] == 0
+    before = {name: Path(name).stat().st_mtime_ns for name in new_files()}
+    Path("photos/broken.jpg").write_text("no picture")
+    code, out, err = segment("bird.jpg", "photos", "-o", "out", "--resume")
+    assert code == 2
+    assert re.fullmatch(r"1 of 4 done, 2 skipped, 1 failed in \d+\.\d s -> out\n", out)
+    assert_one_line(err, "photos/broken.jpg is not a picture")
+    for name in ("out/dog.png", "out/deep/cat.png"):
+        assert Path(name).stat().st_mtime_ns == before[name]
+    lines = [json.loads(line) for line in Path("out/results.jsonl").read_text().splitlines()]
+    assert len({line["source"] for line in lines}) == len(lines) == 4
+    code, out, _ = segment("bird.jpg", "-o", "out", "--resume")
+    assert out.startswith("0 of 1 done, 1 skipped in ")
+
+
+def test_stopped_by_the_user(segment, photos, seg, monkeypatch):
+    network, calls = seg._predictor._network, []
+
+    def stopping(batch):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return network(batch)
+
+    monkeypatch.setattr(seg._predictor, "_network", stopping)
+    code, out, err = segment("bird.jpg", "photos", "-o", "out")
+    assert (code, out) == (130, "")
+    assert err.split() == ["easyseg:", "stopped."]
+    assert [name for name in new_files() if name.endswith(".png")] == ["out/bird.png"]
+
+
 # Errors
 
 
@@ -214,8 +305,9 @@ def test_a_bad_picture_does_not_stop_the_others(segment, photos):
     assert [name for name in new_files() if name.startswith("out/")] == [
         "out/deep/cat.png",
         "out/dog.png",
+        "out/results.jsonl",
     ]
-    assert out == "2 of 4 -> out\n"
+    assert re.fullmatch(r"2 of 4 done, 2 failed in \d+\.\d s -> out\n", out)
     first, second = err.splitlines()
     assert first.startswith("easyseg: photos/broken.jpg is not a picture")
     assert second.startswith("easyseg: photos/empty.png is empty (0 bytes)")
@@ -230,7 +322,7 @@ def test_a_bad_picture_does_not_stop_the_others(segment, photos):
         (["*.webp"], ["no picture matches '*.webp'; check the pattern"]),
         (["bird.jpg", "-k", "overly"], ["unknown kind of output 'overly'", "'overlay'?"]),
         (["bird.jpg", "-c", "dgo,cat"], ["unknown class of voc 'dgo'", "Did you mean 'dog'"]),
-        (["photos", "-o", "one.png"], ["-o one.png is one file, but photos means 2 pictures"]),
+        (["photos", "-o", "one.png"], ["-o one.png is one file, but there are 2 pictures"]),
         (["photos", "-o", "text"], ["-o text is a file, but not a picture"]),
         (["bird.jpg", "-o", "text/out.png"], ["text cannot be written (File exists)", "-o"]),
         (["bird.jpg", "-o", "mask.jpg", "-k", "mask"], ["would spoil a mask", "use .png"]),
@@ -253,7 +345,8 @@ def test_errors_are_one_line(segment, photos, args, words):
     assert all(line.startswith("easyseg: ") for line in err.splitlines())
     for word in words:
         assert word in err
-    assert {name: Path(name).read_bytes() for name in files()} == before
+    after = {name: Path(name).read_bytes() for name in files() if name != "results.jsonl"}
+    assert after == before
 
 
 @pytest.mark.parametrize(
@@ -286,6 +379,10 @@ def test_line_breaks_in_messages_are_taken_out(segment, photos):
         (["segment", "bird.jpg", "-m", MODEL, "--alpha", "1.5"], "--alpha"),
         (["segment", "bird.jpg", "-m", MODEL, "--output-stride", "4"], "--output-stride"),
         (["segment", "bird.jpg", "--clases", "dog"], "--clases"),
+        (["segment", "bird.jpg", "--batch-size", "0"], "--batch-size"),
+        (["segment", "bird.jpg", "--scales", "1;2"], "'1;2' is no list of factors with commas,"),
+        (["segment", "bird.jpg", "--scales", "9", "-m", "mini"], "scales=(9.0,) must be factors"),
+        (["segment", "bird.jpg", "--tile", "7", "-m", "mini"], "tile=7 must be a whole number"),
     ],
 )
 def test_misuse_is_one_line(run, photos, args, word):
@@ -323,7 +420,16 @@ def test_info(run, home):
     assert lines["licence"] == "Apache-2.0"
     assert lines["hash"].startswith("sha384:")
     assert lines["cached"].startswith(str(home))
+    assert lines["cost"] == "2,146,645 parameters, 2.74 billion multiply-adds for 513x513"
     assert "cached    no\n" in run("info", "xception65.ade20k")[1]
+
+
+def test_info_on_other_heads(run):
+    out = run("info", "mobilenetv3_small.cityscapes")[1]
+    assert "Sum of logits, mobilenetv3_small, LR-ASPP, output stride 32, input 1025x2049" in out
+    assert "477,454 parameters, 1.96 billion multiply-adds for 1025x2049" in out
+    out = run("info", "xception71.cityscapes")[1]
+    assert "DeepLabV3+, xception71, dense prediction cell, output stride 16" in out
 
 
 @pytest.mark.parametrize(
@@ -442,10 +548,10 @@ def test_a_real_run_over_several_says_what_failed(environment, photos):
     frames[0].save("photos/moving.gif", save_all=True, append_images=frames[1:])
     done = python("-m", "easyseg", "segment", "photos", "-o", "out", "-m", MODEL, env=environment)
     assert done.returncode == 2
-    assert done.stdout == "3 of 4 -> out\n"
+    assert re.fullmatch(r"3 of 4 done, 1 failed in \d+\.\d s -> out\n", done.stdout)
     assert new_files()[:3] == ["out/deep/cat.png", "out/dog.png", "out/moving.png"]
     lines = [line for line in done.stderr.splitlines() if line.strip()]
-    assert [line for line in lines if "picture/s]" not in line] == [
+    assert [line for line in lines if not re.search(r"\d/4 \[", line)] == [
         "easyseg: photos/moving.gif has 2 frames; the first one is used.",
         "easyseg: photos/broken.jpg is empty (0 bytes); copy or download it again.",
     ]
@@ -487,7 +593,7 @@ def test_nothing_heavy_is_loaded(code):
         ["segment", "missing.jpg", "-m", MODEL],
         ["segment", "folder", "-m", MODEL],
         ["models"],
-        ["info", MODEL],
+        ["info", "nonsense"],
         ["download", "nonsense"],
     ],
     ids=" ".join,

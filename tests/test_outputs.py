@@ -1,12 +1,19 @@
-"""Overlay, colour map, id mask, legend."""
+"""Pictures of a segmentation, their legends, and files that cannot be written."""
 
+import contextlib
+import errno
+import os
+
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from easyseg import LabelSet, Segmentation, load_label_set, read_image
 from easyseg.errors import InputError, OutputError, UnknownNameError
-from easyseg.outputs.legend import draw_legend
+from easyseg.outputs import OUTPUTS, Document
+from easyseg.outputs.legend import class_rows, draw_legend
+from easyseg.upsample import LogitGrid
 
 RNG = np.random.default_rng(3)
 PHOTO = RNG.integers(0, 256, (30, 40, 3), dtype=np.uint8)
@@ -116,15 +123,14 @@ def test_a_cutout_shows_what_was_found_and_nothing_else(voc, tmp_path):
     np.testing.assert_array_equal(voc.plot("cutout", classes="dog"), on_white)
 
 
-def test_a_cutout_has_a_soft_edge_by_probability(seg, photo, tmp_path):
+def test_a_cutout_has_a_soft_edge(seg, photo, tmp_path):
     result = seg.segment_image(photo)
     with Image.open(result.save(tmp_path / "dog.png", "cutout", classes="dog")) as image:
         opaque = np.asarray(image)[..., 3]
-    probability = result.probability("dog")
-    assert (opaque[probability > 0.76] == 255).all()
-    assert (opaque[probability < 0.24] == 0).all()
-    assert ((opaque > 0) & (opaque < 255)).any()
-    assert (opaque[result.masks["dog"]] > 100).mean() > 0.9
+    dog, reach = result.masks["dog"].astype(np.uint8), np.ones((41, 41))
+    assert (opaque[cv2.erode(dog, reach) == 1] == 255).mean() > 0.95
+    assert (opaque[cv2.dilate(dog, reach) == 0] == 0).all()
+    assert 0 < ((opaque > 0) & (opaque < 255)).mean() < 0.05
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
@@ -133,12 +139,158 @@ def test_a_cutout_needs_transparency(voc, suffix, tmp_path):
         voc.save(tmp_path / f"out{suffix}", "cutout")
 
 
+# Contour, side by side, confidence
+
+
+@pytest.mark.parametrize(("size", "line"), [((40, 60), 1), ((400, 600), 2), ((1800, 1200), 7)])
+def test_contours_lie_just_inside_their_classes(size, line):
+    label_set = load_label_set("voc")
+    photo = RNG.integers(0, 256, (*size, 3), dtype=np.uint8)
+    labels = np.zeros(size, np.uint8)
+    labels[size[0] // 4 :, size[1] // 4 : size[1] // 2] = 12
+    labels[size[0] // 4 :, size[1] // 2 :] = 15
+    drawn = Segmentation(labels, label_set, photo).plot("contour")
+    dog, person = (labels == i for i in (12, 15))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * line + 1, 2 * line + 1))
+    for mask, colour in ((dog, label_set.palette[12]), (person, label_set.palette[15])):
+        inner = cv2.erode(mask.astype(np.uint8), disc).astype(bool)
+        assert 0 < (mask & ~inner).sum() < mask.sum()
+        assert (drawn[mask & ~inner] == colour).all()
+        np.testing.assert_array_equal(drawn[inner], photo[inner])
+    np.testing.assert_array_equal(drawn[labels == 0], photo[labels == 0])
+
+
+def test_a_picture_of_one_class_has_no_contour(voc):
+    np.testing.assert_array_equal(voc.plot("contour", classes="cat"), PHOTO)
+    everything = Segmentation(np.full((30, 40), 15, np.uint8), voc.label_set, PHOTO)
+    np.testing.assert_array_equal(everything.plot("contour"), PHOTO)
+
+
+def test_side_by_side(result, tmp_path):
+    drawn = result.plot("side_by_side", alpha=0.3)
+    np.testing.assert_array_equal(drawn[:, :40], PHOTO)
+    np.testing.assert_array_equal(drawn[:, 40:], result.plot("overlay", alpha=0.3))
+    path = result.save(tmp_path / "both.png", "side_by_side", alpha=0.3)
+    np.testing.assert_array_equal(read_image(path), drawn)
+
+
+@pytest.fixture
+def sure():
+    """Confidences from 1/2 at the left to nearly 1 at the right."""
+    p = np.linspace(0.5, 0.999, 64, dtype=np.float32)
+    logits = np.log(np.stack([p, 1 - p], -1))[None].repeat(64, 0)
+    grid = LogitGrid(logits, np.arange(64.0), np.arange(64.0))
+    label_set = LabelSet("two", ("a", "b"), ((9, 9, 9), (99, 9, 9)), void=255)
+    photo = np.zeros((64, 64, 3), np.uint8)
+    return Segmentation(np.zeros((64, 64), np.uint8), label_set, photo, grid=grid)
+
+
+def test_confidence_brightens(sure):
+    drawn = sure.plot("confidence").astype(int)
+    brightness = drawn[0] @ [299, 587, 114]
+    assert (np.diff(brightness) > -2000).all()
+    assert abs(drawn[0, 0] - (33, 145, 140)).max() <= 2  # viridis at 0.5, from its paper's table
+    assert abs(drawn[0, -1] - (253, 231, 37)).max() <= 2  # and at 1
+    np.testing.assert_array_equal(drawn, sure.plot("confidence", alpha=0))
+
+
+def test_confidence_has_its_scale_for_a_legend(monkeypatch, sure):
+    rows = []
+    monkeypatch.setattr(
+        "easyseg.outputs.rendering.draw_legend", lambda picture, r: rows.extend(r) or picture
+    )
+    sure.plot("confidence", legend=True)
+    assert [text for text, _ in rows] == ["100 %", "75 %", "50 %", "25 %", "0 %"]
+    assert rows[0][1] == tuple(sure.plot("confidence")[0, -1])
+    assert rows[2][1] == tuple(sure.plot("confidence")[0, 0])
+    rows.clear()
+    sure.plot("colour", legend=True)
+    assert rows == [("a 100.0 %", (9, 9, 9))]
+
+
+def test_confidence_needs_a_network(voc, tmp_path):
+    for call in (
+        lambda: voc.plot("confidence"),
+        lambda: voc.save(tmp_path / "out.png", "confidence"),
+    ):
+        with pytest.raises(InputError, match="has no logits, so it has no confidence"):
+            call()
+    assert list(tmp_path.iterdir()) == []
+
+
+# What cannot be written
+
+
+@contextlib.contextmanager
+def full_disk():
+    """No file can grow beyond 100 bytes: the write fails half-way, as on a full disk."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        yield "File too large"
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@contextlib.contextmanager
+def read_only(folder):
+    """The folder is another user's: root, whom permissions do not stop, becomes nobody."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("needs users as POSIX has them")
+    root = os.geteuid() == 0
+    folder.chmod(0o555)
+    if root:
+        os.seteuid(65534)
+    try:
+        yield os.strerror(errno.EACCES)
+    finally:
+        if root:
+            os.seteuid(0)
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize("existing", [False, True])
+@pytest.mark.parametrize("place", ["full disk", "read-only folder"])
+@pytest.mark.parametrize("kind", OUTPUTS)
+def test_a_file_is_written_whole_or_not_at_all(kind, place, existing, sure, tmp_path):
+    path = tmp_path / f"out{(*OUTPUTS[kind].suffixes, '.png')[0]}"
+    if existing:
+        path.write_bytes(b"old")
+    sure.confidence  # noqa: B018  (so that nothing but the writing is under test)
+    with full_disk() if place == "full disk" else read_only(tmp_path) as words:  # noqa: SIM117
+        with pytest.raises(OutputError) as caught:
+            sure.save(path, kind)
+    assert str(caught.value) == (
+        f"{path} cannot be written ({words}); choose another place with -o, or make room."
+    )
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"old"] * existing
+    assert sure.save(path, kind).stat().st_size > 100
+
+
+@pytest.mark.parametrize(
+    "kind", [k for k in OUTPUTS if not isinstance(OUTPUTS[k], Document) and not OUTPUTS[k].suffixes]
+)
+@pytest.mark.parametrize("name", ["out.json", "out.gif", "out"])
+def test_a_picture_needs_a_pictures_ending(sure, kind, name, tmp_path):
+    with pytest.raises(OutputError) as caught:
+        sure.save(tmp_path / name, kind)
+    assert str(caught.value) == (
+        f"{tmp_path / name} cannot be written: its ending is not one of "
+        ".jpg, .jpeg, .png, .webp, .bmp, .tif, .tiff."
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("kind", "hint"),
     [
-        ("color", "Did you mean 'colour'?"),
+        ("label_me", "Did you mean 'labelme'?"),
+        ("polygon", "Did you mean 'polygons'?"),
+        ("side-by-side", "Did you mean 'side_by_side'?"),
+        ("color", "Did you mean 'colour' or "),
         ("overlays", "Did you mean 'overlay'?"),
-        ("xyz", "Known: colour, "),
+        ("xyz", "Known: coco, "),
     ],
 )
 def test_unknown_kind(voc, kind, hint, tmp_path):
@@ -234,6 +386,13 @@ def test_a_legend_is_saved(plain, tmp_path):
 def test_a_legend_names_only_the_chosen_classes(plain):
     nothing = plain.plot(classes="dog", legend=True)
     np.testing.assert_array_equal(nothing, plain.image)
+
+
+def test_a_legend_leaves_out_what_is_hardly_seen():
+    labels = np.zeros((100, 100), np.uint8)
+    labels[0, :9], labels[1, :10] = 12, 15  # 0.09 and 0.1 %
+    result = Segmentation(labels, load_label_set("voc"), np.zeros((100, 100, 3), np.uint8))
+    assert class_rows(result) == [("person 0.1 %", (192, 128, 128))]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 400), (400, 5), (12, 12)])

@@ -223,6 +223,18 @@ def test_ids_that_are_no_class_are_void():
     assert found.to_dict()["class_colors"][0] == [0, 0, 0]
 
 
+# Where it comes from
+
+
+def test_the_photos_path_is_kept(seg, photo, shared):
+    assert seg.segment_image(photo).source == str(photo)
+    assert seg.segment_image(photo, classes="dog").source == str(photo)
+    with Image.open(photo) as image:
+        sources = [str(photo), photo.read_bytes(), image, np.asarray(image), photo]
+        found = [result.source for result in seg.segment_images(sources)]
+    assert found == [str(photo), None, None, None, str(photo)]
+
+
 # Saving
 
 

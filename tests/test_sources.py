@@ -1,11 +1,12 @@
 """Which pictures are meant, and where their results go."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from easyseg.errors import ImageNotFoundError
-from easyseg.sources import Found, find_images, result_paths
+from easyseg.sources import Found, common_folder, find_images, result_paths
 
 
 @pytest.fixture
@@ -87,6 +88,7 @@ def test_a_folder_without_pictures(folder):
 @pytest.mark.parametrize(
     "sources",
     [
+        (Path("photos/b.jpg"), "photos/b.jpg"),
         ("photos/b.jpg", "photos/b.jpg"),
         ("photos/b.jpg", "./photos/b.jpg"),
         ("photos/*.jpg", "photos/b.jpg"),
@@ -119,7 +121,81 @@ def test_addresses(address, place):
     assert find_images([address, address]) == [Found(address, Path(place))]
 
 
+def test_one_source_needs_no_list(folder):
+    assert find_images("photos/b.jpg") == find_images(["photos/b.jpg"])
+    assert find_images(Path("photos/b.jpg")) == find_images(["photos/b.jpg"])
+
+
+def test_what_was_found_may_be_given_again(folder):
+    found = find_images("photos")
+    assert find_images(found) == found
+    assert find_images(found[0]) == found[:1]
+
+
+def test_a_dead_link_in_a_folder_is_not_passed_over(folder):
+    (folder / "other/dead.jpg").symlink_to("nowhere.jpg")
+    (folder / "other/dead.txt").symlink_to("nowhere.txt")
+    os.mkfifo(folder / "other/pipe.jpg")  # reading would wait for ever
+    assert names("other") == ["other/b.jpg", "other/dead.jpg"]
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b.jpg"])
+def test_impossible_names_are_left_to_whoever_reads_them(folder, name):
+    assert names(name) == [name]
+
+
+def test_a_list_of_sources(folder):
+    Path("list.txt").write_text("photos/b.jpg\n\n  other\r\nodd?.jpg\n", "utf-8")
+    assert names("@list.txt") == ["photos/b.jpg", "other/b.jpg", "odd1.jpg"]
+    Path("@odd.jpg").touch()
+    assert names("@odd.jpg") == ["@odd.jpg"], "a file of that name comes first"
+
+
+def test_results_beside_pictures_are_passed_over_in_patterns_too(folder):
+    Path("photos/b.seg.tif").touch()
+    assert names("photos/b*") == ["photos/b.jpg"]
+
+
 # Where results go
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        (["photos"], "photos"),
+        (["photos/deep"], "photos/deep"),
+        (["photos/b.jpg"], "photos"),
+        (["photos/deep/er/c.webp", "photos/b.jpg"], "photos"),
+        (["photos", "other"], "."),
+        (["photos/**/*.webp"], "photos/deep/er"),
+        (["https://example.org/a.jpg"], "."),
+        (["odd1.jpg"], "."),
+    ],
+)
+def test_the_folder_that_holds_all(folder, sources, expected):
+    assert common_folder(find_images(sources)) == Path(expected)
+
+
+def test_a_common_folder_outside_the_working_folder(folder, monkeypatch):
+    monkeypatch.chdir("other")
+    assert common_folder(find_images(["../photos"])) == folder / "photos"
+    assert common_folder(find_images([str(folder / "photos")])) == folder / "photos"
+
+
+@pytest.mark.parametrize(
+    ("suffixes", "ending"), [((), ".png"), ((".json",), ".json"), ((".png", ".tif"), ".png")]
+)
+def test_the_ending_follows_the_kind(suffixes, ending):
+    assert result_paths(found("a.jpg"), Path("out"), suffixes=suffixes) == [Path(f"out/a{ending}")]
+    assert result_paths(found("a.jpg"), None, suffixes=suffixes) == [Path(f"in/a.seg{ending}")]
+
+
+def test_a_file_for_one_picture(tmp_path):
+    for name in ("x.png", "x.JPG"):
+        assert result_paths(found("a.jpg"), tmp_path / name) == [tmp_path / name]
+    json = tmp_path / "x.json"
+    assert result_paths(found("a.jpg"), json, suffixes=(".json",)) == [json]
+    assert result_paths(found("a.jpg"), json) == [json / "a.png"], "a folder"
 
 
 def found(*places):

@@ -32,8 +32,11 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
 
     Args:
         model: "mini", a small model of the 21 Pascal VOC classes that comes with easyseg; a name
-            from `list_models()` for paper quality by download; or the folder of a bundle that
-            `save` wrote. Without a name it is "mini", which is said once.
+            from `list_models()` for paper quality by download; the folder of a bundle that `save`
+            wrote; an .h5 file of PixelLib's, or a frozen graph (.pb) of Google's. Without a name
+            it is "mini", which is said once.
+        like: For a file, the published weights whose network and classes it has, such as
+            "xception65.voc"; an .h5 file under its published name needs none.
         output_stride: 8 for finer borders at two to four times the time, 16, or 32; by default
             the model's own, which is 16 for all published weights.
         batch_size: Pictures that go through the network together where there are several.
@@ -47,6 +50,7 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
 
     Raises:
         UnknownNameError: Neither a known name nor a folder.
+        InputError: A file needs `like`.
         ConfigError: Such an output stride cannot be built.
         WeightsError: The weights cannot be had, or are not for this network.
     """
@@ -55,6 +59,7 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
         self,
         model: str | os.PathLike[str] | None = None,
         *,
+        like: str | None = None,
         output_stride: int | None = None,
         batch_size: int = 1,
         tile: int | None = None,
@@ -69,7 +74,9 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
         if model is None:
             _say_default()
             model = "mini"
-        opened = open_model(model, output_stride=output_stride, cache=cache, progress=progress)
+        opened = open_model(
+            model, like=like, output_stride=output_stride, cache=cache, progress=progress
+        )
         self.name = str(model)
         self.model: Any = opened.model
         self.config: ModelConfig = opened.config

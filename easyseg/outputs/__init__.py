@@ -2,7 +2,37 @@
 
 from __future__ import annotations
 
-from easyseg.outputs import colour, cutout, mask, overlay
-from easyseg.outputs.table import OUTPUTS, Output, Segmented
+from easyseg.outputs import (
+    coco,
+    colour,
+    confidence,
+    contour,
+    cutout,
+    geojson,
+    labelme,
+    mask,
+    npz,
+    overlay,
+    polygons,
+    side_by_side,
+)
+from easyseg.outputs.table import OUTPUTS, Document, Output, Segmented
 
-__all__ = ["OUTPUTS", "Output", "Segmented", "colour", "cutout", "mask", "overlay"]
+__all__ = [
+    "OUTPUTS",
+    "Document",
+    "Output",
+    "Segmented",
+    "coco",
+    "colour",
+    "confidence",
+    "contour",
+    "cutout",
+    "geojson",
+    "labelme",
+    "mask",
+    "npz",
+    "overlay",
+    "polygons",
+    "side_by_side",
+]

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-__all__ = ["draw_legend"]
+if TYPE_CHECKING:
+    from easyseg.outputs.table import Segmented
+
+__all__ = ["Row", "class_rows", "draw_legend"]
 
 Row = tuple[str, tuple[int, int, int]]
+SMALLEST = 0.1  # percent of the picture from which a class is named
+
+
+def class_rows(result: Segmented) -> list[Row]:
+    """Name, share and colour of the classes found, the largest area first."""
+    label_set = result.label_set
+    return [
+        (f"{label_set.name_of(i)} {ratio:.1f} %", tuple(label_set.colours[i].tolist()))
+        for i, ratio in zip(result.class_ids, result.ratios, strict=True)
+        if i != label_set.void and ratio >= SMALLEST
+    ]
 
 
 def draw_legend(picture: np.ndarray, rows: Sequence[Row]) -> np.ndarray:

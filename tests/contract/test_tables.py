@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from easyseg import ModelConfig, Segmentation, build_model, load_label_set
-from easyseg.errors import OutputError, WeightsError
+from easyseg.errors import InputError, OutputError, WeightsError
 from easyseg.fit import FITS
-from easyseg.models.backbones import BACKBONES
-from easyseg.models.build import logits_model
-from easyseg.outputs import OUTPUTS
+from easyseg.outputs import OUTPUTS, Document, Output
 from easyseg.resources import pretrained_path
+from easyseg.upsample import LogitGrid
 from easyseg.weights.load import LAYOUTS, load_weights
 from easyseg.weights.manifest import weight_sets
-from easyseg.weights.names import named_variables
 
 MODELS = list(dict.fromkeys(entry.model for entry in weight_sets().values()))
-
-
-@pytest.mark.parametrize("name", BACKBONES)
-def test_backbone(name):
-    """It builds at every output stride with the same variables, under names that all differ."""
-    config = ModelConfig(backbone=name, classes=3, head_channels=8)
-    shapes = []
-    for output_stride in (8, 16, 32):
-        model = build_model(config.replace(output_stride=output_stride))
-        shapes.append({n: tuple(v.shape) for n, v in named_variables(model).items()})
-        assert len(shapes[-1]) == len(model.weights)
-        picture = np.zeros((1, 65, 65, 3), np.uint8)
-        assert model(picture).shape == (1, 65, 65, 3)
-        assert logits_model(model)(picture).shape == (1, 17, 17, 3)
-    assert shapes[0] == shapes[1] == shapes[2]
 
 
 @pytest.mark.parametrize("config", MODELS, ids=lambda c: f"{c.backbone}-{c.classes}")
@@ -55,20 +40,45 @@ def test_label_set(name):
 def result():
     labels = np.repeat(np.uint8([[0, 15, 12]]), 40, axis=0).repeat(20, axis=1)
     photo = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
-    return Segmentation(labels, load_label_set("voc"), photo)
+    grid = LogitGrid(np.eye(21, dtype=np.float32)[labels], np.arange(40.0), np.arange(60.0))
+    return Segmentation(labels, load_label_set("voc"), photo, grid=grid)
 
 
-@pytest.mark.parametrize("kind", OUTPUTS)
-def test_output(kind, result, tmp_path):
+PICTURES = [kind for kind in OUTPUTS if isinstance(OUTPUTS[kind], Output)]
+
+
+@pytest.mark.parametrize("kind", PICTURES)
+def test_picture(kind, result, tmp_path):
     """It draws at the photo's size, writes what it can keep, and refuses the rest."""
-    assert result.plot(kind).shape == (40, 60, 3)
-    assert result.plot(kind).dtype == np.uint8
+    drawn = result.plot(kind)
+    assert drawn.shape in {(40, 60, 3), (40, 120, 3)}  # the wide one shows the photo too
+    assert drawn.dtype == np.uint8
+    assert result.plot(kind, legend=True).shape == drawn.shape
     with Image.open(result.save(tmp_path / "a.png", kind)) as picture:
-        assert picture.size == (60, 40)
+        assert picture.size == drawn.shape[1::-1]
     if OUTPUTS[kind].suffixes:
         with pytest.raises(OutputError, match="kept exactly"):
             result.save(tmp_path / "a.jpg", kind)
         assert not (tmp_path / "a.jpg").exists()
+
+
+@pytest.mark.parametrize("kind", [kind for kind in OUTPUTS if kind not in PICTURES])
+def test_document(kind, result, tmp_path):
+    """It writes bytes under each of its endings, is the same each time, and is no picture."""
+    output = OUTPUTS[kind]
+    assert isinstance(output, Document)
+    assert len(output.suffixes) > 0
+    for suffix in output.suffixes:
+        path = result.save(tmp_path / f"a{suffix}", kind)
+        content = path.read_bytes()
+        assert content == result.save(path, kind).read_bytes()
+        if "json" in suffix:
+            assert isinstance(json.loads(content), dict)
+    with pytest.raises(OutputError, match="which is a document; use "):
+        result.save(tmp_path / "a.png", kind)
+    with pytest.raises(InputError, match="not a picture; write it with save"):
+        result.plot(kind)
+    assert {p.suffix for p in tmp_path.iterdir()} == set(output.suffixes)
 
 
 @pytest.mark.parametrize("name", FITS)

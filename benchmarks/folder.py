@@ -1,0 +1,83 @@
+"""How long do pictures of a folder take with `segment_folder`, against one after the other?
+
+Model "mini"; both write overlays, in turns, in one process; the ratio is of each pair. Writes
+results/folder.csv.
+
+    python benchmarks/folder.py FOLDER...
+"""
+
+from __future__ import annotations
+
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from _table import compared, write
+from PIL import Image
+
+from easyseg import SemanticSegmentation
+from easyseg.sources import find_images, result_paths
+
+PICTURES = 60
+ROUNDS = 5
+BATCHES = (1, 4)
+
+
+def one_by_one(seg: SemanticSegmentation, sources: list[str], out: Path) -> None:
+    """Reads, segments and writes a picture, then the next."""
+    found = find_images(sources)
+    for picture, target in zip(found, result_paths(found, out), strict=True):
+        seg.segment_image(picture.source, target)
+
+
+def seconds(function, *args, **options) -> float:
+    """One timed call, into an empty folder."""
+    out = Path(tempfile.mkdtemp())
+    started = time.perf_counter()
+    function(*args, out, **options)
+    spent = time.perf_counter() - started
+    shutil.rmtree(out)
+    return spent
+
+
+def megapixels(sources: list[str]) -> float:
+    """The median size of the pictures."""
+    sizes = []
+    for source in sources:
+        with Image.open(source) as image:
+            sizes.append(image.width * image.height / 1e6)
+    return round(statistics.median(sizes), 2)
+
+
+def measure(seg: SemanticSegmentation, sources: list[str], batch: int) -> dict[str, object]:
+    """A row of the table."""
+    seconds(seg.segment_folder, sources[:batch], batch_size=batch, progress=False)
+    pairs = [
+        (
+            seconds(seg.segment_folder, sources, batch_size=batch, progress=False),
+            seconds(one_by_one, seg, sources),
+        )
+        for _ in range(ROUNDS)
+    ]
+    ours, theirs = map(list, zip(*pairs, strict=True))
+    row: dict[str, object] = {"pictures": len(sources), "megapixels": megapixels(sources)}
+    row |= {"batch": batch, **compared(ours, theirs)}
+    return row
+
+
+def main() -> None:
+    """Prints a table and writes the CSV."""
+    seg = SemanticSegmentation("mini")
+    rows = []
+    for folder in sys.argv[1:]:
+        sources = [picture.source for picture in find_images(folder)][:PICTURES]
+        seg.segment_image(sources[0])  # compiles
+        rows += [measure(seg, sources, batch) for batch in BATCHES]
+    write("folder", rows)
+
+
+if __name__ == "__main__":
+    main()
