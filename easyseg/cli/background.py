@@ -1,0 +1,99 @@
+"""`easyseg background`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from easyseg.backgrounds import BACKGROUNDS, STRENGTHS, edit
+from easyseg.cli.quiet import load_framework
+from easyseg.cli.segment import names_and_ids
+from easyseg.errors import InputError
+from easyseg.facade import SemanticSegmentation
+from easyseg.film import VideoSummary
+from easyseg.imaging import require_file
+from easyseg.outputs.rendering import check_output
+from easyseg.sources import Found, require_writable, spare_sources
+from easyseg.video import is_video
+
+__all__ = ["background"]
+
+OPTIONS = {"change": "with", "colour": "colour", "blur": "strength"}  # effect: what it takes
+
+
+@click.command()
+@click.argument("effect", metavar="EFFECT")
+@click.argument("source", metavar="SOURCE")
+@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write.")
+@click.option("--with", "picture", metavar="PICTURE", help="For change: what stands behind.")
+@click.option("--colour", help="For colour: white, '#00ff00' or 'rgb(0,255,0)'.")
+@click.option(
+    "--strength",
+    help=f"For blur: {', '.join(STRENGTHS)}, or a number of pixels.  [default: moderate]",
+)
+@click.option("--keep", help="Classes to keep, with commas: person,dog.  [default: all found]")
+@click.option("-m", "--model", help="Name from `easyseg models`, or a folder.  [default: mini]")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def background(
+    effect: str,
+    source: str,
+    out: Path,
+    picture: str | None,
+    colour: str | None,
+    strength: str | None,
+    keep: str | None,
+    model: str | None,
+    quiet: bool,
+) -> None:
+    """EFFECT (change, blur, colour, grey or cutout) on what is behind the classes kept of SOURCE.
+
+    SOURCE is a picture, a film, an address, or a camera's number.
+
+    \b
+    easyseg background blur me.jpg -o blurred.png --keep person --strength extreme
+    """  # noqa: D301  (\b is click's mark for lines to keep)
+    option = _option(effect, {"with": picture, "colour": colour, "strength": strength})
+    film = source.isdecimal() or is_video(source)
+    if not film:  # what cannot be read or written is said before the network is loaded
+        check_output(out, "cutout" if effect == "cutout" else "overlay")
+        spare_sources([Found(source, Path())], [out])
+        if "://" not in source:
+            require_file(Path(source))
+    require_writable(out.parent)
+    load_framework()
+    seg = SemanticSegmentation(model, progress=not quiet)
+    done = edit(
+        seg._predictor,
+        int(source) if source.isdecimal() else source,
+        out,
+        effect,
+        option,
+        keep=names_and_ids(keep),
+        **({"progress": not quiet} if film else {}),
+    )
+    click.echo(f"{done} -> {out}" if isinstance(done, VideoSummary) else f"1 of 1 -> {out}")
+
+
+def _option(effect: str, given: dict[str, str | None]) -> Any:
+    """The effect's option, which is checked here."""
+    make, wanted = BACKGROUNDS[effect], OPTIONS.get(effect)
+    for name, value in given.items():
+        if value is not None and name != wanted:
+            fits = next(e for e, n in OPTIONS.items() if n == name)
+            raise InputError(f"--{name} is for {fits}, not for {effect}; leave it out.")
+    option: Any = given.get(wanted or "")
+    if wanted == "strength":
+        option = _number(option or "moderate")
+    elif wanted and option is None:
+        raise InputError(f"{effect} needs --{wanted}; say what shall be behind.")
+    make(option)
+    return option
+
+
+def _number(text: str) -> str | float:
+    try:
+        return float(text)
+    except ValueError:
+        return text
