@@ -228,7 +228,7 @@ def _pixels(image: Image.Image) -> np.ndarray:
     out = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, 1024):
         bottom = min(top + 1024, height)
-        out[top:bottom] = image.crop((0, top, width, bottom))
+        out[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
     return out
 
 

@@ -143,7 +143,8 @@ def test_a_photo_of_108_megapixels_in_two_gigabytes(shared, tmp_path):
 import resource
 from easyseg import SemanticSegmentation
 seg = SemanticSegmentation("mini", tile=1025)
-result = seg.segment_image({str(tmp_path / "huge.jpg")!r}, {str(tmp_path / "huge.png")!r}, kind="mask")
+photo, out = {str(tmp_path / "huge.jpg")!r}, {str(tmp_path / "huge.png")!r}
+result = seg.segment_image(photo, out, kind="mask")
 assert result.labels.shape == (9000, 12000)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

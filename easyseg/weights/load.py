@@ -10,6 +10,7 @@ import numpy as np
 
 from easyseg.registry import Registry
 from easyseg.weights.bundle import read_bundle_weights
+from easyseg.weights.frozen_graph import read_frozen_graph
 from easyseg.weights.legacy_h5 import read_legacy_h5
 from easyseg.weights.names import assign, named_variables
 from easyseg.weights.tf_checkpoint import read_tf_checkpoint
@@ -22,6 +23,7 @@ Reader = Callable[[Path, list[str]], dict[str, np.ndarray]]
 LAYOUTS: Registry[Reader] = Registry("weights layout", group="easyseg.layouts")
 LAYOUTS.register("tf_checkpoint")(lambda path, _: read_tf_checkpoint(path))
 LAYOUTS.register("legacy_h5")(read_legacy_h5)
+LAYOUTS.register("frozen_graph")(read_frozen_graph)
 LAYOUTS.register("bundle")(lambda path, _: read_bundle_weights(path))
 
 
@@ -31,7 +33,7 @@ def load_weights(model: Any, path: Path, layout: str) -> None:
     Args:
         model: A network of `build_model`.
         path: Checkpoint prefix or file.
-        layout: A row of the layout table: "tf_checkpoint", "legacy_h5", "bundle".
+        layout: A row of the layout table: "tf_checkpoint", "legacy_h5", "frozen_graph", "bundle".
 
     Raises:
         WeightsError: The file is damaged.

@@ -1,0 +1,71 @@
+"""What do several scales, the mirror image and windows cost, and what do they give?
+
+    python benchmarks/quality.py VOC mobilenetv2.voc mini
+
+VOC is a folder in Pascal VOC's layout; its val photos are measured at their own size, with the
+labels' 255 left out. Each photo goes through all settings in turn; a ratio is the time of a photo
+over that of the first setting. Writes results/quality.csv.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from _table import compared, write
+from PIL import Image
+
+from easyseg import SemanticSegmentation, read_image
+from easyseg.metrics import ConfusionMatrix
+
+PYRAMID = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)  # of Google's evaluation
+SETTINGS: dict[str, dict[str, object]] = {
+    "one scale": {},
+    "flip": {"flip": True},
+    "scales 0.75, 1, 1.25": {"scales": (0.75, 1.0, 1.25)},
+    "scales 0.5 to 1.75, flip": {"scales": PYRAMID, "flip": True},
+    "output stride 8": {"output_stride": 8},
+    "output stride 8, scales 0.5 to 1.75, flip": {
+        "output_stride": 8,
+        "scales": PYRAMID,
+        "flip": True,
+    },
+    "tile 385": {"tile": 385},
+}
+
+
+def rows_of(voc: Path, model: str) -> list[dict[str, object]]:
+    """A row for each setting."""
+    names = (voc / "ImageSets/Segmentation/val.txt").read_text().split()
+    models = {key: SemanticSegmentation(model, **options) for key, options in SETTINGS.items()}
+    scores = {key: ConfusionMatrix(len(s.label_set)) for key, s in models.items()}
+    spent: dict[str, list[float]] = {key: [] for key in models}
+    for number, name in enumerate(names):
+        photo = read_image(voc / f"JPEGImages/{name}.jpg")
+        with Image.open(voc / f"SegmentationClass/{name}.png") as mask:
+            truth = np.asarray(mask)
+        for key, seg in models.items():
+            started = time.perf_counter()
+            result = seg.segment_image(photo)
+            if number:  # the first call compiles
+                spent[key].append(time.perf_counter() - started)
+            scores[key].update(truth, result.labels)
+    base = spent["one scale"]
+    return [
+        {"model": model, "setting": key, "photos": len(names)}
+        | {"miou": round(100 * scores[key].mean_iou(), 2)}
+        | compared(spent[key], base)
+        for key in models
+    ]
+
+
+def main() -> None:
+    """Prints the table and writes it as CSV."""
+    voc, models = Path(sys.argv[1]), sys.argv[2:]
+    write("quality", [row for model in models for row in rows_of(voc, model)])
+
+
+if __name__ == "__main__":
+    main()
