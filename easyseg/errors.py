@@ -8,6 +8,8 @@ EasysegError
 │   ├── ImageNotFoundError                                  (also a FileNotFoundError)
 │   ├── UnreadableImageError
 │   └── ImageTooLargeError
+├── VideoError             a film or camera that cannot be read (also an OSError)
+│   └── VideoNotFoundError                                  (also a FileNotFoundError)
 ├── OutputError            a result that cannot be written  (also an OSError)
 └── WeightsError           weights that cannot be had or used
     ├── DownloadError
@@ -33,6 +35,8 @@ __all__ = [
     "OutputError",
     "UnknownNameError",
     "UnreadableImageError",
+    "VideoError",
+    "VideoNotFoundError",
     "WeightsError",
     "WeightsMismatchError",
 ]
@@ -68,6 +72,14 @@ class UnreadableImageError(ImageError):
 
 class ImageTooLargeError(ImageError):
     """The picture has more pixels than the limit allows."""
+
+
+class VideoError(EasysegError, OSError):
+    """A film, a stream or a camera that cannot be read."""
+
+
+class VideoNotFoundError(VideoError, FileNotFoundError):
+    """There is no film at this path."""
 
 
 class OutputError(EasysegError, OSError):

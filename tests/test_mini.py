@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from clips import make_clip
 from PIL import Image
 from places import ROOT
 
@@ -116,6 +117,10 @@ def test_examples_run(path, tmp_path, samples):
             with Image.open(photo) as image:
                 image.save(tmp_path / os.path.basename(photo))  # noqa: PTH119
         arguments = [str(tmp_path)]
+    if "video" in path.stem:
+        pytest.importorskip("av", reason="films need easyseg[video]")
+        film = make_clip(tmp_path / "film.mp4", frames=6)
+        arguments = [str(film), str(tmp_path / "out.mp4")]
     done = subprocess.run(
         [sys.executable, path, *arguments], capture_output=True, text=True, check=False
     )

@@ -19,6 +19,8 @@ __all__ = ["cli", "main"]
 COMMANDS = {
     "demo": ("easyseg.cli.demo", "Segment two sample photos with the embedded model."),
     "segment": ("easyseg.cli.segment", "Segment pictures, folders or patterns."),
+    "background": ("easyseg.cli.background", "Change, blur, colour or remove the background."),
+    "video": ("easyseg.cli.video", "Segment a film, a stream or a camera."),
     "models": ("easyseg.cli.weights", "List the models and what is in the cache."),
     "download": ("easyseg.cli.weights", "Get a model's weights, or import a file."),
     "info": ("easyseg.cli.weights", "Tell all that is known about a model."),

@@ -59,7 +59,9 @@ def info(name: str) -> None:
     """Tell all that is known about the model NAME, or about a bundle's folder."""
     folder = bundle_folder(name)
     if folder is not None:
-        click.echo(f"network   {_network(read_bundle(folder).config)}\n\n{read_card(folder)}")
+        config = read_bundle(folder).config
+        click.echo(f"network   {_network(config)}\ncost      {_cost(config)}")
+        click.echo(f"\n{read_card(folder)}")
         return
     entry = weight_set(name)
     label_set = load_label_set(entry.labels)
@@ -80,6 +82,7 @@ def info(name: str) -> None:
         rows["note"] = entry.note
     for key, value in rows.items():
         click.echo(f"{key:<9} {value}")
+    click.echo(f"{'cost':<9} {_cost(entry.model)}")
 
 
 def _embedded_row() -> tuple[str, str, str, str, str, str]:
@@ -107,11 +110,25 @@ def _size(entry: WeightSet) -> str:
     return f"about {entry.size_mb:g} MB" if entry.size_mb else "unknown"
 
 
+def _cost(config: ModelConfig) -> str:
+    load_framework()
+    from easyseg.models.build import build_model  # noqa: PLC0415  (loads Keras)
+    from easyseg.models.inspect import count  # noqa: PLC0415
+
+    cost = count(build_model(config), config.input_size)
+    height, width = config.input_size
+    return (
+        f"{cost.parameters:,} parameters, {cost.multiply_adds / 1e9:.2f} billion multiply-adds "
+        f"for {height}x{width}"
+    )
+
+
 def _network(config: ModelConfig) -> str:
     width = f" x{config.depth_multiplier:g}" if config.depth_multiplier != 1 else ""
-    rates = f"ASPP rates {config.dilation_rates}" if config.dilation_rates else "image pooling"
-    decoder = "DeepLabV3+" if config.decoder == "deeplabv3plus" else "DeepLabV3"
+    context = {"aspp": "image pooling", "dpc": "dense prediction cell", "lraspp": "LR-ASPP"}
+    head = f"ASPP rates {config.dilation_rates}" if config.dilation_rates else context[config.head]
+    decoder = {"deeplabv3plus": "DeepLabV3+", "lraspp": "Sum of logits", "none": "DeepLabV3"}
     return (
-        f"{decoder}, {config.backbone}{width}, {rates}, output stride {config.output_stride}, "
-        f"input {config.input_size[0]}x{config.input_size[1]}"
+        f"{decoder[config.decoder]}, {config.backbone}{width}, {head}, output stride "
+        f"{config.output_stride}, input {config.input_size[0]}x{config.input_size[1]}"
     )

@@ -30,7 +30,7 @@ def test_nothing_heavy_is_loaded(code):
     assert done.stdout.splitlines()[-1] == ""
 
 
-@pytest.mark.parametrize("args", [["models"], ["info", "xception65.ade20k"], ["segment", "--help"]])
+@pytest.mark.parametrize("args", [["models"], ["info", "--help"], ["segment", "--help"]])
 def test_the_framework_waits_for_a_network(args):
     script = (
         f"from easyseg.cli import main\ntry: main({args!r})\nexcept SystemExit: pass\n"

@@ -1,0 +1,104 @@
+"""How much of the bare network's speed do whole films reach: read, segmented, drawn, written?
+
+Bare means: one batch, ready in memory, through the network again and again. Both are timed in
+turns in one process; ms and base_ms are milliseconds per frame, the ratio is of each pair, and
+cpu_ratio is of the processor's time, which other programs on the machine disturb less. Writes
+results/video.csv.
+
+    python benchmarks/video.py [FILM]
+"""
+
+from __future__ import annotations
+
+import functools
+import statistics
+import sys
+import tempfile
+import time
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from _table import compared, write
+
+from easyseg import ModelConfig, Predictor, Segmentation, SemanticSegmentation, build_model
+from easyseg.film import render
+from easyseg.labels import load_label_set
+
+ROUNDS = 3
+SIZE = (768, 432)
+CASES = [  # model, batch, frames
+    ("mini", 1, 60),
+    ("mobilenetv2.voc", 1, 60),
+    ("mobilenetv2.voc", 4, 60),
+    ("xception65, random weights", 1, 6),
+]
+
+
+def make_film(path: Path, frames: int, source: Path | None) -> Path:
+    """The first frames of a film at `SIZE`, or a slow pan over coloured blobs."""
+    rng = np.random.default_rng(0)
+    blobs = cv2.resize(rng.integers(0, 256, (27, 60, 3), np.uint8), None, fx=16, fy=16)
+    blobs = np.clip(blobs + rng.normal(0, 4, blobs.shape), 0, 255).astype(np.uint8)
+    pan = (av.VideoFrame.from_ndarray(np.ascontiguousarray(blobs[:432, i % 192 :][:, :768]))
+           for i in range(frames))  # fmt: skip
+    with av.open(str(path), "w") as out:
+        video = out.add_stream("libx264", rate=25, width=SIZE[0], height=SIZE[1])
+        shown = av.open(str(source)).decode(video=0) if source else pan
+        for number, frame in zip(range(frames), shown, strict=False):
+            coded = frame.reformat(*SIZE, "yuv420p")
+            coded.pts, coded.time_base = number, Fraction(1, 25)
+            out.mux(video.encode(coded))
+        out.mux(video.encode())
+    return path
+
+
+def open_predictor(name: str, batch: int) -> Predictor:
+    """The network of a name."""
+    if "random" not in name:
+        return SemanticSegmentation(name, batch_size=batch)._predictor
+    labels = load_label_set("voc")
+    model = build_model(ModelConfig(backbone="xception65", classes=len(labels)))
+    return Predictor(model, labels, batch_size=batch)
+
+
+def bare(predictor: Predictor, canvas: np.ndarray, frames: int) -> None:
+    """The network alone."""
+    for _ in range(frames // len(canvas)):
+        predictor._network(canvas)
+
+
+def clocked(function, *args) -> tuple[float, float]:
+    """Seconds on the wall and in the processor of one call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    function(*args)
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def main() -> None:
+    """Prints a table and writes the CSV."""
+    source = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    rows = []
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out.mp4"
+        for name, batch, frames in CASES:
+            predictor = open_predictor(name, batch)
+            film = make_film(Path(folder) / "film.mp4", frames, source)
+            canvas = np.zeros((batch, *predictor.input_size, 3), np.float32)
+            bare(predictor, canvas, 2 * batch)  # the first call compiles
+            paint = functools.partial(render, paint=Segmentation.plot, progress=False)
+            pairs = [
+                (clocked(paint, predictor, film, out), clocked(bare, predictor, canvas, frames))
+                for _ in range(ROUNDS)
+            ]
+            ours, theirs = ([t / frames for t, _ in times] for times in zip(*pairs, strict=True))
+            row = compared(ours, theirs)
+            cpu = statistics.median(a[1] / b[1] for a, b in pairs)
+            rows.append({"model": name, "batch": batch, **row, "cpu_ratio": round(cpu, 3)})
+    write("video", rows)
+
+
+if __name__ == "__main__":
+    main()

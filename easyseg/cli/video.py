@@ -1,0 +1,110 @@
+"""`easyseg video`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from easyseg.cli.quiet import load_framework
+from easyseg.cli.segment import names_and_ids
+from easyseg.errors import InputError
+from easyseg.facade import SemanticSegmentation
+from easyseg.film import check_film
+from easyseg.video import is_address
+
+__all__ = ["video"]
+
+RESULT_ENDING = ".seg.mp4"
+
+
+@click.command()
+@click.argument("source", metavar="SOURCE")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help=f"Film (.mp4, .mov, .mkv, .webm) or folder for PNGs.  [default: SOURCE{RESULT_ENDING}]",
+)
+@click.option("-m", "--model", help="Name from `easyseg models`, or a folder.  [default: mini]")
+@click.option(
+    "-k", "--kind", default="overlay", show_default=True, help="overlay, colour, cutout, …"
+)
+@click.option("-c", "--classes", help="Only these, with commas: person,car.")
+@click.option(
+    "--alpha",
+    default=0.6,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="Strength of the overlay.",
+)
+@click.option(
+    "--every",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Frames from one look of the network to the next.",
+)
+@click.option(
+    "--batch-size",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Frames that go through the network together.",
+)
+@click.option(
+    "--smooth",
+    default=0.0,
+    show_default=True,
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of the past, against flicker.",
+)
+@click.option("--show", is_flag=True, help="Show a window; q ends.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def video(
+    source: str,
+    out: Path | None,
+    model: str | None,
+    kind: str,
+    classes: str | None,
+    alpha: float,
+    every: int,
+    batch_size: int,
+    smooth: float,
+    show: bool,
+    quiet: bool,
+) -> None:
+    """Segment SOURCE: a film, an address (http://, rtsp://, …) or a camera's number.
+
+    Ctrl-C keeps what was done until then; for a camera it is the way to end.
+
+    \b
+    easyseg video street.mp4 -o street.seg.mp4 --classes person,car
+    easyseg video 0 --show
+    """  # noqa: D301  (\b is click's mark for lines to keep)
+    live = source.isdecimal() or is_address(source)
+    if out is None and not live:
+        out = Path(source).with_suffix(RESULT_ENDING)
+    if out is None and not show:
+        raise InputError(
+            f"where should the film of {source} go? give -o, or --show to see it only."
+        )
+    film = int(source) if source.isdecimal() else source
+    if out is not None:
+        check_film(film, out, alpha=kind == "cutout")
+    load_framework()
+    seg = SemanticSegmentation(model, batch_size=batch_size, progress=not quiet)
+    with logging_redirect_tqdm():
+        summary = seg.segment_video(
+            film,
+            out,
+            kind=kind,
+            alpha=alpha,
+            classes=names_and_ids(classes),
+            every=every,
+            smooth=smooth,
+            progress=not quiet,
+            show=show,
+        )
+    click.echo(f"{summary} -> {out or 'the screen'}")
