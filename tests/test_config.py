@@ -76,11 +76,101 @@ def test_rates_that_do_not_stay_whole():
     assert ModelConfig(output_stride=8, aspp_rates=(9,)).dilation_rates == (18,)
 
 
-def test_unknown_decoder():
-    with pytest.raises(ConfigError, match=r"unknown decoder 'deeplabv3\+'. Did you mean 'deeplab"):
-        ModelConfig(decoder="deeplabv3+")
-    with pytest.raises(ConfigError, match="Known: deeplabv3plus, none"):
-        ModelConfig(decoder="unet")
+UNKNOWN = [
+    ("decoder", "deeplabv3+", "Did you mean 'deeplabv3plus'?"),
+    ("decoder", "unet", "Known: deeplabv3plus, lraspp, none."),
+    ("head", "dcp", "Did you mean 'dpc'?"),
+    ("head", "psp", "Known: aspp, dpc, lraspp."),
+    ("head", None, "Known: aspp, dpc, lraspp."),
+    ("backbone", "xception66", "Did you mean 'xception65'"),
+    ("backbone", "resnet50beta", "Did you mean 'resnet50_beta'"),
+    ("backbone", "vgg", "Known: xception41, xception65, xception71, resnet50_beta,"),
+]
+
+
+@pytest.mark.parametrize(("field", "name", "hint"), UNKNOWN)
+def test_unknown_name(field, name, hint):
+    with pytest.raises(ConfigError) as caught:
+        ModelConfig(**{field: name})
+    assert str(caught.value).startswith(f"unknown {field} {name!r}. {hint}")
+
+
+NONE, PLUS = {"decoder": "none"}, "decoder='deeplabv3plus'"
+IDLE = [
+    ({"head": "dpc", "aspp_rates": (2, 4)}, "aspp_rates", "head='dpc'", "head='aspp'"),
+    ({"head": "lraspp", "image_pooling": False}, "image_pooling", "head='lraspp'", "head='aspp'"),
+    ({"head": "dpc", "aspp_separable": False}, "aspp_separable", "head='dpc'", "head='aspp'"),
+    (
+        {"aspp_rates": (), "aspp_separable": False},
+        "aspp_separable",
+        "aspp_rates=()",
+        "aspp_rates=(6, 12, 18)",
+    ),
+    ({"head": "lraspp", "dropout": 0.5}, "dropout", "head='lraspp'", "head='aspp'"),
+    ({**NONE, "low_level_channels": 32}, "low_level_channels", "decoder='none'", None),
+    ({**NONE, "decoder_separable": False}, "decoder_separable", "decoder='none'", None),
+    (
+        {"backbone": "mobilenetv2", "decoder": "lraspp", "low_level_channels": 32},
+        "low_level_channels",
+        "decoder='lraspp'",
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("values", "field", "where", "choice"), IDLE, ids=str)
+def test_a_choice_without_effect(values, field, where, choice):
+    with pytest.raises(ConfigError) as caught:
+        ModelConfig(**values)
+    assert str(caught.value) == (
+        f"{field}={values[field]!r} has no effect with {where}; "
+        f"leave it out or choose {choice or PLUS}."
+    )
+    ModelConfig(**{key: value for key, value in values.items() if key != field})
+
+
+WIDTH = "depth_multiplier={} is for MobileNet backbones; {} has one width, 1.0."
+STRIDE_8 = (
+    "decoder='lraspp' needs a feature at stride 8, which xception65 does not give; "
+    "choose decoder='deeplabv3plus' or a MobileNet backbone."
+)
+RATES = (
+    "head='dpc' cannot be built at output_stride=32, where its rates are not whole; "
+    "choose output_stride=16 or head='aspp'."
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"depth_multiplier": 0.5}, WIDTH.format(0.5, "xception65")),
+        (
+            {"backbone": "resnet50_beta", "depth_multiplier": 2},
+            WIDTH.format(2, "resnet50_beta"),
+        ),
+        ({"decoder": "lraspp"}, STRIDE_8),
+        ({"head": "dpc", "output_stride": 32}, RATES),
+    ],
+    ids=str,
+)
+def test_what_does_not_go_together(values, message):
+    with pytest.raises(ConfigError) as caught:
+        ModelConfig(**values)
+    assert str(caught.value) == message
+
+
+def test_a_head_without_rates_has_none():
+    assert ModelConfig(head="dpc").dilation_rates == ()
+    assert ModelConfig(head="dpc", aspp_rates=()).dilation_rates == ()
+    config = ModelConfig(backbone="mobilenetv3_large", head="lraspp", output_stride=32)
+    assert config.replace(head="aspp").dilation_rates == (3, 6, 9)
+
+
+def test_a_bundle_from_before_heads():
+    """Files written before `head` was a field describe the same networks as then."""
+    values = ModelConfig(classes=7, output_stride=8).to_dict()
+    del values["head"]
+    assert ModelConfig.from_dict(values) == ModelConfig(classes=7, output_stride=8)
 
 
 @pytest.mark.parametrize(

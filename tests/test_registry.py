@@ -129,3 +129,36 @@ def test_an_output_of_another_package_can_be_saved(monkeypatch, tmp_path):
     result = Segmentation(np.zeros((4, 5), np.uint8), load_label_set("voc"), image)
     path = result.save(tmp_path / "negative.png", "negative")
     assert (read_image(path) == 245).all()
+
+
+@pytest.fixture
+def costly(tmp_path, monkeypatch):
+    """A table with a row whose module is imported when it is asked for."""
+    import sys
+
+    table = Registry("fruit", modules={"fig": "figs_of_a_test", "date": "figs_of_a_test"})
+    monkeypatch.setitem(sys.modules, "fruit_table", type(sys)("fruit_table"))
+    sys.modules["fruit_table"].TABLE = table
+    (tmp_path / "figs_of_a_test.py").write_text(
+        "from fruit_table import TABLE\n"
+        "for name in ('fig', 'date'):\n"
+        "    TABLE.register(name)(name.upper())\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    yield table
+    sys.modules.pop("figs_of_a_test", None)
+
+
+def test_a_costly_module_is_imported_when_a_row_is_asked_for(costly):
+    import sys
+
+    costly.register("apple")("APPLE")
+    assert list(costly) == ["fig", "date", "apple"]
+    assert "date" in costly
+    assert len(costly) == 3
+    with pytest.raises(UnknownNameError, match="Did you mean 'date'"):
+        costly["dat"]
+    assert "figs_of_a_test" not in sys.modules
+    assert costly["date"] == "DATE"
+    assert costly["fig"] == "FIG"
+    assert list(costly) == ["fig", "date", "apple"]

@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from easyseg._keras import layers
+from easyseg._keras import keras, layers, ops
 
-__all__ = ["Norm", "activate", "conv_bn", "depthwise_bn", "separable_conv_bn"]
+__all__ = ["Norm", "activate", "conv_bn", "depthwise_bn", "hard_gate", "separable_conv_bn"]
 
 Tensor = Any
 
@@ -29,6 +29,16 @@ class Norm:
         return layers.BatchNormalization(
             epsilon=self.epsilon, momentum=self.momentum, name=f"{name}-BatchNorm"
         )(x)
+
+
+@keras.saving.register_keras_serializable("easyseg")
+def hard_gate(x: Tensor) -> Tensor:
+    """MobileNetV3's hard sigmoid, with the sixth to as many digits as in Google's graph.
+
+    References:
+        Howard et al., MobileNetV3, ICCV 2019, section 5.2, https://arxiv.org/abs/1905.02244.
+    """
+    return ops.relu6(x + 3) * 0.16667
 
 
 def activate(x: Tensor, activation: str | None, name: str) -> Tensor:
@@ -60,11 +70,11 @@ def conv_bn(
         norm: Epsilon and momentum of the batch norm.
         stride: 1 or 2.
         rate: Dilation rate.
-        activation: "relu", "relu6" or `None`.
+        activation: "relu", "relu6", "hard_swish" or `None`.
         explicit_padding: Strided convolutions pad the same on both sides, as Xception's do,
             instead of TensorFlow's SAME, which for even sizes pads the far side only.
     """
-    x, padding = _pad_if_strided(x, kernel, stride, rate, name, explicit=explicit_padding)
+    x, padding = _pad_if_strided(x, kernel, stride, name, explicit=explicit_padding)
     x = layers.Conv2D(
         filters,
         kernel,
@@ -82,15 +92,16 @@ def depthwise_bn(
     *,
     name: str,
     norm: Norm,
+    kernel: int = 3,
     stride: int = 1,
-    rate: int = 1,
+    rate: int | tuple[int, int] = 1,
     activation: str | None = "relu",
     explicit_padding: bool = False,
 ) -> Tensor:
-    """3x3 depthwise convolution without bias, batch norm, activation; as `conv_bn`."""
-    x, padding = _pad_if_strided(x, 3, stride, rate, name, explicit=explicit_padding)
+    """Depthwise convolution without bias, batch norm, activation; as `conv_bn`."""
+    x, padding = _pad_if_strided(x, kernel, stride, name, explicit=explicit_padding)
     x = layers.DepthwiseConv2D(
-        3, strides=stride, padding=padding, dilation_rate=rate, use_bias=False, name=name
+        kernel, strides=stride, padding=padding, dilation_rate=rate, use_bias=False, name=name
     )(x)
     return activate(norm(x, name), activation, name)
 
@@ -102,7 +113,7 @@ def separable_conv_bn(
     name: str,
     norm: Norm,
     stride: int = 1,
-    rate: int = 1,
+    rate: int | tuple[int, int] = 1,
     activation: str | None = "relu",
     explicit_padding: bool = False,
 ) -> Tensor:
@@ -120,11 +131,10 @@ def separable_conv_bn(
 
 
 def _pad_if_strided(
-    x: Tensor, kernel: int, stride: int, rate: int, name: str, *, explicit: bool
+    x: Tensor, kernel: int, stride: int, name: str, *, explicit: bool
 ) -> tuple[Tensor, str]:
     if not explicit or stride == 1:
         return x, "same"
-    total = (kernel - 1) * rate
-    before = total // 2
-    pad = (before, total - before)
+    before = (kernel - 1) // 2
+    pad = (before, kernel - 1 - before)
     return layers.ZeroPadding2D((pad, pad), name=f"{name}-pad")(x), "valid"

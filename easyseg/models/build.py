@@ -1,4 +1,4 @@
-"""The network as a sentence: image, rescale, backbone, ASPP, decoder, logits, resize."""
+"""The network as a sentence: image, rescale, backbone, head, decoder, logits, resize."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from typing import Any
 
 from easyseg._keras import keras, layers
 from easyseg.config import ModelConfig
+from easyseg.errors import ConfigError
 from easyseg.models.aspp import aspp
-from easyseg.models.backbones import BACKBONES
+from easyseg.models.backbones import BACKBONES, Features
 from easyseg.models.decoder import decode
+from easyseg.models.dpc import dense_prediction_cell
+from easyseg.models.lraspp import add_logits, lite_aspp
 from easyseg.models.resize import AlignCornersResize
 
 __all__ = ["LOGITS", "build_model", "logits_model"]
 
 LOGITS = "logits-semantic"
+HEADS = {"aspp": aspp, "dpc": dense_prediction_cell, "lraspp": lite_aspp}
 
 
 def build_model(config: ModelConfig) -> Any:
-    """Builds a DeepLabV3 or DeepLabV3+ network with fresh weights.
+    """Builds a network with fresh weights: DeepLabV3, DeepLabV3+ or a relative.
 
     Args:
         config: What to build.
@@ -27,17 +31,33 @@ def build_model(config: ModelConfig) -> Any:
         size, to logits `(N, H, W, classes)` float32. The scaling to -1 to 1 is in the graph.
 
     Raises:
-        UnknownNameError: No backbone of this name.
+        ConfigError: A backbone of another package cannot be built like this.
     """
     image = keras.Input((None, None, 3), name="image", dtype="float32")
     x = layers.Rescaling(2 / 255, offset=-1, name="rescale")(image)
-    low, high = BACKBONES[config.backbone](x, config)
-    x = aspp(high, config)
-    if config.decoder == "deeplabv3plus":
-        x = decode(x, low, config)
-    x = layers.Conv2D(config.classes, 1, name=LOGITS, dtype="float32")(x)
+    features = BACKBONES[config.backbone](x, config)
+    x = HEADS[config.head](features.high, config)
+    x = _logits(x, features, config)
     x = AlignCornersResize(name="logits-resize", dtype="float32")(x, image)
     return keras.Model(image, x, name=config.backbone)
+
+
+def _logits(x: Any, features: Features, config: ModelConfig) -> Any:
+    if config.decoder == "lraspp":
+        return add_logits(x, _low(features, 8, config), config, name=LOGITS)
+    if config.decoder == "deeplabv3plus":
+        x = decode(x, _low(features, 4, config), config)
+    return layers.Conv2D(config.classes, 1, name=LOGITS, dtype="float32")(x)
+
+
+def _low(features: Features, stride: int, config: ModelConfig) -> Any:
+    """The low-level feature; only a backbone of another package can lack it here."""
+    if stride not in features.low:
+        raise ConfigError(
+            f"decoder={config.decoder!r} needs a feature at stride {stride}, which "
+            f"{config.backbone} does not give; choose decoder='none'."
+        )
+    return features.low[stride]
 
 
 def logits_model(model: Any) -> Any:

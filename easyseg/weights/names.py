@@ -6,6 +6,7 @@ A layer "decoder-decoder_conv0_depthwise-BatchNorm" with a variable "gamma" is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ from easyseg.errors import WeightsMismatchError
 
 __all__ = ["assign", "named_variables"]
 
+NAMELESS = re.compile(r"variable(_\d+)?")
 LEAVES = {
     "Conv2D": {"kernel": "weights", "bias": "biases"},
     "DepthwiseConv2D": {"kernel": "depthwise_weights", "bias": "biases"},
@@ -26,8 +28,10 @@ def named_variables(model: Any) -> dict[str, Any]:
     named = {}
     for layer in model.layers:
         leaves = LEAVES.get(type(layer).__name__, {})
-        for variable in layer.weights:
+        for i, variable in enumerate(layer.weights):
             leaf = leaves.get(variable.name, variable.name)
+            if NAMELESS.fullmatch(leaf):  # Keras numbers these throughout the process
+                leaf = f"variable_{i}"
             named[f"{layer.name.replace('-', '/')}/{leaf}"] = variable
     return named
 

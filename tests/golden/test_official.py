@@ -16,6 +16,15 @@ from easyseg.fit import FITS, fit_graph, graph_size
 
 XCEPTION = ModelConfig()
 MOBILENET = ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none")
+MOBILENET_V3 = ModelConfig(
+    backbone="mobilenetv3_large",
+    classes=19,
+    output_stride=32,
+    head="lraspp",
+    head_channels=128,
+    decoder="lraspp",
+    input_size=(769, 769),
+)
 CONFIGS = {
     "xception65_pascal_os16": XCEPTION,
     "xception65_pascal_os8": XCEPTION.replace(output_stride=8),
@@ -29,6 +38,11 @@ CONFIGS = {
         classes=151, decoder="deeplabv3plus", input_size=(257, 257)
     ),
     "mobilenetv2_cityscapes_os16": MOBILENET.replace(classes=19),
+    "xception71_dpc_cityscapes_os16": ModelConfig(backbone="xception71", classes=19, head="dpc"),
+    "resnet50_beta_pascal_os16": ModelConfig(backbone="resnet50_beta"),
+    "resnet101_beta_pascal_os16": ModelConfig(backbone="resnet101_beta"),
+    "mobilenetv3_large_cityscapes_os32": MOBILENET_V3,
+    "mobilenetv3_small_cityscapes_os32": MOBILENET_V3.replace(backbone="mobilenetv3_small"),
 }
 SIZES = {
     "xception65_pascal_os16": ("65x65", "96x128", "97x129"),
@@ -41,6 +55,11 @@ SIZES = {
     "mobilenetv2_dm05_pascal_os16": ("97x129",),
     "mobilenetv2_ade20k_os16": ("97x129",),
     "mobilenetv2_cityscapes_os16": ("65x65", "97x129"),
+    "xception71_dpc_cityscapes_os16": ("97x129",),
+    "resnet50_beta_pascal_os16": ("65x65", "97x129"),
+    "resnet101_beta_pascal_os16": ("97x129",),
+    "mobilenetv3_large_cityscapes_os32": ("769x769",),
+    "mobilenetv3_small_cityscapes_os32": ("769x769",),
 }
 FULL = {  # file: (variant, fit)
     "full_xception65_pascal_os16_crop513_noresize": ("xception65_pascal_os16", "graph-noresize"),

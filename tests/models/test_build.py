@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from easyseg.config import ModelConfig
-from easyseg.errors import ConfigError, UnknownNameError
+from easyseg.errors import ConfigError
 from easyseg.models.build import build_model, logits_model
 from easyseg.models.strides import atrous_schedule
 from easyseg.weights.names import named_variables
@@ -30,20 +30,21 @@ def test_strides_become_dilation(output_stride, expected):
 
 
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
-@pytest.mark.parametrize("decoder", ["deeplabv3plus", "none"])
+@pytest.mark.parametrize("decoder", ["deeplabv3plus", "lraspp", "none"])
 def test_shapes(output_stride, decoder):
     config = SMALL.replace(output_stride=output_stride, decoder=decoder)
     model = build_model(config)
     image = np.zeros((2, 65, 97, 3), np.uint8)
-    stride = 4 if decoder == "deeplabv3plus" else output_stride
+    stride = {"deeplabv3plus": 4, "lraspp": 8, "none": output_stride}[decoder]
     low = logits_model(model)(image)
     assert low.shape == (2, 64 // stride + 1, 96 // stride + 1, 5)
     assert model(image).shape == (2, 65, 97, 5)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (33, 50), (64, 64), (31, 200)])
-def test_any_input_size(size):
-    model = build_model(SMALL)
+@pytest.mark.parametrize("head", ["aspp", "dpc", "lraspp"])
+def test_any_input_size(size, head):
+    model = build_model(SMALL.replace(head=head))
     logits = np.asarray(model(np.full((1, *size, 3), 90, np.uint8)))
     assert logits.shape == (1, *size, 5)
     assert np.isfinite(logits).all()
@@ -59,6 +60,10 @@ def test_any_input_size(size):
         {"decoder_separable": False},
         {"image_pooling": False},
         {"depth_multiplier": 0.5},
+        {"head": "lraspp"},
+        {"head": "lraspp", "decoder": "lraspp"},
+        {"decoder": "lraspp"},
+        {"backbone": "mobilenetv3_small", "head": "lraspp", "decoder": "lraspp"},
     ],
     ids=str,
 )
@@ -91,6 +96,7 @@ def test_parameter_counts():
         ModelConfig(): 41_258_213,
         ModelConfig(classes=151): 41_291_623,
         ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none"): 2_146_645,
+        ModelConfig(backbone="resnet50_beta"): 26_891_013,
     }
     for config, count in counts.items():
         assert build_model(config).count_params() == count
@@ -106,22 +112,24 @@ def test_keras_can_save_and_load_it(tmp_path):
     np.testing.assert_allclose(keras.models.load_model(path)(picture), model(picture), atol=1e-5)
 
 
-def test_it_trains():
-    """One step has finite gradients in every trainable weight."""
-    import tensorflow as tf
+def test_a_backbone_of_another_package(monkeypatch):
+    """It joins the table by name; a decoder whose feature it does not give is refused."""
+    from easyseg._keras import layers
+    from easyseg.models.backbones import BACKBONES, Features
 
-    model = build_model(SMALL)
-    picture = np.random.default_rng(0).integers(0, 256, (2, 65, 65, 3), np.uint8)
-    with tf.GradientTape() as tape:
-        loss = tf.reduce_mean(tf.square(model(picture, training=True)))
-    gradients = tape.gradient(loss, model.trainable_variables)
-    assert len(gradients) == len(model.trainable_variables)
-    assert all(np.isfinite(g).all() for g in gradients)
+    def tiny(x, config):
+        return Features({}, layers.Conv2D(4, 3, strides=config.output_stride, name="tiny")(x))
 
-
-def test_unknown_backbone():
-    with pytest.raises(UnknownNameError, match=r"unknown backbone 'xception66'.*'xception65'"):
-        build_model(SMALL.replace(backbone="xception66"))
+    monkeypatch.setattr(BACKBONES, "_rows", {**BACKBONES._rows, "tiny": tiny})
+    config = ModelConfig(backbone="tiny", decoder="none", head_channels=4, depth_multiplier=2)
+    assert "tiny/weights" in named_variables(build_model(config))
+    for decoder, stride in (("deeplabv3plus", 4), ("lraspp", 8)):
+        with pytest.raises(ConfigError) as caught:
+            build_model(config.replace(decoder=decoder))
+        assert str(caught.value) == (
+            f"decoder={decoder!r} needs a feature at stride {stride}, which tiny does not give; "
+            "choose decoder='none'."
+        )
 
 
 def test_width_and_rounding_of_mobilenet():
@@ -134,10 +142,33 @@ def test_width_and_rounding_of_mobilenet():
         assert shapes[f"MobilenetV2/{block}/weights"][-1] == width
 
 
-def test_xception_has_one_width():
-    with pytest.raises(ConfigError, match=r"depth_multiplier=0.5 is for MobileNet"):
-        build_model(ModelConfig(depth_multiplier=0.5))
+def test_width_of_mobilenet_v3():
+    """Channels are rounded to eights; at width 1 they are the paper's."""
+    config = SMALL.replace(backbone="mobilenetv3_small", depth_multiplier=0.75)
+    shapes = {n: v.shape for n, v in named_variables(build_model(config)).items()}
+    assert all(shape[-2] % 8 == 0 for n, shape in shapes.items() if n.endswith("project/weights"))
+    assert shapes["MobilenetV3/Conv_1/weights"] == (1, 1, 40, 216)
 
 
 def test_a_stride_of_four_does_not_overshoot():
     assert atrous_schedule([4, 4, 1], 8) == [(4, 1), (1, 1), (1, 4)]
+
+
+def test_windows_of_the_gate():
+    """As TensorFlow's average pooling without padding; windows are cut to a small feature."""
+    import tensorflow as tf
+
+    from easyseg.models.lraspp import WindowMean
+
+    x = np.random.default_rng(0).standard_normal((2, 33, 65, 3)).astype(np.float32)
+    layer = WindowMean(25, (4, 5))
+    expected = tf.nn.avg_pool2d(x, 25, (4, 5), "VALID").numpy()
+    assert expected.shape == layer.compute_output_shape(x.shape) == (2, 3, 9, 3)
+    np.testing.assert_allclose(layer(x), expected, atol=1e-6)
+    free = tf.function(layer, input_signature=[tf.TensorSpec((None, None, None, 3))])
+    np.testing.assert_allclose(free(x), expected, atol=1e-6)
+    low = x[:, :5]
+    expected = tf.nn.avg_pool2d(low, (5, 25), (4, 5), "VALID").numpy()
+    np.testing.assert_allclose(layer(low), expected, atol=1e-6)
+    small = x[:, :5, :7]
+    np.testing.assert_allclose(layer(small), small.mean((1, 2), keepdims=True), atol=1e-6)

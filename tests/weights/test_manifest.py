@@ -16,6 +16,11 @@ NAMES = {
     "mobilenetv2.voc",
     "mobilenetv2.voc_trainval",
     "mobilenetv2_050.voc",
+    "mobilenetv2_050.voc_trainval",
+    "xception71.cityscapes",
+    "xception71.cityscapes_trainval",
+    "mobilenetv3_large.cityscapes",
+    "mobilenetv3_small.cityscapes",
     "mobilenetv2.ade20k",
     "mobilenetv2.cityscapes",
     "xception65.voc_pixellib",
@@ -74,7 +79,20 @@ def test_models_are_those_of_the_zoo():
         backbone="mobilenetv2", classes=151, aspp_rates=(), input_size=(257, 257)
     )
     assert weight_set("xception65.cityscapes").model.input_size == (1025, 2049)
-    assert {entry.model.output_stride for entry in weight_sets().values()} == {16}
+    for size in ("large", "small"):
+        assert weight_set(f"mobilenetv3_{size}.cityscapes").model == ModelConfig(
+            backbone=f"mobilenetv3_{size}",
+            classes=19,
+            output_stride=32,
+            head="lraspp",
+            head_channels=128,
+            decoder="lraspp",
+            input_size=(1025, 2049),
+        )
+    assert weight_set("xception71.cityscapes").model.head == "dpc"
+    strides = {entry.model.backbone: entry.model.output_stride for entry in weight_sets().values()}
+    assert {strides.pop(f"mobilenetv3_{size}") for size in ("large", "small")} == {32}
+    assert set(strides.values()) == {16}
 
 
 def test_published_results():

@@ -63,9 +63,14 @@ def test_every_official_checkpoint_loads_through_the_manifest(golden):
         "xception65.cityscapes": "xception65_cityscapes_os16",
         "mobilenetv2.voc": "mobilenetv2_pascal_os16",
         "mobilenetv2.voc_trainval": "mobilenetv2_pascal_os16",
+        "xception71.cityscapes": "xception71_dpc_cityscapes_os16",
+        "xception71.cityscapes_trainval": "xception71_dpc_cityscapes_os16",
         "mobilenetv2_050.voc": "mobilenetv2_dm05_pascal_os16",
+        "mobilenetv2_050.voc_trainval": "mobilenetv2_dm05_pascal_os16",
         "mobilenetv2.ade20k": "mobilenetv2_ade20k_os16",
         "mobilenetv2.cityscapes": "mobilenetv2_cityscapes_os16",
+        "mobilenetv3_large.cityscapes": "mobilenetv3_large_cityscapes_os32",
+        "mobilenetv3_small.cityscapes": "mobilenetv3_small_cityscapes_os32",
     }
     official = [w.name for w in manifest.weight_sets().values() if w.layout == "tf_checkpoint"]
     assert sorted(official) == sorted(variants)

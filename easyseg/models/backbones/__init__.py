@@ -1,12 +1,12 @@
-"""Backbones: each gives a low-level feature at stride 4 and a high-level one at output stride.
+"""Backbones: each gives low-level features at stride 4 (or 8) and one at the output stride.
 
-A family is one file with its table of variants; a variant is one row. Other packages add rows
-through the entry-point group `easyseg.backbones`.
+A family is one file with its table of variants; a variant is one row, whose name stands in
+`easyseg.config` too, so that a config can be checked without loading Keras. Other packages add
+rows through the entry-point group `easyseg.backbones`.
 """
 
 from __future__ import annotations
 
-from easyseg.models.backbones import aligned_xception, mobilenet_v2
 from easyseg.models.backbones.table import BACKBONES, Features
 
-__all__ = ["BACKBONES", "Features", "aligned_xception", "mobilenet_v2"]
+__all__ = ["BACKBONES", "Features"]

@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 from easyseg._keras import layers
 from easyseg.config import ModelConfig
-from easyseg.errors import ConfigError
 from easyseg.models.backbones.table import BACKBONES, Features
 from easyseg.models.blocks import Norm, activate, conv_bn, separable_conv_bn
 from easyseg.models.strides import atrous_schedule
@@ -32,54 +31,58 @@ class Block(NamedTuple):
     preactivation: bool = True  # ReLU before each convolution instead of after
 
 
-ENTRY = (
-    Block("entry_flow-block1", (128, 128, 128), 2, "conv"),
-    Block("entry_flow-block2", (256, 256, 256), 2, "conv"),
-    Block("entry_flow-block3", (728, 728, 728), 2, "conv"),
-)
+class Variant(NamedTuple):
+    """`low` names the block whose second convolution is the low-level feature at stride 4."""
+
+    scope: str
+    blocks: tuple[Block, ...]
+    low: str = "entry_flow-block2"
+
+
+def _entry(*rows: tuple[int, int]) -> tuple[Block, ...]:
+    """Blocks of `(depth, stride)`."""
+    return tuple(
+        Block(f"entry_flow-block{i}", (depth, depth, depth), stride, "conv")
+        for i, (depth, stride) in enumerate(rows, start=1)
+    )
+
+
+def _middle(units: int) -> Block:
+    return Block("middle_flow-block1", (728, 728, 728), 1, "sum", units=units)
+
+
+ENTRY = _entry((128, 2), (256, 2), (728, 2))
+ENTRY_71 = _entry((128, 2), (256, 1), (256, 2), (728, 1), (728, 2))
 EXIT = (
     Block("exit_flow-block1", (728, 1024, 1024), 2, "conv"),
     Block("exit_flow-block2", (1536, 1536, 2048), 1, None, preactivation=False),
 )
-
-
-def _blocks(middle_units: int) -> tuple[Block, ...]:
-    middle = Block("middle_flow-block1", (728, 728, 728), 1, "sum", units=middle_units)
-    return (*ENTRY, middle, *EXIT)
-
-
 VARIANTS = {
-    "xception41": ("xception_41", _blocks(middle_units=8)),
-    "xception65": ("xception_65", _blocks(middle_units=16)),
+    "xception41": Variant("xception_41", (*ENTRY, _middle(8), *EXIT)),
+    "xception65": Variant("xception_65", (*ENTRY, _middle(16), *EXIT)),
+    "xception71": Variant("xception_71", (*ENTRY_71, _middle(16), *EXIT), low="entry_flow-block3"),
 }
-LOW_LEVEL = "entry_flow-block2"
 
 
-def aligned_xception(
-    x: Any, config: ModelConfig, *, scope: str, blocks: tuple[Block, ...]
-) -> Features:
+def aligned_xception(x: Any, config: ModelConfig, variant: Variant) -> Features:
     """`(N, H, W, 3)` -> low `(N, H/4, W/4, 256)`, high `(N, H/os, W/os, 2048)`.
 
-    The low-level feature is the second convolution of entry block 2, before any activation.
+    The low-level feature is taken before any activation.
     """
-    if config.depth_multiplier != 1:
-        raise ConfigError(
-            f"depth_multiplier={config.depth_multiplier!r} is for MobileNet backbones; "
-            f"{config.backbone} has one width, 1.0."
-        )
+    scope, blocks = variant.scope, variant.blocks
     x = conv_bn(
         x, 32, 3, stride=2, name=f"{scope}-entry_flow-conv1_1", norm=NORM, explicit_padding=True
     )
     x = conv_bn(x, 64, 3, name=f"{scope}-entry_flow-conv1_2", norm=NORM)
 
     schedule = atrous_schedule([b.stride for b in blocks], config.output_stride, reached=2)
-    low = None
+    low = {}
     for block, (stride, rate) in zip(blocks, schedule, strict=True):
         for unit in range(1, block.units + 1):
             name = f"{scope}-{block.name}-unit_{unit}-xception_module"
             x, second = _xception_module(x, block, stride=stride, rate=rate, name=name)
-        if block.name == LOW_LEVEL:
-            low = second
+        if block.name == variant.low:
+            low[4] = second
     return Features(low, x)
 
 
@@ -116,5 +119,5 @@ def _xception_module(x: Any, block: Block, *, stride: int, rate: int, name: str)
     return x, outputs[1]
 
 
-for _name, (_scope, _variant) in VARIANTS.items():
-    BACKBONES.register(_name)(functools.partial(aligned_xception, scope=_scope, blocks=_variant))
+for _name, _variant in VARIANTS.items():
+    BACKBONES.register(_name)(functools.partial(aligned_xception, variant=_variant))

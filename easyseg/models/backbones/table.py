@@ -1,24 +1,25 @@
-"""The table that backbone families fill."""
+"""What a backbone is, and the table of those there are."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from easyseg.config import ModelConfig
-from easyseg.registry import Registry
+from easyseg.config import BACKBONES, ModelConfig
 
 __all__ = ["BACKBONES", "Backbone", "Features"]
 
 
 class Features(NamedTuple):
-    """What a backbone gives: `low` at stride 4, `high` at the output stride."""
+    """What a backbone gives: `low`, features by their stride, and `high` at the output stride.
 
-    low: Any
+    A backbone with a feature at stride 4 can have the decoder "deeplabv3plus", one with a
+    feature at stride 8 the decoder "lraspp".
+    """
+
+    low: Mapping[int, Any]
     high: Any
 
 
 Backbone = Callable[[Any, ModelConfig], Features]
 """Takes the picture `(N, H, W, 3)` in -1 to 1 and the config."""
-
-BACKBONES: Registry[Backbone] = Registry("backbone", group="easyseg.backbones")

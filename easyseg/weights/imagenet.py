@@ -1,0 +1,94 @@
+"""ImageNet weights for the backbone of a fresh network, to train on from there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from easyseg.config import ModelConfig
+from easyseg.errors import InputError, WeightsError
+from easyseg.models.backbones import BACKBONES, applications, hrnet
+from easyseg.models.surgery import weighted_layers
+from easyseg.weights.names import assign, named_variables
+from easyseg.weights.safetensors import read_safetensors
+
+__all__ = ["load_imagenet"]
+
+TIMM_LEAVES = {
+    "weights": "weight",
+    "gamma": "weight",
+    "beta": "bias",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+}
+
+
+def load_imagenet(
+    model: Any, config: ModelConfig, *, weights: str | os.PathLike[str] = "imagenet"
+) -> None:
+    """Gives the backbone of a network its ImageNet weights; the rest stays as it is.
+
+    Args:
+        model: A network of `build_model(config)`.
+        config: Its config; the backbone is one of `keras.applications` or an HRNet.
+        weights: For `keras.applications`, "imagenet" for Keras's own download, or a file that
+            Keras's model without its classifier (`include_top=False`) wrote with `save_weights`.
+            For HRNet, the `model.safetensors` of timm's model of the same name.
+
+    Raises:
+        InputError: The backbone is neither.
+        WeightsError: The weights cannot be had, or are another network's.
+    """
+    if config.backbone in hrnet.VARIANTS:
+        _load_timm(model, config.backbone, weights)
+    elif config.backbone in applications.APPLICATIONS:
+        _load_keras(model, config.backbone, weights)
+    else:
+        raise InputError(
+            f"there are no ImageNet weights for backbone {config.backbone!r}; choose one of "
+            "keras.applications, such as 'resnet50', or an HRNet."
+        )
+
+
+def _load_keras(model: Any, backbone: str, weights: str | os.PathLike[str]) -> None:
+    row = BACKBONES[backbone]
+    try:
+        source = row.source(weights)
+    except Exception as error:  # which Keras raises when a download fails
+        raise WeightsError(
+            f"weights={str(weights)!r} for {row.constructor} cannot be had ({error}); check the "
+            f"connection, or give a file of keras.applications.{row.constructor}"
+            "(include_top=False).save_weights()."
+        ) from error
+    for layer, name in weighted_layers(source, backbone):
+        model.get_layer(name).set_weights(layer.get_weights())
+
+
+def _load_timm(model: Any, backbone: str, weights: str | os.PathLike[str]) -> None:
+    if str(weights) == "imagenet":
+        raise WeightsError(
+            f"Keras has no weights for {backbone}; download model.safetensors of a model "
+            f"https://huggingface.co/timm/{backbone}.* and give its path as weights."
+        )
+    path = Path(weights)
+    theirs = read_safetensors(path)
+    arrays = {}
+    for name, variable in named_variables(model).items():
+        if not name.startswith(f"{backbone}/"):
+            arrays[name] = np.asarray(variable.value)
+        elif (key := timm_name(name.removeprefix(f"{backbone}/"))) in theirs:
+            array = theirs[key]
+            arrays[name] = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+    assign(model, arrays, source=path.name)
+
+
+def timm_name(name: str) -> str:
+    """A variable's name in timm: "layer1/0/conv1/BatchNorm/beta" is "layer1.0.bn1.bias"."""
+    *layer, leaf = name.split("/")
+    if layer[-1] == "BatchNorm":
+        conv = layer[-2]
+        layer[-2:] = [conv.replace("conv", "bn") if "conv" in conv else str(int(conv) + 1)]
+    return ".".join([*layer, TIMM_LEAVES[leaf]])

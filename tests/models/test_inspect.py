@@ -1,0 +1,56 @@
+"""Parameters and multiply-adds, against published figures."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+
+from easyseg.config import ModelConfig
+from easyseg.models.build import build_model
+from easyseg.models.inspect import Count, count
+
+MOBILENET = ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none")
+
+
+@pytest.mark.parametrize(
+    ("config", "size", "published"),
+    [
+        (MOBILENET, (513, 513), 2.75e9),
+        (MOBILENET.replace(classes=19), (1025, 2049), 21.27e9),
+        (MOBILENET.replace(depth_multiplier=0.5, output_stride=8), (513, 513), 2.84e9),
+        (ModelConfig(), (513, 513), 54.17e9),
+        (ModelConfig(backbone="xception71", head="dpc", classes=19), (1025, 2049), 502.07e9),
+    ],
+    ids=lambda v: v.backbone if isinstance(v, ModelConfig) else None,
+)
+def test_multiply_adds_of_the_model_zoo(config, size, published, record_property):
+    """The zoo counts a little more than convolutions: at most a hundredth."""
+    counted = count(build_model(config), size).multiply_adds
+    record_property("multiply-adds", counted)
+    assert 0.99 * published < counted < published
+
+
+def test_each_kind_of_layer():
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((None, None, 3)),
+            layers.Conv2D(8, 3, strides=2, padding="same"),  # 8x10
+            layers.BatchNormalization(),
+            layers.DepthwiseConv2D(5, padding="same"),
+            layers.Conv2D(4, 1, groups=2),
+            layers.SeparableConv2D(6, 3, padding="valid"),  # 6x8
+            layers.GlobalAveragePooling2D(),
+            layers.Dense(7),
+        ]
+    )
+    expected = 80 * 27 * 8 + 80 * 25 * 8 + 80 * 4 * 4 + 48 * (9 * 4 + 4 * 6) + 6 * 7
+    parameters = 27 * 8 + 8 + 4 * 8 + 25 * 8 + 8 + 4 * 4 + 4 + 9 * 4 + 4 * 6 + 6 + 6 * 7 + 7
+    assert count(model, (16, 20)) == Count(parameters, expected)
+
+
+def test_mobilenet_v2_of_keras():
+    """300 million multiply-adds, 3.4 million parameters: Sandler et al., 2018, table 4."""
+    cost = count(keras.applications.MobileNetV2(weights=None), (224, 224))
+    assert round(cost.multiply_adds / 1e6, -1) == 300
+    assert 3.4e6 < cost.parameters < 3.6e6
