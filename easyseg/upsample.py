@@ -1,8 +1,9 @@
 """Labels and probabilities at the photo's own size, from logits at the network's.
 
 Enlarging the logits of 151 classes to a 12-megapixel photo would take 7 GB. Interpolation keeps
-order, so where the four corners of a logit cell agree on the winner the whole cell is decided;
-only pixels in the other cells are interpolated, a bounded number at a time.
+order, so where the four corners of a logit cell agree on the winner the whole cell is decided.
+Only pixels in the other cells are interpolated, a bounded number at a time, and only for the few
+classes that can win there.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 __all__ = ["LogitGrid"]
 
 CHUNK = 1 << 22  # floats interpolated at once: 16 MB
+STRIPE = 256  # rows of the photo that are settled at once
 
 
 class LogitGrid(NamedTuple):
@@ -34,20 +36,43 @@ class LogitGrid(NamedTuple):
         """Argmax of the bilinearly enlarged logits, `(H, W) uint8` (uint16 above 256 classes)."""
         classes = self.logits.shape[-1]
         top = self.logits.argmax(-1).astype(np.uint8 if classes <= 256 else np.uint16)
-        right, down, diagonal = _neighbour(top, 0, 1), _neighbour(top, 1, 0), _neighbour(top, 1, 1)
-        agree = (top == right) & (top == down) & (top == diagonal)
+        agree = np.logical_and.reduce([top == corner for corner in _corners(top)[1:]])
         y, x = self.rows.astype(np.intp), self.cols.astype(np.intp)
         labels = top[y][:, x]
-        for start in range(0, len(y), 256):  # rows at once: bounds the list of open pixels
-            stripe = slice(start, start + 256)
-            open_rows, open_cols = np.nonzero(~agree[y[stripe]][:, x])
-            open_rows += start
-            for at in range(0, len(open_rows), max(1, CHUNK // classes)):
-                i, j = (
-                    index[at : at + max(1, CHUNK // classes)] for index in (open_rows, open_cols)
-                )
-                labels[i, j] = self._at_pixels(i, j).argmax(-1)
+        for start in range(0, len(y), STRIPE):  # bounds the list of open pixels
+            stripe = slice(start, start + STRIPE)
+            cells = np.zeros(top.shape, bool)
+            cells[y[stripe][0] : y[stripe][-1] + 1] = True
+            self._settle(labels[stripe], y[stripe], x, cells & ~agree, stripe)
         return labels
+
+    def _settle(
+        self, labels: np.ndarray, y: np.ndarray, x: np.ndarray, cells: np.ndarray, stripe: slice
+    ) -> None:
+        """Sets the labels of a stripe of rows where the cells are open."""
+        number = np.full(cells.shape, -1, np.int32)
+        number[cells] = np.arange(np.count_nonzero(cells))
+        height, width, classes = self.logits.shape
+        place = _corners(np.arange(height * width).reshape(height, width))
+        corners = self.logits.reshape(-1, classes)[np.stack([at[cells] for at in place], 1)]
+        possible = _possible(corners)
+        counts = possible.sum(-1)
+        cell = number[y][:, x]
+        pixels = np.flatnonzero(cell >= 0)
+        cell = cell.ravel()[pixels]
+        dy, dx = (np.modf(at)[0].astype(np.float32) for at in (self.rows[stripe], self.cols))
+        pixel_counts = counts[cell]
+        for count in np.unique(counts):
+            alike = np.flatnonzero(counts == count)
+            ids = np.nonzero(possible[alike])[1].reshape(-1, count)
+            values = np.take_along_axis(corners[alike], ids[:, None], -1)
+            number_here = np.empty(len(counts), np.int32)
+            number_here[alike] = np.arange(len(alike))
+            mine = np.flatnonzero(pixel_counts == count)
+            for some in np.split(mine, range(CHUNK // 8, len(mine), max(1, CHUNK // 8))):
+                i, j = np.divmod(pixels[some], len(x))
+                here = number_here[cell[some]]
+                labels[i, j] = ids[here, _highest(values, here, dy[i], dx[j])]
 
     def confidence(self) -> np.ndarray:
         """Highest softmax probability of each pixel, `(H, W) float32`, 0 to 1."""
@@ -73,21 +98,50 @@ class LogitGrid(NamedTuple):
             stripe = slice(start, start + height)
             yield stripe, _lerp(_lerp(self.logits, self.rows[stripe], 0), self.cols, 1)
 
-    def _at_pixels(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
-        """Logits `(n, classes)` of the pixels `(i, j)` of the photo."""
-        height, width = self.logits.shape[:2]
-        y, x = self.rows[i].astype(np.intp), self.cols[j].astype(np.intp)
-        y1, x1 = np.minimum(y + 1, height - 1), np.minimum(x + 1, width - 1)
-        dy = (self.rows[i] - y).astype(np.float32)[:, None]
-        dx = (self.cols[j] - x).astype(np.float32)[:, None]
-        upper = self.logits[y, x] * (1 - dx) + self.logits[y, x1] * dx
-        lower = self.logits[y1, x] * (1 - dx) + self.logits[y1, x1] * dx
-        return upper * (1 - dy) + lower * dy
+
+def _corners(grid: np.ndarray) -> list[np.ndarray]:
+    """The four corners of each cell; at the far edges cells have no extent."""
+    right = np.concatenate([grid[:, 1:], grid[:, -1:]], 1)
+    return [grid, right, *(np.concatenate([g[1:], g[-1:]]) for g in (grid, right))]
 
 
-def _neighbour(grid: np.ndarray, down: int, right: int) -> np.ndarray:
-    """Each cell's neighbour in that direction; at the far edge the cell itself."""
-    return np.pad(grid, ((0, down), (0, right)), mode="edge")[down:, right:]
+def _possible(corners: np.ndarray) -> np.ndarray:
+    """Which classes can win somewhere in each cell, `(n, classes) bool`.
+
+    A class cannot that is nowhere above the winner of a corner: interpolation keeps order.
+
+    Args:
+        corners: `(n, 4, classes)` logits.
+    """
+    winners = corners.argmax(-1)
+    possible = np.ones(corners[:, 0].shape, bool)
+    for i, winner in enumerate(winners.T):
+        new = np.flatnonzero((winners[:, :i] != winner[:, None]).all(-1))
+        values = corners[new]
+        best = np.take_along_axis(values, winner[new, None, None], -1)
+        possible[new] &= (values >= best).any(1)
+    return possible
+
+
+def _highest(values: np.ndarray, cell: np.ndarray, dy: np.ndarray, dx: np.ndarray) -> np.ndarray:
+    """Which of the interpolated values is the highest, the first of equal ones.
+
+    Args:
+        values: `(cells, 4, k)`, at the corners of cells.
+        cell: `(n,)`, each pixel's cell.
+        dy: `(n,)`, how far below the cell's upper corners the pixel lies, 0 to 1.
+        dx: `(n,)`, how far to the right.
+    """
+    highest = np.zeros(len(cell), np.intp)
+    best = np.full(len(cell), -np.inf, np.float32)
+    for k in range(values.shape[-1]):  # few: NumPy's argmax is slow along a short axis
+        corner = np.ascontiguousarray(values[..., k])[cell].T
+        upper = corner[0] * (1 - dx) + corner[1] * dx
+        lower = corner[2] * (1 - dx) + corner[3] * dx
+        value = upper * (1 - dy) + lower * dy
+        highest[value > best] = k
+        np.maximum(best, value, out=best)
+    return highest
 
 
 def _lerp(grid: np.ndarray, at: np.ndarray, axis: int) -> np.ndarray:

@@ -77,7 +77,7 @@ def grid(request, places):
     return LogitGrid(request.param(height, width), rows, cols)
 
 
-@pytest.fixture(params=[None, 1, 1000], ids=["one chunk", "tiny chunks", "small chunks"])
+@pytest.fixture(params=[None, 400, 4000], ids=["one chunk", "tiny chunks", "small chunks"])
 def chunk(request, monkeypatch):
     if request.param:
         monkeypatch.setattr(upsample, "CHUNK", request.param)

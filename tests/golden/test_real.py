@@ -53,7 +53,8 @@ def half_width(shared, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    ("output_stride", "miou", "accuracy"), [(16, 0.6968, 0.9303), (8, 0.7006, 0.9317)]
+    ("output_stride", "miou", "accuracy"),
+    [(16, 0.6968, 0.9303), pytest.param(8, 0.7006, 0.9317, marks=pytest.mark.slow)],
 )
 def test_mean_iou_on_voc_val(shared, seg, seg8, record_property, output_stride, miou, accuracy):
     folder = shared / "data/voc"
