@@ -123,7 +123,10 @@ def edit(
     paint = Painter(BACKGROUNDS[effect](option), predictor, keep)
     if is_video(source):
         from easyseg.film import render  # noqa: PLC0415
+        from easyseg.video.targets import check_target  # noqa: PLC0415
 
+        if out is not None:
+            check_target(Path(out), alpha=effect == "cutout")
         summary = render(predictor, source, out, paint, **film)
         paint.warn()
         return summary
@@ -159,7 +162,6 @@ class Painter:
         self._kept = self._replaced = False
 
     def __call__(self, result: Segmentation) -> np.ndarray:
-        """What is drawn of a result, at the photo's size."""
         """The picture on its new ground: `(H, W, 3)` RGB or `(H, W, 4)` RGBA, uint8."""
         alpha = alpha_of(result.image, result.labels, result.grid, self._ids)
         self._kept = self._kept or bool(alpha.any())

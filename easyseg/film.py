@@ -64,8 +64,8 @@ class VideoSummary:
         speed = self.frames / self.elapsed if self.elapsed else 0.0
         damage = f"; {self.damage}" if self.damage else ""
         return (
-            f"{self.frames} frames, {self.seconds:.1f} s at {self.fps:.4g} per second, "
-            f"in {self.elapsed:.1f} s ({speed:.1f} per second){damage}"
+            f"{self.frames} frame{'s' * (self.frames != 1)}, {self.seconds:.1f} s at "
+            f"{self.fps:.4g} per second, in {self.elapsed:.1f} s ({speed:.1f} per second){damage}"
         )
 
 

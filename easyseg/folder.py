@@ -90,11 +90,13 @@ def plan_folder(
 
     Raises:
         ImageNotFoundError: A folder or pattern means no picture.
-        InputError: Results would overwrite pictures or lie among them, or an argument breaks its
-            rule.
+        InputError: Results would overwrite pictures or lie among them, `out` has the ending of
+            another kind, or an argument breaks its rule.
         OutputError: The results' folder cannot be written, or their ending would spoil them.
     """
     suffixes = OUTPUTS[kind].suffixes
+    if out is not None and not out.is_dir():
+        _refuse_other_kinds(out, kind)
     drawn = not suffixes or suffixes[0] in IMAGE_SUFFIXES  # else no later run mistakes them
     found = find_images(sources, results=out if drawn else None)
     targets = result_paths(found, out, suffixes=suffixes)
@@ -167,6 +169,17 @@ def segment_folder(
             pool.shutdown(wait=False, cancel_futures=True)
     elapsed = time.perf_counter() - started
     return FolderSummary(done, len(jobs) - len(todo), tuple(failed), elapsed, place, lines)
+
+
+def _refuse_other_kinds(out: Path, kind: str) -> None:
+    """Raises InputError where a folder with a document's name would be made: `-o dog.json`."""
+    ending = out.suffix.lower()
+    named = [name for name in OUTPUTS if ending in OUTPUTS[name].suffixes]
+    if named and kind not in named and ending not in IMAGE_SUFFIXES:
+        raise InputError(
+            f"-o {out} has the ending of {' or '.join(named)}, but the kind is {kind}; "
+            f"say the kind too, such as -k {named[0]}, or give a folder."
+        )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -148,7 +148,8 @@ def _open(file: Any, name: str, max_pixels: int) -> np.ndarray:
     except UnidentifiedImageError as error:
         raise UnreadableImageError(
             f"{name} is not a picture in a format that Pillow reads; "
-            "convert it to JPEG or PNG (for HEIC, `pip install pillow-heif`)."
+            "convert it to JPEG or PNG (for HEIC, `pip install pillow-heif`; films are for "
+            "`easyseg video`)."
         ) from error
     except Image.DecompressionBombError as error:
         raise _too_large(name, f"over {2 * max_pixels / 1e6:g}", max_pixels) from error

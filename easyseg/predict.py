@@ -21,7 +21,7 @@ from easyseg.result import Segmentation
 from easyseg.tiles import Tiling, blend, tile, window_side
 from easyseg.upsample import LogitGrid
 
-__all__ = ["Forwarded", "Predictor"]
+__all__ = ["Forwarded", "Predictor", "check_views"]
 
 KEEP = 256 * 2**20  # bytes of logits that a tiled picture keeps at most
 SMALLEST_TILE = 65
@@ -61,11 +61,9 @@ class Predictor:
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
     ) -> None:
-        if not is_count(batch_size):
-            raise InputError(f"batch_size={batch_size!r} must be a whole number from 1.")
+        check_views(batch_size=batch_size, tile=tile, scales=scales)
         if len(input_size) != 2 or not all(is_count(side) for side in input_size):
             raise InputError(f"input_size={input_size!r} must be (height, width) in pixels.")
-        _check_views(tile, scales)
         classes = model.output_shape[-1]
         if classes != len(label_set):
             raise InputError(
@@ -237,7 +235,14 @@ def _source(image: ImageSource) -> str | None:
     return str(image) if isinstance(image, (str, os.PathLike)) else None
 
 
-def _check_views(tile: int | None, scales: Sequence[float]) -> None:
+def check_views(*, batch_size: int, tile: int | None, scales: Sequence[float]) -> None:
+    """Raises what `Predictor` would raise for these arguments, before any work is done.
+
+    Raises:
+        InputError: An argument breaks its rule.
+    """
+    if not is_count(batch_size):
+        raise InputError(f"batch_size={batch_size!r} must be a whole number from 1.")
     if tile is not None and (not is_count(tile) or tile < SMALLEST_TILE):
         raise InputError(
             f"tile={tile!r} must be a whole number of pixels from {SMALLEST_TILE}, such as 513, or "
@@ -246,7 +251,10 @@ def _check_views(tile: int | None, scales: Sequence[float]) -> None:
     if (
         not isinstance(scales, Sequence)
         or not scales
-        or not all(isinstance(s, (int, float)) and 0.1 <= s <= 4 for s in scales)
+        or not all(
+            isinstance(s, (int, float)) and not isinstance(s, bool) and 0.1 <= s <= 4
+            for s in scales
+        )
     ):
         raise InputError(
             f"scales={scales!r} must be factors from 0.1 to 4, such as (0.5, 1.0, 1.75)."

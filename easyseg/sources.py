@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlparse
 
-from easyseg.errors import ImageNotFoundError, InputError, OutputError
+from easyseg.errors import ImageNotFoundError, InputError
 from easyseg.imaging import IMAGE_SUFFIXES
+from easyseg.writing import cannot_write
 
 __all__ = [
     "Found",
@@ -71,6 +72,8 @@ def find_images(sources: Source | Iterable[Source], *, results: Path | None = No
     """
     if isinstance(sources, (str, os.PathLike, Found)):
         sources = [sources]
+    if not isinstance(sources, Iterable):
+        raise _no_source(sources)
     unique: dict[str, Found] = {}
     for picture in itertools.chain.from_iterable(_expand(source, results) for source in sources):
         is_web = "://" in picture.source
@@ -84,10 +87,7 @@ def _expand(source: Source, results: Path | None) -> list[Found]:
     if isinstance(source, Found):
         return [source]
     if not isinstance(source, (str, os.PathLike)):
-        raise InputError(
-            f"{type(source).__name__} is no source of pictures; give paths of files or folders, "
-            "patterns or addresses (segment_images takes pictures themselves)."
-        )
+        raise _no_source(source)
     source = os.fspath(source)
     if not source:
         raise InputError("an empty path was given; for the working folder say '.'.")
@@ -101,6 +101,13 @@ def _expand(source: Source, results: Path | None) -> list[Found]:
         if glob.has_magic(source):
             return _match(source)
     return [Found(source, Path(Path(source).name))]
+
+
+def _no_source(value: object) -> InputError:
+    return InputError(
+        f"{type(value).__name__} is no source of pictures; give paths of files or folders, "
+        "patterns or addresses (segment_images takes pictures themselves)."
+    )
 
 
 def _search(folder: Path, results: Path | None) -> list[Found]:
@@ -220,14 +227,10 @@ def require_writable(folder: Path) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    try:
+    with cannot_write(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise OutputError(
-            f"{folder} cannot be written ({error.strerror}); choose another place with -o."
-        ) from error
 
 
 def spare_sources(found: Iterable[Found], targets: Iterable[Path]) -> None:

@@ -97,8 +97,12 @@ def cannot_write(path: Path) -> Iterator[None]:
     """Turns what the system says about a place into an OutputError that names it."""
     try:
         yield
+    except OutputError:  # it names the place already
+        raise
     except OSError as error:
+        reason = error.strerror or error
+        if isinstance(error, FileNotFoundError):  # folders are made; /proc, for one, takes no file
+            reason = "the system makes no files there"
         raise OutputError(
-            f"{path} cannot be written ({error.strerror or error}); "
-            "choose another place with -o, or make room."
+            f"{path} cannot be written ({reason}); choose another place with -o, or make room."
         ) from error

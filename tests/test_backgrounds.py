@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import make_clip
 from PIL import Image
 
 from easyseg import LabelSet, Segmentation, load_label_set, read_image
@@ -541,6 +542,34 @@ def test_command(run, args, effect, option):
 def test_command_refuses(run, args, message):
     assert run(*args, "-o", "out.png") == (2, "", f"easyseg: {message}\n")
     assert not Path("out.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["cutout", "a.mp4", "-o", "new/b.mp4"], "new/b.mp4 cannot hold transparency, which cut-"),
+        (["cutout", "0", "-o", "new/b.mp4"], "new/b.mp4 cannot hold transparency, which cut-"),
+        (["grey", "a.mp4", "-o", "new/b.gif"], "new/b.gif cannot be written: its ending is not"),
+        (["grey", "missing.mp4", "-o", "new/b.mp4"], "missing.mp4 does not exist"),
+        (["grey", "a.mp4", "-o", "a.mp4"], "the result would overwrite the film a.mp4"),
+    ],
+)
+def test_command_refuses_films_before_any_work(run, args, message, monkeypatch):
+    monkeypatch.setattr("easyseg.cli.background.load_framework", None)
+    make_clip(Path("a.mp4"), frames=2)
+    code, out, err = run(*args)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"easyseg: {message}")
+    assert not Path("new").exists()
+
+
+def test_a_cutout_film_needs_transparency(tmp_path):
+    with pytest.raises(OutputError) as caught:
+        edit(Known(), 0, tmp_path / "b.mp4", "cutout")
+    assert str(caught.value) == (
+        f"{tmp_path / 'b.mp4'} cannot hold transparency, which cut-outs have; "
+        "use .webm, or a folder of PNGs."
+    )
 
 
 def test_command_spares_the_source(run, file):

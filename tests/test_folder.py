@@ -265,10 +265,18 @@ def test_a_result_that_cannot_be_written(small, photos):
     [
         ([], {}, ImageNotFoundError, "no picture was given; give files, folders or patterns."),
         ("", {}, InputError, "an empty path was given; for the working folder say '.'."),
+        (5, {}, InputError, "int is no source of pictures; give paths of files or folders"),
         ([b"x"], {}, InputError, "bytes is no source of pictures; give paths of files or "),
         ([np.zeros((2, 2, 3), np.uint8)], {}, InputError, "ndarray is no source of pictures"),
         ("empty", {}, ImageNotFoundError, "empty holds no pictures; looked for .jpg"),
         ("photos", {"out": "photos"}, InputError, "results would lie among the pictures of photos"),
+        ("photos/a.jpg", {"out": "a.JSON"}, InputError, "-o a.JSON has the ending of coco or geoj"),
+        (
+            "photos",
+            {"out": "a.npz", "kind": "coco"},
+            InputError,
+            "say the kind too, such as -k npz",
+        ),
         ("photos", {"out": "x.png"}, InputError, "-o x.png is one file, but there are 5 pictures"),
         ("photos", {"out": "text"}, InputError, "-o text is a file, but not a picture; give a fo"),
         ("photos/e.bmp", {"out": "photos/e.bmp"}, InputError, "would overwrite the picture photos"),
@@ -305,7 +313,7 @@ def test_a_results_folder_that_cannot_be_written(small, photos, nobody):
     with pytest.raises(OutputError) as caught:
         segment_folder(small, "mine", "closed")
     assert str(caught.value) == (
-        "closed cannot be written (Permission denied); choose another place with -o."
+        "closed cannot be written (Permission denied); choose another place with -o, or make room."
     )
 
 

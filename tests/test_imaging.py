@@ -568,6 +568,14 @@ def test_a_folder_where_the_file_should_be(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="no /proc")
+def test_a_system_that_makes_no_files():
+    assert failure("/proc/x.png") == (
+        "/proc/x.png cannot be written (the system makes no files there); "
+        "choose another place with -o, or make room."
+    )
+
+
 def test_long_names(tmp_path):
     path = write_image(tmp_path / ("ü" * 125 + ".png"), NOISE)
     assert list(tmp_path.iterdir()) == [path]

@@ -67,7 +67,7 @@ def test_drawing_changes_neither_photo_nor_labels(result):
     np.testing.assert_array_equal(result.labels, labels)
 
 
-@pytest.mark.parametrize("alpha", [-0.1, 1.01, 60, float("nan")])
+@pytest.mark.parametrize("alpha", [-0.1, 1.01, 60, float("nan"), True])
 @pytest.mark.parametrize("kind", ["overlay", "colour", "mask"])
 def test_alpha_out_of_range(voc, alpha, kind, tmp_path):
     message = rf"alpha={alpha!r} must be from 0 \(photo\) to 1 \(colours\)"

@@ -120,7 +120,7 @@ def test_bad_tile(mini, tile):
         predictor(mini, tile=tile)
 
 
-@pytest.mark.parametrize("scales", [(), (0,), (0.05,), (5,), "1.0", 1.0, (1.0, None)])
+@pytest.mark.parametrize("scales", [(), (0,), (0.05,), (5,), "1.0", 1.0, (1.0, None), (True,)])
 def test_bad_scales(mini, scales):
     with pytest.raises(InputError, match=r"scales=.* must be factors from 0\.1 to 4"):
         predictor(mini, scales=scales)
@@ -152,3 +152,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=900
     )
     assert int(done.stdout.split()[-1]) * 1024 < 2e9
+
+
+@pytest.mark.parametrize("option", [{"batch_size": 0}, {"tile": 10}, {"scales": (9,)}])
+def test_options_are_checked_before_any_download(option, tmp_path):
+    with pytest.raises(InputError, match=f"{next(iter(option))}="):
+        SemanticSegmentation("xception65.voc", cache=tmp_path, **option)
+    assert not list(tmp_path.iterdir())

@@ -210,6 +210,12 @@ def test_the_command(run):
     assert is_green(read_film(Path("new/b.webm"))[1][4])[14, 12]
 
 
+def test_one_frame(run):
+    make_clip(Path("a.mp4"), frames=1)
+    code, out, _ = run("a.mp4", "--every", 5, "-q")
+    assert (code, out[:9]) == (0, "1 frame, ")
+
+
 def test_the_result_goes_beside_the_film(run):
     make_clip(Path("a.mkv"))
     code, out, err = run("a.mkv", "-k", "colour", "-c", "red", "--smooth", 0.5)

@@ -1,6 +1,6 @@
 """Measures the embedded model on photos that it has not seen, and writes its card.
 
-python tools/card_embedded.py pretrained/mini --labelled VOC --curve .train/run/curve.csv
+python tools/card_embedded.py pretrained/mini --average --labelled VOC --curve .train/run/curve.csv
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ teacher (`mobilenetv2.voc`) has 0.6968, 0.9303 and 0.857.
   half where there are labels), at growing crops ("whole").
 * Augmentation: scale 0.5 to 1.75, crop, mirror, brightness, contrast, saturation, white balance,
   grey.
-* AdamW, cosine; {seen:,} crops seen; the weights are averaged over the last epochs.
+* AdamW, cosine; {seen:,} crops seen{runs}; weights {weights}.
 
 mIoU and person IoU on the 171 photos kept for selection, against crops seen:
 
@@ -73,7 +73,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--labelled", type=Path, required=True, help="folder in VOC layout")
     parser.add_argument("--split", default="val")
-    parser.add_argument("--curve", type=Path, required=True)
+    parser.add_argument(
+        "--curve", type=Path, nargs="+", required=True, help="of each run, in order"
+    )
+    parser.add_argument("--average", action="store_true", help="it was saved with --average")
     args = parser.parse_args()
     seg = SemanticSegmentation(args.folder)
     names = (args.labelled / f"ImageSets/Segmentation/{args.split}.txt").read_text().split()
@@ -82,8 +85,7 @@ def main() -> None:
     for name, result in zip(names, seg.segment_images(photos), strict=True):
         with Image.open(args.labelled / f"SegmentationClass/{name}.png") as truth:
             matrix.update(np.asarray(truth), result.labels)
-    with args.curve.open() as file:
-        rows = list(csv.DictReader(file))
+    rows = _joined(args.curve)
     iou = dict(zip(seg.label_set.names, matrix.iou, strict=True))
     text = TEXT.format(
         classes=len(iou),
@@ -96,11 +98,25 @@ def main() -> None:
         person=iou["person"],
         table=_table(iou),
         seen=int(rows[-1]["seen"]),
+        runs=f" in {len(args.curve)} runs, each from the weights before" if args.curve[1:] else "",
+        weights="averaged over the last epochs" if args.average else "of the last epoch",
         curve="\n".join(_curve_row(row) for row in rows if row["miou"]),
         weak=", ".join(sorted(iou, key=iou.get)[:5]).capitalize(),
     )
     (args.folder / "card.md").write_text(text, "utf-8")
     print(text)
+
+
+def _joined(curves: list[Path]) -> list[dict[str, str]]:
+    """The rows of all runs; each counts on from the last crop of the one before."""
+    rows: list[dict[str, str]] = []
+    for path in curves:
+        before = int(rows[-1]["seen"]) if rows else 0
+        with path.open() as file:
+            rows += [
+                {**row, "seen": str(int(row["seen"]) + before)} for row in csv.DictReader(file)
+            ]
+    return rows
 
 
 def _table(iou: dict[str, float]) -> str:

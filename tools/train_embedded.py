@@ -61,6 +61,11 @@ STAGES = (
     ("whole", 193, 16, 7e-4, 0.15),
     ("whole", 257, 16, 5e-4, 0.10),
 )
+GOING_ON = (  # from weights that were saved: higher rates would destroy what they have learned
+    ("whole", 129, 16, 7e-4, 0.20),
+    ("whole", 193, 16, 5e-4, 0.45),
+    ("whole", 257, 16, 4e-4, 0.35),
+)
 
 
 # ---------------------------------------------------------------- prepare
@@ -267,19 +272,16 @@ def hint_loss(_, distances):
 
 
 def plan(
-    total: int, epoch_photos: int, only: str | None = None
+    total: int, epoch_photos: int, stages: tuple[tuple, ...] = STAGES
 ) -> list[tuple[str, int, int, int, float]]:
     """One `(mode, crop, batch, steps, learning rate)` per epoch of about `epoch_photos`.
 
-    The rate rises and falls once in "blocks" and once in "whole", with a cosine. `only` one of the
-    modes may be wanted.
+    The rate rises and falls once in "blocks" and once in "whole", with a cosine.
     """
-    stages = [stage for stage in STAGES if only in (None, stage[0])]
-    whole = sum(stage[-1] for stage in stages)
     rows = [
         (mode, crop, batch, epoch_photos // batch, rate)
         for mode, crop, batch, rate, share in stages
-        for _ in range(max(1, round(total * share / whole / epoch_photos)))
+        for _ in range(max(1, round(total * share / epoch_photos)))
     ]
     epochs = []
     for i, row in enumerate(rows):
@@ -308,7 +310,7 @@ def train(args: argparse.Namespace) -> None:
     if args.start and not state.exists():
         load_weights(student, read_bundle(args.start).weights, "bundle")
     first, seen, average = restore(state, student, optimizer)
-    epochs = plan(args.photos_seen, args.epoch, "whole" if args.start else None)
+    epochs = plan(args.photos_seen, args.epoch, GOING_ON if args.start else STAGES)
     model, compiled = None, None
     for number in range(first, len(epochs)):
         mode, crop, batch, steps, rate = epochs[number]

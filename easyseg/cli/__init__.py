@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import signal
 import sys
 from typing import NoReturn
 
@@ -59,6 +60,8 @@ def cli(context: click.Context) -> None:
 def main(args: list[str] | None = None) -> NoReturn:
     """Runs the command line; an error is one line and exit code 2."""
     logging.basicConfig(format="easyseg: %(message)s", level=logging.WARNING)
+    # a service that is stopped ends as with Ctrl-C: what was done is kept
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         code = cli.main(args, prog_name="easyseg", standalone_mode=False)
     except EasysegError as error:

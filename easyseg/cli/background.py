@@ -12,7 +12,7 @@ from easyseg.cli.quiet import load_framework
 from easyseg.cli.segment import names_and_ids
 from easyseg.errors import InputError
 from easyseg.facade import SemanticSegmentation
-from easyseg.film import VideoSummary
+from easyseg.film import VideoSummary, check_film
 from easyseg.imaging import require_file
 from easyseg.outputs.rendering import check_output
 from easyseg.sources import Found, require_writable, spare_sources
@@ -55,8 +55,12 @@ def background(
     easyseg background blur me.jpg -o blurred.png --keep person --strength extreme
     """  # noqa: D301  (\b is click's mark for lines to keep)
     option = _option(effect, {"with": picture, "colour": colour, "strength": strength})
-    film = source.isdecimal() or is_video(source)
-    if not film:  # what cannot be read or written is said before the network is loaded
+    subject = int(source) if source.isdecimal() else source
+    film = is_video(subject)
+    # what cannot be read or written is said before the network is loaded
+    if film:
+        check_film(subject, out, alpha=effect == "cutout")
+    else:
         check_output(out, "cutout" if effect == "cutout" else "overlay")
         spare_sources([Found(source, Path())], [out])
         if "://" not in source:
@@ -66,7 +70,7 @@ def background(
     seg = SemanticSegmentation(model, progress=not quiet)
     done = edit(
         seg._predictor,
-        int(source) if source.isdecimal() else source,
+        subject,
         out,
         effect,
         option,

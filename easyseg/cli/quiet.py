@@ -35,13 +35,13 @@ def load_framework() -> None:
 
 @contextlib.contextmanager
 def _stderr_kept_back() -> Iterator[None]:
-    """Holds back what is written to stderr, and shows it if an exception comes."""
+    """Holds back what is written to stderr, and shows it after an error, but not after Ctrl-C."""
     sys.stderr.flush()
     with tempfile.TemporaryFile() as kept, os.fdopen(os.dup(2), "wb") as terminal:
         os.dup2(kept.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             kept.seek(0)
             terminal.write(kept.read())
             raise

@@ -50,7 +50,7 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
 
     Raises:
         UnknownNameError: Neither a known name nor a folder.
-        InputError: A file needs `like`.
+        InputError: A file needs `like`; or `batch_size`, `tile` or `scales` breaks its rule.
         ConfigError: Such an output stride cannot be built.
         WeightsError: The weights cannot be had, or are not for this network.
     """
@@ -69,11 +69,12 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
         progress: bool = True,
     ) -> None:
         from easyseg.open import open_model  # noqa: PLC0415  (loads Keras)
-        from easyseg.predict import Predictor  # noqa: PLC0415
+        from easyseg.predict import Predictor, check_views  # noqa: PLC0415
 
         if model is None:
             _say_default()
             model = "mini"
+        check_views(batch_size=batch_size, tile=tile, scales=scales)  # before any download
         opened = open_model(
             model, like=like, output_stride=output_stride, cache=cache, progress=progress
         )
@@ -105,9 +106,9 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
 
         Args:
             image: Path, http(s) address, bytes, PIL image, or `(H, W, 3)` uint8 RGB array.
-            out: Picture to write, such as "street.png".
-            kind: "overlay" (photo with tinted classes), "colour" (class colours alone), "mask"
-                (a palette PNG of ids) or "cutout" (what was found, on a transparent ground).
+            out: Picture or document to write, such as "street.png".
+            kind: What is written: "overlay" (photo with tinted classes), "mask" (a palette PNG of
+                ids), "coco", ...; `docs/outputs.md` lists all, with their endings.
             alpha: How much of the class colour covers the photo in an overlay, 0 to 1.
             classes: Only these classes, by name or id; the rest becomes the label set's void.
             legend: Writes names and shares into the lower left corner.

@@ -24,7 +24,7 @@ def check_output(path: Path | None, kind: str, *, alpha: float = 0.6) -> None:
         OutputError: The path's ending is unknown, or would spoil the output.
     """
     output = OUTPUTS[kind]
-    if not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
+    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
         raise InputError(f"alpha={alpha!r} must be from 0 (photo) to 1 (colours).")
     if path is None:
         return

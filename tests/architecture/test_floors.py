@@ -36,7 +36,7 @@ FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 SIBLINGS = {  # importer: what it may import from its own floor
     "registry": {"errors"},
     "config": {"errors", "registry"},
-    "sources": {"imaging"},
+    "sources": {"imaging", "writing"},
     "journal": {"sources", "writing"},
     "folder": {"predict"},
     "matting": {"upsample"},
