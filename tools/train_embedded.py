@@ -414,7 +414,8 @@ def save(args: argparse.Namespace) -> None:
         for variable, value in zip(small.variables, average, strict=True):
             variable.assign(value)
     card = args.card.read_text("utf-8") if args.card else ""
-    save_bundle(args.folder, model, STUDENT, load_label_set("voc"), card=card, dtype="float16")
+    config = STUDENT.replace(input_size=(args.side, args.side))
+    save_bundle(args.folder, model, config, load_label_set("voc"), card=card, dtype="float16")
     print(f"{args.folder}: epoch {epoch}, {seen} photos seen")
 
 
@@ -445,6 +446,7 @@ def main() -> None:
     three.add_argument("folder", type=Path)
     three.add_argument("--run", type=Path, default=Path(".train/run"))
     three.add_argument("--card", type=Path)
+    three.add_argument("--side", type=int, default=513, help="to which pictures are fitted")
     two.add_argument("--weight-decay", type=float, default=1e-3)
     two.add_argument("--ema", type=float, default=0.8, help="of the weights, per epoch")
     three.add_argument("--average", action="store_true", help="the averaged weights")
