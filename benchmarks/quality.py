@@ -1,6 +1,6 @@
 """What do several scales, the mirror image and windows cost, and what do they give?
 
-    python benchmarks/quality.py VOC mobilenetv2.voc mini
+    python benchmarks/quality.py VOC mobilenetv2.voc
 
 VOC is a folder in Pascal VOC's layout; its val photos are measured at their own size, with the
 labels' 255 left out. Each photo goes through all settings in turn; a ratio is the time of a photo
@@ -27,11 +27,6 @@ SETTINGS: dict[str, dict[str, object]] = {
     "scales 0.75, 1, 1.25": {"scales": (0.75, 1.0, 1.25)},
     "scales 0.5 to 1.75, flip": {"scales": PYRAMID, "flip": True},
     "output stride 8": {"output_stride": 8},
-    "output stride 8, scales 0.5 to 1.75, flip": {
-        "output_stride": 8,
-        "scales": PYRAMID,
-        "flip": True,
-    },
     "tile 385": {"tile": 385},
 }
 

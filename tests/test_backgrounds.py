@@ -589,3 +589,16 @@ def test_command_names_a_missing_picture(run):
 def test_command_renders_films(run, film):
     assert run("grey", "0", "-o", "out.mp4", "-q")[0] == 0
     assert film.asked == (0, Path("out.mp4"), {"progress": False})
+
+
+def test_command_passes_options_for_films(run, film):
+    options = ("--every", "3", "--smooth", "0.5", "--batch-size", "2", "--show")
+    assert run("grey", "0", "-o", "out.mp4", "-q", *options)[0] == 0
+    wanted = {"every": 3, "smooth": 0.5, "batch_size": 2, "show": True, "progress": False}
+    assert film.asked == (0, Path("out.mp4"), wanted)
+
+
+def test_command_refuses_options_for_films_with_a_picture(run):
+    code, _, err = run("grey", "in/photo.png", "-o", "out.png", "--smooth", "0.5")
+    assert code == 2
+    assert err == "easyseg: smooth is for films, and this is a picture; leave it out.\n"

@@ -291,7 +291,10 @@ def test_stopped_by_the_user(segment, photos, seg, monkeypatch):
     code, out, err = segment("bird.jpg", "photos", "-o", "out")
     assert (code, out) == (130, "")
     assert err.split() == ["easyseg:", "stopped."]
-    assert [name for name in new_files() if name.endswith(".png")] == ["out/bird.png"]
+    # the first result may have been on its way to the disk: it is whole, or not there
+    assert set(new_files()) <= {"out/bird.png", "out/results.jsonl"}
+    if Path("out/bird.png").exists():
+        read_image("out/bird.png")
 
 
 # Errors

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.backgrounds import BACKGROUNDS, STRENGTHS, edit
 from easyseg.cli.quiet import load_framework
 from easyseg.cli.segment import names_and_ids
+from easyseg.cli.video import film_options
 from easyseg.errors import InputError
 from easyseg.facade import SemanticSegmentation
 from easyseg.film import VideoSummary, check_film
@@ -20,6 +22,7 @@ from easyseg.video import is_video
 
 __all__ = ["background"]
 
+DEFAULTS = {"every": 1, "batch_size": 1, "smooth": 0.0, "show": False}  # of options for films
 OPTIONS = {"change": "with", "colour": "colour", "blur": "strength"}  # effect: what it takes
 
 
@@ -35,6 +38,7 @@ OPTIONS = {"change": "with", "colour": "colour", "blur": "strength"}  # effect: 
 )
 @click.option("--keep", help="Classes to keep, with commas: person,dog.  [default: all found]")
 @click.option("-m", "--model", help="Name from `easyseg models`, or a folder.  [default: mini]")
+@film_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def background(
     effect: str,
@@ -45,6 +49,10 @@ def background(
     strength: str | None,
     keep: str | None,
     model: str | None,
+    every: int,
+    batch_size: int,
+    smooth: float,
+    show: bool,
     quiet: bool,
 ) -> None:
     """EFFECT (change, blur, colour, grey or cutout) on what is behind the classes kept of SOURCE.
@@ -68,15 +76,20 @@ def background(
     require_writable(out.parent)
     load_framework()
     seg = SemanticSegmentation(model, progress=not quiet)
-    done = edit(
-        seg._predictor,
-        subject,
-        out,
-        effect,
-        option,
-        keep=names_and_ids(keep),
-        **({"progress": not quiet} if film else {}),
-    )
+    given = {"every": every, "batch_size": batch_size, "smooth": smooth, "show": show}
+    for_films: dict[str, Any] = {n: value for n, value in given.items() if value != DEFAULTS[n]}
+    if film:
+        for_films["progress"] = not quiet
+    with logging_redirect_tqdm():
+        done = edit(
+            seg._predictor,
+            subject,
+            out,
+            effect,
+            option,
+            keep=names_and_ids(keep),
+            **for_films,
+        )
     click.echo(f"{done} -> {out}" if isinstance(done, VideoSummary) else f"1 of 1 -> {out}")
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -14,9 +16,40 @@ from easyseg.facade import SemanticSegmentation
 from easyseg.film import check_film
 from easyseg.video import is_address
 
-__all__ = ["video"]
+__all__ = ["film_options", "video"]
 
 RESULT_ENDING = ".seg.mp4"
+FILM_OPTIONS = (
+    click.option(
+        "--every",
+        default=1,
+        show_default=True,
+        type=click.IntRange(1),
+        help="Frames from one look of the network to the next.",
+    ),
+    click.option(
+        "--batch-size",
+        default=1,
+        show_default=True,
+        type=click.IntRange(1),
+        help="Frames that go through the network together.",
+    ),
+    click.option(
+        "--smooth",
+        default=0.0,
+        show_default=True,
+        type=click.FloatRange(0, 1, max_open=True),
+        help="Share of the past, against flicker.",
+    ),
+    click.option("--show", is_flag=True, help="Show a window; q ends."),
+)
+
+
+def film_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that every command on films has."""
+    for option in reversed(FILM_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command()
@@ -39,28 +72,7 @@ RESULT_ENDING = ".seg.mp4"
     type=click.FloatRange(0, 1),
     help="Strength of the overlay.",
 )
-@click.option(
-    "--every",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Frames from one look of the network to the next.",
-)
-@click.option(
-    "--batch-size",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Frames that go through the network together.",
-)
-@click.option(
-    "--smooth",
-    default=0.0,
-    show_default=True,
-    type=click.FloatRange(0, 1, max_open=True),
-    help="Share of the past, against flicker.",
-)
-@click.option("--show", is_flag=True, help="Show a window; q ends.")
+@film_options
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def video(
     source: str,
