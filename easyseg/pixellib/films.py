@@ -97,7 +97,7 @@ def _watch(seg: SemanticSegmentation, film: Source, painted: Paint, *, progress:
     except KeyboardInterrupt:
         if not film.live:  # for a camera it is the way to end
             raise
-    return bar.n
+    return int(bar.n)
 
 
 def _opened(video: Any, frames_per_second: float | None) -> Source:
