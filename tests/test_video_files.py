@@ -134,7 +134,7 @@ def test_a_browser_sees_through_cut_outs(films, tmp_path, look):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["bottle-detection", "car-detection", SHORT])
+@pytest.mark.parametrize("name", NAMES)
 def test_a_browser_plays_real_films(blind_films, shared, tmp_path, look, name):
     source = shared / f"data/videos/{name}.mp4"
     blind_films.segment_video(source, tmp_path / "b.mp4", every=9, progress=False)
