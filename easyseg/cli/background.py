@@ -9,9 +9,8 @@ import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.backgrounds import BACKGROUNDS, STRENGTHS, edit
+from easyseg.cli.options import MODEL, QUIET, film_options, names_and_ids
 from easyseg.cli.quiet import load_framework
-from easyseg.cli.segment import names_and_ids
-from easyseg.cli.video import film_options
 from easyseg.errors import InputError
 from easyseg.facade import SemanticSegmentation
 from easyseg.film import VideoSummary, check_film
@@ -37,9 +36,9 @@ OPTIONS = {"change": "with", "colour": "colour", "blur": "strength"}  # effect: 
     help=f"For blur: {', '.join(STRENGTHS)}, or a number of pixels.  [default: moderate]",
 )
 @click.option("--keep", help="Classes to keep, with commas: person,dog.  [default: all found]")
-@click.option("-m", "--model", help="Name from `easyseg models`, or a folder.  [default: mini]")
+@MODEL
 @film_options
-@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+@QUIET
 def background(
     effect: str,
     source: str,

@@ -10,6 +10,7 @@ import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.cli import one_line
+from easyseg.cli.options import ALPHA, CLASSES, MODEL, QUIET, names_and_ids
 from easyseg.cli.quiet import load_framework
 from easyseg.facade import SemanticSegmentation
 from easyseg.folder import plan_folder
@@ -17,7 +18,7 @@ from easyseg.imaging import require_file
 from easyseg.outputs import OUTPUTS
 from easyseg.sources import Job
 
-__all__ = ["names_and_ids", "segment"]
+__all__ = ["segment"]
 
 
 def _factors(_: click.Context, __: click.Parameter, value: str) -> tuple[float, ...]:
@@ -37,16 +38,10 @@ def _factors(_: click.Context, __: click.Parameter, value: str) -> tuple[float, 
     type=click.Path(path_type=Path),
     help="File for one picture, else a folder.  [default: SOURCE.seg.png beside each picture]",
 )
-@click.option("-m", "--model", help="Name from `easyseg models`, or a folder.  [default: mini]")
+@MODEL
 @click.option("-k", "--kind", default="overlay", show_default=True, help=f"{', '.join(OUTPUTS)}.")
-@click.option("-c", "--classes", help="Only these, with commas: person,car.")
-@click.option(
-    "--alpha",
-    default=0.6,
-    show_default=True,
-    type=click.FloatRange(0, 1),
-    help="Strength of the overlay.",
-)
+@CLASSES
+@ALPHA
 @click.option("--legend", is_flag=True, help="Write names and shares into the picture.")
 @click.option("--resume", is_flag=True, help="Skip what the JSON lines say is done.")
 @click.option(
@@ -76,7 +71,7 @@ def _factors(_: click.Context, __: click.Parameter, value: str) -> tuple[float, 
     help="See pictures at several sizes: 0.5,1,1.5; finer and slower.",
 )
 @click.option("--flip", is_flag=True, help="See the mirror image too; twice the time.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+@QUIET
 def segment(
     sources: tuple[str, ...],
     out: Path | None,
@@ -147,10 +142,3 @@ def _segment_one(seg: SemanticSegmentation, job: Job, drawing: dict[str, Any]) -
     spent = sum(result.speed.values()) / 1000
     areas = ", ".join(f"{name} {ratio:.1f} %" for name, ratio in pairs)
     click.echo(f"{areas} ({spent:.2f} s)\n1 of 1 -> {job.target}")
-
-
-def names_and_ids(classes: str | None) -> list[str | int] | None:
-    """The classes that `person,7` means."""
-    if not classes:
-        return None
-    return [int(c) if c.strip().isdecimal() else c for c in classes.split(",")]

@@ -2,54 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from easyseg.cli.options import ALPHA, CLASSES, MODEL, QUIET, film_options, names_and_ids
 from easyseg.cli.quiet import load_framework
-from easyseg.cli.segment import names_and_ids
 from easyseg.errors import InputError
 from easyseg.facade import SemanticSegmentation
 from easyseg.film import check_film
 from easyseg.video import is_address
 
-__all__ = ["film_options", "video"]
+__all__ = ["video"]
 
 RESULT_ENDING = ".seg.mp4"
-FILM_OPTIONS = (
-    click.option(
-        "--every",
-        default=1,
-        show_default=True,
-        type=click.IntRange(1),
-        help="Frames from one look of the network to the next.",
-    ),
-    click.option(
-        "--batch-size",
-        default=1,
-        show_default=True,
-        type=click.IntRange(1),
-        help="Frames that go through the network together.",
-    ),
-    click.option(
-        "--smooth",
-        default=0.0,
-        show_default=True,
-        type=click.FloatRange(0, 1, max_open=True),
-        help="Share of the past, against flicker.",
-    ),
-    click.option("--show", is_flag=True, help="Show a window; q ends."),
-)
-
-
-def film_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that every command on films has."""
-    for option in reversed(FILM_OPTIONS):
-        command = option(command)
-    return command
 
 
 @click.command()
@@ -60,20 +27,14 @@ def film_options(command: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Path(path_type=Path),
     help=f"Film (.mp4, .mov, .mkv, .webm) or folder for PNGs.  [default: SOURCE{RESULT_ENDING}]",
 )
-@click.option("-m", "--model", help="Name from `easyseg models`, or a folder.  [default: mini]")
+@MODEL
 @click.option(
     "-k", "--kind", default="overlay", show_default=True, help="overlay, colour, cutout, …"
 )
-@click.option("-c", "--classes", help="Only these, with commas: person,car.")
-@click.option(
-    "--alpha",
-    default=0.6,
-    show_default=True,
-    type=click.FloatRange(0, 1),
-    help="Strength of the overlay.",
-)
+@CLASSES
+@ALPHA
 @film_options
-@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+@QUIET
 def video(
     source: str,
     out: Path | None,
