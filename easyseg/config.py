@@ -5,60 +5,34 @@ from __future__ import annotations
 import dataclasses
 import numbers
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
+from easyseg.compatibility import check_together
 from easyseg.errors import ConfigError
-from easyseg.registry import Registry, unknown_name
+from easyseg.families import BACKBONES, FAMILY, SKIPS
+from easyseg.registry import unknown_name
 
-__all__ = ["BACKBONES", "DECODERS", "HEADS", "OUTPUT_STRIDES", "ModelConfig", "is_count"]
+__all__ = [
+    "ATTENTIONS",
+    "ATTENTION_PLACES",
+    "DECODERS",
+    "DROPOUT_PLACES",
+    "HEADS",
+    "NORMS",
+    "OUTPUT_STRIDES",
+    "UPSAMPLINGS",
+    "ModelConfig",
+    "is_count",
+]
 
 OUTPUT_STRIDES = (8, 16, 32)
 HEADS = ("aspp", "dpc", "lraspp")
 DECODERS = ("deeplabv3plus", "lraspp", "none")
-
-
-class _Family(NamedTuple):
-    """What a config must know of a family of backbones without building one."""
-
-    names: tuple[str, ...]
-    any_width: bool = False  # `depth_multiplier` other than 1
-    stride_8: bool = False  # gives a low-level feature at stride 8 too
-    output_stride: int | None = None  # the only one, of a network without strides to dilate
-
-
-_FAMILIES = {  # by module in easyseg.models.backbones
-    "aligned_xception": _Family(("xception41", "xception65", "xception71")),
-    "resnet_beta": _Family(("resnet50_beta", "resnet101_beta")),
-    "mobilenet_v2": _Family(("mobilenetv2",), any_width=True, stride_8=True),
-    "mobilenet_v3": _Family(
-        ("mobilenetv3_large", "mobilenetv3_small"), any_width=True, stride_8=True
-    ),
-    "applications": _Family(
-        (
-            *(f"resnet{n}" for n in (50, 101, 152)),
-            *(f"resnet{n}v2" for n in (50, 101, 152)),
-            *(f"densenet{n}" for n in (121, 169, 201)),
-            *(f"efficientnetb{n}" for n in range(8)),
-            *(f"efficientnetv2{n}" for n in ("b0", "b1", "b2", "b3", "s", "m", "l")),
-            *(f"convnext{n}" for n in ("tiny", "small", "base", "large", "xlarge")),
-            *(f"keras_{n}" for n in ("mobilenetv2", "mobilenetv3small", "mobilenetv3large")),
-            "keras_xception",
-        )
-    ),
-    "hrnet": _Family(("hrnet_w18", "hrnet_w32", "hrnet_w48"), output_stride=4),
-}
-_FAMILY = {name: family for family in _FAMILIES.values() for name in family.names}
-
-BACKBONES: Registry[Any] = Registry(
-    "backbone",
-    group="easyseg.backbones",
-    modules={
-        name: f"easyseg.models.backbones.{module}"
-        for module, family in _FAMILIES.items()
-        for name in family.names
-    },
-)
-"""Functions from `(x, config)` to `easyseg.models.backbones.Features`; see docs/adding."""
+ATTENTIONS = ("none", "se", "spatial", "cbam")
+ATTENTION_PLACES = ("aspp", "decoder")
+DROPOUT_PLACES = ("backbone", "aspp", "low_level", "decoder", "logits")
+NORMS = ("batch", "group")
+UPSAMPLINGS = ("bilinear", "learned")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,12 +54,24 @@ class ModelConfig:
             `image_pooling`), as in DeepLab's MobileNetV2.
         aspp_separable: 3x3 branches are depthwise-separable instead of plain convolutions.
         image_pooling: Adds the image-level feature of DeepLabV3 to "aspp".
+        aspp_refine: One more 3x3 convolution after the branches of "aspp" were joined.
+        attention: "se", squeeze-and-excitation: a gate for each channel; "spatial": a gate for
+            each position; "cbam": one after the other; or "none".
+        attention_at: Where: "aspp", on what the head gives; "decoder", after its last 3x3; or both.
         decoder: "deeplabv3plus" for the decoder at stride 4; "lraspp" for logits of a low-level
             feature at stride 8 added to those of the head; "none" for DeepLabV3.
+        skips: Strides of the low-level features that "deeplabv3plus" uses: (4,), or (4, 8) to
+            join the one at stride 8 first.
         decoder_separable: 3x3s of "deeplabv3plus" are depthwise-separable instead of plain.
-        low_level_channels: Width to which "deeplabv3plus" projects the low-level feature.
+        low_level_channels: Width to which "deeplabv3plus" projects each low-level feature.
+        upsampling: "bilinear"; or "learned", transposed convolutions that begin as bilinear, from
+            the head to stride 4 in "deeplabv3plus", and from the logits to the picture.
+        norm: Normalisation of head and decoder: "batch", or "group" for batches of a few pictures.
+            Backbones keep the batch norm that their weights were trained with.
         head_channels: Width of the head's branches and of the decoder.
-        dropout: Share of features dropped in training, at the projection of "aspp" and "dpc".
+        dropout: Share of features dropped in training, at the projection of "aspp" and "dpc"; or
+            shares by place: {"aspp": 0.1, "decoder": 0.1}. Places are "backbone" (its last
+            feature), "aspp", "low_level" (after projection), "decoder" (after each 3x3), "logits".
         depth_multiplier: Width of a MobileNet backbone; 1.0 for the others.
         input_size: `(height, width)` in pixels to which pictures are padded for inference; of
             the form `k * output_stride + 1` to have features aligned with the corners.
@@ -102,6 +88,7 @@ class ModelConfig:
         Prediction" (the dense prediction cell), NeurIPS 2018, https://arxiv.org/abs/1809.04184.
         Howard et al., "Searching for MobileNetV3" (LR-ASPP), ICCV 2019, section 6.4,
         https://arxiv.org/abs/1905.02244.
+        Those of attention, learned upsampling and group norm stand in their modules.
     """
 
     backbone: str = "xception65"
@@ -111,69 +98,71 @@ class ModelConfig:
     aspp_rates: tuple[int, ...] = (6, 12, 18)
     aspp_separable: bool = True
     image_pooling: bool = True
+    aspp_refine: bool = False
+    attention: str = "none"
+    attention_at: tuple[str, ...] = ("aspp",)
     decoder: str = "deeplabv3plus"
+    skips: tuple[int, ...] = (4,)
     decoder_separable: bool = True
     low_level_channels: int = 48
+    upsampling: str = "bilinear"
+    norm: str = "batch"
     head_channels: int = 256
-    dropout: float = 0.1
+    dropout: float | Mapping[str, float] | tuple[tuple[str, float], ...] = 0.1
     depth_multiplier: float = 1.0
     input_size: tuple[int, int] = (513, 513)
 
     def __post_init__(self) -> None:
-        for name, example in (("aspp_rates", "(6, 12, 18)"), ("input_size", "(513, 513)")):
+        for name, known in _NAMES.items():
+            _known(name, getattr(self, name), known)
+        self._check_tuples()
+        self._check_numbers()
+        for name in _FLAGS:
+            _require(
+                isinstance(getattr(self, name), bool), name, getattr(self, name), "True or False"
+            )
+        object.__setattr__(self, "dropout", _dropout(self.dropout))
+        check_together(self)
+
+    def _check_tuples(self) -> None:
+        for name, example in _TUPLES.items():
             value = getattr(self, name)
             _require(isinstance(value, (tuple, list)), name, value, f"a tuple such as {example}")
             object.__setattr__(self, name, tuple(value))
+        rates, skips = self.aspp_rates, tuple(s for s in SKIPS if s in self.skips)
+        whole = "whole numbers from 1, such as (6, 12, 18)"
+        _require(all(is_count(rate) for rate in rates), "aspp_rates", rates, whole)
+        valid = 4 in skips and len(skips) == len(self.skips)
+        _require(valid, "skips", self.skips, "(4,) or (4, 8)")
+        object.__setattr__(self, "skips", skips)
+        for place in self.attention_at:
+            _known("place of attention", place, ATTENTION_PLACES)
+        _require(
+            bool(self.attention_at), "attention_at", (), "one place or more, such as ('aspp',)"
+        )
+        places = tuple(place for place in ATTENTION_PLACES if place in self.attention_at)
+        object.__setattr__(self, "attention_at", places)
+
+    def _check_numbers(self) -> None:
         for name in ("classes", "low_level_channels", "head_channels"):
             value = getattr(self, name)
             _require(is_count(value), name, value, "a whole number from 1")
             object.__setattr__(self, name, int(value))
-        strides, rule = _output_strides(self.backbone)
+        stride, (strides, rule) = self.output_stride, _output_strides(self.backbone)
+        _require(is_count(stride) and stride in strides, "output_stride", stride, rule)
+        width, size = self.depth_multiplier, self.input_size
         _require(
-            is_count(self.output_stride) and self.output_stride in strides,
-            "output_stride",
-            self.output_stride,
-            rule,
-        )
-        _require(
-            all(is_count(r) for r in self.aspp_rates),
-            "aspp_rates",
-            self.aspp_rates,
-            "whole numbers from 1, such as (6, 12, 18)",
-        )
-        for rate in self.aspp_rates if self.head == "aspp" else ():
-            _require(
-                rate * 16 % self.output_stride == 0,
-                "aspp_rates",
-                self.aspp_rates,
-                f"rates that stay whole at output stride {self.output_stride} "
-                f"(rate x 16 / output_stride), such as {rate + 1} for {rate}",
-            )
-        _require(
-            _is_number(self.dropout) and 0 <= self.dropout < 1,
-            "dropout",
-            self.dropout,
-            "a share from 0 to below 1, such as 0.1",
-        )
-        _require(
-            _is_number(self.depth_multiplier) and 0 < self.depth_multiplier <= 4,
+            _is_number(width) and 0 < width <= 4,
             "depth_multiplier",
-            self.depth_multiplier,
+            width,
             "above 0 and at most 4, such as 0.5 or 1.0",
         )
         _require(
-            len(self.input_size) == 2
-            and all(is_count(s) and s >= self.output_stride for s in self.input_size),
+            len(size) == 2 and all(is_count(side) and side >= stride for side in size),
             "input_size",
-            self.input_size,
-            f"(height, width), each at least the output stride {self.output_stride}, "
-            "such as (513, 513)",
+            size,
+            f"(height, width), each at least the output stride {stride}, such as (513, 513)",
         )
-        _known("backbone", self.backbone, BACKBONES)
-        _known("head", self.head, HEADS)
-        _known("decoder", self.decoder, DECODERS)
-        _check_backbone(self)
-        _check_idle(self)
 
     @property
     def dilation_rates(self) -> tuple[int, ...]:
@@ -185,6 +174,17 @@ class ModelConfig:
             return ()
         return tuple(rate * 16 // self.output_stride for rate in self.aspp_rates)
 
+    @property
+    def dropout_rates(self) -> dict[str, float]:
+        """Share of features dropped, by place; a single number is that of "aspp"."""
+        shares: Any = self.dropout
+        return dict(shares) if isinstance(shares, tuple) else {"aspp": shares}
+
+    @property
+    def logits_stride(self) -> int:
+        """Input size over the size of the logits, before they are enlarged."""
+        return {"deeplabv3plus": 4, "lraspp": 8, "none": self.output_stride}[self.decoder]
+
     def replace(self, **changes: Any) -> ModelConfig:
         """A copy with some values changed; unknown names are refused."""
         _known_only(changes)
@@ -192,7 +192,8 @@ class ModelConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is its inverse."""
-        return dataclasses.asdict(self)
+        dropout = self.dropout_rates if isinstance(self.dropout, tuple) else self.dropout
+        return {**dataclasses.asdict(self), "dropout": dropout}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
@@ -211,6 +212,23 @@ def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+_TUPLES = {
+    "aspp_rates": "(6, 12, 18)",
+    "attention_at": "('aspp',)",
+    "skips": "(4, 8)",
+    "input_size": "(513, 513)",
+}
+_FLAGS = ("aspp_separable", "image_pooling", "aspp_refine", "decoder_separable")
+_NAMES: dict[str, Collection[str]] = {
+    "backbone": BACKBONES,
+    "head": HEADS,
+    "decoder": DECODERS,
+    "attention": ATTENTIONS,
+    "upsampling": UPSAMPLINGS,
+    "norm": NORMS,
+}
+
+
 def _require(holds: bool, name: str, value: object, rule: str) -> None:
     if not holds:
         raise ConfigError(f"{name}={value!r} cannot be built; it must be {rule}.")
@@ -221,57 +239,33 @@ def _known(kind: str, name: object, names: Collection[str]) -> None:
         raise ConfigError(str(unknown_name(kind, name, names)))
 
 
-def _output_strides(backbone: object) -> tuple[tuple[int, ...], str]:
+def _known_only(values: Mapping[str, Any]) -> None:
+    fields = [field.name for field in dataclasses.fields(ModelConfig)]
+    for name in values:
+        _known("ModelConfig field", name, fields)
+
+
+def _output_strides(backbone: str) -> tuple[tuple[int, ...], str]:
     """The output strides that a backbone can have, and in words."""
-    family = _FAMILY.get(str(backbone))
+    family = FAMILY.get(backbone)
     if family is None or family.output_stride is None:
         return OUTPUT_STRIDES, "8, 16 or 32"
     own = family.output_stride
     return (own,), f"{own}: {backbone} keeps that resolution throughout, with no stride to dilate"
 
 
-def _check_backbone(config: ModelConfig) -> None:
-    """What the backbone cannot do; one of another package checks that itself."""
-    family = _FAMILY.get(config.backbone)
-    if family and not family.any_width and config.depth_multiplier != 1:
-        raise ConfigError(
-            f"depth_multiplier={config.depth_multiplier!r} is for MobileNet backbones; "
-            f"{config.backbone} has one width, 1.0."
+def _dropout(value: Any) -> float | tuple[tuple[str, float], ...]:
+    """A share, or shares by place in the order of the network, as pairs that can be hashed."""
+    pairs = isinstance(value, tuple) and all(isinstance(pair, tuple) for pair in value)
+    shares = dict(value) if pairs or isinstance(value, Mapping) else {"aspp": value}
+    for place, share in shares.items():
+        _known("place of dropout", place, DROPOUT_PLACES)
+        _require(
+            _is_number(share) and 0 <= share < 1,
+            "dropout",
+            value,
+            "a share from 0 to below 1, such as 0.1 or {'decoder': 0.1}",
         )
-    if family and not family.stride_8 and config.decoder == "lraspp":
-        raise ConfigError(
-            f"decoder='lraspp' needs a feature at stride 8, which {config.backbone} does not "
-            "give; choose decoder='deeplabv3plus' or a MobileNet backbone."
-        )
-    if config.head == "dpc" and config.output_stride == 32:
-        raise ConfigError(
-            "head='dpc' cannot be built at output_stride=32, where its rates are not whole; "
-            "choose output_stride=16 or head='aspp'."
-        )
-
-
-def _check_idle(config: ModelConfig) -> None:
-    """A choice that changes nothing is a mistake about the network, so it is refused."""
-    aspp, plus = config.head == "aspp", config.decoder == "deeplabv3plus"
-    default = {field.name: field.default for field in dataclasses.fields(config)}
-    no_head, no_decoder = f"head={config.head!r}", f"decoder={config.decoder!r}"
-    for name, used, where, choice in (
-        ("aspp_rates", aspp or not config.aspp_rates, no_head, "head='aspp'"),
-        ("image_pooling", aspp, no_head, "head='aspp'"),
-        ("aspp_separable", aspp, no_head, "head='aspp'"),
-        ("aspp_separable", bool(config.aspp_rates), "aspp_rates=()", "aspp_rates=(6, 12, 18)"),
-        ("dropout", config.head != "lraspp", no_head, "head='aspp'"),
-        ("decoder_separable", plus, no_decoder, "decoder='deeplabv3plus'"),
-        ("low_level_channels", plus, no_decoder, "decoder='deeplabv3plus'"),
-    ):
-        value = getattr(config, name)
-        if not used and value != default[name]:
-            raise ConfigError(
-                f"{name}={value!r} has no effect with {where}; leave it out or choose {choice}."
-            )
-
-
-def _known_only(values: Mapping[str, Any]) -> None:
-    fields = [field.name for field in dataclasses.fields(ModelConfig)]
-    for name in values:
-        _known("ModelConfig field", name, fields)
+    if shares.keys() == {"aspp"}:
+        return shares["aspp"]
+    return tuple((place, shares[place]) for place in DROPOUT_PLACES if place in shares) or 0.0

@@ -28,6 +28,16 @@ RULES = [
     ("dropout", float("nan"), "a share from 0 to below 1, such as 0.1"),
     ("dropout", "0.1", "a share from 0 to below 1, such as 0.1"),
     ("dropout", None, "a share from 0 to below 1, such as 0.1"),
+    ("dropout", {"decoder": 1.0}, "a share from 0 to below 1, such as 0.1 or {'decoder': 0.1}"),
+    ("dropout", (0.1, 0.2), "a share from 0 to below 1, such as 0.1"),
+    ("attention_at", "decoder", "a tuple such as ('aspp',)"),
+    ("attention_at", (), "one place or more, such as ('aspp',)"),
+    ("skips", 4, "a tuple such as (4, 8)"),
+    ("skips", (8,), "(4,) or (4, 8)"),
+    ("skips", (4, 16), "(4,) or (4, 8)"),
+    ("skips", (4, 4), "(4,) or (4, 8)"),
+    ("aspp_refine", 1, "True or False"),
+    ("image_pooling", "no", "True or False"),
     ("depth_multiplier", 0, "above 0 and at most 4, such as 0.5 or 1.0"),
     ("depth_multiplier", 4.1, "above 0 and at most 4, such as 0.5 or 1.0"),
     ("depth_multiplier", "1", "above 0 and at most 4, such as 0.5 or 1.0"),
@@ -82,6 +92,9 @@ UNKNOWN = [
     ("head", "dcp", "Did you mean 'dpc'?"),
     ("head", "psp", "Known: aspp, dpc, lraspp."),
     ("head", None, "Known: aspp, dpc, lraspp."),
+    ("attention", "senet", "Known: none, se, spatial, cbam."),
+    ("norm", "layer", "Known: batch, group."),
+    ("upsampling", "linear", "Did you mean 'bilinear' or 'learned'?"),
     ("backbone", "xception66", "Did you mean 'xception65'"),
     ("backbone", "resnet50beta", "Did you mean 'resnet50_beta'"),
     ("backbone", "vgg", "Known: xception41, xception65, xception71, resnet50_beta,"),
@@ -109,6 +122,15 @@ IDLE = [
     ({"head": "lraspp", "dropout": 0.5}, "dropout", "head='lraspp'", "head='aspp'"),
     ({**NONE, "low_level_channels": 32}, "low_level_channels", "decoder='none'", None),
     ({**NONE, "decoder_separable": False}, "decoder_separable", "decoder='none'", None),
+    ({**NONE, "skips": (4, 8)}, "skips", "decoder='none'", None),
+    ({"head": "dpc", "aspp_refine": True}, "aspp_refine", "head='dpc'", "head='aspp'"),
+    ({"attention_at": ("decoder",)}, "attention_at", "attention='none'", "attention='se'"),
+    (
+        {"aspp_rates": (), "image_pooling": False, "dropout": 0.5},
+        "dropout",
+        "a single branch",
+        "image_pooling=True",
+    ),
     (
         {"backbone": "mobilenetv2", "decoder": "lraspp", "low_level_channels": 32},
         "low_level_channels",
@@ -130,10 +152,12 @@ def test_a_choice_without_effect(values, field, where, choice):
 
 
 WIDTH = "depth_multiplier={} is for MobileNet backbones; {} has one width, 1.0."
-STRIDE_8 = (
-    "decoder='lraspp' needs a feature at stride 8, which xception65 does not give; "
-    "choose decoder='deeplabv3plus' or a MobileNet backbone."
+NO_LOW = (
+    "decoder={!r} needs a feature at stride {}, which hrnet_w18 does not give; "
+    "choose decoder='none'."
 )
+HRNET = {"backbone": "hrnet_w18", "output_stride": 4}
+NO_PLACE = "{} names {!r}, which a network with {} does not have; leave it out or choose {}."
 RATES = (
     "head='dpc' cannot be built at output_stride=32, where its rates are not whole; "
     "choose output_stride=16 or head='aspp'."
@@ -148,7 +172,24 @@ RATES = (
             {"backbone": "resnet50_beta", "depth_multiplier": 2},
             WIDTH.format(2, "resnet50_beta"),
         ),
-        ({"decoder": "lraspp"}, STRIDE_8),
+        ({**HRNET, "decoder": "lraspp"}, NO_LOW.format("lraspp", 8)),
+        (HRNET, NO_LOW.format("deeplabv3plus", 4)),
+        (
+            {"attention": "se", "attention_at": ("decoder",), "decoder": "none"},
+            NO_PLACE.format("attention_at", "decoder", "decoder='none'", PLUS),
+        ),
+        (
+            {"attention": "se", "head": "lraspp"},
+            NO_PLACE.format("attention_at", "aspp", "head='lraspp'", "head='aspp'"),
+        ),
+        (
+            {"dropout": {"low_level": 0.1}, "decoder": "none"},
+            NO_PLACE.format("dropout", "low_level", "decoder='none'", PLUS),
+        ),
+        (
+            {"dropout": {"logits": 0.1}, "decoder": "lraspp"},
+            NO_PLACE.format("dropout", "logits", "decoder='lraspp'", PLUS),
+        ),
         ({"head": "dpc", "output_stride": 32}, RATES),
     ],
     ids=str,
@@ -171,6 +212,43 @@ def test_a_bundle_from_before_heads():
     values = ModelConfig(classes=7, output_stride=8).to_dict()
     del values["head"]
     assert ModelConfig.from_dict(values) == ModelConfig(classes=7, output_stride=8)
+
+
+def test_a_bundle_from_before_variants():
+    """As `head`: what is absent is what networks had then."""
+    new = ("aspp_refine", "attention", "attention_at", "skips", "upsampling", "norm")
+    values = ModelConfig("mobilenetv2", dropout=0.2).to_dict()
+    old = {key: value for key, value in values.items() if key not in new}
+    assert ModelConfig.from_dict(old) == ModelConfig("mobilenetv2", dropout=0.2)
+
+
+def test_dropout_by_place():
+    config = ModelConfig(dropout={"logits": 0.2, "backbone": 0.1})
+    assert config.dropout_rates == {"backbone": 0.1, "logits": 0.2}
+    assert config == ModelConfig(dropout={"backbone": 0.1, "logits": 0.2})
+    assert config.to_dict()["dropout"] == {"backbone": 0.1, "logits": 0.2}
+    assert config.replace(classes=3).dropout_rates == config.dropout_rates
+    assert ModelConfig(dropout={"aspp": 0.1}) == ModelConfig()
+    assert ModelConfig(dropout={}) == ModelConfig(dropout=0.0)
+    with pytest.raises(
+        ConfigError, match=r"unknown place of dropout 'head'\. Known: backbone, aspp"
+    ):
+        ModelConfig(dropout={"head": 0.1})
+
+
+def test_places_and_skips_in_any_order():
+    config = ModelConfig(attention="se", attention_at=["decoder", "aspp"], skips=[8, 4])
+    assert (config.attention_at, config.skips) == (("aspp", "decoder"), (4, 8))
+    with pytest.raises(ConfigError, match=r"unknown place of attention 'decode'\. Did you mean"):
+        ModelConfig(attention="se", attention_at=("decode",))
+
+
+@pytest.mark.parametrize(
+    ("values", "stride"),
+    [({}, 4), ({"decoder": "lraspp"}, 8), ({"decoder": "none", "output_stride": 32}, 32)],
+)
+def test_stride_of_the_logits(values, stride):
+    assert ModelConfig(**values).logits_stride == stride
 
 
 @pytest.mark.parametrize(
@@ -198,6 +276,10 @@ def test_through_json_and_back():
         aspp_rates=(),
         decoder="none",
         depth_multiplier=0.5,
+        dropout={"backbone": 0.1, "logits": 0.2},
+        attention="cbam",
+        upsampling="learned",
+        norm="group",
         input_size=(257, 513),
     )
     again = ModelConfig.from_dict(json.loads(json.dumps(config.to_dict())))

@@ -1,4 +1,4 @@
-"""Convolutions as DeepLab writes them: conv, batch norm, activation; plain or separable.
+"""Convolutions as DeepLab writes them: conv, norm, activation; plain or separable.
 
 A layer's name is its scope in Google's checkpoints with "-" for "/", as in
 "decoder-decoder_conv0_depthwise-BatchNorm", so that names, papers and weight files agree
@@ -7,28 +7,15 @@ A layer's name is its scope in Google's checkpoints with "-" for "/", as in
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 from easyseg._keras import keras, layers, ops
+from easyseg.config import ModelConfig
+from easyseg.models.norms import Norm
 
-__all__ = ["Norm", "activate", "conv_bn", "depthwise_bn", "hard_gate", "separable_conv_bn"]
+__all__ = ["activate", "conv_bn", "depthwise_bn", "drop", "hard_gate", "separable_conv_bn"]
 
 Tensor = Any
-
-
-@dataclasses.dataclass(frozen=True)
-class Norm:
-    """Batch normalisation of one part of the network; always with scale and offset."""
-
-    epsilon: float
-    momentum: float
-
-    def __call__(self, x: Tensor, name: str) -> Tensor:
-        """`x` normalised by a layer named after the convolution before it."""
-        return layers.BatchNormalization(
-            epsilon=self.epsilon, momentum=self.momentum, name=f"{name}-BatchNorm"
-        )(x)
 
 
 @keras.saving.register_keras_serializable("easyseg")
@@ -60,14 +47,14 @@ def conv_bn(
     activation: str | None = "relu",
     explicit_padding: bool = False,
 ) -> Tensor:
-    """Convolution without bias, batch norm, activation.
+    """Convolution without bias, norm, activation.
 
     Args:
         x: `(N, H, W, C)`.
         filters: Output channels.
         kernel: Side of the kernel.
         name: Name of the convolution.
-        norm: Epsilon and momentum of the batch norm.
+        norm: What makes the norm after it.
         stride: 1 or 2.
         rate: Dilation rate.
         activation: "relu", "relu6", "hard_swish" or `None`.
@@ -98,7 +85,7 @@ def depthwise_bn(
     activation: str | None = "relu",
     explicit_padding: bool = False,
 ) -> Tensor:
-    """Depthwise convolution without bias, batch norm, activation; as `conv_bn`."""
+    """Depthwise convolution without bias, norm, activation; as `conv_bn`."""
     x, padding = _pad_if_strided(x, kernel, stride, name, explicit=explicit_padding)
     x = layers.DepthwiseConv2D(
         kernel, strides=stride, padding=padding, dilation_rate=rate, use_bias=False, name=name
@@ -117,7 +104,7 @@ def separable_conv_bn(
     activation: str | None = "relu",
     explicit_padding: bool = False,
 ) -> Tensor:
-    """Depthwise 3x3 and pointwise 1x1, each with its own batch norm and activation."""
+    """Depthwise 3x3 and pointwise 1x1, each with its own norm and activation."""
     x = depthwise_bn(
         x,
         name=f"{name}_depthwise",
@@ -138,3 +125,14 @@ def _pad_if_strided(
     before = (kernel - 1) // 2
     pad = (before, kernel - 1 - before)
     return layers.ZeroPadding2D((pad, pad), name=f"{name}-pad")(x), "valid"
+
+
+def drop(x: Tensor, config: ModelConfig, place: str, *, name: str) -> Tensor:
+    """`x` after the dropout that the config wants at this place, if it wants one.
+
+    References:
+        Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
+        JMLR 2014, https://jmlr.org/papers/v15/srivastava14a.html.
+    """
+    rate = config.dropout_rates.get(place, 0)
+    return layers.Dropout(rate, name=f"{name}-dropout")(x) if rate else x

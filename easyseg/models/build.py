@@ -7,20 +7,26 @@ from typing import Any
 from easyseg._keras import keras, layers
 from easyseg.config import ModelConfig
 from easyseg.errors import ConfigError
+from easyseg.hub import HubConfig
 from easyseg.models.aspp import aspp
+from easyseg.models.attention import attend
 from easyseg.models.backbones import BACKBONES, Features
+from easyseg.models.blocks import drop
 from easyseg.models.decoder import decode
 from easyseg.models.dpc import dense_prediction_cell
+from easyseg.models.hub import build_hub
 from easyseg.models.lraspp import add_logits, lite_aspp
 from easyseg.models.resize import AlignCornersResize
+from easyseg.models.upsampling import LearnedUpsampling
 
 __all__ = ["LOGITS", "build_model", "logits_model"]
 
 LOGITS = "logits-semantic"
+ENLARGED = "logits-upsample"  # with learned upsampling
 HEADS = {"aspp": aspp, "dpc": dense_prediction_cell, "lraspp": lite_aspp}
 
 
-def build_model(config: ModelConfig) -> Any:
+def build_model(config: ModelConfig | HubConfig) -> Any:
     """Builds a network with fresh weights: DeepLabV3, DeepLabV3+ or a relative.
 
     Args:
@@ -33,11 +39,16 @@ def build_model(config: ModelConfig) -> Any:
     Raises:
         ConfigError: A backbone of another package cannot be built like this.
     """
+    if isinstance(config, HubConfig):
+        return build_hub(config)
     image = keras.Input((None, None, 3), name="image", dtype="float32")
     x = layers.Rescaling(2 / 255, offset=-1, name="rescale")(image)
     features = BACKBONES[config.backbone](x, config)
-    x = HEADS[config.head](features.high, config)
+    x = drop(features.high, config, "backbone", name="backbone")
+    x = attend(HEADS[config.head](x, config), config, "aspp")
     x = _logits(x, features, config)
+    if config.upsampling == "learned":
+        x = LearnedUpsampling(config.logits_stride, name=ENLARGED, dtype="float32")(x)
     x = AlignCornersResize(name="logits-resize", dtype="float32")(x, image)
     return keras.Model(image, x, name=config.backbone)
 
@@ -46,7 +57,8 @@ def _logits(x: Any, features: Features, config: ModelConfig) -> Any:
     if config.decoder == "lraspp":
         return add_logits(x, _low(features, 8, config), config, name=LOGITS)
     if config.decoder == "deeplabv3plus":
-        x = decode(x, _low(features, 4, config), config)
+        x = decode(x, {stride: _low(features, stride, config) for stride in config.skips}, config)
+    x = drop(x, config, "logits", name="logits")
     return layers.Conv2D(config.classes, 1, name=LOGITS, dtype="float32")(x)
 
 
@@ -61,5 +73,11 @@ def _low(features: Features, stride: int, config: ModelConfig) -> Any:
 
 
 def logits_model(model: Any) -> Any:
-    """The same network up to its logits `(N, h, w, classes)`, before they are enlarged."""
-    return keras.Model(model.input, model.get_layer(LOGITS).output, name=f"{model.name}_logits")
+    """The same network up to its last learned layer.
+
+    That are the logits `(N, h, w, classes)` before they are enlarged bilinearly; with learned
+    upsampling they have the picture's size, or nearly.
+    """
+    names = {layer.name for layer in model.layers}
+    last = model.get_layer(ENLARGED if ENLARGED in names else LOGITS)
+    return keras.Model(model.input, last.output, name=f"{model.name}_logits")

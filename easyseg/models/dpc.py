@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from easyseg._keras import layers
 from easyseg.config import ModelConfig
-from easyseg.models.aspp import HEAD_NORM
-from easyseg.models.blocks import conv_bn, separable_conv_bn
+from easyseg.models.blocks import conv_bn, drop, separable_conv_bn
+from easyseg.models.norms import head_norm
 
 __all__ = ["dense_prediction_cell"]
 
@@ -37,7 +37,8 @@ def dense_prediction_cell(x: Any, config: ModelConfig) -> Any:
         Chen et al., "Searching for Efficient Multi-Scale Architectures for Dense Image
         Prediction", NeurIPS 2018, figure 5, https://arxiv.org/abs/1809.04184.
     """
-    width, scale = config.head_channels, 16 // config.output_stride
+    width, norm = config.head_channels, head_norm(config)
+    scale = 16 // config.output_stride
     found: list[Any] = []
     for i, branch in enumerate(CELL):
         rows, columns = branch.rate
@@ -47,9 +48,9 @@ def dense_prediction_cell(x: Any, config: ModelConfig) -> Any:
                 width,
                 rate=(rows * scale, columns * scale),
                 name=f"{SCOPE}-branch{i}",
-                norm=HEAD_NORM,
+                norm=norm,
             )
         )
     x = layers.Concatenate(name=f"{SCOPE}-concat")(found)
-    x = layers.Dropout(config.dropout, name=f"{SCOPE}-dropout")(x)
-    return conv_bn(x, width, 1, name=f"{SCOPE}-concat_projection", norm=HEAD_NORM)
+    x = drop(x, config, "aspp", name=SCOPE)
+    return conv_bn(x, width, 1, name=f"{SCOPE}-concat_projection", norm=norm)

@@ -1,13 +1,17 @@
-"""What a network costs: its parameters and multiply-adds."""
+"""What a network costs: its parameters, multiply-adds and memory."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any, NamedTuple
 
-from easyseg._keras import keras, layers
+from easyseg._keras import layers
+from easyseg.models.graph import flat, operations, shapes
 
-__all__ = ["Count", "count"]
+__all__ = ["Count", "Memory", "count", "memory"]
+
+FLOAT32 = 4  # bytes
 
 
 class Count(NamedTuple):
@@ -22,6 +26,18 @@ class Count(NamedTuple):
     multiply_adds: int
 
 
+class Memory(NamedTuple):
+    """What `memory` finds, in bytes.
+
+    Attributes:
+        weights: All variables.
+        activations: The features that are needed at the same time, at most.
+    """
+
+    weights: int
+    activations: int
+
+
 def count(model: Any, input_size: tuple[int, int]) -> Count:
     """Counts parameters, and the multiply-adds of convolutions and dense layers.
 
@@ -32,11 +48,10 @@ def count(model: Any, input_size: tuple[int, int]) -> Count:
         model: A functional `keras.Model` from pictures `(N, H, W, 3)`.
         input_size: `(height, width)` of the picture in pixels.
     """
-    outputs = keras.Model(model.inputs, [layer.output for layer in model.layers])
-    shapes = outputs.compute_output_spec(keras.KerasTensor((1, *input_size, 3)))
+    shape = shapes(model, input_size)
     return Count(
         model.count_params(),
-        sum(_multiply_adds(x, y.shape) for x, y in zip(model.layers, shapes, strict=True)),
+        sum(_multiply_adds(layer, shape[id(flat(layer.output)[0])]) for layer in model.layers),
     )
 
 
@@ -49,3 +64,26 @@ def _multiply_adds(layer: Any, shape: tuple[int, ...]) -> int:
     else:
         return 0
     return math.prod(shape[:-1]) * sum(math.prod(kernel.shape) for kernel in kernels)
+
+
+def memory(model: Any, input_size: tuple[int, int]) -> Memory:
+    """What inference on one picture needs, in float32: weights, and features at their peak.
+
+    Operations run one by one in the order of the graph; the output of each lives until the last
+    operation that takes it has run. What a framework needs within an operation comes on top of
+    that, and what it saves by computing in place is not taken off.
+
+    Args:
+        model: A functional `keras.Model` from pictures `(N, H, W, 3)`.
+        input_size: `(height, width)` of the picture in pixels.
+    """
+    shape, order = shapes(model, input_size), operations(model)
+    last = {id(tensor): i for i, op in enumerate(order) for tensor in flat(op.input)}
+    last |= {id(tensor): len(order) for tensor in model.outputs}
+    change = [0] * (len(order) + 2)
+    for i, op in enumerate(order):
+        for tensor in flat(op.output):
+            size = FLOAT32 * math.prod(shape[id(tensor)])
+            change[i] += size
+            change[last.get(id(tensor), i) + 1] -= size
+    return Memory(FLOAT32 * model.count_params(), max(itertools.accumulate(change)))

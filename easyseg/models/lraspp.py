@@ -11,8 +11,8 @@ from typing import Any
 
 from easyseg._keras import keras, layers, ops
 from easyseg.config import ModelConfig
-from easyseg.models.aspp import HEAD_NORM
 from easyseg.models.blocks import conv_bn, hard_gate
+from easyseg.models.norms import head_norm
 from easyseg.models.resize import AlignCornersResize
 
 __all__ = ["WindowMean", "add_logits", "lite_aspp"]
@@ -31,7 +31,7 @@ def lite_aspp(x: Any, config: ModelConfig) -> Any:
     gate = WindowMean((WINDOW - 1) // stride + 1, step, name="image_pooling-mean")(x)
     gate = layers.Conv2D(width, 1, activation=hard_gate, name="image_pooling")(gate)
     gate = AlignCornersResize(name="image_pooling-resize")(gate, x)
-    x = conv_bn(x, width, 1, name="aspp0", norm=HEAD_NORM)
+    x = conv_bn(x, width, 1, name="aspp0", norm=head_norm(config))
     return layers.Multiply(name="aspp0-gated")([x, gate])
 
 

@@ -65,10 +65,17 @@ class Grid(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """A feature of the rebuilt graph and its stride, 0 if it has no positions."""
+    """A feature of the rebuilt graph.
+
+    Attributes:
+        tensor: The feature.
+        stride: Pixels of the image from one position to the next; 0 if it has no positions.
+        nominal: The stride that it has in the original model.
+    """
 
     tensor: Any
     stride: int
+    nominal: int
 
 
 def atrous(model: Any, x: Any, *, output_stride: int, scope: str) -> dict[Any, Placed]:
@@ -150,7 +157,8 @@ class _Walk:
         """The output of the layer's copy."""
         y = self.along(layer, *args) if _parts(layer) else self._rebuild(layer, *args, **kwargs)
         grid = self.grids[id(y)]
-        self.placed[layer] = Placed(y, grid.stride if grid else 0)
+        strides = (grid.stride, grid.stride * grid.rate) if grid else (0, 0)
+        self.placed[layer] = Placed(y, *strides)
         return y
 
     def _rebuild(self, layer: Any, *args: Any, **kwargs: Any) -> Any:

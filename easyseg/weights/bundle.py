@@ -1,6 +1,6 @@
 """A bundle: the folder that holds a model of our own, embedded, fine-tuned or converted.
 
-config.json         the ModelConfig
+config.json         the ModelConfig, or the HubConfig of a network of KerasHub's
 labels.json         the LabelSet
 model.weights.h5    one dataset per variable, under its checkpoint name
 card.md             what it is, what it was made from, how good it is
@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,11 +22,13 @@ import numpy as np
 
 from easyseg.config import ModelConfig
 from easyseg.errors import InputError, OutputError, WeightsError
+from easyseg.hub import HubConfig
 from easyseg.labels import LabelSet
 from easyseg.registry import unknown_name
 from easyseg.resources import pretrained_path
 from easyseg.weights.manifest import weight_sets
 from easyseg.weights.names import named_variables
+from easyseg.writing import write_bytes
 
 __all__ = [
     "MINI",
@@ -37,6 +40,7 @@ __all__ = [
     "read_bundle_weights",
     "read_card",
     "save_bundle",
+    "update_bundle",
 ]
 
 MINI = "mini"  # the model that comes with easyseg, in `pretrained/mini`
@@ -48,7 +52,7 @@ DTYPES = ("float32", "float16")
 class Bundle(NamedTuple):
     """What a bundle says of its model."""
 
-    config: ModelConfig
+    config: ModelConfig | HubConfig
     label_set: LabelSet
     weights: Path
 
@@ -94,13 +98,17 @@ def read_bundle(folder: Path) -> Bundle:
                 "Give a folder that `save` wrote, or a name from `easyseg models`."
             )
     try:
-        config = ModelConfig.from_dict(json.loads((folder / CONFIG).read_text("utf-8")))
+        config = _config(json.loads((folder / CONFIG).read_text("utf-8")))
         label_set = LabelSet.from_dict(json.loads((folder / LABELS).read_text("utf-8")))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"{folder}: {CONFIG} or {LABELS} is damaged ({error}). Save the bundle again."
         ) from error
     return Bundle(config, label_set, folder / WEIGHTS)
+
+
+def _config(values: dict[str, Any]) -> ModelConfig | HubConfig:
+    return HubConfig.from_dict(values) if "hub" in values else ModelConfig.from_dict(values)
 
 
 def read_bundle_weights(path: Path) -> dict[str, np.ndarray]:
@@ -132,6 +140,16 @@ def _weights_file(model: Any, dtype: str) -> bytes:
     return buffer.getvalue()
 
 
+def _files(
+    model: Any, config: ModelConfig | HubConfig, label_set: LabelSet, card: str, dtype: str
+) -> Iterator[tuple[str, bytes]]:
+    """Names and contents of a bundle's files, the weights last."""
+    for name, content in ((CONFIG, config.to_dict()), (LABELS, label_set.to_dict())):
+        yield name, (json.dumps(content, indent=2) + "\n").encode()
+    yield CARD, card.encode()
+    yield WEIGHTS, _weights_file(model, dtype)
+
+
 def _swap(folder: Path, new: Path, old: Path) -> None:
     """Puts `new` in the place of `folder`, which goes to `old`, or leaves it as it was."""
     if folder.exists():
@@ -147,7 +165,7 @@ def _swap(folder: Path, new: Path, old: Path) -> None:
 def save_bundle(
     folder: Path,
     model: Any,
-    config: ModelConfig,
+    config: ModelConfig | HubConfig,
     label_set: LabelSet,
     *,
     card: str = "",
@@ -177,10 +195,8 @@ def save_bundle(
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         new = temporary / "new"
         new.mkdir()
-        for name, content in ((CONFIG, config.to_dict()), (LABELS, label_set.to_dict())):
-            (new / name).write_text(json.dumps(content, indent=2) + "\n", "utf-8")
-        (new / CARD).write_text(card, "utf-8")
-        (new / WEIGHTS).write_bytes(_weights_file(model, dtype))
+        for name, content in _files(model, config, label_set, card, dtype):
+            (new / name).write_bytes(content)
         _swap(folder, new, temporary / "old")
     except OSError as error:
         raise OutputError(f"{folder} cannot be written ({error}).") from error
@@ -188,3 +204,22 @@ def save_bundle(
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder
+
+
+def update_bundle(
+    folder: Path, model: Any, config: ModelConfig | HubConfig, label_set: LabelSet, *, card: str
+) -> None:
+    """Writes a bundle's files into a folder that holds others too, each whole or not at all.
+
+    Args:
+        folder: A run folder; network and classes are the same for each epoch.
+        model: A network of `build_model(config)`.
+        config: Its config.
+        label_set: Its classes.
+        card: Markdown that describes the model.
+
+    Raises:
+        OutputError: A file cannot be written.
+    """
+    for name, content in _files(model, config, label_set, card, "float32"):
+        write_bytes(folder / name, content)

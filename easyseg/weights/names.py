@@ -1,13 +1,14 @@
 """One name for each variable, everywhere: its name in Google's checkpoints.
 
 A layer "decoder-decoder_conv0_depthwise-BatchNorm" with a variable "gamma" is
-"decoder/decoder_conv0_depthwise/BatchNorm/gamma".
+"decoder/decoder_conv0_depthwise/BatchNorm/gamma". The variables of a layer of layers go by their
+paths in it: "encoder/hierarchical_encoder_0_0/mix_ffn_0/dense_1/kernel".
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,13 +28,34 @@ def named_variables(model: Any) -> dict[str, Any]:
     """The model's Keras variables by their checkpoint names, in graph order."""
     named = {}
     for layer in model.layers:
-        leaves = LEAVES.get(type(layer).__name__, {})
-        for i, variable in enumerate(layer.weights):
-            leaf = leaves.get(variable.name, variable.name)
+        alike = LEAVES.get(type(layer).__name__, {})
+        leaves = [alike.get(variable.name, variable.name) for variable in layer.weights]
+        if len(set(leaves)) < len(leaves):
+            leaves = _paths([variable.path for variable in layer.weights])
+        for i, (leaf, variable) in enumerate(zip(leaves, layer.weights, strict=True)):
             if NAMELESS.fullmatch(leaf):  # Keras numbers these throughout the process
-                leaf = f"variable_{i}"
+                leaf = f"variable_{i}"  # noqa: PLW2901
             named[f"{layer.name.replace('-', '/')}/{leaf}"] = variable
     return named
+
+
+def _paths(paths: Sequence[str]) -> list[str]:
+    """The same paths, with layers counted from 0 within their parent.
+
+    Keras numbers layers that were given no name throughout the process: "dense_17".
+    """
+    seen: dict[str, dict[str, int]] = {}  # parent and kind: Keras's name, and its number here
+    counted = []
+    first = {path.partition("/")[0] for path in paths}
+    for path in paths:  # the layer's own name begins them all, or none
+        *parents, leaf = path.split("/")[len(first) == 1 :]
+        here = ""
+        for parent in parents:
+            kind = here + re.sub(r"_\d+$", "", parent)
+            numbers = seen.setdefault(kind, {})
+            here = f"{kind}_{numbers.setdefault(parent, len(numbers))}/"
+        counted.append(here + leaf)
+    return counted
 
 
 def assign(model: Any, arrays: Mapping[str, np.ndarray], *, source: str) -> None:

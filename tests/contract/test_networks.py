@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+import keras
 import numpy as np
 import pytest
+from tiny import register_tiny
 
 import easyseg.models.backbones
 from easyseg import LabelSet, ModelConfig, build_model
@@ -30,7 +32,19 @@ SMALL = ModelConfig(
     backbone="mobilenetv2", classes=3, head_channels=8, depth_multiplier=0.25, input_size=(65, 65)
 )
 LABELS = LabelSet("three", ("a", "b", "c"), ((0, 0, 0), (9, 0, 0), (0, 9, 0)))
-STRIDES = {"deeplabv3plus": 4, "lraspp": 8, "none": None}  # of the logits; None: output stride
+BOTH, PLAIN = ("aspp", "decoder"), {"decoder": "none"}
+EVERYWHERE = {"backbone": 0.1, "aspp": 0.1, "low_level": 0.1, "decoder": 0.1, "logits": 0.1}
+VARIANTS = [  # each choice that is not the default, alone or with others; the first are quick
+    {"attention": "se", "attention_at": BOTH, "aspp_refine": True, "norm": "group"},
+    {"attention": "cbam", "attention_at": ("decoder",), "skips": (4, 8), "dropout": EVERYWHERE},
+    {**PLAIN, "attention": "spatial", "upsampling": "learned", "aspp_rates": (2, 4, 6, 8)},
+    {"upsampling": "learned", "skips": (4, 8), "decoder_separable": False},
+    {**PLAIN, "aspp_refine": True, "aspp_separable": False, "aspp_rates": (12,), "norm": "group"},
+    {"decoder": "lraspp", "upsampling": "learned", "attention": "cbam"},
+    {"head": "dpc", "attention": "se", "attention_at": BOTH, "norm": "group", "skips": (4, 8)},
+    {"head": "lraspp", "decoder": "lraspp", "norm": "group", "dropout": {"backbone": 0.2}},
+]
+QUICK_VARIANTS = 4
 
 
 def networks():
@@ -48,7 +62,6 @@ def networks():
 
 def train(model):
     """One step of training; every trainable weight has its share in it."""
-    import keras
     import tensorflow as tf
 
     pictures = np.random.default_rng(0).integers(0, 256, (2, 65, 65, 3), np.uint8)
@@ -65,6 +78,22 @@ def train(model):
 
 @pytest.mark.parametrize("config", list(networks()))
 def test_network(config, tmp_path):
+    check(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        pytest.param(v, id="-".join(v), marks=[] if i < QUICK_VARIANTS else [pytest.mark.slow])
+        for i, v in enumerate(VARIANTS)
+    ],
+)
+def test_variant(variant, tmp_path, monkeypatch):
+    register_tiny(monkeypatch)
+    check(SMALL.replace(backbone="tiny", **variant), tmp_path)
+
+
+def check(config, tmp_path):
     """It trains, is saved, and its weights serve every output stride."""
     picture = np.random.default_rng(2).integers(0, 256, (1, 65, 65, 3), np.uint8)
     model = build_model(config)
@@ -80,14 +109,40 @@ def test_network(config, tmp_path):
     finer = config.replace(output_stride=8)
     model = build_model(finer)
     load_weights(model, bundle.weights, "bundle")
-    side = 64 // (STRIDES[config.decoder] or 8) + 1
+    side = 1 + 64 // (1 if config.upsampling == "learned" else finer.logits_stride)
     assert logits_model(model)(picture).shape == (1, side, side, 3)
     assert np.isfinite(model(picture)).all()
     train(model)
+    back = read_bundle(save_bundle(tmp_path / "finer", model, finer, LABELS))
+    load_weights(again, back.weights, "bundle")  # from output stride 8 to that of the config
+    for ours, theirs in zip(again.weights, model.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name == "mobilenetv2" else [pytest.mark.slow])
+        for name in BACKBONES
+        if not name.startswith("hrnet")
+    ],
+)
+def test_low_level_features(name):
+    """They lie at strides 4 and 8, and are the same at every output stride."""
+    found = []
+    for output_stride in (8, 16, 32):
+        image = keras.Input((65, 65, 3))
+        config = ModelConfig(name, output_stride=output_stride)
+        low, high = BACKBONES[name](image, config)
+        assert high.shape[1] == 64 // output_stride + 1
+        assert {stride: x.shape[1] for stride, x in low.items()} == {4: 17, 8: 9}
+        found.append({stride: x.shape for stride, x in low.items()})
+    assert found[0] == found[1] == found[2]
 
 
 def test_a_config_knows_every_backbone():
-    """A row of a family stands in easyseg.config too, where a config is checked."""
+    """A row of a family stands in easyseg.families too, where a config is checked."""
     for module in pkgutil.iter_modules(easyseg.models.backbones.__path__):
         importlib.import_module(f"easyseg.models.backbones.{module.name}")
-    assert set(BACKBONES._rows) == set(BACKBONES._modules)
+    tests_own = {"tiny"}  # registered by tests/training/squares.py
+    assert set(BACKBONES._rows) - tests_own == set(BACKBONES._modules)

@@ -1,4 +1,4 @@
-"""Parameters and multiply-adds, against published figures."""
+"""Parameters and multiply-adds, against published figures; memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 from easyseg.config import ModelConfig
 from easyseg.models.build import build_model
-from easyseg.models.inspect import Count, count
+from easyseg.models.inspect import Count, count, memory
 
 MOBILENET = ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none")
 
@@ -28,6 +28,41 @@ def test_multiply_adds_of_the_model_zoo(config, size, published, record_property
     counted = count(build_model(config), size).multiply_adds
     record_property("multiply-adds", counted)
     assert 0.99 * published < counted < published
+
+
+SIX, THREE = (0.5, 0.75, 1, 1.25, 1.5, 1.75), (0.75, 1, 1.25)
+XCEPTION = ModelConfig(output_stride=8)
+FINE = MOBILENET.replace(output_stride=8)
+
+
+@pytest.mark.parametrize(
+    ("config", "size", "scales", "published"),
+    [
+        (FINE, (513, 513), SIX, 152.59e9),
+        (FINE.replace(classes=19), (1025, 2049), THREE, 433.24e9),
+        pytest.param(XCEPTION, (513, 513), SIX, 3055.35e9, marks=pytest.mark.slow),
+        pytest.param(
+            XCEPTION.replace(classes=19), (1025, 2049), THREE, 8677.92e9, marks=pytest.mark.slow
+        ),
+    ],
+    ids=["mobilenetv2-voc", "mobilenetv2-cityscapes", "xception65-voc", "xception65-cityscapes"],
+)
+def test_multiply_adds_of_the_model_zoo_at_several_scales(config, size, scales, published):
+    """With mirroring: twice the sum over the scales."""
+    model = build_model(config)
+    sizes = [tuple(int((side - 1) * scale) + 1 for side in size) for scale in scales]
+    counted = 2 * sum(count(model, size).multiply_adds for size in sizes)
+    assert 0.99 * published < counted < published
+
+
+def test_memory_is_that_of_the_features_needed_at_the_same_time():
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same")(image)  # 8x8x4
+    x = keras.layers.Add()([keras.layers.ReLU()(x), x])  # three features of that size
+    model = keras.Model(image, keras.layers.Conv2D(2, 1)(x))
+    assert memory(model, (8, 8)) == (4 * model.count_params(), 4 * 3 * 8 * 8 * 4)
+    wide = keras.Model(image, keras.layers.Conv2D(20, 1)(x))  # the last two are the largest
+    assert memory(wide, (8, 8)).activations == 4 * 8 * 8 * (4 + 20)
 
 
 def test_each_kind_of_layer():

@@ -1,7 +1,7 @@
-"""Backbones: each gives low-level features at stride 4 (or 8) and one at the output stride.
+"""Backbones: each gives low-level features at strides 4 and 8 and one at the output stride.
 
 A family is one file with its table of variants; a variant is one row, whose name stands in
-`easyseg.config` too, so that a config can be checked without loading Keras. Other packages add
+`easyseg.families` too, so that a config can be checked without loading Keras. Other packages add
 rows through the entry-point group `easyseg.backbones`.
 """
 

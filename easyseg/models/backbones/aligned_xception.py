@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 from easyseg._keras import layers
 from easyseg.config import ModelConfig
 from easyseg.models.backbones.table import BACKBONES, Features
-from easyseg.models.blocks import Norm, activate, conv_bn, separable_conv_bn
+from easyseg.models.blocks import activate, conv_bn, separable_conv_bn
+from easyseg.models.norms import BatchNorm
 from easyseg.models.strides import atrous_schedule
 
-NORM = Norm(epsilon=1e-3, momentum=0.9997)
+NORM = BatchNorm(epsilon=1e-3, momentum=0.9997)
 
 
 class Block(NamedTuple):
@@ -32,11 +33,11 @@ class Block(NamedTuple):
 
 
 class Variant(NamedTuple):
-    """`low` names the block whose second convolution is the low-level feature at stride 4."""
+    """`low`: strides of the low-level features by the block whose second convolution they are."""
 
     scope: str
     blocks: tuple[Block, ...]
-    low: str = "entry_flow-block2"
+    low: dict[str, int]
 
 
 def _entry(*rows: tuple[int, int]) -> tuple[Block, ...]:
@@ -57,17 +58,19 @@ EXIT = (
     Block("exit_flow-block1", (728, 1024, 1024), 2, "conv"),
     Block("exit_flow-block2", (1536, 1536, 2048), 1, None, preactivation=False),
 )
+LOW = {"entry_flow-block2": 4, "entry_flow-block3": 8}
+LOW_71 = {"entry_flow-block3": 4, "entry_flow-block5": 8}
 VARIANTS = {
-    "xception41": Variant("xception_41", (*ENTRY, _middle(8), *EXIT)),
-    "xception65": Variant("xception_65", (*ENTRY, _middle(16), *EXIT)),
-    "xception71": Variant("xception_71", (*ENTRY_71, _middle(16), *EXIT), low="entry_flow-block3"),
+    "xception41": Variant("xception_41", (*ENTRY, _middle(8), *EXIT), LOW),
+    "xception65": Variant("xception_65", (*ENTRY, _middle(16), *EXIT), LOW),
+    "xception71": Variant("xception_71", (*ENTRY_71, _middle(16), *EXIT), LOW_71),
 }
 
 
 def aligned_xception(x: Any, config: ModelConfig, variant: Variant) -> Features:
-    """`(N, H, W, 3)` -> low `(N, H/4, W/4, 256)`, high `(N, H/os, W/os, 2048)`.
+    """`(N, H, W, 3)` -> low at strides 4 and 8, high `(N, H/os, W/os, 2048)`.
 
-    The low-level feature is taken before any activation.
+    The low-level features, of 256 and 728 channels, are taken before any activation.
     """
     scope, blocks = variant.scope, variant.blocks
     x = conv_bn(
@@ -81,8 +84,8 @@ def aligned_xception(x: Any, config: ModelConfig, variant: Variant) -> Features:
         for unit in range(1, block.units + 1):
             name = f"{scope}-{block.name}-unit_{unit}-xception_module"
             x, second = _xception_module(x, block, stride=stride, rate=rate, name=name)
-        if block.name == variant.low:
-            low[4] = second
+        if block.name in variant.low:
+            low[variant.low[block.name]] = second
     return Features(low, x)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from easyseg._keras import keras
 from easyseg.config import OUTPUT_STRIDES, ModelConfig
 from easyseg.errors import ConfigError, InputError
+from easyseg.families import SKIPS
 from easyseg.models.backbones.preprocessing import PREPROCESSING, preprocess
 from easyseg.models.backbones.table import BACKBONES, Features
 from easyseg.models.surgery import atrous
@@ -46,9 +47,10 @@ class Application:
     bare: bool = False
 
     def __call__(self, x: Any, config: ModelConfig) -> Features:
-        """`(N, H, W, 3)` in -1 to 1 -> low `(N, H/4, W/4, C)`, high `(N, H/os, W/os, D)`.
+        """`(N, H, W, 3)` in -1 to 1 -> low at strides 4 and 8, high `(N, H/os, W/os, C)`.
 
-        The low-level feature is the widest at stride 4, the last of those.
+        Each low-level feature is the widest that Keras's network has at this stride, the last
+        of those.
         """
         x = preprocess(x, self.preprocessing, config.backbone)
         return _features(self.source(), x, config)
@@ -162,13 +164,24 @@ def _features(source: Any, x: Any, config: ModelConfig, *, low: str | None = Non
             f"stride {high.stride}, after layer {last.name!r}; choose a layer at stride "
             f"{config.output_stride}{other}."
         )
-    at_4 = {layer.name: place.tensor for layer, place in placed.items() if place.stride == 4}
+    at = {
+        stride: {
+            layer.name: place.tensor
+            for layer, place in placed.items()
+            if place.stride == place.nominal == stride
+        }
+        for stride in SKIPS
+    }
     if low is None:
-        low = max(reversed(at_4), key=lambda name: at_4[name].shape[-1])
-    if low not in at_4:
-        hint = f"; layer {list(at_4)[-1]!r} would do" if at_4 else ", and there is none"
+        return Features({stride: _widest(found) for stride, found in at.items()}, high.tensor)
+    if low not in at[4]:
+        hint = f"; layer {list(at[4])[-1]!r} would do" if at[4] else ", and there is none"
         raise ConfigError(
             f"low={low!r} cannot feed the decoder, which needs a feature at stride 4 on the way to "
             f"`high`{hint}."
         )
-    return Features({4: at_4[low]}, high.tensor)
+    return Features({4: at[4][low]}, high.tensor)
+
+
+def _widest(features: dict[str, Any]) -> Any:
+    return max(reversed(features.values()), key=lambda feature: feature.shape[-1])

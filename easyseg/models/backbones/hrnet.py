@@ -19,10 +19,11 @@ from easyseg._keras import layers
 from easyseg.config import ModelConfig
 from easyseg.models.backbones.preprocessing import preprocess
 from easyseg.models.backbones.table import BACKBONES, Features
-from easyseg.models.blocks import Norm, activate, conv_bn
+from easyseg.models.blocks import activate, conv_bn
+from easyseg.models.norms import BatchNorm
 from easyseg.models.resize import AlignCornersResize
 
-NORM = Norm(epsilon=1e-5, momentum=0.9)
+NORM = BatchNorm(epsilon=1e-5, momentum=0.9)
 STAGES = ((2, 1), (3, 4), (4, 3))  # branches, modules of stages 2 to 4
 BLOCKS = 4
 VARIANTS = {"hrnet_w18": 18, "hrnet_w32": 32, "hrnet_w48": 48}

@@ -11,11 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 from easyseg._keras import layers
-from easyseg.models.blocks import Norm, conv_bn, depthwise_bn, hard_gate
+from easyseg.models.blocks import conv_bn, depthwise_bn, hard_gate
+from easyseg.models.norms import BatchNorm
 
 __all__ = ["NORM", "inverted_residual", "round_to"]
 
-NORM = Norm(epsilon=1e-3, momentum=0.997)
+NORM = BatchNorm(epsilon=1e-3, momentum=0.997)
 
 
 def inverted_residual(

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 from easyseg._keras import layers
 from easyseg.config import ModelConfig
 from easyseg.models.backbones.table import BACKBONES, Features
-from easyseg.models.blocks import Norm, activate, conv_bn
+from easyseg.models.blocks import activate, conv_bn
+from easyseg.models.norms import BatchNorm
 from easyseg.models.strides import atrous_schedule
 
-NORM = Norm(epsilon=1e-5, momentum=0.95)
+NORM = BatchNorm(epsilon=1e-5, momentum=0.95)
 MULTI_GRID = (1, 2, 4)  # further dilation of the units of the last block
 
 
@@ -43,13 +44,14 @@ VARIANTS = {
         (Block(64, 3), Block(128, 4), Block(256, 23), Block(512, 3, stride=1)),
     ),
 }
-LOW_LEVEL = "block1-unit_2"
+LOW_LEVEL = {"block1-unit_2": 4, "block2-unit_3": 8}
 
 
 def resnet_beta(x: Any, config: ModelConfig, *, scope: str, blocks: tuple[Block, ...]) -> Features:
-    """`(N, H, W, 3)` -> low `(N, H/4, W/4, 256)`, high `(N, H/os, W/os, 2048)`.
+    """`(N, H, W, 3)` -> low at strides 4 and 8, high `(N, H/os, W/os, 2048)`.
 
-    The low-level feature is the second bottleneck's, before the shortcut is added.
+    The low-level features, of 256 and 512 channels, are those of the last bottleneck before the
+    stride, without its shortcut.
     """
     for i, (channels, stride) in enumerate(((64, 2), (64, 1), (128, 1)), start=1):
         name = f"{scope}-conv1_{i}"
@@ -67,8 +69,8 @@ def resnet_beta(x: Any, config: ModelConfig, *, scope: str, blocks: tuple[Block,
     for (unit, width, _), (stride, rate), spread in zip(units, schedule, grid, strict=True):
         name = f"{scope}-{unit}-bottleneck_v1"
         x, residual = _bottleneck(x, width, stride=stride, rate=rate * spread, name=name)
-        if unit == LOW_LEVEL:
-            low[4] = residual
+        if unit in LOW_LEVEL:
+            low[LOW_LEVEL[unit]] = residual
     return Features(low, x)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from easyseg.config import BACKBONES, ModelConfig
+from easyseg.config import ModelConfig
+from easyseg.families import BACKBONES
 
 __all__ = ["BACKBONES", "Backbone", "Features"]
 
@@ -14,7 +15,7 @@ class Features(NamedTuple):
     """What a backbone gives: `low`, features by their stride, and `high` at the output stride.
 
     A backbone with a feature at stride 4 can have the decoder "deeplabv3plus", one with a
-    feature at stride 8 the decoder "lraspp".
+    feature at stride 8 the decoder "lraspp", one with both the skips (4, 8).
     """
 
     low: Mapping[int, Any]

@@ -1,0 +1,261 @@
+"""Carries weights to a network with another head, decoder or set of classes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from easyseg._keras import keras, layers, ops
+from easyseg.errors import InputError
+from easyseg.labels import LabelSet
+from easyseg.models.graph import sources
+from easyseg.models.upsampling import LearnedUpsampling
+from easyseg.weights.names import named_variables
+
+__all__ = ["TransferReport", "transfer"]
+
+SHOWN = 4  # names of a kind in a line of the report
+
+
+@dataclasses.dataclass(frozen=True)
+class TransferReport:
+    """What `transfer` did; variables by the names of `named_variables`.
+
+    `carried`, `partial` and `fresh` together are all variables of the target.
+
+    Attributes:
+        carried: Variables of the target that have the source's values.
+        partial: Variables of the target of which some rows have them: of classes, or of branches.
+        fresh: Variables of the target that keep their initial values.
+        unused: Variables of the source that nothing took.
+        classes: Classes, by the target's names, whose rows of the logits were carried.
+    """
+
+    carried: tuple[str, ...]
+    partial: tuple[str, ...]
+    fresh: tuple[str, ...]
+    unused: tuple[str, ...]
+    classes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        total = len(self.carried) + len(self.partial) + len(self.fresh)
+        rest = {
+            "in part": self.partial,
+            "fresh": self.fresh,
+            "unused": self.unused,
+            "classes by name": self.classes,
+        }
+        lines = [f"{len(self.carried)} of {total} variables carried"]
+        for what, names in rest.items():
+            shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+            lines += [f"{len(names)} {what}: {shown}"] if names else []
+        return "\n".join(lines)
+
+
+class _Rows(NamedTuple):
+    """The part of a variable that is carried, along one axis.
+
+    Attributes:
+        axis: Axis of the variable.
+        pairs: Positions in the source and in the target.
+        rest: What becomes of the target's other positions: 0, or `None` to keep them.
+    """
+
+    axis: int
+    pairs: Sequence[tuple[int, int]]
+    rest: float | None
+
+    def leave(self, new: Any) -> bool:
+        """Whether the variable has further positions."""
+        return len(self.pairs) < int(new.shape[self.axis])
+
+    def put(self, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+        """`new` with the rows of `old`."""
+        value = new.copy() if self.rest is None else np.full_like(new, self.rest)
+        of_old, of_new = (list(positions) for positions in zip(*self.pairs, strict=True))
+        np.moveaxis(value, self.axis, 0)[of_new] = np.moveaxis(old, self.axis, 0)[of_old]
+        return value
+
+
+def transfer(
+    source: Any,
+    target: Any,
+    *,
+    source_labels: LabelSet | None = None,
+    target_labels: LabelSet | None = None,
+) -> TransferReport:
+    """Gives the target every weight of the source whose role and shape agree with its own.
+
+    A role is a variable's checkpoint name, in a layer that has the same variables in both: a
+    convolution with a bias and one without have different roles. Two kinds are carried in part:
+
+    * With both label sets, the logits of classes with equal names, spelling and aliases included;
+      the other classes stay fresh. Without both, logits are carried as they are if their shapes
+      agree, whatever their classes mean, and stay fresh otherwise.
+    * A convolution that mixes concatenated branches, where the networks have different ones. The
+      rows of branches that the source does not have become 0: a network that only gains branches
+      computes what the source did, and the first step of training lets them be heard.
+
+    Args:
+        source: A functional `keras.Model`, such as one of `build_model`; is not changed.
+        target: The network that gets the weights.
+        source_labels: The source's classes, in the order of its logits.
+        target_labels: The target's.
+
+    Returns:
+        What was carried, and the rest by name.
+
+    Raises:
+        InputError: One of the two is no functional Keras model, or a label set has another number
+            of classes than its model. Nothing was changed.
+    """
+    _check("source", source, source_labels)
+    _check("target", target, target_labels)
+    given, wanted = named_variables(source), named_variables(target)
+    rows, by_class = dict(_branch_rows(source, target)), {}
+    if source_labels is not None and target_labels is not None:
+        by_class = _class_rows(target, _same_classes(source_labels, target_labels))
+    rows |= by_class
+
+    values = {}
+    for name in _shared_roles(given, wanted):
+        value = _carry(given[name], wanted[name], rows.get(name))
+        if value is not None:
+            values[name] = value
+    for name, value in values.items():
+        wanted[name].assign(value)
+
+    partial = [name for name in values if name in rows and rows[name].leave(wanted[name])]
+    classes = [i for name in values if name in by_class for _, i in by_class[name].pairs]
+    return TransferReport(
+        carried=tuple(name for name in values if name not in partial),
+        partial=tuple(partial),
+        fresh=tuple(name for name in wanted if name not in values),
+        unused=tuple(name for name in given if name not in values),
+        classes=tuple(target_labels.names[i] for i in dict.fromkeys(classes))
+        if target_labels
+        else (),
+    )
+
+
+def _carry(old: Any, new: Any, rows: _Rows | None) -> np.ndarray | None:
+    """The value that the target's variable gets; `None` where the shapes do not agree."""
+    if rows is None:
+        return ops.convert_to_numpy(old.value) if old.shape == new.shape else None
+    shapes = [list(variable.shape) for variable in (old, new)]
+    for shape in shapes:
+        del shape[rows.axis]
+    if not rows.pairs or shapes[0] != shapes[1]:
+        return None
+    return rows.put(ops.convert_to_numpy(old.value), ops.convert_to_numpy(new.value))
+
+
+def _scope(variable: str) -> str:
+    return variable.rpartition("/")[0]
+
+
+def _shared_roles(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+    """Names that both have, in layers with the same variables in both."""
+    scopes = {_scope(name) for name in given.keys() ^ wanted.keys()}
+    return (name for name in wanted if name in given and _scope(name) not in scopes)
+
+
+def _check(which: str, model: Any, label_set: LabelSet | None) -> None:
+    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
+        raise InputError(
+            f"{which}={model!r} is no functional Keras model; give one of `build_model`, or the "
+            "`model` of a `SemanticSegmentation`."
+        )
+    classes = model.outputs[0].shape[-1]
+    if label_set is not None and len(label_set) != classes:
+        raise InputError(
+            f"{which}_labels has {len(label_set)} classes, but the model gives logits for "
+            f"{classes}; give the label set that it was made for."
+        )
+
+
+def _class_rows(model: Any, pairs: Sequence[tuple[int, int]]) -> dict[str, _Rows]:
+    """What is carried of the variables of the layers that give the logits.
+
+    There is one such layer in most networks, two whose logits are added with the decoder
+    "lraspp", and one more where enlarging is learned, with a kernel per class.
+    """
+    before = sources(model)
+    axes: dict[str, int] = {}
+    ends = [layer for layer in before if layer.output is model.outputs[0]]
+    while ends:
+        layer = ends.pop()
+        if isinstance(layer, layers.Conv2D):
+            axes[_scope_of(layer)] = -1
+        elif isinstance(layer, LearnedUpsampling):
+            axes[_scope_of(layer)] = -2
+            ends += before[layer]
+        elif not getattr(layer, "weights", None):
+            ends += before[layer]
+    return {
+        name: _Rows(axes[_scope(name)], pairs, None)
+        for name in named_variables(model)
+        if _scope(name) in axes
+    }
+
+
+def _same_classes(source: LabelSet, target: LabelSet) -> list[tuple[int, int]]:
+    """Ids in the source and the target of classes that have a spelling in common.
+
+    Where a class has several in common, its name counts more than its aliases.
+    """
+    old, new = _spellings(source), _spellings(target)
+    found: dict[int, int] = {}
+    for spelling, i in new.items():
+        if spelling in old:
+            found.setdefault(i, old[spelling])
+    return [(found[i], i) for i in sorted(found)]
+
+
+def _spellings(label_set: LabelSet) -> dict[str, int]:
+    """Ids by names, then by aliases, folded."""
+    every = (*label_set.names, *label_set.aliases)
+    return {spelling.casefold(): label_set.ids_of(spelling)[0] for spelling in every}
+
+
+def _branch_rows(source: Any, target: Any) -> Iterator[tuple[str, _Rows]]:
+    """What is carried of convolutions whose branches lie elsewhere in the target."""
+    old, new = dict(_mixers(source)), dict(_mixers(target))
+    for scope in old.keys() & new.keys():
+        both = [b for b in new[scope] if len(old[scope].get(b, ())) == len(new[scope][b])]
+        pairs = [pair for b in both for pair in zip(old[scope][b], new[scope][b], strict=True)]
+        widths = [sum(map(len, branches[scope].values())) for branches in (old, new)]
+        if widths[0] != widths[1] or any(i != j for i, j in pairs):
+            yield f"{scope}/weights", _Rows(2, pairs, 0)
+
+
+def _mixers(model: Any) -> Iterator[tuple[str, dict[str, range]]]:
+    """1x1 convolutions of concatenated branches: the input channels of each branch, by name."""
+    before = sources(model)
+    for operation in before:
+        if type(operation) is not layers.Conv2D or operation.kernel_size != (1, 1):
+            continue
+        joined = before[operation][0]
+        while isinstance(joined, layers.Dropout):
+            joined = before[joined][0]
+        if isinstance(joined, layers.Concatenate):
+            first, channels = 0, {}
+            for branch in before[joined]:
+                last = first + branch.output.shape[-1]
+                channels[_branch(branch, before)] = range(first, last)
+                first = last
+            yield _scope_of(operation), channels
+
+
+def _branch(operation: Any, before: Mapping[Any, Sequence[Any]]) -> str:
+    """The name of a branch: that of its last convolution, plain or separable."""
+    while not isinstance(operation, layers.Conv2D) and before[operation]:
+        operation = before[operation][0]
+    return str(operation.name).removesuffix("_pointwise")
+
+
+def _scope_of(layer: Any) -> str:
+    return str(layer.name).replace("-", "/")
