@@ -10,6 +10,8 @@ EasysegError
 │   └── ImageTooLargeError
 ├── VideoError             a film or camera that cannot be read (also an OSError)
 │   └── VideoNotFoundError                                  (also a FileNotFoundError)
+├── DatasetError           a data set that cannot be read or trained on  (also a ValueError)
+├── TrainingError          a training run that cannot go on
 ├── OutputError            a result that cannot be written  (also an OSError)
 └── WeightsError           weights that cannot be had or used
     ├── DownloadError
@@ -24,6 +26,7 @@ from __future__ import annotations
 
 __all__ = [
     "ConfigError",
+    "DatasetError",
     "DownloadError",
     "EasysegError",
     "HashMismatchError",
@@ -33,6 +36,7 @@ __all__ = [
     "InputError",
     "OfflineError",
     "OutputError",
+    "TrainingError",
     "UnknownNameError",
     "UnreadableImageError",
     "VideoError",
@@ -80,6 +84,14 @@ class VideoError(EasysegError, OSError):
 
 class VideoNotFoundError(VideoError, FileNotFoundError):
     """There is no film at this path."""
+
+
+class DatasetError(EasysegError, ValueError):
+    """A data set that cannot be read, or not be trained on as it is."""
+
+
+class TrainingError(EasysegError):
+    """A training run that cannot go on; the last good weights are kept."""
 
 
 class OutputError(EasysegError, OSError):

@@ -1,0 +1,18 @@
+"""Readers of data sets: one file per format, each a row of a table."""
+
+from __future__ import annotations
+
+from easyseg.datasets.base import IGNORE, SPLITS, Dataset, Sample
+from easyseg.datasets.open import open_dataset
+from easyseg.datasets.table import DATASETS, Asked, Format
+
+__all__ = [
+    "DATASETS",
+    "IGNORE",
+    "SPLITS",
+    "Asked",
+    "Dataset",
+    "Format",
+    "Sample",
+    "open_dataset",
+]

@@ -1,0 +1,76 @@
+"""`open_dataset`: a folder as people have it -> `Dataset`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from easyseg.datasets.base import Dataset
+from easyseg.datasets.layout import picture_folders
+from easyseg.datasets.select import select
+from easyseg.datasets.table import DATASETS, Asked, Format
+from easyseg.errors import DatasetError
+from easyseg.labels import LabelSet
+
+__all__ = ["open_dataset"]
+
+LAST = "paired"  # any folders of pictures will do for it: formats of other packages come first
+
+
+def open_dataset(
+    source: str | os.PathLike[str] | Dataset,
+    *,
+    format: str | None = None,  # noqa: A002  (the word that users look for)
+    classes: Iterable[str] | LabelSet | None = None,
+    ignore: Iterable[str | int] = (),
+) -> Dataset:
+    """Opens a data set, whose format recognises itself.
+
+    Args:
+        source: Its folder; of COCO the JSON file, of YOLO the `data.yaml` will do. A `Dataset`
+            is taken as it is.
+        format: A row of the format table, if the format shall not be guessed.
+        classes: Where the files name the classes, those to keep, in this order: the others
+            become background, or are ignored where there is none. For masks whose classes have
+            no names, the names of their values in order.
+        ignore: Classes, by name or id, whose pixels do not count.
+
+    Raises:
+        DatasetError: There is nothing at `source`, or nothing that can be understood.
+        UnknownNameError: `format` or a class is not known.
+    """
+    label_set = classes if isinstance(classes, LabelSet) else None
+    asked = Asked(
+        names=tuple(classes.names if isinstance(classes, LabelSet) else classes or ()),
+        label_set=label_set,
+        ignore=(ignore,) if isinstance(ignore, (str, int)) else tuple(ignore),
+    )
+    if isinstance(source, Dataset):
+        return select(source, asked)
+    root = Path(source)
+    if not root.exists():
+        raise DatasetError(f"{root} does not exist; check the path (working folder {Path.cwd()}).")
+    root = root.resolve() if not root.name else root  # "." has no name
+    row = DATASETS[format] if format else _recognise(root)
+    dataset = row.read(root, asked)
+    return dataset if row.applies else select(dataset, asked)
+
+
+def _recognise(root: Path) -> Format:
+    for name in sorted(DATASETS, key=LAST.__eq__):
+        if DATASETS[name].recognise(root):
+            return DATASETS[name]
+    known = ", ".join(DATASETS)
+    if root.is_file():
+        raise DatasetError(
+            f"{root} is no data set that is known ({known}); give the folder that it lies in."
+        )
+    folders = picture_folders(root)
+    count = sum(map(len, folders.values()))
+    if not count:
+        raise DatasetError(f"{root} holds no pictures; give the folder of a data set.")
+    raise DatasetError(
+        f"{root} holds {count} pictures, but no masks or annotations for them were found; "
+        f"put them into images/ and masks/ under the same names, or name the format ({known})."
+    )

@@ -1,0 +1,93 @@
+"""Outlines and run lengths -> class ids, rasterised as COCO's own tools do."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from pycocotools import mask as coco_mask
+
+from easyseg.datasets.base import IGNORE
+from easyseg.errors import DatasetError
+
+__all__ = ["Shape", "as_rle", "draw_shapes"]
+
+FARTHEST = 4  # picture sizes by which a corner may lie outside: further ones are not in pixels
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """A region of one class.
+
+    Args:
+        class_id: Its class, or `IGNORE`.
+        outline: Polygons `[x, y, x, y, ...]` in pixels, or COCO's `{"size", "counts"}`.
+        where: File and row, for messages.
+    """
+
+    class_id: int
+    outline: Sequence[Sequence[float]] | dict[str, Any]
+    where: str
+
+
+def draw_shapes(shapes: Sequence[Shape], size: tuple[int, int]) -> np.ndarray:
+    """Where shapes overlap, the smallest is on top; those that do not count are at the bottom.
+
+    Args:
+        shapes: What to draw.
+        size: `(height, width)` in pixels.
+
+    Returns:
+        `(H, W) uint8`: class ids, 0 where there is no shape.
+
+    Raises:
+        DatasetError: A shape that cannot be drawn.
+    """
+    out = np.zeros(size, np.uint8, order="F")  # as the masks come
+    rles = [as_rle(shape, size) for shape in shapes]
+    areas = coco_mask.area(rles) if rles else []
+    order = sorted(range(len(shapes)), key=lambda i: (shapes[i].class_id != IGNORE, -int(areas[i])))
+    for i in order:
+        np.copyto(out, np.uint8(shapes[i].class_id), where=coco_mask.decode(rles[i]).view(bool))
+    return np.ascontiguousarray(out)
+
+
+def as_rle(shape: Shape, size: tuple[int, int]) -> dict[str, Any]:
+    """The shape in COCO's run lengths.
+
+    Raises:
+        DatasetError: Coordinates or lengths that do not fit the picture.
+    """
+    height, width = size
+    outline = shape.outline
+    if isinstance(outline, dict):
+        return _from_runs(outline, shape.where, size)
+    polygons = [np.asarray(polygon, float) for polygon in outline]
+    flat = np.concatenate(polygons)
+    if not np.isfinite(flat).all() or np.abs(flat).max() > FARTHEST * max(size):
+        raise DatasetError(
+            f"{shape.where} has a corner at {np.nan_to_num(flat).max():g} in a photo of "
+            f"{width}x{height}; give pixels of this photo, or remove the shape."
+        )
+    return coco_mask.merge(coco_mask.frPyObjects([p.tolist() for p in polygons], height, width))
+
+
+def _from_runs(runs: dict[str, Any], where: str, size: tuple[int, int]) -> dict[str, Any]:
+    counts = runs["counts"]
+    try:
+        if isinstance(counts, list):
+            fits = list(runs["size"]) == list(size) and sum(counts) == size[0] * size[1]
+            rle = coco_mask.frPyObjects(runs, *size) if fits and min(counts) >= 0 else None
+        else:
+            rle = {"size": list(runs["size"]), "counts": counts}
+            rle = rle if coco_mask.decode(rle).shape == size else None
+    except (ValueError, TypeError, KeyError):
+        rle = None
+    if rle is None:
+        raise DatasetError(
+            f"{where} has run lengths for another size than {size[1]}x{size[0]}, or damaged ones; "
+            "export the file again, or remove the annotation."
+        )
+    return rle

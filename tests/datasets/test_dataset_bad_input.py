@@ -1,0 +1,213 @@
+"""What is wrong with a data set is one clear error or note, which names the file."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from making import SIZE, box, coco, folders, save, scene
+
+from easyseg.datasets import open_dataset
+from easyseg.datasets.check import check
+from easyseg.errors import DatasetError
+
+
+def runs(size, counts):
+    return {"category_id": 1, "image_id": 1, "segmentation": {"size": size, "counts": counts}}
+
+
+def first_fatal(dataset) -> str:
+    report = check(dataset)
+    with pytest.raises(DatasetError) as caught:
+        report.raise_if_fatal()
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(DatasetError, match="does not exist"):
+        open_dataset(tmp_path / "nowhere")
+    with pytest.raises(DatasetError, match="holds no pictures"):
+        open_dataset(tmp_path)
+
+
+def test_photos_without_any_mask(tmp_path):
+    save(tmp_path / "images/a.jpg", scene(1)[0])
+    with pytest.raises(DatasetError, match="1 pictures, but no masks"):
+        open_dataset(tmp_path)
+    save(tmp_path / "masks/b.png", scene(1)[1])
+    with pytest.raises(DatasetError, match="none of the same name"):
+        open_dataset(tmp_path, format="paired")
+
+
+def test_some_without_a_mask_and_the_reverse(tmp_path):
+    root = folders(tmp_path)
+    (root / "masks/3.png").unlink()
+    (root / "images/5.png").unlink()
+    dataset = open_dataset(root)
+    assert [p.name for p in dataset.unlabelled] == ["3.png"]
+    assert [p.name for p in dataset.orphans] == ["5.png"]
+    told = " ".join(check(dataset).warnings)
+    assert "images/3.png" in told
+    assert "masks/5.png" in told
+
+
+def test_two_masks_for_one_photo(tmp_path):
+    root = folders(tmp_path)
+    save(root / "masks/3.tif", scene(3)[1])
+    with pytest.raises(DatasetError, match=r"3\.png has two masks"):
+        open_dataset(root)
+
+
+def test_ids_that_are_no_class(tmp_path):
+    root = folders(tmp_path, value=3)
+    told = first_fatal(open_dataset(root, classes=["a", "b"]))
+    assert "ids that are no class: 3" in told
+    assert "masks/" in told
+
+
+def test_colours_that_are_no_class(tmp_path):
+    root = folders(tmp_path)
+    (root / "class_dict.csv").write_text("name,r,g,b\na,0,0,0\nb,9,9,90\n")
+    for i in range(10):
+        colours = np.array([(0, 0, 0), (9, 9, 90) if i != 4 else (7, 7, 70)], np.uint8)
+        save(root / f"masks/{i}.png", colours[scene(i)[1]])
+    told = first_fatal(open_dataset(root))
+    assert "masks/4.png" in told
+    assert "(7, 7, 70)" in told
+
+
+def test_photographs_instead_of_masks(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(4):
+        save(tmp_path / f"images/{i}.png", scene(i)[0])
+        save(tmp_path / f"masks/{i}.png", rng.integers(0, 256, (64, 64), np.uint8))
+    with pytest.raises(DatasetError, match="look like photographs"):
+        open_dataset(tmp_path)
+    for i in range(4):
+        save(tmp_path / f"masks/{i}.png", rng.integers(0, 256, (64, 64, 3), np.uint8))
+    with pytest.raises(DatasetError, match="look like photographs"):
+        open_dataset(tmp_path)
+
+
+def test_ids_in_jpegs(tmp_path):
+    for i in range(4):
+        photo, mask = scene(i)
+        save(tmp_path / f"images/{i}.png", photo)
+        save(tmp_path / f"masks/{i}.jpg", mask * np.uint8(9))
+    for classes in (None, [str(i) for i in range(10)]):
+        with pytest.raises(DatasetError, match=r"masks/0\.jpg is a JPEG, which changes ids"):
+            open_dataset(tmp_path, classes=classes)
+
+
+def test_one_photo(tmp_path):
+    report = check(open_dataset(folders(tmp_path, 1)))
+    assert not report.fatal
+    assert any("single sample" in text for text in report.warnings)
+    assert any("no val split" in text for text in report.warnings)
+
+
+@pytest.mark.parametrize(("value", "what"), [(0, "one class"), (255, "no pixel that counts")])
+def test_nothing_to_learn(tmp_path, value, what):
+    root = folders(tmp_path, value=0)
+    for path in (root / "masks").iterdir():
+        save(path, np.full(SIZE, value, np.uint8))
+    names = ["a", "b", "c"] if value else None
+    told = first_fatal(open_dataset(root, classes=names))
+    assert what in told
+    assert "masks/" in told
+
+
+def test_one_class_of_several(tmp_path):
+    told = first_fatal(open_dataset(folders(tmp_path, value=0), classes=["a", "b"]))
+    assert "have only 'a'" in told
+
+
+def test_unreadable_files_in_the_middle(tmp_path):
+    root = folders(tmp_path)
+    for name in ("images/4.png", "masks/6.png"):
+        content = (root / name).read_bytes()
+        (root / name).write_bytes(content[: len(content) // 2])
+    report = check(open_dataset(root))
+    assert len(report.fatal) == 2
+    assert any("images/4.png" in text for text in report.fatal)
+    assert any("masks/6.png" in text for text in report.fatal)
+    (root / "masks/6.png").write_text("no picture")
+    assert any("masks/6.png" in text for text in check(open_dataset(root)).fatal)
+
+
+def test_names_with_odd_characters(tmp_path):
+    root = folders(tmp_path)
+    (root / "classes.txt").write_bytes("\ufeffground, wet\n  bo\tx \u00e9/\u4e2d\n".encode())
+    assert open_dataset(root).label_set.names == ("ground, wet", "bo x \u00e9/\u4e2d")
+    (root / "classes.txt").write_text("a\nA\n")
+    assert open_dataset(root).label_set.names == ("a", "A 2")
+    (root / "classes.txt").unlink()
+    (root / "class_dict.csv").write_text("name,r,g,b\na,0,0\n")
+    with pytest.raises(DatasetError, match="is no list of classes"):
+        open_dataset(root)
+
+
+def test_coco_with_missing_photos_and_empty_polygons(tmp_path):
+    empty = {"category_id": 1, "image_id": 2, "segmentation": []}
+    root = coco(tmp_path, [box(1, 1, 2, 2, 20, 20), empty, box(1, 9, 1, 1, 5, 5)])
+    (root / "images/2.png").unlink()
+    dataset = open_dataset(root)
+    told = " ".join(dataset.notes)
+    assert "1 photos are missing and left out, the first: 2.png" in told
+    assert "1 photos are annotated but not listed" in told
+    save(root / "images/2.png", scene(2)[0])
+    dataset = open_dataset(root)
+    assert "1 annotations have no outline" in " ".join(dataset.notes)
+    assert not {s.name: s for v in dataset.splits.values() for s in v}["2"].truth().any()
+    for i in (1, 2):
+        (root / f"images/{i}.png").unlink()
+    with pytest.raises(DatasetError, match="none of the photos"):
+        open_dataset(root)
+
+
+@pytest.mark.parametrize(
+    ("row", "what"),
+    [
+        (box(7, 1, 1, 1, 5, 5), "category 7"),
+        (box(1, 1, 1, 1, float("nan"), 5), "corner"),
+        (box(1, 1, 1, 1, 4000, 5), "corner"),
+        (runs([24, 32], [5, 5]), "run lengths"),
+        (runs([9, 9], "11"), "run lengths"),
+        ({"category_id": 1, "image_id": 1, "bbox": [1, 1, 5, 5]}, "no outlines"),
+    ],
+)  # fmt: skip
+def test_coco_annotations_that_cannot_be_drawn(tmp_path, row, what):
+    root = coco(tmp_path, [row])
+    with pytest.raises(DatasetError, match=what):
+        check(open_dataset(root)).raise_if_fatal()
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("0 0.5 0.5 0.2 0.2", "box"),
+        ("3 0.1 0.1 0.2 0.2 0.3 0.1", "class 3"),
+        ("0 10 10 200 10 200 200", "not from 0 to 1"),
+        ("cat 0.1 0.1", "not `class x y"),
+        ("0 0.1 0.1 0.2 0.2 0.3", "5 numbers"),
+    ],
+)
+def test_yolo_lines_that_cannot_be_drawn(tmp_path, line, what):
+    for i in range(2):
+        save(tmp_path / f"images/{i}.png", scene(i)[0])
+        (tmp_path / "labels").mkdir(exist_ok=True)
+        (tmp_path / f"labels/{i}.txt").write_text(line)
+    (tmp_path / "data.yaml").write_text("names: [cat]")
+    told = first_fatal(open_dataset(tmp_path))
+    assert what in told
+    assert "line 1 of" in told
+
+
+def test_sizes_that_do_not_match(tmp_path):
+    root = folders(tmp_path)
+    save(root / "masks/7.png", scene(7)[1][:, :20])
+    told = first_fatal(open_dataset(root))
+    assert "masks/7.png (20x24) does not fit" in told
+    assert "images/7.png (32x24)" in told
+    save(root / "masks/7.png", np.ascontiguousarray(scene(7)[1].T))
+    assert "turn the mask" in first_fatal(open_dataset(root))
