@@ -8,7 +8,7 @@ import numpy as np
 
 from easyseg.errors import InputError
 
-__all__ = ["ConfusionMatrix"]
+__all__ = ["ConfusionMatrix", "mean_of"]
 
 
 class ConfusionMatrix:
@@ -22,13 +22,14 @@ class ConfusionMatrix:
 
     Attributes:
         counts: `(classes, classes) int64`, rows are the truth.
+        missed: `(classes,) int64`, true pixels for which no class was found.
     """
 
     def __init__(self, classes: int, *, ignore_index: int = 255) -> None:
         self.classes = classes
         self.ignore_index = ignore_index
         self.counts = np.zeros((classes, classes), np.int64)
-        self._missed = np.zeros(classes, np.int64)  # pixels for which no class was found
+        self.missed = np.zeros(classes, np.int64)
 
     def update(self, truth: np.ndarray, found: np.ndarray) -> None:
         """Adds one picture: two `(H, W)` integer arrays.
@@ -53,7 +54,7 @@ class ConfusionMatrix:
         pairs = np.bincount(truth * width + found, minlength=self.classes * width)
         pairs = pairs.reshape(self.classes, width)
         self.counts += pairs[:, :-1]
-        self._missed += pairs[:, -1]
+        self.missed += pairs[:, -1]
 
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
         if (self.classes, self.ignore_index) != (other.classes, other.ignore_index):
@@ -63,15 +64,38 @@ class ConfusionMatrix:
             )
         both = ConfusionMatrix(self.classes, ignore_index=self.ignore_index)
         both.counts = self.counts + other.counts
-        both._missed = self._missed + other._missed
+        both.missed = self.missed + other.missed
         return both
+
+    @property
+    def true_pixels(self) -> np.ndarray:
+        """Counted pixels of each class in the truth, `(classes,) int64`."""
+        return self.counts.sum(1) + self.missed
 
     @property
     def iou(self) -> np.ndarray:
         """Intersection over union of each class, `(classes,)`; NaN where neither side has it."""
         hit = self.counts.diagonal()
-        union = self.counts.sum(0) + self.counts.sum(1) + self._missed - hit
-        return np.divide(hit, union, out=np.full(self.classes, np.nan), where=union > 0)
+        return _ratio(hit, self.counts.sum(0) + self.true_pixels - hit)
+
+    @property
+    def dice(self) -> np.ndarray:
+        """Dice coefficient of each class, which is its F1 score, `(classes,)`; NaN as in `iou`.
+
+        References:
+            Dice, "Measures of the Amount of Ecologic Association Between Species", Ecology 1945.
+        """
+        return _ratio(2 * self.counts.diagonal(), self.counts.sum(0) + self.true_pixels)
+
+    @property
+    def recall(self) -> np.ndarray:
+        """Share of each class's true pixels that were found, `(classes,)`; NaN without any."""
+        return _ratio(self.counts.diagonal(), self.true_pixels)
+
+    @property
+    def precision(self) -> np.ndarray:
+        """Share of the pixels found as a class that are it, `(classes,)`; NaN without any."""
+        return _ratio(self.counts.diagonal(), self.counts.sum(0))
 
     def mean_iou(self, ids: Sequence[int] | None = None) -> float:
         """Mean of `iou` over the classes that occur (of `ids`), 0 to 1; NaN if none does.
@@ -79,12 +103,43 @@ class ConfusionMatrix:
         References:
             Everingham et al., "The Pascal Visual Object Classes Challenge", IJCV 2010.
         """
-        values = self.iou if ids is None else self.iou[list(ids)]
-        values = values[~np.isnan(values)]
-        return float(values.mean()) if values.size else float("nan")
+        return mean_of(self.iou if ids is None else self.iou[list(ids)])
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean of `dice` over the classes that occur, 0 to 1; NaN if none does."""
+        return mean_of(self.dice)
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Mean of `recall` over the classes of the truth, 0 to 1; NaN if there are none.
+
+        References:
+            Long et al., "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015, for
+            this, `pixel_accuracy` and `frequency_weighted_iou`.
+        """
+        return mean_of(self.recall)
 
     @property
     def pixel_accuracy(self) -> float:
-        """Share of counted pixels with the right class, 0 to 1."""
-        total = self.counts.sum() + self._missed.sum()
-        return float(self.counts.diagonal().sum() / max(total, 1))
+        """Share of counted pixels with the right class, 0 to 1; NaN if none counts."""
+        return mean_of(_ratio(self.counts.diagonal().sum(), self.true_pixels.sum()))
+
+    @property
+    def frequency_weighted_iou(self) -> float:
+        """Mean of `iou` weighted with the classes' true pixels, 0 to 1; NaN if none counts."""
+        total = self.true_pixels.sum()
+        if not total:
+            return float("nan")
+        return float(np.nansum(self.iou * self.true_pixels) / total)
+
+
+def mean_of(values: np.ndarray) -> float:
+    """The mean of the values that are not NaN; NaN if all are."""
+    values = values[~np.isnan(values)]
+    return float(values.mean()) if values.size else float("nan")
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part / whole`, NaN where the whole is 0."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)

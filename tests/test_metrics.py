@@ -84,7 +84,9 @@ def test_without_pictures():
     empty = ConfusionMatrix(3)
     assert np.isnan(empty.iou).all()
     assert math.isnan(empty.mean_iou())
-    assert empty.pixel_accuracy == 0
+    assert math.isnan(empty.pixel_accuracy)
+    assert math.isnan(empty.mean_accuracy)
+    assert math.isnan(empty.frequency_weighted_iou)
 
 
 def test_sizes_that_differ():
@@ -103,3 +105,73 @@ def test_a_truth_that_is_no_class(strange):
 def test_matrices_of_different_kinds_do_not_add_up(other):
     with pytest.raises(InputError, match="a matrix of 4 classes that ignores 255 and one of"):
         _ = ConfusionMatrix(4) + other
+
+
+@pytest.fixture(scope="module")
+def learned():
+    return pytest.importorskip("sklearn.metrics", reason="pip install easyseg[test]")
+
+
+def random_pairs(classes=6, absent=3, found_ids=None):
+    """Three photos of different sizes; one class is on neither side."""
+    rng = np.random.default_rng(1)
+    ids = [i for i in range(classes) if i != absent]
+    sizes = [(40, 50), (31, 17), (8, 90)]
+    truths = [rng.choice([*ids, 255], size) for size in sizes]
+    founds = [
+        np.where(rng.random(t.shape) < 0.6, t, rng.choice(found_ids or ids, t.shape))
+        for t in truths
+    ]
+    founds = [np.where(f == 255, 0, f) for f in founds]
+    return truths, founds
+
+
+@pytest.mark.parametrize("found_ids", [None, [0, 1, 2, 4, 5, 7]], ids=["classes", "with void"])
+def test_as_scikit_learn_has_it(learned, found_ids):
+    truths, founds = random_pairs(found_ids=found_ids)
+    result = matrix(*zip(truths, founds, strict=True), classes=6)
+    truth, found = (np.concatenate([a.ravel() for a in arrays]) for arrays in (truths, founds))
+    truth, found = truth[truth != 255], found[truth != 255]
+    ids = [0, 1, 2, 4, 5]
+    options = {"labels": ids, "average": None}
+    np.testing.assert_allclose(result.iou[ids], learned.jaccard_score(truth, found, **options))
+    np.testing.assert_allclose(result.dice[ids], learned.f1_score(truth, found, **options))
+    np.testing.assert_allclose(result.recall[ids], learned.recall_score(truth, found, **options))
+    np.testing.assert_allclose(
+        result.precision[ids], learned.precision_score(truth, found, **options)
+    )
+    for name in ("iou", "dice", "recall", "precision"):
+        assert np.isnan(getattr(result, name)[3])
+    for value, score, average in (
+        (result.mean_iou(), learned.jaccard_score, "macro"),
+        (result.frequency_weighted_iou, learned.jaccard_score, "weighted"),
+        (result.mean_dice, learned.f1_score, "macro"),
+        (result.mean_accuracy, learned.recall_score, "macro"),
+    ):
+        assert value == pytest.approx(score(truth, found, labels=ids, average=average))
+    assert result.pixel_accuracy == pytest.approx(learned.accuracy_score(truth, found))
+    np.testing.assert_array_equal(
+        result.counts, learned.confusion_matrix(truth, found, labels=range(6))
+    )
+
+
+def test_the_voc_protocol():
+    """Counts over all photos, and then one ratio for each class, as in the VOC development kit."""
+    truths, founds = random_pairs(absent=9)
+    ratios = []
+    for i in range(6):
+        pairs = list(zip(truths, founds, strict=True))
+        both = sum(((t == i) & (f == i)).sum() for t, f in pairs)
+        either = sum((((t == i) | (f == i)) & (t != 255)).sum() for t, f in pairs)
+        ratios.append(both / either)
+    result = matrix(*zip(truths, founds, strict=True), classes=6)
+    np.testing.assert_allclose(result.iou, ratios)
+    assert result.mean_iou() == pytest.approx(np.mean(ratios))
+
+
+def test_a_class_that_is_only_found_is_wrong_but_has_no_accuracy():
+    result = matrix(([[0, 0, 0, 0]], [[0, 0, 0, 1]]), classes=3)
+    np.testing.assert_array_equal(result.iou, [3 / 4, 0, np.nan])
+    np.testing.assert_array_equal(result.recall, [3 / 4, np.nan, np.nan])
+    assert result.mean_accuracy == 3 / 4
+    assert result.frequency_weighted_iou == 3 / 4

@@ -1,0 +1,102 @@
+"""`easyseg evaluate`."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from easyseg.cli.options import MODEL, QUIET, view_options
+from easyseg.cli.quiet import load_framework
+from easyseg.datasets.base import SPLITS
+from easyseg.datasets.open import open_dataset
+from easyseg.facade import SemanticSegmentation
+from easyseg.writing import write_bytes
+
+__all__ = ["evaluate"]
+
+A_FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str | None]:
+    for value in values:
+        if "=" not in value:
+            raise click.BadParameter(f"{value!r} is no pair such as human=person.")
+    parts = (value.rpartition("=") for value in values)
+    return {theirs: ours or None for theirs, _, ours in parts}
+
+
+@click.command()
+@click.argument("data", metavar="DATA")
+@MODEL
+@click.option(
+    "--split", type=click.Choice(SPLITS), default="val", show_default=True, help="Which photos."
+)
+@click.option(
+    "--match",
+    multiple=True,
+    callback=_pairs,
+    metavar="DATA=MODEL",
+    help="A class of the data set and its name in the model: human=person; pole= leaves it out.",
+)
+@click.option("--boundary/--no-boundary", default=True, help="Measure borders.  [default: on]")
+@click.option("--json", "json_file", type=A_FILE, help="Write all figures as JSON.")
+@click.option("--csv", "csv_file", type=A_FILE, help="Write the table of classes as CSV.")
+@click.option(
+    "--report",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for charts, sheets, the worst photos and report.html.",
+)
+@view_options
+@QUIET
+def evaluate(
+    data: str,
+    model: str | None,
+    split: str,
+    match: dict[str, str | None],
+    boundary: bool,
+    json_file: Path | None,
+    csv_file: Path | None,
+    report: Path | None,
+    batch_size: int,
+    quiet: bool,
+    **view: Any,
+) -> None:
+    """Say how good a model is on DATA, a data set with photos and their truths.
+
+    Figures are from 0 to 1, by the data set's classes, at the photos' own sizes.
+    """
+    dataset = open_dataset(data)  # what cannot be read is said before the network is loaded
+    dataset.split(split)
+    dataset = dataclasses.replace(dataset, name=data)  # as it was given, for the report
+    load_framework()
+    seg = SemanticSegmentation(model, batch_size=batch_size, progress=not quiet, **view)
+    scores = seg.evaluate(
+        dataset,
+        split=split,
+        match=match,
+        boundary=boundary,
+        report=report,
+        progress=not quiet,
+    )
+    for note in dataset.notes:
+        click.echo(note)
+    click.echo(scores)
+    if json_file is not None:
+        content = json.dumps(scores.to_dict(), ensure_ascii=False, indent=1)
+        write_bytes(json_file, content.encode() + b"\n")
+    if csv_file is not None:
+        write_bytes(csv_file, _as_csv(scores.rows()))
+
+
+def _as_csv(rows: list[dict[str, Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    table = csv.DictWriter(text, rows[0])
+    table.writeheader()
+    table.writerows(rows)
+    return text.getvalue().encode()

@@ -1,0 +1,117 @@
+"""The facade's method for photos whose truth is known."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from easyseg.config import ModelConfig
+from easyseg.hub import HubConfig
+
+if TYPE_CHECKING:
+    from easyseg.datasets.base import Dataset, Sample
+    from easyseg.predict import Predictor
+    from easyseg.scores import Scores
+
+__all__ = ["Evaluating"]
+
+
+class Evaluating:
+    """Part of `SemanticSegmentation`."""
+
+    name: str
+    config: ModelConfig | HubConfig
+    _predictor: Predictor
+
+    def evaluate(
+        self,
+        data: str | os.PathLike[str] | Dataset | Iterable[Sample],
+        *,
+        split: str = "val",
+        match: Mapping[str, str | None] | None = None,
+        boundary: bool = True,
+        batch_size: int | None = None,
+        report: str | os.PathLike[str] | None = None,
+        progress: bool = True,
+    ) -> Scores:
+        """Says how good the model is, on photos at their own sizes.
+
+            scores = seg.evaluate("my_folder")
+            print(scores)  # a table of the classes
+            print(scores.mean_iou, scores.to_dict()["classes"])
+
+        Windows, scales and mirror images are used as this object was made with. Where the data
+        set's classes are not the model's they are matched by name, and `scores.match.notes` says
+        how (`docs/evaluation.md` has the rules and the formulas).
+
+        Args:
+            data: Folder or file of a data set, a `Dataset`, or samples with the model's own ids.
+            split: Which of the data set's splits: "train", "val" or "test".
+            match: Classes whose names differ, `{name in the data set: name in the model}`; a
+                class with `None` for the latter is left out, and its pixels do not count.
+            boundary: Measures borders too.
+            batch_size: Photos that go through the network together; by default the model's.
+            report: Folder for charts, sheets, the worst photos, `scores.json` and `report.html`.
+            progress: Shows a bar.
+
+        Raises:
+            InputError: There is no such split, it is empty, or the classes cannot be matched.
+            DatasetError: The data set or a truth cannot be read.
+            ImageError: A photo cannot be read.
+            OutputError: The report cannot be written.
+        """
+        from easyseg.datasets.base import Dataset  # noqa: PLC0415  (NumPy, for this alone)
+        from easyseg.evaluate import evaluate  # noqa: PLC0415
+
+        if isinstance(data, (str, os.PathLike)):
+            from easyseg.datasets import open_dataset  # noqa: PLC0415
+
+            source, data = str(data), open_dataset(data)
+        else:
+            source = data.name if isinstance(data, Dataset) else "samples"
+        samples: Sequence[Sample]
+        if isinstance(data, Dataset):
+            samples, label_set, notes = data.split(split), data.label_set, data.notes
+        else:
+            samples, label_set, notes = list(data), None, ()
+        scores = evaluate(
+            self._predictor,
+            samples,
+            label_set=label_set,
+            match=match,
+            boundary=boundary,
+            batch_size=batch_size,
+            progress=progress,
+        )
+        if report is not None:
+            from easyseg.report import write_report  # noqa: PLC0415  (matplotlib)
+
+            write_report(
+                Path(report),
+                scores=scores,
+                samples=samples,
+                predictor=self._predictor,
+                model=self.name,
+                data=f"{source}, {split}" if label_set else source,
+                command=self._command(source, split, match or {}),
+                notes=notes,
+            )
+        return scores
+
+    def _command(self, source: str, split: str, match: Mapping[str, str | None]) -> str:
+        """What would measure the same in a terminal."""
+        seen = self._predictor
+        words = ["easyseg", "evaluate", source, "--model", self.name, "--split", split]
+        if isinstance(self.config, ModelConfig):  # others have no choice
+            words += ["--output-stride", str(self.config.output_stride)]
+        if seen.window:
+            words += ["--tile", str(seen.window)]
+        if seen.scales != (1.0,):
+            words += ["--scales", ",".join(f"{scale:g}" for scale in seen.scales)]
+        words += ["--flip"] * seen.flip
+        for theirs, ours in match.items():
+            words += ["--match", f"{theirs}={ours or ''}"]
+        return shlex.join(words)
