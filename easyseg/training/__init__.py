@@ -1,0 +1,1 @@
+"""Fine-tuning: data, losses, schedules and the loop."""

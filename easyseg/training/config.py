@@ -1,0 +1,201 @@
+"""How a network is trained, as a value that validates itself and travels as YAML."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from easyseg.config import is_count
+from easyseg.errors import ConfigError
+from easyseg.registry import unknown_name
+
+__all__ = ["TrainConfig"]
+
+CHOICES = {
+    "monitor": ("mean_iou", "loss"),
+    "batch_norm": ("auto", "frozen", "trained"),
+    "freeze": ("none", "backbone"),
+    "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
+}
+SMALLEST_CROP = 33  # pixels
+
+
+def _option(default: Any, text: str) -> Any:
+    """A field that `easyseg train` has as an option with this help."""
+    return dataclasses.field(default=default, metadata={"help": text})
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Choices of a training run.
+
+    Args:
+        epochs: Times that every photo is seen, those with a frozen backbone included.
+        batch_size: Photos of a step. Halved by itself when memory runs out; `accumulate` then
+            doubles, so that an update still counts as many photos.
+        crop: `(height, width)` in pixels of what is trained on, or one number for a square; by
+            default the network's `input_size`.
+        loss: Name of a loss, or several: "cross_entropy+dice", {"cross_entropy": 1, "dice": 0.5}.
+        class_weights: Weight of each class in the loss; "auto" for median frequency balancing.
+        optimizer: "adamw", "adam" or "sgd" (with momentum 0.9).
+        learning_rate: Highest rate of the schedule; by default 5e-4, and
+            7e-3 for "sgd".
+        weight_decay: Decoupled from the loss, not on batch norms and biases.
+        schedule: "poly", "cosine", "step" or "constant", by update.
+        warmup_epochs: Epochs in which the rate rises from 0; may be a fraction.
+        augment: Steps such as ["scale", "flip", {"rotate": {"degrees": 15}}]; `None` for the
+            default ones, [] for none but the crop.
+        freeze: "backbone" leaves the backbone as it is throughout.
+        frozen_epochs: So many first epochs leave it as it is, until new layers have settled; by
+            default 1 where classes are new, and 0 where the head is kept.
+        batch_norm: Whose statistics layers normalise with. "frozen": those that came with the
+            weights. "trained": those of each batch. "auto": frozen, except new layers when
+            `batch_size` is 8 or more. New layers with frozen statistics have them measured once
+            on the training photos. Scale and offset are trained in any case.
+        accumulate: Batches whose gradients make one update.
+        clip: Largest norm of the gradient of a variable; `None` for no limit.
+        ema: Momentum of the running mean of the weights, such as 0.999, that is measured and
+            kept instead of the last ones; `None` for none.
+        precision: Keras's name of the dtype policy: "float32", "mixed_float16" (GPUs) or
+            "mixed_bfloat16" (TPUs, newer GPUs).
+        monitor: What says which epoch is best: "mean_iou" or "loss", both on validation photos.
+        patience: Epochs without a better one after which training ends; `None` for never.
+        val_photos: Validation photos measured after each epoch, at most; spread evenly.
+        seed: Of new weights, order and augmentation.
+        distribute: Uses all devices of this machine, each with a share of the batch.
+        memory: MiB of decoded photos that are kept, so that they are read once.
+
+    Raises:
+        ConfigError: A value breaks a rule; the message says which and what would do.
+    """
+
+    epochs: int = _option(30, "Times that every photo is seen.")
+    batch_size: int = _option(8, "Photos of a step.")
+    crop: tuple[int, int] | None = _option(None, "HEIGHTxWIDTH, or one number, in pixels.")
+    loss: str | Mapping[str, float] = _option("cross_entropy", "Such as cross_entropy+dice.")
+    class_weights: str | tuple[float, ...] | None = _option(None, "auto, or weights with commas.")
+    optimizer: str = _option("adamw", "adamw, adam or sgd.")
+    learning_rate: float | None = _option(None, "Highest rate of the schedule.")
+    weight_decay: float = _option(1e-4, "Decoupled from the loss.")
+    schedule: str = _option("poly", "poly, cosine, step or constant.")
+    warmup_epochs: float = _option(0.5, "Epochs in which the rate rises from 0.")
+    augment: tuple[Any, ...] | None = _option(None, "Steps with commas: scale,flip; or none.")
+    freeze: str = _option("none", "backbone: leave the backbone as it is.")
+    frozen_epochs: int | None = _option(None, "First epochs that leave the backbone as it is.")
+    batch_norm: str = _option("auto", "Statistics: auto, frozen or trained.")
+    accumulate: int = _option(1, "Batches whose gradients make one update.")
+    clip: float | None = _option(None, "Largest norm of a variable's gradient.")
+    ema: float | None = _option(None, "Momentum of a running mean of the weights: 0.999.")
+    precision: str = _option("float32", "float32, mixed_float16 or mixed_bfloat16.")
+    monitor: str = _option("mean_iou", "What says which epoch is best: mean_iou or loss.")
+    patience: int | None = _option(None, "End after so many epochs without a better one.")
+    val_photos: int = _option(256, "Validation photos measured after each epoch, at most.")
+    seed: int = _option(0, "Of new weights, order and augmentation.")
+    distribute: bool = _option(False, "Use all devices of this machine.")
+    memory: int = _option(1024, "MiB of decoded photos that are kept.")
+
+    def __post_init__(self) -> None:
+        self._settle_types()
+        for name in ("epochs", "batch_size", "accumulate", "val_photos"):
+            value = getattr(self, name)
+            _require(is_count(value), name, value, "a whole number from 1")
+        for name in ("frozen_epochs", "seed", "memory"):
+            value = getattr(self, name)
+            open_yet = name == "frozen_epochs" and value is None
+            whole = is_count(value) or (value == 0 and not isinstance(value, bool))
+            _require(open_yet or whole, name, value, "a whole number from 0")
+        for name in ("weight_decay", "warmup_epochs"):
+            value = getattr(self, name)
+            _require(_number(value) and value >= 0, name, value, "a number from 0")
+        for name in ("learning_rate", "clip"):
+            value = getattr(self, name)
+            fine = value is None or (_number(value) and value > 0)
+            _require(fine, name, value, "above 0, or None")
+        fine = self.ema is None or (_number(self.ema) and 0 < self.ema < 1)
+        _require(fine, "ema", self.ema, "a momentum between 0 and 1 such as 0.999, or None")
+        fine = self.patience is None or is_count(self.patience)
+        _require(fine, "patience", self.patience, "a whole number of epochs from 1, or None")
+        _require(isinstance(self.distribute, bool), "distribute", self.distribute, "True or False")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ConfigError(str(unknown_name(name, getattr(self, name), known)))
+        self._check_combinations()
+
+    def _settle_types(self) -> None:
+        """Lists, as YAML has them, become tuples; one side of a crop becomes two."""
+        crop: Any = self.crop
+        if crop is not None:
+            crop = (crop, crop) if is_count(crop) else crop
+            fine = isinstance(crop, (tuple, list)) and len(crop) == 2
+            fine = fine and all(is_count(side) and side >= SMALLEST_CROP for side in crop)
+            rule = f"(height, width) or one number, from {SMALLEST_CROP} pixels"
+            _require(fine, "crop", self.crop, rule)
+            object.__setattr__(self, "crop", (int(crop[0]), int(crop[1])))
+        for name in ("class_weights", "augment"):
+            value = getattr(self, name)
+            if value is not None and value != "auto":
+                fine = not isinstance(value, (str, Mapping)) and hasattr(value, "__iter__")
+                _require(fine, name, value, "a list, or None")
+                object.__setattr__(self, name, tuple(value))
+
+    def _check_combinations(self) -> None:
+        _require(
+            (self.frozen_epochs or 0) < self.epochs,
+            "frozen_epochs",
+            self.frozen_epochs,
+            f"below epochs={self.epochs}; freeze='backbone' freezes it throughout",
+        )
+        if self.freeze == "backbone" and self.frozen_epochs:
+            raise ConfigError(
+                f"frozen_epochs={self.frozen_epochs} has no effect with freeze='backbone'; leave "
+                "one of the two out."
+            )
+        _require(
+            self.batch_norm != "trained" or self.batch_size > 1,
+            "batch_norm",
+            self.batch_norm,
+            "'auto' or 'frozen' with batch_size=1: one photo has no statistics",
+        )
+
+    def replace(self, **changes: Any) -> TrainConfig:
+        """A copy with some values changed; unknown names are refused."""
+        return TrainConfig.from_dict({**_shallow(self), **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for YAML; `from_dict` is its inverse."""
+        plain = _shallow(self)
+        for name, value in plain.items():
+            if isinstance(value, tuple):
+                plain[name] = list(value)
+            elif isinstance(value, Mapping):
+                plain[name] = dict(value)
+        return plain
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrainConfig:
+        """The config that `to_dict` describes; absent keys take the default.
+
+        Raises:
+            ConfigError: There is no such choice, or a value breaks a rule.
+        """
+        known = [field.name for field in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                raise ConfigError(str(unknown_name("training choice", name, known)))
+        return cls(**values)
+
+
+def _shallow(config: TrainConfig) -> dict[str, Any]:
+    return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+
+
+def _number(value: object) -> bool:
+    real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return real and math.isfinite(value)  # type: ignore[arg-type]
+
+
+def _require(holds: bool, name: str, value: object, rule: str) -> None:
+    if not holds:
+        raise ConfigError(f"{name}={value!r} cannot be trained with; it must be {rule}.")

@@ -1,0 +1,32 @@
+"""Which layers belong to the backbone, and leaving them as they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from easyseg._keras import keras
+from easyseg.config import ModelConfig
+from easyseg.hub import HubConfig
+from easyseg.models.backbones import BACKBONES
+
+__all__ = ["backbone_layers", "set_frozen"]
+
+HUB_ENCODER = "encoder-"  # what the names of a hub: network's backbone begin with
+
+
+def backbone_layers(network: Any, config: ModelConfig | HubConfig) -> set[str]:
+    """Names of the layers that make a network's features, before head and decoder."""
+    if isinstance(config, HubConfig):
+        return {layer.name for layer in network.layers if layer.name.startswith(HUB_ENCODER)}
+    image = keras.Input((None, None, 3))
+    features = BACKBONES[config.backbone](image, config)
+    model = keras.Model(image, [features.high, *features.low.values()])
+    return {layer.name for layer in model.layers if layer.weights}
+
+
+def set_frozen(network: Any, config: ModelConfig | HubConfig, *, frozen: bool) -> None:
+    """Leaves the backbone as it is in training, its batch norms' statistics included, or not."""
+    names = backbone_layers(network, config)
+    for layer in network.layers:
+        if layer.name in names:
+            layer.trainable = not frozen

@@ -1,0 +1,118 @@
+"""Batch norms in fine-tuning: whose statistics they normalise with.
+
+Statistics of a small batch are noise, and those of one photo after image pooling are nothing at
+all, so layers that came with statistics keep them (as DeepLab's `fine_tune_batch_norm=False`);
+their scale and offset are trained. Layers without statistics, which are new, take them from the
+batches if these are large enough; else they are measured once on training photos and kept.
+
+References:
+    Chen et al., DeepLabV3, 2017, section 4.1, https://arxiv.org/abs/1706.05587, trains batch norms
+    with batches of 16 and freezes them for the fine-tuning with smaller strides.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable
+from typing import Any
+
+import numpy as np
+
+from easyseg._keras import keras, layers, ops
+
+__all__ = ["LARGE_BATCH", "batch_norms", "frozen_norms", "measure", "unmeasured", "with_frozen"]
+
+log = logging.getLogger(__name__)
+
+LARGE_BATCH = 8
+MOMENTUM = 0.9  # 0.9997, of DeepLab's layers, would take 10,000 steps
+NO_SPREAD = 1e-6  # variance of a channel that was the same in all photos measured
+
+
+@keras.saving.register_keras_serializable("easyseg")
+class FrozenStatistics(layers.Layer):
+    """Calls a batch norm with its moving statistics, in training too; scale and offset learn.
+
+    Args:
+        norm: The `BatchNormalization`, shared with the network.
+    """
+
+    def __init__(self, norm: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.norm = norm
+
+    def call(self, x: Any, mask: Any = None) -> Any:
+        """`(N, H, W, C)` -> `(N, H, W, C)`."""
+        return self.norm(x, training=False, mask=mask)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """That of the input."""
+        return input_shape
+
+
+def batch_norms(network: Any) -> list[Any]:
+    """The batch norms of a network, in graph order."""
+    return [layer for layer in network.layers if isinstance(layer, layers.BatchNormalization)]
+
+
+def unmeasured(network: Any) -> list[Any]:
+    """Batch norms whose statistics are still those of a new layer: mean 0 and variance 1."""
+    return [
+        norm
+        for norm in batch_norms(network)
+        if not np.any(ops.convert_to_numpy(norm.moving_mean))
+        and np.all(ops.convert_to_numpy(norm.moving_variance) == 1)
+    ]
+
+
+def frozen_norms(network: Any, new: Collection[Any], choice: str, batch_size: int) -> list[Any]:
+    """Batch norms that do not learn statistics in this run.
+
+    Args:
+        network: What is trained.
+        new: Its batch norms that came without statistics.
+        choice: `TrainConfig.batch_norm`.
+        batch_size: Photos that go through the network together.
+    """
+    if choice == "trained":
+        return []
+    if choice == "frozen" or batch_size < LARGE_BATCH:
+        return batch_norms(network)
+    return [norm for norm in batch_norms(network) if norm not in new]
+
+
+def with_frozen(network: Any, frozen: Collection[Any]) -> Any:
+    """The same network, on the same variables, in which these batch norms keep their statistics.
+
+    Keras's own way, `trainable = False`, would keep scale and offset as well.
+    """
+    for norm in batch_norms(network):
+        norm.momentum = min(norm.momentum, MOMENTUM)
+
+    def stand_in(layer: Any) -> Any:
+        if layer not in frozen:
+            return layer
+        return FrozenStatistics(layer, name=f"{layer.name}-frozen", dtype=layer.dtype_policy)
+
+    return keras.models.clone_model(network, clone_function=stand_in)
+
+
+def measure(network: Any, new: Collection[Any], batches: Iterable[np.ndarray]) -> None:
+    """Gives new batch norms the statistics of some photos.
+
+    Args:
+        network: The network; its other batch norms stay.
+        new: Batch norms without statistics.
+        batches: Photos `(N, h, w, 3)`, several together: image pooling has one value for each.
+    """
+    old = [norm for norm in batch_norms(network) if norm not in new]
+    learning = with_frozen(network, old)
+    for count, batch in enumerate(batches):
+        for norm in new:
+            norm.momentum = count / (count + 1)  # moving statistics are the mean so far
+        learning(batch, training=True)
+    for norm in new:
+        norm.momentum = MOMENTUM
+        variance = ops.convert_to_numpy(norm.moving_variance)
+        norm.moving_variance.assign(np.where(variance < NO_SPREAD, 1, variance))
+    log.info("statistics of %d new batch norms were measured on training photos.", len(new))

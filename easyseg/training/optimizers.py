@@ -1,0 +1,77 @@
+"""Optimizers: Keras's own, with what DeepLab decays and what it does not."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from easyseg._keras import keras
+from easyseg.config import is_count
+from easyseg.errors import ConfigError
+from easyseg.registry import unknown_name
+from easyseg.training.schedule import Schedule
+
+__all__ = ["OPTIMIZERS", "make_optimizer"]
+
+MOMENTUM = 0.9
+# norms and biases, whatever the layer: "gamma", "conv/bias", TensorFlow's "conv/bias:0"
+NOT_DECAYED = [r"(^|/)(gamma|beta|bias)(:\d+)?$"]
+
+OPTIMIZERS: dict[str, Callable[..., Any]] = {
+    "adamw": keras.optimizers.AdamW,
+    "adam": keras.optimizers.Adam,
+    "sgd": functools.partial(keras.optimizers.SGD, momentum=MOMENTUM),
+}
+
+
+def make_optimizer(
+    name: str,
+    *,
+    schedule: Schedule,
+    weight_decay: float = 0.0,
+    clipnorm: float | None = None,
+    accumulate: int = 1,
+    ema: float | None = None,
+) -> Any:
+    """A Keras optimizer.
+
+    Args:
+        name: A row of `OPTIMIZERS`.
+        schedule: Learning rate of each update (`make_schedule`).
+        weight_decay: Share of a weight, times the learning rate, that each update takes away,
+            apart from the gradient. Scale and offset of norms, and biases, keep theirs.
+        clipnorm: Largest norm of the gradient of one variable; `None` for no limit.
+        accumulate: Batches whose mean gradient makes one update. The optimizer's `iterations` are
+            updates; `schedule` counts updates too.
+        ema: Momentum, per update, of the running mean of the weights; `None` for none. Keras keeps
+            the mean beside the weights until `finalize_variable_values`.
+
+    Raises:
+        ConfigError: There is no such optimizer, or a value breaks a rule.
+
+    References:
+        Sutskever et al., "On the importance of initialization and momentum in deep learning",
+        ICML 2013 (momentum). Kingma and Ba, "Adam", ICLR 2015, https://arxiv.org/abs/1412.6980.
+        Loshchilov and Hutter, "Decoupled Weight Decay Regularization", ICLR 2019,
+        https://arxiv.org/abs/1711.05101. Polyak and Juditsky, "Acceleration of Stochastic
+        Approximation by Averaging", SIAM J. Control Optim. 1992 (the running mean).
+    """
+    if name not in OPTIMIZERS:
+        raise ConfigError(str(unknown_name("optimizer", name, OPTIMIZERS)))
+    if not is_count(accumulate):
+        raise ConfigError(f"accumulate={accumulate!r} must be a whole number of batches from 1.")
+    if ema is not None and not 0 < ema < 1:
+        raise ConfigError(f"ema={ema!r} must be a momentum between 0 and 1, such as 0.999.")
+    # Keras asks for a rate, and moves the mean of the weights, with every batch.
+    per_batch = Schedule(**{**schedule.get_config(), "stretch": accumulate})
+    optimizer = OPTIMIZERS[name](
+        per_batch,
+        weight_decay=weight_decay,
+        clipnorm=clipnorm,
+        use_ema=ema is not None,
+        ema_momentum=(ema or 0.0) ** (1 / accumulate),
+        gradient_accumulation_steps=accumulate if accumulate > 1 else None,
+    )
+    optimizer.exclude_from_weight_decay(var_names=NOT_DECAYED)
+    return optimizer

@@ -1,0 +1,202 @@
+"""`train`: a plan -> a run folder whose best epoch is a model that the facade opens."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from easyseg._keras import keras, ops
+from easyseg.errors import TrainingError
+from easyseg.models.build import build_model
+from easyseg.open import OpenModel
+from easyseg.training.devices import compiler, devices, out_of_memory
+from easyseg.training.examples import Examples
+from easyseg.training.feed import Feed
+from easyseg.training.freezing import set_frozen
+from easyseg.training.measuring import Keeper, card
+from easyseg.training.norms import batch_norms, frozen_norms, measure, unmeasured, with_frozen
+from easyseg.training.parts import augmenter_of, loss_of, optimizer_of
+from easyseg.training.plan import Phase, Plan, phases
+from easyseg.training.records import LAST, State, write_state
+from easyseg.training.watch import Bar, Watch, inner_optimizer
+from easyseg.weights.bundle import save_bundle
+from easyseg.weights.transfer import transfer
+
+__all__ = ["halved", "train"]
+
+log = logging.getLogger(__name__)
+
+MEASURED = 4  # batches that new batch norms take their statistics from
+MEASURED_PHOTOS = 8  # photos of each, whatever the batch size of the run
+
+
+def train(
+    plan: Plan,
+    folder: Path,
+    *,
+    start: OpenModel | None = None,
+    state: State | None = None,
+    callbacks: Sequence[Any] = (),
+    progress: bool = True,
+) -> None:
+    """Trains a network, and writes the run folder epoch by epoch.
+
+    Args:
+        plan: What to do.
+        folder: Where to; `records` says what is written.
+        start: The model whose weights a new run begins with.
+        state: What a run that goes on begins with, instead.
+        callbacks: The user's Keras callbacks; a run with a frozen phase calls `fit` twice.
+        progress: Shows a bar.
+
+    Raises:
+        TrainingError: The loss became no number, or memory is too small for a single photo.
+        OutputError: A file cannot be written. What was written of earlier epochs stays whole.
+    """
+    keras.utils.set_random_seed(plan.config.seed)
+    with devices(distribute=plan.config.distribute), _precision(plan.config.precision):
+        run = _Run(plan, folder, callbacks, progress=progress)
+        run.go(run.begin(start) if state is None else state)
+
+
+@contextlib.contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Within, layers are made with this dtype policy; weights are float32 in all of them."""
+    old = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(old)
+
+
+class _Run:
+    """A network in training."""
+
+    def __init__(
+        self, plan: Plan, folder: Path, callbacks: Sequence[Any], *, progress: bool
+    ) -> None:
+        self.plan, self.folder, self.callbacks, self.progress = plan, folder, callbacks, progress
+        self.network = build_model(plan.model)
+        self.examples = Examples(
+            plan.train, canvas=plan.model.input_size, memory=plan.config.memory * 2**20
+        )
+        self.augment = augmenter_of(plan)
+
+    def begin(self, start: OpenModel | None) -> State:
+        """Gives the network its first weights, and writes what a run that is killed begins with."""
+        plan = self.plan
+        if start is not None:
+            report = transfer(
+                start.model,
+                self.network,
+                source_labels=start.label_set,
+                target_labels=plan.label_set,
+            )
+            log.info("%s", report)
+        new = unmeasured(self.network)
+        if new:
+            feed = Feed(
+                self.examples, self.augment, batch_size=MEASURED_PHOTOS, seed=plan.config.seed
+            )
+            measure(self.network, new, (feed[i % len(feed)][0] for i in range(MEASURED)))
+            feed.close()
+        state = State(
+            epoch=0,
+            phase=0,
+            batch_size=plan.config.batch_size,
+            accumulate=plan.config.accumulate,
+            rows=[],
+            best=None,
+            ended=False,
+            new_norms=[norm.name for norm in new],
+            model=[ops.convert_to_numpy(v) for v in self.network.variables],
+            optimizer=[],
+        )
+        save_bundle(
+            self.folder / LAST, self.network, plan.model, plan.label_set, card=card(plan, None)
+        )
+        write_state(self.folder, state)
+        return state
+
+    def go(self, state: State) -> None:
+        """Trains phase by phase, from a state to the end."""
+        while not state.ended:
+            number, phase = next(
+                (i, phase)
+                for i, phase in enumerate(phases(self.plan.config))
+                if phase.begin <= state.epoch < phase.end
+            )
+            keeper = Keeper(
+                self.folder, self.plan, self.network, state, phase=number, name=phase.name
+            )
+            try:
+                self._fit(phase, keeper)
+                state = keeper.state
+            except Exception as error:
+                if not out_of_memory(error):
+                    raise
+                state = halved(keeper.state, error)
+
+    def _fit(self, phase: Phase, keeper: Keeper) -> None:
+        """Keras's `fit` on the rest of a phase."""
+        state, config = keeper.state, self.plan.config
+        for variable, value in zip(self.network.variables, state.model, strict=True):
+            variable.assign(value)
+        feed = Feed(self.examples, self.augment, batch_size=state.batch_size, seed=config.seed)
+        model = self._compiled(phase, state, len(feed))
+        if len(state.optimizer) == len(model.optimizer.variables) and state.phase == keeper.phase:
+            for variable, value in zip(model.optimizer.variables, state.optimizer, strict=True):
+                variable.assign(value)
+        else:  # a phase begins, or batches were halved: only the schedule goes on
+            batches = inner_optimizer(model).variables[0]  # `iterations` would be updates
+            batches.assign((state.epoch - phase.begin) * len(feed))
+        bar = Bar(
+            total=config.epochs * len(feed), done=state.epoch * len(feed), shown=self.progress
+        )
+        try:
+            model.fit(
+                feed,
+                initial_epoch=state.epoch,
+                epochs=phase.end,
+                shuffle=False,  # of batches, by Python's own dice; the feed has its order
+                verbose=0,
+                callbacks=[Watch(feed), keeper, *self.callbacks, bar],
+            )
+        finally:
+            feed.close()
+            bar.close()
+
+    def _compiled(self, phase: Phase, state: State, batches: int) -> Any:
+        """The network as `fit` takes it: norms, frozen layers, loss, optimizer."""
+        config, plan = self.plan.config, self.plan
+        set_frozen(self.network, plan.model, frozen=phase.frozen)
+        new = [norm for norm in batch_norms(self.network) if norm.name in state.new_norms]
+        frozen = frozen_norms(self.network, new, config.batch_norm, state.batch_size)
+        model = with_frozen(self.network, frozen)
+        optimizer = optimizer_of(plan, phase, batches=batches, accumulate=state.accumulate)
+        model.compile(optimizer, loss_of(plan), jit_compile=compiler())
+        model.optimizer.build(model.trainable_variables)
+        return model
+
+
+def halved(state: State, error: Exception) -> State:
+    """The state with half the batch, whose updates count as many photos as before."""
+    half = state.batch_size // 2
+    if not half:
+        raise TrainingError(
+            "memory is too small for a batch of one photo; choose a smaller crop, or "
+            "output_stride=16."
+        ) from error
+    accumulate = state.accumulate * 2
+    log.warning(
+        "memory is too small for batches of %d photos; training goes on with %d, and %d of them "
+        "make one update.",
+        state.batch_size,
+        half,
+        accumulate,
+    )
+    return state._replace(batch_size=half, accumulate=accumulate, optimizer=[])

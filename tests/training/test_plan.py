@@ -1,0 +1,164 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from squares import CONFIG, paint
+
+from easyseg.datasets import open_dataset
+from easyseg.datasets.base import IGNORE
+from easyseg.errors import ConfigError, DatasetError, ImageError, InputError
+from easyseg.training.config import TrainConfig
+from easyseg.training.plan import make_plan, part_options, phases
+
+
+def plan(data, *, same_classes=True, changes=None, **choices):
+    given = {"input_size": (65, 65)} if changes is None else changes
+    config = TrainConfig(**choices)
+    return make_plan(data, CONFIG, config, same_classes=same_classes, changes=given)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return open_dataset(paint(tmp_path / "shapes"))
+
+
+def with_truths(data, change):
+    """The data set with other truths."""
+
+    def changed(sample, place):
+        read = sample.read_truth
+        return dataclasses.replace(sample, read_truth=lambda size: change(read(size), place))
+
+    train = [changed(sample, i) for i, sample in enumerate(data.split("train"))]
+    return dataclasses.replace(data, splits={**data.splits, "train": train})
+
+
+# Choices
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ({"epochs": 0}, "epochs=0 cannot be trained with; it must be a whole number from 1"),
+        ({"crop": 10}, r"crop=10 .* from 33 pixels"),
+        ({"crop": "large"}, "crop='large'"),
+        ({"learning_rate": -1.0}, "learning_rate=-1.0 .* above 0, or None"),
+        ({"learning_rate": float("nan")}, "learning_rate=nan"),
+        ({"ema": 1.0}, "a momentum between 0 and 1 such as 0.999"),
+        ({"patience": 0}, "patience=0"),
+        ({"batch_norm": "freezed"}, "'frozen'"),
+        ({"batch_norm": "trained", "batch_size": 1}, "one photo has no statistics"),
+        ({"freeze": "backbone", "frozen_epochs": 2}, "frozen_epochs=2 has no effect"),
+        ({"epochs": 3, "frozen_epochs": 3}, "below epochs=3"),
+        ({"augment": "scale"}, "augment='scale' .* a list"),
+        ({"distribute": 2}, "distribute=2 .* True or False"),
+    ],
+)
+def test_a_choice_that_breaks_its_rule_is_refused(choices, said):
+    with pytest.raises(ConfigError, match=said):
+        TrainConfig(**choices)
+
+
+def test_an_unknown_choice_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match="batch_size"):
+        TrainConfig.from_dict({"batchsize": 4})
+
+
+def test_choices_travel_as_plain_values():
+    config = TrainConfig(
+        crop=65, augment=["flip", {"rotate": {"degrees": 5}}], loss={"dice": 1.0}, ema=0.99
+    )
+    assert config.crop == (65, 65)
+    assert config.to_dict()["augment"] == ["flip", {"rotate": {"degrees": 5}}]
+    assert TrainConfig.from_dict(config.to_dict()) == config
+
+
+def test_options_are_parted():
+    choices, changes = part_options({"epochs": 3, "decoder": "none", "epoch": 4})
+    assert choices == {"epochs": 3, "epoch": 4}
+    assert changes == {"decoder": "none"}
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        ({"frozen_epochs": 0}, [("all", 0, 5, False)]),
+        ({"frozen_epochs": 2}, [("frozen", 0, 2, True), ("all", 2, 5, False)]),
+        ({"freeze": "backbone"}, [("frozen", 0, 5, True)]),
+    ],
+)
+def test_phases(choices, expected):
+    assert phases(TrainConfig(epochs=5, **choices)) == expected
+
+
+@pytest.mark.parametrize(("same", "epochs", "frozen"), [(True, 9, 0), (False, 9, 1), (False, 2, 0)])
+def test_new_classes_begin_with_a_frozen_backbone(data, same, epochs, frozen):
+    assert plan(data, same_classes=same, epochs=epochs).config.frozen_epochs == frozen
+
+
+# Data
+
+
+def test_without_validation_photos_some_are_kept_aside(data, caplog):
+    only = dataclasses.replace(data, splits={"train": data.split("train")})
+    first, second = plan(only), plan(only)
+    assert len(first.val) == 1
+    assert len(first.train) == 5
+    assert [s.name for s in first.val] == [s.name for s in second.val]
+    assert not {s.name for s in first.val} & {s.name for s in first.train}
+    assert "has no validation photos; 1 of its 6 training photos are kept aside" in caplog.text
+
+
+def test_one_photo_is_measured_on_itself(data, caplog):
+    only = dataclasses.replace(data, splits={"train": data.split("train")[:1]})
+    made = plan(only, batch_size=4)
+    assert made.val == made.train
+    assert "is one photo" in caplog.text
+    assert "1 training photos make no batch of 4" in caplog.text
+
+
+def test_without_training_photos_the_splits_are_named(data):
+    only = dataclasses.replace(data, splits={"val": data.split("val")})
+    with pytest.raises(InputError, match=r"no split 'train'; it has val \(2\)"):
+        plan(only)
+
+
+def test_photos_whose_pixels_are_all_ignored_are_left_out(data, caplog):
+    hidden = with_truths(data, lambda truth, i: np.full_like(truth, IGNORE) if i == 2 else truth)
+    made = plan(hidden)
+    assert len(made.train) == 5
+    assert "1 of 6 training photos are left out" in caplog.text
+    assert str(hidden.split("train")[2].mask) in caplog.text
+    with pytest.raises(DatasetError, match="all pixels of all 6 training masks are ignored"):
+        plan(with_truths(data, lambda truth, _: np.full_like(truth, IGNORE)))
+
+
+def test_an_id_that_is_no_class_is_named(data):
+    wrong = with_truths(data, lambda truth, i: truth + 9 * (i == 3))
+    with pytest.raises(DatasetError, match=r"has id 11, but there are 3 classes \(0 to 2\)"):
+        plan(wrong)
+
+
+def test_an_unreadable_photo_ends_it_before_training(data):
+    data.split("train")[4].image.write_bytes(b"no picture")
+    with pytest.raises(ImageError, match=data.split("train")[4].image.name):
+        plan(data)
+
+
+def test_pixels_of_each_class_are_counted(data):
+    truths = np.stack([sample.truth() for sample in data.split("train")])
+    expected = [np.bincount(truth.ravel(), minlength=3).tolist() for truth in truths]
+    assert plan(data).pixels.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "canvas"),
+    [(64, (513, 513)), (300, (321, 321)), (600, (513, 513)), (513, (513, 513))],
+)
+def test_the_canvas_is_as_large_as_the_photos_need(tmp_path, size, canvas):
+    data = open_dataset(paint(tmp_path / "shapes", train=1, val=1, size=size))
+    own = CONFIG.replace(input_size=(513, 513))
+    made = make_plan(data, own, TrainConfig(), same_classes=True, changes={})
+    assert made.model.input_size == canvas
+    assert made.config.crop == canvas
+    assert made.model.classes == 3

@@ -1,0 +1,92 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import interrupted
+import numpy as np
+import pytest
+from squares import paint, start
+
+from easyseg.errors import TrainingError
+from easyseg.training.records import read_state
+from easyseg.training.run import train
+from easyseg.weights.bundle import read_bundle_weights
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    return paint(tmp_path_factory.mktemp("data") / "shapes")
+
+
+@pytest.fixture(scope="module")
+def whole(shapes, tmp_path_factory):
+    """A run that nothing interrupts."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(interrupted.plan(shapes), folder, start=start(), progress=False)
+    return folder
+
+
+def same_end(one, other):
+    states = read_state(one), read_state(other)
+    rows = [[{**row, "seconds": 0} for row in state.rows] for state in states]
+    arrays = [
+        [*state.model, *state.optimizer, *read_bundle_weights(folder / "model.weights.h5").values()]
+        for state, folder in zip(states, (one, other), strict=True)
+    ]
+    return rows[0] == rows[1] and all(map(np.array_equal, *arrays))
+
+
+class StopError(Exception):
+    pass
+
+
+def stop():
+    raise StopError
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("epoch", "batch", "done"),
+    [(2, 1, 2), (0, 2, 0)],
+)
+def test_a_run_that_goes_on_ends_as_if_it_had_not_stopped(
+    shapes, whole, tmp_path, epoch, batch, done
+):
+    with pytest.raises(StopError):
+        train(
+            interrupted.plan(shapes),
+            tmp_path,
+            start=start(),
+            callbacks=[interrupted.Stop(epoch, batch, stop)],
+            progress=False,
+        )
+    state = read_state(tmp_path)
+    assert state.epoch == done
+    train(interrupted.plan(shapes), tmp_path, state=state, progress=False)
+    assert same_end(whole, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_ends_as_if_it_had_not_been(shapes, whole, tmp_path):
+    here = Path(__file__).parent
+    command = [sys.executable, str(here / "interrupted.py"), str(shapes), str(tmp_path), "2", "1"]
+    done = subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": str(here.parents[1])},
+        check=False,
+        capture_output=True,
+        timeout=300,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr.decode()
+    state = read_state(tmp_path)
+    assert state.epoch == 2
+    train(interrupted.plan(shapes), tmp_path, state=state, progress=False)
+    assert same_end(whole, tmp_path)
+
+
+def test_a_damaged_state_is_named(tmp_path):
+    (tmp_path / "state.npz").write_bytes(b"PK\x03\x04 cut off")
+    with pytest.raises(TrainingError, match=r"state.npz is damaged .* begin a new run from .*last"):
+        read_state(tmp_path)

@@ -1,0 +1,319 @@
+import csv
+import json
+import resource
+
+import filelock
+import numpy as np
+import pytest
+from squares import QUICK, paint, start
+
+from easyseg import SemanticSegmentation
+from easyseg._keras import keras
+from easyseg.datasets import open_dataset
+from easyseg.errors import ConfigError, OutputError, TrainingError
+from easyseg.labels import load_label_set
+from easyseg.matching import match_classes
+from easyseg.metrics import ConfusionMatrix
+from easyseg.scores import Scores
+from easyseg.training.config import TrainConfig
+from easyseg.training.measuring import warn_if_one_class
+from easyseg.training.plan import make_plan
+from easyseg.training.records import locked, new_folder, read_settings, read_state
+from easyseg.training.run import halved, train
+from easyseg.training.tune import fine_tune
+from easyseg.weights.bundle import read_bundle, read_bundle_weights, save_bundle
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    return paint(tmp_path_factory.mktemp("data") / "shapes")
+
+
+class Listener(keras.callbacks.Callback):
+    """As a logger of the user's."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.heard.append((epoch, dict(logs)))
+
+
+@pytest.fixture(scope="module")
+def listener():
+    return Listener()
+
+
+@pytest.fixture(scope="module")
+def run(shapes, listener, tmp_path_factory):
+    """A short run by the facade's method, from a saved model."""
+    runs = tmp_path_factory.mktemp("runs")
+    opened = start()
+    save_bundle(runs / "start", opened.model, opened.config, opened.label_set)
+    seg = SemanticSegmentation(runs / "start")
+    before = seg.model.get_weights()
+    mine = seg.fine_tune(
+        shapes, runs=runs, callbacks=[listener], progress=False, output_stride=8, **QUICK
+    )
+    assert all(map(np.array_equal, before, seg.model.get_weights()))
+    return mine, runs / "shapes"
+
+
+def plan(shapes, **choices):
+    options = {**QUICK, **choices}
+    return make_plan(
+        open_dataset(shapes),
+        start().config,
+        TrainConfig(**options),
+        same_classes=False,
+        changes={"input_size": (65, 65)},
+    )
+
+
+def weights(folder):
+    return read_bundle_weights(folder / "model.weights.h5")
+
+
+def results(folder):
+    return list(csv.DictReader((folder / "results.csv").read_text().splitlines()))
+
+
+# A run
+
+
+def test_the_model_has_the_classes_of_the_data(run, shapes):
+    mine, _ = run
+    assert len(mine.label_set) == 3
+    assert mine.config.output_stride == 8
+    result = mine.segment_image(shapes / "images/val/0.png")
+    assert result.labels.shape == (64, 64)
+
+
+def test_the_folder_is_a_bundle_with_all_there_is_to_know(run):
+    _, folder = run
+    names = {path.name for path in folder.iterdir()}
+    assert {
+        "config.json",
+        "labels.json",
+        "model.weights.h5",
+        "card.md",
+        "last",
+        "state.npz",
+    } < names
+    assert {"results.csv", "config.yaml", "report.html", "scores.json", "curves.png"} < names
+    assert not [name for name in names if name.endswith(".part")]
+    assert SemanticSegmentation(folder).label_set == SemanticSegmentation(folder / "last").label_set
+    assert "2 validation photos" in (folder / "card.md").read_text()
+
+
+def test_each_epoch_has_a_row(run):
+    _, folder = run
+    rows = results(folder)
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert list(rows[0])[:8] == [
+        *("epoch", "phase", "seconds", "learning_rate"),
+        *("loss", "val_loss", "val_mean_iou", "val_pixel_accuracy"),
+    ]
+    assert len([name for name in rows[0] if name.startswith("val_iou/")]) == 3
+    assert all(float(row["loss"]) > 0 and float(row["val_loss"]) > 0 for row in rows)
+
+
+def test_the_best_epoch_is_what_the_report_measures(run):
+    _, folder = run
+    rows = results(folder)
+    scores = json.loads((folder / "scores.json").read_text())
+    best = max(float(row["val_mean_iou"]) for row in rows)
+    assert scores["mean_iou"] == pytest.approx(best, abs=1e-6)
+
+
+def test_the_settings_say_what_was_done(run, shapes):
+    _, folder = run
+    settings = read_settings(folder)
+    assert settings["data"]["source"] == str(shapes)
+    assert settings["data"]["photos"] == {"train": 6, "val": 2}
+    assert settings["start"].endswith("start")
+    assert TrainConfig.from_dict(settings["training"]).crop == (65, 65)
+    assert settings["versions"]["keras"] == keras.__version__
+
+
+def test_callbacks_hear_of_the_validation(run, listener):
+    assert [epoch for epoch, _ in listener.heard] == [0, 1]
+    assert {"loss", "val_loss", "val_mean_iou", "val_pixel_accuracy"} <= listener.heard[0][1].keys()
+
+
+def test_a_finished_run_is_not_trained_again(run, shapes):
+    mine, folder = run
+    before = (folder / "state.npz").read_bytes()
+    again = SemanticSegmentation.resume(folder, progress=False)
+    assert (folder / "state.npz").read_bytes() == before
+    assert all(map(np.array_equal, mine.model.get_weights(), again.model.get_weights()))
+
+
+def test_a_run_goes_on_with_its_own_choices_only(run, shapes):
+    mine, folder = run
+    with pytest.raises(ConfigError, match="begun with batch_size=2, not 4; leave it out"):
+        mine.fine_tune(shapes, runs=folder.parent, resume=True, batch_size=4)
+    with pytest.raises(ConfigError, match="another network; leave output_stride out"):
+        mine.fine_tune(shapes, runs=folder.parent, resume=True, output_stride=16)
+
+
+def test_a_run_goes_on_with_its_own_data_only(run, tmp_path):
+    _, folder = run
+    other = paint(tmp_path / "other", train=4)
+    with pytest.raises(TrainingError, match=r"began with .*6.* photos, and now there are .*4"):
+        SemanticSegmentation.resume(folder, data=other)
+
+
+# Names and folders
+
+
+def test_a_name_that_is_taken_gets_a_number(tmp_path):
+    made = [new_folder(tmp_path / "runs", "mine").name for _ in range(3)]
+    assert made == ["mine", "mine-2", "mine-3"]
+
+
+def test_two_runs_in_one_folder_are_refused(run):
+    _, folder = run
+    with (
+        locked(folder),
+        pytest.raises(TrainingError, match="a run is going on in"),
+    ):
+        SemanticSegmentation.resume(folder)
+    with filelock.FileLock(folder / ".lock", timeout=0):
+        pass
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match=r"config.yaml is missing; give the folder of a run"):
+        SemanticSegmentation.resume(tmp_path)
+
+
+def test_a_wrong_choice_is_named_before_anything_is_made(shapes, tmp_path):
+    def tune(**options):
+        fine_tune(start(), shapes, start_name="s", runs=tmp_path / "runs", options=options)
+
+    with pytest.raises(ConfigError, match="'epochs'"):
+        tune(epoch=3)
+    with pytest.raises(ConfigError, match="they are the data set's"):
+        tune(classes=5)
+    assert not (tmp_path / "runs").exists()
+
+
+# What goes wrong on the way
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_ends_the_run(shapes, tmp_path):
+    choices = {"learning_rate": 1e30, "optimizer": "sgd", "warmup_epochs": 0, "epochs": 3}
+    with pytest.raises(TrainingError) as caught:
+        train(plan(shapes, **choices), tmp_path, start=start(), progress=False)
+    message = str(caught.value)
+    assert "the loss became" in message
+    assert "batch 2 of 3" in message or "batch 3 of 3" in message
+    assert f"{shapes}/images/train/" in message
+    assert "at learning rate " in message
+    assert all(np.isfinite(value).all() for value in weights(tmp_path / "last").values())
+    assert read_state(tmp_path).epoch == 0
+
+
+class OutOfMemory(keras.callbacks.Callback):
+    """Raises what TensorFlow raises, for batches of more than so many photos."""
+
+    def __init__(self, limit, batches):
+        super().__init__()
+        self.limit, self.batches = limit, batches
+
+    def on_train_batch_begin(self, batch, logs=None):
+        import tensorflow as tf
+
+        self.batches.append(self.params["steps"])
+        if 6 / self.params["steps"] > self.limit and batch == 1:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+
+@pytest.mark.slow
+def test_a_batch_that_does_not_fit_is_halved(shapes, tmp_path, caplog):
+    seen = []
+    train(
+        plan(shapes, batch_size=3, epochs=1),
+        tmp_path,
+        start=start(),
+        progress=False,
+        callbacks=[OutOfMemory(1, seen)],
+    )
+    state = read_state(tmp_path)
+    assert (state.batch_size, state.accumulate, state.epoch) == (1, 2, 1)
+    assert seen == [2, 2, 6, 6, 6, 6, 6, 6]
+    said = "memory is too small for batches of 3 photos; training goes on with 1, and 2 of them"
+    assert caplog.text.count(said) == 1
+
+
+def test_memory_that_is_too_small_for_one_photo(run):
+    _, folder = run
+    with pytest.raises(TrainingError, match="too small for a batch of one photo; choose a smaller"):
+        halved(read_state(folder)._replace(batch_size=1), MemoryError())
+
+
+class FullDisk(keras.callbacks.Callback):
+    """From an epoch on, no file can grow beyond some bytes."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            resource.setrlimit(
+                resource.RLIMIT_FSIZE, (5_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+            )
+
+
+def test_a_full_disk_leaves_the_epoch_before(shapes, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(OutputError, match="cannot be written"):
+            train(
+                plan(shapes, epochs=3),
+                tmp_path,
+                start=start(),
+                progress=False,
+                callbacks=[FullDisk(1)],
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    state = read_state(tmp_path)
+    assert state.epoch == 1
+    assert not list(tmp_path.rglob(".*.part"))
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".last")]
+    last = weights(tmp_path / "last")
+    assert any(np.array_equal(value, last["tiny1/weights"]) for value in state.model)
+    assert read_bundle(tmp_path).config.classes == 3
+
+
+def scores(counts):
+    labels = load_label_set("voc")
+    confusion = ConfusionMatrix(len(labels))
+    confusion.counts[: len(counts), : len(counts)] = counts
+    return Scores(confusion, match_classes(labels, labels), ())
+
+
+def test_one_class_everywhere_is_said(caplog):
+    assert warn_if_one_class(scores([[900, 1], [100, 1]]))
+    assert "finds 'background' on 99.8 % of the validation pixels" in caplog.text
+    assert "class_weights" in caplog.text
+
+
+@pytest.mark.parametrize("counts", [[[900, 0], [60, 40]], [[900, 0], [0, 0]]])
+def test_other_results_are_not_called_so(counts, caplog):
+    assert not warn_if_one_class(scores(counts))
+    assert not caplog.text
+
+
+@pytest.mark.slow
+def test_patience_ends_a_run_that_gets_no_better(shapes, tmp_path):
+    choices = {"learning_rate": 1e-9, "patience": 2, "epochs": 9}
+    train(plan(shapes, **choices), tmp_path, start=start(), progress=False)
+    state = read_state(tmp_path)
+    assert state.ended
+    assert state.epoch == state.best + 1 + 2 < 9
