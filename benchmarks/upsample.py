@@ -1,19 +1,25 @@
 """How long do labels at the photo's own size take, against enlarging all logits first?
 
-Both are timed in turns in one process; the ratio is of each pair. Writes results/upsample.csv.
+    python benchmarks/upsample.py [--rounds N]
+
+Both are timed in turns in one process; the ratio is of each pair. `differ` counts the pixels with
+another label, which are ties but for the last bits; `mb` is the most memory held beyond the
+logits, measured in a process of its own. Writes results/upsample.csv.
 """
 
 from __future__ import annotations
 
+import argparse
 import time
 
 import cv2
 import numpy as np
+from _memory import in_child, peak_of, report, resident
 from _table import compared, write
 
 from easyseg.upsample import LogitGrid
 
-CASES = [(21, 375, 500), (151, 375, 500), (21, 1500, 2000), (151, 1500, 2000)]
+CASES = [(c, h, w) for h, w in ((375, 500), (1500, 2000), (3000, 4000)) for c in (21, 151)]
 ROUNDS = 5
 
 
@@ -24,6 +30,13 @@ def smooth_logits(classes: int) -> np.ndarray:
     size = (129, 129)
     return np.dstack(
         [cv2.resize(c, size, interpolation=cv2.INTER_CUBIC) for c in np.dsplit(small, classes)]
+    )
+
+
+def grid_of(classes: int, height: int, width: int) -> LogitGrid:
+    """Smooth logits, and a photo over all of them."""
+    return LogitGrid(
+        smooth_logits(classes), np.linspace(0, 128, height), np.linspace(0, 128, width)
     )
 
 
@@ -41,14 +54,25 @@ def seconds(function, *args) -> float:
 
 def main() -> None:
     """Prints a table and writes the CSV."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--peak", type=int, nargs=3, help="classes, height, width: memory alone")
+    options = parser.parse_args()
+    if options.peak:
+        grid = grid_of(*options.peak)
+        before = resident()
+        report(mb=peak_of(grid.labels)[0] - before)
+        return
     rows = []
-    for classes, height, width in CASES:
-        rows_at, cols_at = np.linspace(0, 128, height), np.linspace(0, 128, width)
-        grid = LogitGrid(smooth_logits(classes), rows_at, cols_at)
-        assert (grid.labels() == naive(grid)).mean() > 0.9999
-        pairs = [(seconds(grid.labels), seconds(naive, grid)) for _ in range(ROUNDS)]
+    for case in CASES:
+        classes, height, width = case
+        grid = grid_of(*case)
+        differ = int((grid.labels() != naive(grid)).sum())
+        pairs = [(seconds(grid.labels), seconds(naive, grid)) for _ in range(options.rounds)]
         ours, theirs = map(list, zip(*pairs, strict=True))
-        rows.append({"classes": classes, "size": f"{height}x{width}", **compared(ours, theirs)})
+        row: dict[str, object] = {"classes": classes, "size": f"{height}x{width}"}
+        row |= compared(ours, theirs) | {"differ": differ}
+        rows.append(row | {"mb": round(in_child(__file__, "--peak", *case)["mb"])})
     write("upsample", rows)
 
 

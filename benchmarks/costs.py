@@ -1,0 +1,65 @@
+"""Parameters and multiply-adds of each published network and each backbone; nothing is timed.
+
+Backbones are counted in DeepLabV3+ at output stride 16 with 21 classes, for 513x513; those without
+strides to dilate in DeepLabV3, as they are. Writes results/costs.csv.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+
+from _table import write
+
+from easyseg import ModelConfig, build_model
+from easyseg._keras import keras
+from easyseg.families import BACKBONES, FAMILY
+from easyseg.models.inspect import count
+from easyseg.resources import pretrained_path
+from easyseg.weights.bundle import MINI, read_bundle
+from easyseg.weights.manifest import weight_sets
+
+__all__ = ["backbones", "cost", "published"]
+
+
+def published() -> Iterator[tuple[str, ModelConfig]]:
+    """The networks of `easyseg models`, by name."""
+    yield MINI, read_bundle(pretrained_path(MINI)).config
+    for name, entry in weight_sets().items():
+        yield name, entry.model
+
+
+def backbones() -> Iterator[tuple[str, ModelConfig]]:
+    """One network for each of our backbones, by the backbone's name."""
+    for name in BACKBONES:
+        if name in FAMILY:
+            own = FAMILY[name].output_stride
+            changes = {"output_stride": own, "decoder": "none"} if own else {}
+            yield name, ModelConfig(name, **changes)
+
+
+def cost(name: str, config: ModelConfig) -> dict[str, object]:
+    """A row of the table."""
+    parameters, multiply_adds = count(build_model(config), config.input_size)
+    return {
+        "network": name,
+        "output_stride": config.output_stride,
+        "height": config.input_size[0],
+        "width": config.input_size[1],
+        "parameters": parameters,
+        "multiply_adds": multiply_adds,
+    }
+
+
+def main() -> None:
+    """Prints a table and writes the CSV."""
+    rows = []
+    for name, config in (*published(), *backbones()):
+        rows.append(cost(name, config))
+        keras.backend.clear_session()
+        gc.collect()
+    write("costs", rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""How much memory does easyseg hold at most, and does it stay flat over many photos?
+
+    python benchmarks/memory.py
+
+Each case in a process of its own: `base_mb` is held once the model has seen a photo, `peak_mb` at
+most during the work, `mb` between the two. Fails (exit status 1) where a case holds more than its
+limit, which is about a third above what was measured. Writes results/memory.csv.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from _memory import in_child, peak_of, report, resident
+from _table import write
+from PIL import Image
+
+from easyseg import SemanticSegmentation
+
+FEW, MANY = 200, 2000
+LIMITS = {  # megabytes beyond the model
+    "photo 513x513": 40,
+    "photo 8000x6000, 48 megapixels": 700,
+    f"{MANY} photos after {FEW}": 40,
+    "training, 257x257, batch 4": 1400,
+}
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """`(height, width, 3) uint8`, smooth enough for a JPEG of a usual size."""
+    small = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def photo(folder: Path, height: int, width: int) -> Callable[[], Any]:
+    """One photo to an overlay, with "mini"."""
+    Image.fromarray(noise(height, width)).save(folder / "photo.jpg", quality=95)
+    seg = SemanticSegmentation("mini", engine="tensorflow")
+    seg.segment_image(noise(513, 513))
+    return lambda: seg.segment_image(folder / "photo.jpg", folder / "overlay.jpg")
+
+
+def many(folder: Path) -> Callable[[], Any]:
+    """Small photos to overlays, with a tiny network: the first few were seen before."""
+    for i in range(FEW):
+        Image.fromarray(noise(64, 96, seed=i)).save(folder / f"{i}.jpg")
+    seg = SemanticSegmentation.new(
+        "mobilenetv2", classes=21, depth_multiplier=0.35, input_size=(65, 65)
+    )
+
+    def run(times: int) -> None:
+        for _ in range(times):
+            seg.segment_folder(folder / "*.jpg", folder / "out", progress=False)
+
+    run(1)
+    return lambda: run(MANY // FEW - 1)
+
+
+def training(folder: Path) -> Callable[[], Any]:
+    """An epoch over 16 photos, with "mini"."""
+    for part in ("train", "val"):
+        for kind in ("images", "masks"):
+            (folder / "data" / kind / part).mkdir(parents=True)
+        for i in range(16):
+            picture = Image.fromarray(noise(256, 256, seed=i))
+            picture.save(folder / "data/images" / part / f"{i}.jpg")
+            mask = picture.convert("L").point(lambda value: value // 128)
+            mask.save(folder / "data/masks" / part / f"{i}.png")
+    seg = SemanticSegmentation("mini")
+    options = {"epochs": 1, "crop": 257, "batch_size": 4, "progress": False}
+    return lambda: seg.fine_tune(folder / "data", runs=folder / "runs", **options)
+
+
+CASES = dict(
+    zip(
+        LIMITS,
+        (
+            lambda folder: photo(folder, 513, 513),
+            lambda folder: photo(folder, 6000, 8000),
+            many,
+            training,
+        ),
+        strict=True,
+    )
+)
+
+
+def main() -> None:
+    """Prints a table and writes the CSV."""
+    if len(sys.argv) > 1:
+        with tempfile.TemporaryDirectory() as folder:
+            work = CASES[sys.argv[1]](Path(folder))
+            before = resident()
+            report(base_mb=before, peak_mb=peak_of(work)[0])
+        return
+    rows, over = [], []
+    for case, limit in LIMITS.items():
+        figures = {name: round(mb) for name, mb in in_child(__file__, case).items()}
+        mb = figures["peak_mb"] - figures["base_mb"]
+        rows.append({"case": case, **figures, "mb": mb, "limit_mb": limit})
+        if mb > limit:
+            over.append(f"{case}: {mb} MB, the limit is {limit}")
+    write("memory", rows)
+    if over:
+        sys.exit("; ".join(over))
+
+
+if __name__ == "__main__":
+    main()

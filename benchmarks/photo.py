@@ -1,0 +1,107 @@
+"""What does easyseg add to a 12-megapixel JPEG, beside the network, to decoding and encoding?
+
+    python benchmarks/photo.py [--rounds N]
+
+A real photo in tiles, 4000x3000, with logits of "mini": everything that turns it into an overlay
+(JPEG, the same quality) but the network, against OpenCV's decoding and encoding of the photo
+alone. All are timed in turns in one process, wall time and processor time; ratios are of pairs.
+Writes results/photo.csv.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from _table import compared, write
+from skimage import data
+
+from easyseg import SemanticSegmentation
+from easyseg.fit import fit_photo
+from easyseg.imaging import read_image
+from easyseg.outputs.rendering import draw
+from easyseg.result import Segmentation
+from easyseg.upsample import LogitGrid
+from easyseg.writing import write_image
+
+SIZE = (3000, 4000)
+QUALITY = 95
+CANVAS = (513, 513)
+
+
+def big_photo() -> np.ndarray:
+    """`(3000, 4000, 3) uint8 RGB`."""
+    photo = data.astronaut()
+    times = [-(-side // of) for side, of in zip(SIZE, photo.shape[:2], strict=True)]
+    return np.tile(photo, (*times, 1))[: SIZE[0], : SIZE[1]].copy()
+
+
+def alone(source: Path, target: Path) -> None:
+    """Decodes and encodes."""
+    pixels = cv2.imdecode(np.fromfile(source, np.uint8), cv2.IMREAD_COLOR)
+    cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1].tofile(target)
+
+
+def steps(source: Path, target: Path, result: Segmentation) -> dict[str, Callable[[], Any]]:
+    """What is done around the network, one by one and all together."""
+    photo, logits = result.image, result.grid.logits
+
+    def labels() -> np.ndarray:
+        return LogitGrid(logits, *fitted.on_grid(logits.shape[:2])).labels()
+
+    def together() -> None:
+        picture = read_image(source)
+        places = fit_photo(picture, CANVAS).on_grid(logits.shape[:2])
+        found = LogitGrid(logits, *places).labels()
+        Segmentation(found, result.label_set, picture).save(target, "overlay")
+
+    fitted = fit_photo(photo, CANVAS)
+    overlay = draw(result, "overlay")
+    return {
+        "read": lambda: read_image(source),
+        "fit": lambda: fit_photo(photo, CANVAS),
+        "labels": labels,
+        "overlay": lambda: draw(result, "overlay"),
+        "write": lambda: write_image(target, overlay),
+        "together": together,
+    }
+
+
+def spent(function: Callable[..., Any], *args: Any) -> tuple[float, float]:
+    """Seconds of wall time and of the processor."""
+    wall, processor = time.perf_counter(), time.process_time()
+    function(*args)
+    return time.perf_counter() - wall, time.process_time() - processor
+
+
+def main() -> None:
+    """Prints a table and writes the CSV."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=15)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "photo.jpg"), Path(folder, "overlay.jpg")
+        write_image(source, big_photo())
+        result = SemanticSegmentation("mini").segment_image(source)
+        parts, base = steps(source, target, result), []
+        times: dict[str, list[tuple[float, float]]] = {step: [] for step in parts}
+        for _ in range(rounds):
+            base.append(spent(alone, source, target))
+            for step, function in parts.items():
+                times[step].append(spent(function))
+    rows = []
+    for step, pairs in times.items():
+        row = compared([wall for wall, _ in pairs], [wall for wall, _ in base])
+        cpu = compared([cpu for _, cpu in pairs], [cpu for _, cpu in base])
+        rows.append({"step": step, **row, "processor_ratio": cpu["ratio"]})
+    write("photo", rows)
+
+
+if __name__ == "__main__":
+    main()

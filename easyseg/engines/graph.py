@@ -1,0 +1,77 @@
+"""The network as a frozen TensorFlow graph, fused for oneDNN."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from easyseg.engines import Run, Setting
+from easyseg.engines.folding import fold_batch_norms, with_dtype
+from easyseg.engines.freezing import INPUT, OUTPUT, frozen_graph
+from easyseg.engines.fusing import FUSED, fuse_convolutions
+from easyseg.engines.store import has_onednn
+from easyseg.engines.threads import thread_count
+from easyseg.writing import write_bytes
+
+__all__ = ["has_gpu", "start"]
+
+
+def start(setting: Setting) -> Run:
+    """A function from pictures to logits in a session of its own.
+
+    A session has its own number of threads, and runs the graph as it stands: Grappler, which
+    would take longer than the first picture, has nothing left to do.
+    """
+    import tensorflow as tf  # noqa: PLC0415
+
+    if has_gpu():
+        return _on_gpu(tf, setting)
+    path = setting.folder and setting.folder / "fused.pb"
+    if path is not None and path.is_file():
+        definition = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    else:
+        definition = _fused(setting)
+        if path is not None:
+            write_bytes(path, definition.SerializeToString())
+    graph = tf.Graph()
+    with graph.as_default(), tf.device("/device:CPU:0"):
+        tf.import_graph_def(definition, name="")
+    threads = thread_count()
+    config = tf.compat.v1.ConfigProto(
+        intra_op_parallelism_threads=threads, inter_op_parallelism_threads=threads
+    )
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    session = tf.compat.v1.Session(graph=graph, config=config)
+    run = session.make_callable(f"{OUTPUT}:0", [f"{INPUT}:0"])
+    return lambda x: run(np.asarray(x, np.float32))
+
+
+def has_gpu() -> bool:
+    """Whether TensorFlow sees a GPU."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def _fused(setting: Setting) -> Any:
+    """The graph to run: weights as constants, operations fused."""
+    folded = fold_batch_norms(setting.network)
+    if setting.precision == "fast":
+        folded = with_dtype(folded, "bfloat16")
+    definition = frozen_graph(folded, setting.size)
+    fuse_convolutions(definition, OUTPUT, kinds=tuple(FUSED) if has_onednn() else ("Conv2D",))
+    return definition
+
+
+def _on_gpu(tf: Any, setting: Setting) -> Run:
+    """XLA, which pays on a GPU; "fast" computes in float16."""
+    folded = fold_batch_norms(setting.network)
+    if setting.precision == "fast":
+        folded = with_dtype(folded, "float16")
+    run = tf.function(
+        lambda x: folded(x, training=False),
+        input_signature=[tf.TensorSpec((None, *setting.size, 3))],
+        jit_compile=True,
+    )
+    return lambda x: run(tf.constant(x, tf.float32)).numpy()

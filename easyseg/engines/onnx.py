@@ -1,0 +1,44 @@
+"""The network under ONNX Runtime."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from easyseg.engines import Run, Setting
+from easyseg.engines.folding import fold_batch_norms
+from easyseg.engines.freezing import INPUT, OUTPUT, frozen_graph
+from easyseg.engines.threads import thread_count
+from easyseg.writing import write_bytes
+
+__all__ = ["start"]
+
+OPSET = 17
+
+
+def start(setting: Setting) -> Run:
+    """A function from pictures to logits."""
+    import onnxruntime  # noqa: PLC0415
+
+    path = setting.folder and setting.folder / "network.onnx"
+    if path and path.is_file():
+        content = path.read_bytes()
+    else:
+        content = _converted(setting)
+        if path:
+            write_bytes(path, content)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = thread_count()
+    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return lambda x: session.run(None, {f"{INPUT}:0": np.asarray(x, np.float32)})[0]
+
+
+def _converted(setting: Setting) -> bytes:
+    import tf2onnx  # noqa: PLC0415
+
+    model, _ = tf2onnx.convert.from_graph_def(
+        frozen_graph(fold_batch_norms(setting.network), setting.size),
+        input_names=[f"{INPUT}:0"],
+        output_names=[f"{OUTPUT}:0"],
+        opset=OPSET,
+    )
+    return model.SerializeToString()

@@ -1,0 +1,245 @@
+"""A network under the engine that was asked for, or under the fastest one."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import shutil
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from easyseg._keras import backend
+from easyseg.engines import AUTO, ENGINES, Run, Setting, check_engine, installed
+from easyseg.engines.graph import has_gpu
+from easyseg.engines.store import has_bfloat16, network_folder
+from easyseg.errors import EasysegError
+from easyseg.writing import write_bytes
+
+__all__ = ["Running"]
+
+log = logging.getLogger(__name__)
+
+PLAIN = "plain"
+PATIENCE = 60.0  # seconds of inference after which "auto" measures
+ROUNDS = 5
+NOISE = 1e-3  # largest difference of float32 logits, as a share of the largest logit
+
+
+class Running:
+    """Runs a network; what an engine needs is made at the first picture.
+
+    "auto" takes the engine that was measured to be the fastest on this machine, if `warmup` has
+    been called for this network at any time. Otherwise it begins as "plain", whose first result
+    is there soonest, and measures by itself in a run in which the network has worked for a minute.
+
+    Args:
+        network: A `keras.Model` from pictures to logits.
+        size: `(height, width)` of the pictures.
+        engine: "auto" or a row of `ENGINES`. All but "plain" take the weights as they are at
+            the first picture.
+        precision: One of `PRECISIONS`.
+        home: The cache folder; without one nothing is kept from one process to the next.
+
+    Raises:
+        UnknownNameError: No such engine or precision.
+        InputError: The engine has no such precision.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        size: tuple[int, int],
+        *,
+        engine: str = PLAIN,
+        precision: str = "exact",
+        home: Path | None = None,
+    ) -> None:
+        check_engine(engine, precision)
+        if backend() != "tensorflow" and engine != PLAIN:
+            if (engine, precision) != (AUTO, "exact"):
+                log.warning("engines need Keras's TensorFlow backend; using engine 'plain'.")
+            engine, precision = PLAIN, "exact"
+        if precision == "fast" and not (has_bfloat16() or has_gpu()):
+            log.warning("this processor has no bfloat16; using precision 'exact'.")
+            precision = "exact"
+        self.engine: str | None = None  # the engine that runs, from the first picture on
+        self._wanted = engine
+        self._setting = Setting(network, size, precision)
+        self._home = home
+        self._run: Run | None = None
+        self._patience = PATIENCE
+        self._lock = threading.RLock()  # not every engine can be called from two threads
+
+    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+        """`(N, H, W, 3)`, 0 to 255 -> `(N, h, w, classes) float32`.
+
+        Raises:
+            InputError: The precision is "int8", which has not been calibrated.
+        """
+        with self._lock:
+            if self._run is None:
+                self._prepare()
+            assert self._run is not None  # noqa: S101  (for mypy)
+            started = time.perf_counter()
+            logits = self._run(pictures)
+            if self._wanted == AUTO:
+                self._patience -= time.perf_counter() - started
+                if self._patience < 0:
+                    self.warmup()
+            return logits
+
+    def warmup(self, pictures: Sequence[np.ndarray] = ()) -> dict[str, float]:
+        """Makes ready what the first picture would wait for; with "auto", finds the fastest.
+
+        Args:
+            pictures: `(H, W, 3)` each, 0 to 255, to measure with and to calibrate "int8" with.
+
+        Returns:
+            Milliseconds for a picture, by engine, fastest first.
+        """
+        with self._lock:
+            return self._warmup(pictures)
+
+    def _warmup(self, pictures: Sequence[np.ndarray]) -> dict[str, float]:
+        self._keep()
+        if self._setting.precision == "int8":
+            self._setting = self._setting._replace(pictures=tuple(pictures))
+        names = self._candidates() if self._wanted == AUTO else [self._wanted]
+        runs = {name: run for name in names if (run := _started(name, self._setting))}
+        if not runs:
+            self._fall_back()
+            return self._warmup(pictures)
+        batch = np.full((1, *self._setting.size, 3), 127.5, np.float32)
+        if len(pictures):
+            batch[0] = pictures[0]
+        if len(runs) > 1 and PLAIN in runs:
+            runs = _agreeing(runs, batch)
+        times = _measured(runs, batch)
+        self.engine = next(iter(times))
+        self._run = runs[self.engine]
+        if self._wanted == AUTO:
+            self._patience = float("inf")
+            self._record(times)
+            self._tidy(runs)
+        return times
+
+    def _prepare(self) -> None:
+        if self._wanted == PLAIN:
+            name = PLAIN
+        elif self._wanted != AUTO:
+            name = self._wanted
+        else:
+            name = self._recorded() or (PLAIN if PLAIN in self._candidates() else "")
+            name = name or self._candidates()[-1]
+        if name != PLAIN:
+            self._keep()
+        self.engine, self._run = name, _started(name, self._setting)
+        if self._run is None:
+            self._fall_back()
+            self._prepare()
+
+    def _fall_back(self) -> None:
+        """To what is always there; the reason has been logged."""
+        self._wanted, self._setting = PLAIN, self._setting._replace(precision="exact")
+
+    def _candidates(self) -> list[str]:
+        """Engines that are installed and have the precision."""
+        return [
+            name
+            for name, row in ENGINES.items()
+            if self._setting.precision in row.precisions
+            and self._setting.network.count_params() <= row.largest
+            and (installed(name) or self._setting.precision == "int8")
+        ]
+
+    def _keep(self) -> None:
+        if self._home is not None and self._setting.folder is None:
+            folder = network_folder(self._home, self._setting.network, self._setting.size)
+            self._setting = self._setting._replace(folder=folder)
+
+    def _choice(self) -> Path | None:
+        folder = self._setting.folder
+        return folder and folder / f"fastest-{self._setting.precision}.json"
+
+    def _recorded(self) -> str | None:
+        """The fastest engine by an earlier measurement among the engines installed now."""
+        if self._home is None or not (self._home / "engines").is_dir():
+            return None  # so that the first result need not wait for the weights' digest
+        self._keep()
+        path = self._choice()
+        if path is None or not path.is_file():
+            return None
+        self._patience = float("inf")
+        times = json.loads(path.read_text("utf-8"))
+        return next((name for name in times if name in self._candidates()), None)
+
+    def _record(self, times: dict[str, float]) -> None:
+        path = self._choice()
+        if path is not None:
+            write_bytes(path, json.dumps(times).encode())
+
+    def _tidy(self, names: Iterable[str]) -> None:
+        """Removes what the engines keep that were tried and are not used."""
+        folder, precision = self._setting.folder, self._setting.precision
+        for name in names:
+            if folder is not None and name != self.engine:
+                shutil.rmtree(folder / f"{name}-{precision}", ignore_errors=True)
+
+
+def _started(name: str, setting: Setting) -> Run | None:
+    """The engine, or none with one line that says why not.
+
+    It keeps its files in a folder of its own below the setting's.
+    """
+    if setting.folder is not None:
+        setting = setting._replace(folder=setting.folder / f"{name}-{setting.precision}")
+    if not installed(name):
+        log.warning(
+            "engine %r is not installed (pip install 'easyseg[%s]'); using 'plain'.",
+            name,
+            ENGINES[name].extra,
+        )
+        return None
+    start: Callable[[Setting], Run] = importlib.import_module(ENGINES[name].module).start
+    if name == PLAIN:
+        return start(setting)
+    try:
+        run = start(setting)
+        run(np.zeros((1, *setting.size, 3), np.float32))  # some refuse only what they run
+    except EasysegError:
+        raise
+    except Exception as error:  # noqa: BLE001  (other people's compilers raise anything)
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        log.warning("engine %r fails (%s); going on without it.", name, reason[:200])
+        return None
+    return run
+
+
+def _agreeing(runs: dict[str, Run], picture: np.ndarray) -> dict[str, Run]:
+    """The engines whose logits are those of Keras itself, float noise aside."""
+    plain = runs[PLAIN](picture)
+    limit = NOISE * np.abs(plain).max()
+    right = {name: run for name, run in runs.items() if np.abs(run(picture) - plain).max() <= limit}
+    for name in runs.keys() - right.keys():
+        log.warning("engine %r gives other logits than Keras; going on without it.", name)
+    return right
+
+
+def _measured(runs: dict[str, Run], picture: np.ndarray) -> dict[str, float]:
+    """Median milliseconds, timed in turns after a first round that does not count."""
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    for turn in range(ROUNDS + 1):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run(picture)
+            if turn:
+                seconds[name].append(time.perf_counter() - started)
+    times = {name: 1000 * statistics.median(series) for name, series in seconds.items()}
+    return dict(sorted(times.items(), key=lambda item: item[1]))

@@ -1,0 +1,65 @@
+"""Where engines keep what they compiled for a network on this machine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from easyseg._keras import backend
+from easyseg.engines.threads import thread_count
+
+__all__ = ["has_bfloat16", "has_onednn", "network_folder"]
+
+PACKAGES = ("easyseg", "tensorflow", "keras", "openvino", "onnxruntime", "ai-edge-litert")
+CPU_INFO = Path("/proc/cpuinfo")
+
+
+def network_folder(home: Path, network: Any, size: tuple[int, int]) -> Path:
+    """A folder below `home` for this network with these weights, these packages, this machine."""
+    digest = hashlib.blake2b(digest_size=16)
+    packages = {package: _version(package) for package in PACKAGES}
+    about = [
+        packages,
+        backend(),
+        has_onednn(),
+        processor(),
+        thread_count(),
+        size,
+        network.to_json(),
+    ]
+    digest.update(json.dumps(about, sort_keys=True).encode())
+    for variable in network.weights:
+        digest.update(memoryview(variable.numpy()).cast("B"))
+    return home / "engines" / digest.hexdigest()
+
+
+def processor() -> tuple[str, ...]:
+    """The processor's model and what it can do."""
+    try:
+        lines = CPU_INFO.read_text("utf-8").split("\n\n")[0].splitlines()
+    except OSError:
+        return (platform.machine(), platform.processor())
+    return tuple(line for line in lines if line.startswith(("model name", "flags", "Features")))
+
+
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 faster than float32 (AMX or AVX512-BF16)."""
+    return any(flag in line.split() for line in processor() for flag in ("amx_bf16", "avx512_bf16"))
+
+
+def has_onednn() -> bool:
+    """Whether TensorFlow uses oneDNN's kernels: it is built with them, and they are not off."""
+    from tensorflow.python.util import _pywrap_util_port  # noqa: PLC0415
+
+    return bool(_pywrap_util_port.IsMklEnabled())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

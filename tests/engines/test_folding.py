@@ -1,0 +1,80 @@
+"""A folded network says what it said before."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from small import tiny_model
+
+from easyseg import ModelConfig, build_model
+from easyseg.engines.folding import fold_batch_norms, with_dtype
+from easyseg.models.build import logits_model
+from easyseg.models.multi_scale import multi_scale
+
+
+def picture():
+    return np.random.default_rng(0).integers(0, 256, (1, 65, 65, 3)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def network():
+    return logits_model(tiny_model())
+
+
+def norms(model):
+    return sum(type(layer).__name__ == "BatchNormalization" for layer in model.layers)
+
+
+def test_all_batch_norms_are_folded(network):
+    before = [np.array(w) for w in network.get_weights()]
+    folded = fold_batch_norms(network)
+    expected = np.asarray(network(picture()))
+    found = np.asarray(folded(picture()))
+    assert (norms(network), norms(folded)) == (4, 0)
+    assert np.ptp(expected) > 0.01
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+    for weight, old in zip(network.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+
+
+def test_a_batch_norm_that_is_not_alone_after_a_convolution_stays():
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.BatchNormalization()(image)
+    x = keras.layers.Conv2D(4, 3, activation="relu")(x)
+    y = keras.layers.BatchNormalization()(x)
+    y = keras.layers.Conv2D(4, 1)(y)
+    z = keras.layers.BatchNormalization()(y)
+    model = keras.Model(image, keras.layers.Add()([y, z]))
+    for variable in model.non_trainable_weights:
+        variable.assign(np.linspace(0.2, 0.9, variable.shape[0]))
+    inputs = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
+    folded = fold_batch_norms(model)
+    assert norms(folded) == 3
+    np.testing.assert_allclose(folded(inputs), model(inputs), rtol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", ["xception65", "mobilenetv2", "mobilenetv3_small"])
+def test_our_networks_keep_no_batch_norm(backbone):
+    config = ModelConfig(backbone=backbone, classes=3)
+    model = logits_model(build_model(config))
+    folded = fold_batch_norms(model)
+    assert norms(model) > 30
+    assert norms(folded) == 0
+    expected = np.asarray(model(picture()))
+    assert np.abs(np.asarray(folded(picture())) - expected).max() <= 1e-4 * np.abs(expected).max()
+
+
+def test_nested_networks_are_folded(network):
+    wrapped = multi_scale(network, (65, 65), (0.5, 1.0), flip=True, stride=2)
+    folded = fold_batch_norms(wrapped)
+    assert sum(norms(layer) for layer in folded.layers if hasattr(layer, "layers")) == 0
+    np.testing.assert_allclose(folded(picture()), wrapped(picture()), atol=1e-4)
+
+
+def test_half_precision_gives_float32_logits(network):
+    half = with_dtype(fold_batch_norms(network), "bfloat16")
+    expected, found = np.asarray(network(picture())), np.asarray(half(picture()))
+    assert found.dtype == np.float32
+    assert 0 < np.abs(found - expected).max() <= 0.05 * np.abs(expected).max()
