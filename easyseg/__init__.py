@@ -17,16 +17,22 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Dataset": "easyseg.datasets.base",
     "LabelSet": "easyseg.labels",
     "ModelConfig": "easyseg.config",
     "Predictor": "easyseg.predict",
+    "Sample": "easyseg.datasets.base",
     "Segmentation": "easyseg.result",
     "SemanticSegmentation": "easyseg.facade",
+    "TrainConfig": "easyseg.training.config",
     "build_model": "easyseg.models.build",
     "errors": "easyseg.errors",
     "list_models": "easyseg.facade",
     "load_label_set": "easyseg.labels",
+    "open_dataset": "easyseg.datasets",
+    "preset": "easyseg.presets",
     "read_image": "easyseg.imaging",
+    "transfer": "easyseg.weights.transfer",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605  (the stub spells it out)

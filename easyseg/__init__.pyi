@@ -1,5 +1,8 @@
 from easyseg import errors as errors
 from easyseg.config import ModelConfig as ModelConfig
+from easyseg.datasets import open_dataset as open_dataset
+from easyseg.datasets.base import Dataset as Dataset
+from easyseg.datasets.base import Sample as Sample
 from easyseg.facade import SemanticSegmentation as SemanticSegmentation
 from easyseg.facade import list_models as list_models
 from easyseg.imaging import read_image as read_image
@@ -7,19 +10,28 @@ from easyseg.labels import LabelSet as LabelSet
 from easyseg.labels import load_label_set as load_label_set
 from easyseg.models.build import build_model as build_model
 from easyseg.predict import Predictor as Predictor
+from easyseg.presets import preset as preset
 from easyseg.result import Segmentation as Segmentation
+from easyseg.training.config import TrainConfig as TrainConfig
+from easyseg.weights.transfer import transfer as transfer
 
 __version__: str
 
 __all__ = [
+    "Dataset",
     "LabelSet",
     "ModelConfig",
     "Predictor",
+    "Sample",
     "Segmentation",
     "SemanticSegmentation",
+    "TrainConfig",
     "build_model",
     "errors",
     "list_models",
     "load_label_set",
+    "open_dataset",
+    "preset",
     "read_image",
+    "transfer",
 ]

@@ -1,7 +1,7 @@
 """From a photo to the network's input and back: `fit` pads, and remembers where pixels went.
 
 A `Placement` says, for each row and column of the photo, where it lies on the input canvas. The
-logits are a grid over that canvas with aligned corners, so labels at the photo's own size are the
+logits are a grid over that canvas (`Placement.on_grid`), so labels at the photo's own size are the
 argmax of the logits interpolated at those places (see `easyseg.upsample`).
 """
 
@@ -17,7 +17,7 @@ import numpy as np
 from easyseg.errors import InputError
 from easyseg.registry import Registry
 
-__all__ = ["FITS", "Placement", "fit_graph", "fit_photo", "pad"]
+__all__ = ["FITS", "Placement", "fit_graph", "fit_photo", "pad", "seen_size"]
 
 MEAN_PIXEL = 127.5  # 0 after scaling to -1 to 1
 NEARLY_FULL = 0.75  # share of the canvas's side from which a photo is not enlarged
@@ -35,6 +35,26 @@ class Placement(NamedTuple):
     canvas: np.ndarray
     rows: np.ndarray
     cols: np.ndarray
+
+    def on_grid(
+        self, cells: tuple[int, int], *, half_pixel: bool = False
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """`rows` and `cols` in cells of logits `(h, w)` that cover the canvas.
+
+        Args:
+            cells: `(h, w)`.
+            half_pixel: The edges of the canvas and of the logits agree, as in SegFormer; else the
+                centres of their corners do, as in DeepLab.
+        """
+        rows, cols = (
+            _clipped((at + 0.5) * (n / side) - 0.5, n)
+            if half_pixel
+            else at * ((n - 1) / max(side - 1, 1))
+            for at, n, side in zip(
+                (self.rows, self.cols), cells, self.canvas.shape[:2], strict=True
+            )
+        )
+        return rows, cols
 
 
 Fit = Callable[[np.ndarray, tuple[int, int]], Placement]
@@ -54,17 +74,23 @@ def fit_photo(photo: np.ndarray, size: tuple[int, int]) -> Placement:
         size: Height and width of the canvas.
     """
     height, width = photo.shape[:2]
-    scale = min(size[0] / height, size[1] / width)
-    if scale < 1 or scale > 1 / NEARLY_FULL:
-        new = max(1, int(height * scale)), max(1, int(width * scale))
-        how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    new = seen_size((height, width), size)
+    if new != (height, width):
+        how = cv2.INTER_AREA if new < (height, width) else cv2.INTER_CUBIC
         photo = cv2.resize(photo, new[::-1], interpolation=how)
-    new = photo.shape[:2]
     rows, cols = (
         _clipped((np.arange(n) + 0.5) * (m / n) - 0.5, m)
         for n, m in zip((height, width), new, strict=True)
     )
     return Placement(pad(photo, size), rows, cols)
+
+
+def seen_size(photo: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
+    """Height and width at which `fit_photo` puts a photo of this size on the canvas."""
+    scale = min(canvas[0] / photo[0], canvas[1] / photo[1])
+    if 1 <= scale <= 1 / NEARLY_FULL:
+        return photo
+    return max(1, int(photo[0] * scale)), max(1, int(photo[1] * scale))
 
 
 def fit_graph(

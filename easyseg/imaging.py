@@ -21,6 +21,7 @@ from easyseg.errors import (
     InputError,
     UnreadableImageError,
 )
+from easyseg.jpeg import read_jpeg, turned
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -158,7 +159,7 @@ def _open(file: Any, name: str, max_pixels: int) -> np.ndarray:
     except DAMAGE as error:
         raise _damaged(name, error) from error
     with image:
-        return _decode(image, name, max_pixels)
+        return _decode(image, name, max_pixels, fresh=True)
 
 
 @contextlib.contextmanager
@@ -175,7 +176,7 @@ def _pillow_limit(max_pixels: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _decode(image: Image.Image, name: str, max_pixels: int) -> np.ndarray:
+def _decode(image: Image.Image, name: str, max_pixels: int, *, fresh: bool = False) -> np.ndarray:
     from PIL import ExifTags, Image, ImageOps  # noqa: PLC0415
 
     width, height = image.size
@@ -187,11 +188,15 @@ def _decode(image: Image.Image, name: str, max_pixels: int) -> np.ndarray:
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.tell() == 0:
             log.warning("%s has %d frames; the first one is used.", name, frames)
-        image.load()
+        pixels = read_jpeg(image) if fresh else None  # others may have been drawn on
+        if pixels is None:
+            image.load()
         with _lock, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # damaged EXIF: the picture is what counts
-            turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-            upright = ImageOps.exif_transpose(image) if turned else image  # it copies in any case
+            turn = image.getexif().get(ExifTags.Base.Orientation, 1)
+            if pixels is not None:
+                return turned(pixels, turn)
+            upright = image if turn == 1 else ImageOps.exif_transpose(image)  # it copies always
         return _to_rgb(upright)
     except Image.DecompressionBombError as error:
         raise _too_large(name, f"a frame of it: {error}", max_pixels) from error
@@ -227,8 +232,8 @@ def _pixels(image: Image.Image) -> np.ndarray:
     """`(H, W, 3) uint8`, in stripes: Pillow needs the picture's memory twice to hand it over."""
     width, height = image.size
     out = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, 1024):
-        bottom = min(top + 1024, height)
+    for top in range(0, height, 64):
+        bottom = min(top + 64, height)
         out[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
     return out
 

@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 from easyseg.config import ModelConfig
 from easyseg.errors import InputError, WeightsError
+from easyseg.hub import PREFIX, HubConfig, is_hub, no_choice
 from easyseg.labels import LabelSet, load_label_set
 from easyseg.models.build import build_model
+from easyseg.models.hub import read_preset
 from easyseg.registry import unknown_name
 from easyseg.weights.bundle import bundle_folder, read_bundle
 from easyseg.weights.fetch import fetch_weights, import_weights
@@ -26,7 +28,7 @@ class OpenModel(NamedTuple):
     """A network with weights, and what its outputs mean."""
 
     model: Any
-    config: ModelConfig
+    config: ModelConfig | HubConfig
     label_set: LabelSet
 
 
@@ -42,8 +44,8 @@ def open_model(
 
     Args:
         model: "mini" (comes with easyseg), a name from `easyseg models`, a bundle's folder, an
-            .h5 file of PixelLib or bonlime/keras-deeplab-v3-plus, or a frozen graph (.pb) of
-            Google's.
+            .h5 file of PixelLib or bonlime/keras-deeplab-v3-plus, a frozen graph (.pb) of
+            Google's, or "hub:" and a preset of KerasHub's.
         like: The published weights whose network and classes a file has; an .h5 file under its
             published name needs none.
         output_stride: 8, 16 or 32 instead of the model's own.
@@ -52,9 +54,15 @@ def open_model(
 
     Raises:
         UnknownNameError: Neither a known name nor a folder.
-        InputError: A file needs `like`.
+        InputError: A file needs `like`, or a preset of KerasHub's KerasHub.
+        ConfigError: The network cannot have this output stride.
         WeightsError: The weights cannot be had, or are not for this network.
     """
+    if is_hub(model):
+        if output_stride is not None:  # before any download
+            raise no_choice("output_stride")
+        return OpenModel(*read_preset(str(model).removeprefix(PREFIX)))
+    config: ModelConfig | HubConfig
     file_layout = FILES.get(Path(model).suffix.lower())
     folder = None if file_layout else bundle_folder(model)
     if folder is not None:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from easyseg._keras import backend
 from easyseg.config import is_count
+from easyseg.engines.running import Running
 from easyseg.errors import ImageError, InputError
 from easyseg.fit import FITS, Placement, pad
+from easyseg.hub import check_whole
 from easyseg.imaging import ImageSource, read_image
 from easyseg.labels import LabelSet
 from easyseg.models.build import logits_model
+from easyseg.models.hub import HalfPixelResize
 from easyseg.models.multi_scale import multi_scale
 from easyseg.result import Segmentation
 from easyseg.tiles import Tiling, blend, tile, window_side
@@ -42,11 +45,15 @@ class Predictor:
         scales: Factors of the picture's size at which it is seen too; the probabilities are
             averaged, as in Google's multi-scale evaluation.
         flip: Each scale is seen in its mirror image too.
+        engine: What runs the network: a row of `easyseg.engines.ENGINES`, or "auto". Only "plain"
+            follows the model's weights when they change.
+        precision: "exact" is float32; "fast" and "int8" are less exact.
+        home: The cache folder, where engines keep what they compiled.
 
     Raises:
-        InputError: An argument breaks its rule, or the label set has another number of classes
-            than the network.
-        UnknownNameError: No such `fit`.
+        InputError: An argument breaks its rule, the engine has no such precision, or the label
+            set has another number of classes than the network.
+        UnknownNameError: No such `fit`, `engine` or `precision`.
     """
 
     def __init__(
@@ -60,6 +67,9 @@ class Predictor:
         tile: int | None = None,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
+        engine: str = "plain",
+        precision: str = "exact",
+        home: Path | None = None,
     ) -> None:
         check_views(batch_size=batch_size, tile=tile, scales=scales)
         if len(input_size) != 2 or not all(is_count(side) for side in input_size):
@@ -77,11 +87,16 @@ class Predictor:
         self.scales = tuple(scales)
         self.flip = flip
         self._fit = FITS[fit]
+        self._half_pixel = isinstance(model.layers[-1], HalfPixelResize)
+        if self._half_pixel:
+            check_whole(tile=tile, scales=scales, flip=flip)
         network = logits_model(model)
         self._stride = 512 // (network.compute_output_shape((1, 513, 513, 3))[1] - 1)
         if tuple(scales) != (1.0,) or flip:
             network = multi_scale(network, self.input_size, scales, flip=flip, stride=self._stride)
-        self._network = _compile(network, self.input_size)
+        self._network = Running(
+            network, self.input_size, engine=engine, precision=precision, home=home
+        )
 
     def __call__(self, images: Iterable[ImageSource]) -> Iterator[Segmentation]:
         """Segments each picture, in order.
@@ -98,6 +113,11 @@ class Predictor:
     def one(self, image: ImageSource) -> Segmentation:
         """Segments one picture."""
         return next(self.forward([image])).finish()
+
+    def warmup(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
+        """Makes the engine ready, and "auto" find the fastest; see `Running.warmup`."""
+        canvases = [self._fit(read_image(image), self.input_size).canvas for image in images]
+        return self._network.warmup(canvases)
 
     def forward(
         self, images: Iterable[ImageSource], *, batch_size: int | None = None
@@ -143,7 +163,10 @@ class Predictor:
             # a view would keep the whole batch's logits alive
             Forwarded(
                 prepared.photo,
-                _grid(values if len(batch) == 1 else values.copy(), prepared.placed),
+                LogitGrid(
+                    values if len(batch) == 1 else values.copy(),
+                    *prepared.placed.on_grid(values.shape[:2], half_pixel=self._half_pixel),
+                ),
                 self.label_set,
                 {"preprocess": 1000 * prepared.seconds, "inference": inference},
                 source=prepared.source,
@@ -259,39 +282,3 @@ def check_views(*, batch_size: int, tile: int | None, scales: Sequence[float]) -
         raise InputError(
             f"scales={scales!r} must be factors from 0.1 to 4, such as (0.5, 1.0, 1.75)."
         )
-
-
-def _grid(logits: np.ndarray, placed: Placement) -> LogitGrid:
-    """The logits as a grid with corners aligned to the canvas's."""
-    size = placed.canvas.shape
-    rows, cols = (
-        at * ((cells - 1) / max(side - 1, 1))
-        for at, cells, side in zip((placed.rows, placed.cols), logits.shape, size, strict=False)
-    )
-    return LogitGrid(logits, rows, cols)
-
-
-def _compile(model: Any, size: tuple[int, int]) -> Callable[[np.ndarray], np.ndarray]:
-    """A function from `(N, *size, 3) float32` to logits, compiled as suits the backend.
-
-    XLA makes dilated depthwise convolutions much slower on CPU, so TensorFlow goes without.
-    """
-    if backend() == "tensorflow":
-        import tensorflow as tf  # noqa: PLC0415
-
-        graph = tf.function(
-            lambda x: model(x, training=False),
-            input_signature=[tf.TensorSpec((None, *size, 3))],  # one trace for every batch size
-            jit_compile=False,
-        )
-        return lambda x: graph(tf.constant(x)).numpy()
-    if backend() == "jax":
-        import jax  # noqa: PLC0415
-
-        trainable = [v.value for v in model.trainable_variables]
-        fixed = [v.value for v in model.non_trainable_variables]
-        run = jax.jit(lambda x: model.stateless_call(trainable, fixed, x, training=False)[0])
-        return lambda x: np.asarray(run(x))
-    import torch  # noqa: PLC0415
-
-    return torch.no_grad()(lambda x: model(x, training=False).cpu().numpy())

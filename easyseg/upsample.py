@@ -2,8 +2,8 @@
 
 Enlarging the logits of 151 classes to a 12-megapixel photo would take 7 GB. Interpolation keeps
 order, so where the four corners of a logit cell agree on the winner the whole cell is decided.
-Only pixels in the other cells are interpolated, a bounded number at a time, and only for the few
-classes that can win there.
+The other cells are cut into pieces, for which the same holds. Only the pixels of the pieces that
+are still open are interpolated, a bounded number at a time, for the few classes that can win.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import numpy as np
 __all__ = ["LogitGrid"]
 
 CHUNK = 1 << 22  # floats interpolated at once: 16 MB
-STRIPE = 256  # rows of the photo that are settled at once
+BLOCK = 1 << 15  # pixels interpolated at once, few enough for the processor's cache
+PIECE = 4  # pixels of a piece's side, at least
 
 
 class LogitGrid(NamedTuple):
@@ -24,7 +25,8 @@ class LogitGrid(NamedTuple):
 
     Attributes:
         logits: `(h, w, classes) float32`.
-        rows: `(H,) float64`, position of each row of the photo, in cells of the grid: 0 to h - 1.
+        rows: `(H,) float64`, position of each row of the photo, in cells of the grid: 0 to h - 1,
+            ascending.
         cols: `(W,) float64`, the same for the columns.
     """
 
@@ -34,45 +36,18 @@ class LogitGrid(NamedTuple):
 
     def labels(self) -> np.ndarray:
         """Argmax of the bilinearly enlarged logits, `(H, W) uint8` (uint16 above 256 classes)."""
-        classes = self.logits.shape[-1]
-        top = self.logits.argmax(-1).astype(np.uint8 if classes <= 256 else np.uint16)
-        agree = np.logical_and.reduce([top == corner for corner in _corners(top)[1:]])
-        y, x = self.rows.astype(np.intp), self.cols.astype(np.intp)
-        labels = top[y][:, x]
-        for start in range(0, len(y), STRIPE):  # bounds the list of open pixels
-            stripe = slice(start, start + STRIPE)
-            cells = np.zeros(top.shape, bool)
-            cells[y[stripe][0] : y[stripe][-1] + 1] = True
-            self._settle(labels[stripe], y[stripe], x, cells & ~agree, stripe)
-        return labels
-
-    def _settle(
-        self, labels: np.ndarray, y: np.ndarray, x: np.ndarray, cells: np.ndarray, stripe: slice
-    ) -> None:
-        """Sets the labels of a stripe of rows where the cells are open."""
-        number = np.full(cells.shape, -1, np.int32)
-        number[cells] = np.arange(np.count_nonzero(cells))
         height, width, classes = self.logits.shape
-        place = _corners(np.arange(height * width).reshape(height, width))
-        corners = self.logits.reshape(-1, classes)[np.stack([at[cells] for at in place], 1)]
-        possible = _possible(corners)
-        counts = possible.sum(-1)
-        cell = number[y][:, x]
-        pixels = np.flatnonzero(cell >= 0)
-        cell = cell.ravel()[pixels]
-        dy, dx = (np.modf(at)[0].astype(np.float32) for at in (self.rows[stripe], self.cols))
-        pixel_counts = counts[cell]
-        for count in np.unique(counts):
-            alike = np.flatnonzero(counts == count)
-            ids = np.nonzero(possible[alike])[1].reshape(-1, count)
-            values = np.take_along_axis(corners[alike], ids[:, None], -1)
-            number_here = np.empty(len(counts), np.int32)
-            number_here[alike] = np.arange(len(alike))
-            mine = np.flatnonzero(pixel_counts == count)
-            for some in np.split(mine, range(CHUNK // 8, len(mine), max(1, CHUNK // 8))):
-                i, j = np.divmod(pixels[some], len(x))
-                here = number_here[cell[some]]
-                labels[i, j] = ids[here, _highest(values, here, dy[i], dx[j])]
+        size = len(self.rows), len(self.cols)
+        labels = np.empty(size, np.uint8 if classes <= 256 else np.uint16)
+        parts = _parts(max(size[0] / height, size[1] / width))
+        across = _side(self.cols, width, parts)
+        step = max(1, CHUNK // (4 * width * classes))
+        for top in range(0, height, step):  # bounds what is known of open cells
+            begin, end = np.searchsorted(self.rows, (top, top + step))
+            if begin < end:
+                down = _side(self.rows[begin:end] - top, min(step, height - top), parts)
+                _label(labels[begin:end], self.logits[top : top + step + 1], down, across, parts)
+        return labels
 
     def confidence(self) -> np.ndarray:
         """Highest softmax probability of each pixel, `(H, W) float32`, 0 to 1."""
@@ -99,49 +74,172 @@ class LogitGrid(NamedTuple):
             yield stripe, _lerp(_lerp(self.logits, self.rows[stripe], 0), self.cols, 1)
 
 
-def _corners(grid: np.ndarray) -> list[np.ndarray]:
-    """The four corners of each cell; at the far edges cells have no extent."""
-    right = np.concatenate([grid[:, 1:], grid[:, -1:]], 1)
-    return [grid, right, *(np.concatenate([g[1:], g[-1:]]) for g in (grid, right))]
+class _Side(NamedTuple):
+    """Rows of the photo, or columns, in the pieces into which the sides of cells are cut.
+
+    Attributes:
+        piece: `(n,)`, where each row lies.
+        share: `(n,) float32`, how far below the upper corners of its cell, 0 to 1.
+        first: `(pieces,)`, each piece's first row.
+        length: `(pieces,)`, how many rows it has.
+    """
+
+    piece: np.ndarray
+    share: np.ndarray
+    first: np.ndarray
+    length: np.ndarray
+
+    def rows_of(self, pieces: np.ndarray) -> np.ndarray:
+        """The rows of pieces, `(n, most)`; the last is repeated where a piece has fewer."""
+        count = self.length[pieces, None]
+        return self.first[pieces, None] + np.minimum(np.arange(count.max(initial=0)), count - 1)
 
 
-def _possible(corners: np.ndarray) -> np.ndarray:
-    """Which classes can win somewhere in each cell, `(n, classes) bool`.
+class _Contest(NamedTuple):
+    """Cells, or pieces of cells, in which equally many classes can win.
+
+    Attributes:
+        y: `(n,)`, rows of the cells or pieces.
+        x: `(n,)`, their columns.
+        ids: `(k, n)`, the classes, ascending.
+        logits: `(k, n, 4)`, at the corners of the cells.
+    """
+
+    y: np.ndarray
+    x: np.ndarray
+    ids: np.ndarray
+    logits: np.ndarray
+
+    def split(self, count: int) -> Iterator[_Contest]:
+        """The same, so many at a time."""
+        for start in range(0, len(self.y), max(1, count)):
+            some = slice(start, start + max(1, count))
+            yield _Contest(self.y[some], self.x[some], self.ids[:, some], self.logits[:, some])
+
+    def winners(self, dy: np.ndarray, dx: np.ndarray) -> np.ndarray:
+        """The class with the highest interpolated logit, the first of equal ones, `(n, h, w)`.
+
+        Args:
+            dy: `(n, h)` or `(1, h)`, how far below the upper corners, 0 to 1.
+            dx: `(n, w)` or `(1, w)`, how far to the right.
+        """
+        for k, (ids, logits) in enumerate(zip(self.ids, self.logits, strict=True)):
+            corner = logits.T[..., None]
+            left = corner[0] * (1 - dy) + corner[2] * dy
+            right = corner[1] * (1 - dy) + corner[3] * dy
+            logit = left[..., None] * (1 - dx)[:, None] + right[..., None] * dx[:, None]
+            if k == 0:
+                best, winners = logit, np.empty(logit.shape, ids.dtype)
+                winners[:] = ids[:, None, None]
+            else:
+                np.copyto(winners, ids[:, None, None], where=logit > best)
+                np.maximum(best, logit, out=best)
+        return winners
+
+
+def _parts(pixels: float) -> int:
+    """Into how many pieces a cell's side of so many pixels is cut: a power of two."""
+    return 1 << max(0, int(np.log2(max(pixels, 1) / PIECE)))
+
+
+def _side(at: np.ndarray, cells: int, parts: int) -> _Side:
+    piece = (at * parts).astype(np.intp)
+    count = np.bincount(piece, minlength=cells * parts)
+    return _Side(piece, np.modf(at)[0].astype(np.float32), np.cumsum(count) - count, count)
+
+
+def _label(labels: np.ndarray, logits: np.ndarray, down: _Side, across: _Side, parts: int) -> None:
+    """Sets the labels of some rows of cells.
+
+    Args:
+        labels: `(H, W)`, set.
+        logits: `(h + 1, w, classes)` for h rows of cells; `(h, w, classes)` at the lower edge.
+        down: The photo's rows.
+        across: The photo's columns.
+        parts: Into how many pieces a cell's side is cut.
+    """
+    top = logits.argmax(-1).astype(labels.dtype)
+    agree = np.logical_and.reduce([top == corner for corner in _corners(top)[1:]])
+    cells = slice(len(down.length) // parts)
+    fine = top[cells].repeat(parts, 0).repeat(parts, 1)
+    y, x = np.nonzero(~agree[cells])
+    undecided = [
+        _decide(some, fine, down, across, parts)
+        for contest in _contests(logits, top, y, x)
+        for some in contest.split(BLOCK // (parts + 1) ** 2)
+    ]
+    labels[:] = np.take(fine, across.piece, 1)[down.piece]
+    most = down.length.max() * across.length.max()
+    for contest in undecided:
+        for some in contest.split(BLOCK // most):
+            rows, cols = down.rows_of(some.y), across.rows_of(some.x)
+            winners = some.winners(down.share[rows], across.share[cols])
+            labels[rows[:, :, None], cols[:, None]] = winners
+
+
+def _decide(
+    contest: _Contest, fine: np.ndarray, down: _Side, across: _Side, parts: int
+) -> _Contest:
+    """Sets the classes of the pieces of cells, `fine`; gives those that their corners leave open.
+
+    Pieces without pixels are not among them.
+    """
+    share = np.arange(parts + 1, dtype=np.float32)[None] / parts
+    corners = contest.winners(share, share)
+    winner = corners[:, :-1, :-1]
+    steps = np.arange(parts)
+    rows = contest.y[:, None] * parts + steps
+    cols = contest.x[:, None] * parts + steps
+    fine[rows[:, :, None], cols[:, None]] = winner
+    still = corners[:, 1:, 1:] != winner
+    still |= corners[:, :-1, 1:] != winner
+    still |= corners[:, 1:, :-1] != winner
+    still &= (down.length[rows] > 0)[:, :, None] & (across.length[cols] > 0)[:, None]
+    cell, i, j = np.nonzero(still)
+    return _Contest(rows[cell, i], cols[cell, j], contest.ids[:, cell], contest.logits[:, cell])
+
+
+def _contests(
+    logits: np.ndarray, top: np.ndarray, y: np.ndarray, x: np.ndarray
+) -> Iterator[_Contest]:
+    """Cells by the number of classes that can win in them.
 
     A class cannot that is nowhere above the winner of a corner: interpolation keeps order.
 
     Args:
-        corners: `(n, 4, classes)` logits.
+        logits: `(h, w, classes)`.
+        top: `(h, w)`, their winners.
+        y: `(n,)`, rows of the cells.
+        x: `(n,)`, their columns.
     """
-    winners = corners.argmax(-1)
-    possible = np.ones(corners[:, 0].shape, bool)
-    for i, winner in enumerate(winners.T):
-        new = np.flatnonzero((winners[:, :i] != winner[:, None]).all(-1))
-        values = corners[new]
-        best = np.take_along_axis(values, winner[new, None, None], -1)
-        possible[new] &= (values >= best).any(1)
-    return possible
+    below, right = np.minimum(y + 1, top.shape[0] - 1), np.minimum(x + 1, top.shape[1] - 1)
+    places = [(y, x), (y, right), (below, x), (below, right)]
+    corners = [logits[place] for place in places]
+    cells = np.arange(len(y))
+    rivals = np.stack(  # (n, winner, corner)
+        [np.stack([corner[cells, top[place]] for corner in corners], 1) for place in places], 1
+    )
+    least = rivals.min(2).max(1)  # a winner is nowhere below it, which rules out most classes
+    cell, ids = np.nonzero(np.maximum.reduce(corners) >= least[:, None])
+    values = np.stack([corner[cell, ids] for corner in corners], 1)
+    possible = np.all(np.any(values[:, None] >= rivals[cell], axis=2), axis=1)
+    cell, ids, values = cell[possible], ids[possible].astype(top.dtype), values[possible]
+    counts = np.bincount(cell, minlength=len(y))
+    for count in np.unique(counts[cell]):
+        alike = counts == count
+        mine = alike[cell]
+        yield _Contest(
+            y[alike],
+            x[alike],
+            ids[mine].reshape(-1, count).T,
+            values[mine].reshape(-1, count, 4).transpose(1, 0, 2),
+        )
 
 
-def _highest(values: np.ndarray, cell: np.ndarray, dy: np.ndarray, dx: np.ndarray) -> np.ndarray:
-    """Which of the interpolated values is the highest, the first of equal ones.
-
-    Args:
-        values: `(cells, 4, k)`, at the corners of cells.
-        cell: `(n,)`, each pixel's cell.
-        dy: `(n,)`, how far below the cell's upper corners the pixel lies, 0 to 1.
-        dx: `(n,)`, how far to the right.
-    """
-    highest = np.zeros(len(cell), np.intp)
-    best = np.full(len(cell), -np.inf, np.float32)
-    for k in range(values.shape[-1]):  # few: NumPy's argmax is slow along a short axis
-        corner = np.ascontiguousarray(values[..., k])[cell].T
-        upper = corner[0] * (1 - dx) + corner[1] * dx
-        lower = corner[2] * (1 - dx) + corner[3] * dx
-        value = upper * (1 - dy) + lower * dy
-        highest[value > best] = k
-        np.maximum(best, value, out=best)
-    return highest
+def _corners(grid: np.ndarray) -> list[np.ndarray]:
+    """The four corners of each cell; at the far edges cells have no extent."""
+    right = np.concatenate([grid[:, 1:], grid[:, -1:]], 1)
+    return [grid, right, *(np.concatenate([g[1:], g[-1:]]) for g in (grid, right))]
 
 
 def _lerp(grid: np.ndarray, at: np.ndarray, axis: int) -> np.ndarray:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from easyseg.errors import OutputError
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
 WRITABLE = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP",
             ".tif": "TIFF", ".tiff": "TIFF"}  # fmt: skip
 SAVE_OPTIONS = {"JPEG": {"quality": 95}, "PNG": {"compress_level": 3}, "WEBP": {"quality": 95}}
+JPEG_SIDE = 65500  # pixels
 
 
 def write_image(path: str | os.PathLike[str], picture: Any) -> Path:
@@ -52,6 +55,9 @@ def encode_image(picture: Any, suffix: str, *, name: str = "the picture") -> byt
 
     check_ending(Path(f"x{suffix}"), name=name)
     kind = WRITABLE[suffix.lower()]
+    content = _by_opencv(picture, kind) if isinstance(picture, np.ndarray) else None
+    if content is not None:
+        return content
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     buffer = io.BytesIO()
     try:
@@ -59,6 +65,31 @@ def encode_image(picture: Any, suffix: str, *, name: str = "the picture") -> byt
     except (OSError, ValueError) as error:
         raise OutputError(f"{name} cannot be written as {kind} ({error}); use .png.") from error
     return buffer.getvalue()
+
+
+def _by_opencv(picture: np.ndarray, kind: str) -> bytes | None:
+    """A JPEG with the same pixels as Pillow's in half the time, or a PNG in two fifths of it.
+
+    Returns:
+        `None` where Pillow must encode: other formats, other arrays than `(H, W, 3) uint8 RGB`,
+        and what a JPEG cannot hold, which Pillow explains.
+    """
+    import cv2  # noqa: PLC0415
+
+    options = {
+        "JPEG": (cv2.IMWRITE_JPEG_QUALITY, 95),
+        "PNG": (
+            *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
+            *(cv2.IMWRITE_PNG_COMPRESSION, 3),
+            *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+        ),
+    }
+    rgb = picture.ndim == 3 and picture.shape[2] == 3 and picture.dtype == np.uint8
+    if kind not in options or not rgb or (kind == "JPEG" and max(picture.shape) > JPEG_SIDE):
+        return None
+    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    done, content = cv2.imencode(f".{kind.lower()}", bgr, options[kind])
+    return content.tobytes() if done else None
 
 
 def check_ending(path: Path, *, name: str | None = None) -> None:

@@ -226,6 +226,8 @@ def test_options_of_the_model(run, photos, seg, monkeypatch):
         "tile": 513,
         "scales": (0.5, 1.0),
         "flip": True,
+        "engine": "auto",
+        "precision": "exact",
         "progress": True,
     }
 
@@ -440,7 +442,20 @@ def test_info(run, home):
     assert lines["hash"].startswith("sha384:")
     assert lines["cached"].startswith(str(home))
     assert lines["cost"] == "2,146,645 parameters, 2.74 billion multiply-adds for 513x513"
+    assert lines["memory"].startswith("8.6 MB of weights, 50.7 MB of features")
+    assert lines["sees"].startswith("507x507 pixels")
+    assert lines["strides"] == "2 from MobilenetV2-Conv"
     assert "cached    no\n" in run("info", "xception65.ade20k")[1]
+
+
+def test_info_for_another_size(run):
+    out = run("info", "mini", "--size", "65x97")[1]
+    assert "multiply-adds for 65x97" in out
+    assert "MB of features at their peak for 65x97" in out
+    assert "for 97x97" in run("info", "mini", "--size", "97")[1]
+    code, out, err = run("info", "mini", "--size", "0x97")
+    assert (code, out) == (2, "")
+    assert_one_line(err, "'0x97' is no size; give 513")
 
 
 def test_info_on_other_heads(run):

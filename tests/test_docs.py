@@ -42,7 +42,8 @@ def test_commands_exist(page):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/quickstart.md", "docs/outputs.md", "docs/quality.md"]
+    "page",
+    ["README.md", "docs/quickstart.md", "docs/outputs.md", "docs/quality.md", "docs/variants.md"],
 )
 def test_python_runs(page, tmp_path, monkeypatch):
     """In order, as one session, with the embedded model in place of downloads."""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from easyseg import imaging, read_image
 from easyseg.errors import (
@@ -443,6 +443,26 @@ def test_exif_orientation(orientation, source, tmp_path):
         with Image.open(path) as opened:
             picture = read_image(opened)
     np.testing.assert_array_equal(picture, NOISE)
+
+
+@pytest.mark.parametrize("orientation", [0, *range(1, 10)])
+def test_exif_orientation_of_jpegs_is_as_pillow_has_it(orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = encoded(NOISE, "JPEG", exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content))))
+    np.testing.assert_array_equal(read_image(content), expected)
+
+
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_jpegs_have_the_pixels_that_pillow_reads(mode, progressive, subsampling):
+    content = io.BytesIO()
+    options = {"quality": 80, "progressive": progressive, "subsampling": subsampling}
+    Image.fromarray(NOISE).convert(mode).save(content, "JPEG", **options)
+    expected = np.asarray(Image.open(content).convert("RGB"))
+    np.testing.assert_array_equal(read_image(content.getvalue()), expected)
 
 
 def test_damaged_exif_does_not_hinder():

@@ -109,7 +109,11 @@ def test_demo_without_its_photos(tmp_path, monkeypatch):
         demo.demo.main([], standalone_mode=False)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    [p for p in sorted((ROOT / "examples").glob("*.py")) if "fine_tune" not in p.stem],
+    ids=lambda p: p.stem,
+)
 def test_examples_run(path, tmp_path, samples):
     arguments = [samples[0], str(tmp_path / "out.png")]
     if "folder" in path.stem:

@@ -182,7 +182,7 @@ def run(tmp_path, monkeypatch, capsys):
     """`easyseg video` with a network that finds what is red."""
 
     class Ready(RedFilms):
-        def __init__(self, model, *, batch_size, progress):
+        def __init__(self, model, *, batch_size, engine, precision, progress):
             super().__init__(batch_size=batch_size)
 
     monkeypatch.chdir(tmp_path)

@@ -22,8 +22,11 @@ COMMANDS = {
     "segment": ("easyseg.cli.segment", "Segment pictures, folders or patterns."),
     "background": ("easyseg.cli.background", "Change, blur, colour or remove the background."),
     "video": ("easyseg.cli.video", "Segment a film, a stream or a camera."),
+    "evaluate": ("easyseg.cli.evaluate", "Say how good a model is on a data set."),
+    "train": ("easyseg.cli.train", "Train a model further on your own photos."),
     "models": ("easyseg.cli.weights", "List the models and what is in the cache."),
     "download": ("easyseg.cli.weights", "Get a model's weights, or import a file."),
+    "check": ("easyseg.cli.check", "Look through a data set before training."),
     "info": ("easyseg.cli.weights", "Tell all that is known about a model."),
 }
 

@@ -9,7 +9,7 @@ import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.backgrounds import BACKGROUNDS, STRENGTHS, edit
-from easyseg.cli.options import MODEL, QUIET, film_options, names_and_ids
+from easyseg.cli.options import MODEL, QUIET, engine_options, film_options, names_and_ids
 from easyseg.cli.quiet import load_framework
 from easyseg.errors import InputError
 from easyseg.facade import SemanticSegmentation
@@ -38,6 +38,7 @@ OPTIONS = {"change": "with", "colour": "colour", "blur": "strength"}  # effect: 
 @click.option("--keep", help="Classes to keep, with commas: person,dog.  [default: all found]")
 @MODEL
 @film_options
+@engine_options
 @QUIET
 def background(
     effect: str,
@@ -52,6 +53,8 @@ def background(
     batch_size: int,
     smooth: float,
     show: bool,
+    engine: str,
+    precision: str,
     quiet: bool,
 ) -> None:
     """EFFECT (change, blur, colour, grey or cutout) on what is behind the classes kept of SOURCE.
@@ -74,7 +77,7 @@ def background(
             require_file(Path(source))
     require_writable(out.parent)
     load_framework()
-    seg = SemanticSegmentation(model, progress=not quiet)
+    seg = SemanticSegmentation(model, engine=engine, precision=precision, progress=not quiet)
     given = {"every": every, "batch_size": batch_size, "smooth": smooth, "show": show}
     for_films: dict[str, Any] = {n: value for n, value in given.items() if value != DEFAULTS[n]}
     if film:

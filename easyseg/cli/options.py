@@ -7,7 +7,18 @@ from typing import Any
 
 import click
 
-__all__ = ["ALPHA", "CLASSES", "MODEL", "QUIET", "film_options", "names_and_ids"]
+from easyseg.engines import AUTO, ENGINES, PRECISIONS
+
+__all__ = [
+    "ALPHA",
+    "CLASSES",
+    "MODEL",
+    "QUIET",
+    "engine_options",
+    "film_options",
+    "names_and_ids",
+    "view_options",
+]
 
 MODEL = click.option(
     "-m", "--model", help="Name from `easyseg models`, or a folder.  [default: mini]"
@@ -47,9 +58,78 @@ FILM_OPTIONS = (
 )
 
 
+def _factors(_: click.Context, __: click.Parameter, value: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(factor) for factor in value.split(","))
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{value!r} is no list of factors with commas, such as 0.5,1,1.5."
+        ) from error
+
+
+VIEW_OPTIONS = (
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Pictures that go through the network together.",
+    ),
+    click.option(
+        "--output-stride",
+        type=click.Choice(["8", "16", "32"]),
+        callback=lambda _, __, value: value and int(value),
+        help="8 is finer and slower.",
+    ),
+    click.option(
+        "--tile", type=int, metavar="PIXELS", help="See large pictures in windows of this size."
+    ),
+    click.option(
+        "--scales",
+        default="1",
+        callback=_factors,
+        metavar="FACTORS",
+        help="See pictures at several sizes: 0.5,1,1.5; finer and slower.",
+    ),
+    click.option("--flip", is_flag=True, help="See the mirror image too; twice the time."),
+)
+
+
+ENGINE_OPTIONS = (
+    click.option(
+        "--engine",
+        default=AUTO,
+        show_default=True,
+        type=click.Choice([AUTO, *ENGINES]),
+        help="What runs the network.",
+    ),
+    click.option(
+        "--precision",
+        default=PRECISIONS[0],
+        show_default=True,
+        type=click.Choice(PRECISIONS),
+        help="fast is bfloat16; int8 must have been calibrated.",
+    ),
+)
+
+
+def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say what runs the network."""
+    for option in reversed(ENGINE_OPTIONS):
+        command = option(command)
+    return command
+
+
 def film_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options that every command on films has."""
     for option in reversed(FILM_OPTIONS):
+        command = option(command)
+    return command
+
+
+def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say how a network sees pictures."""
+    for option in reversed(VIEW_OPTIONS):
         command = option(command)
     return command
 

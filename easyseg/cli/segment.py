@@ -10,7 +10,15 @@ import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.cli import one_line
-from easyseg.cli.options import ALPHA, CLASSES, MODEL, QUIET, names_and_ids
+from easyseg.cli.options import (
+    ALPHA,
+    CLASSES,
+    MODEL,
+    QUIET,
+    engine_options,
+    names_and_ids,
+    view_options,
+)
 from easyseg.cli.quiet import load_framework
 from easyseg.facade import SemanticSegmentation
 from easyseg.folder import plan_folder
@@ -19,15 +27,6 @@ from easyseg.outputs import OUTPUTS
 from easyseg.sources import Job
 
 __all__ = ["segment"]
-
-
-def _factors(_: click.Context, __: click.Parameter, value: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(factor) for factor in value.split(","))
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{value!r} is no list of factors with commas, such as 0.5,1,1.5."
-        ) from error
 
 
 @click.command()
@@ -50,27 +49,8 @@ def _factors(_: click.Context, __: click.Parameter, value: str) -> tuple[float, 
     help="Class areas, a JSON object on each line.  [default: results.jsonl in the folder of "
     "results, or of the pictures; none for one picture]",
 )
-@click.option(
-    "--batch-size",
-    type=click.IntRange(1),
-    default=1,
-    show_default=True,
-    help="Pictures that go through the network together.",
-)
-@click.option(
-    "--output-stride", type=click.Choice(["8", "16", "32"]), help="8 is finer and slower."
-)
-@click.option(
-    "--tile", type=int, metavar="PIXELS", help="See large pictures in windows of this size."
-)
-@click.option(
-    "--scales",
-    default="1",
-    callback=_factors,
-    metavar="FACTORS",
-    help="See pictures at several sizes: 0.5,1,1.5; finer and slower.",
-)
-@click.option("--flip", is_flag=True, help="See the mirror image too; twice the time.")
+@view_options
+@engine_options
 @QUIET
 def segment(
     sources: tuple[str, ...],
@@ -83,10 +63,12 @@ def segment(
     resume: bool,
     jsonl: Path | None,
     batch_size: int,
-    output_stride: str | None,
+    output_stride: int | None,
     tile: int | None,
     scales: tuple[float, ...],
     flip: bool,
+    engine: str,
+    precision: str,
     quiet: bool,
 ) -> None:
     """Segment SOURCE...: pictures, folders, patterns ('*.jpg'), addresses or @list.txt.
@@ -103,11 +85,13 @@ def segment(
     load_framework()
     seg = SemanticSegmentation(
         model,
-        output_stride=int(output_stride) if output_stride else None,
+        output_stride=output_stride,
         batch_size=batch_size,
         tile=tile,
         scales=scales,
         flip=flip,
+        engine=engine,
+        precision=precision,
         progress=not quiet,
     )
     drawing: dict[str, Any] = {

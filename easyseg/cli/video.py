@@ -7,7 +7,15 @@ from pathlib import Path
 import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from easyseg.cli.options import ALPHA, CLASSES, MODEL, QUIET, film_options, names_and_ids
+from easyseg.cli.options import (
+    ALPHA,
+    CLASSES,
+    MODEL,
+    QUIET,
+    engine_options,
+    film_options,
+    names_and_ids,
+)
 from easyseg.cli.quiet import load_framework
 from easyseg.errors import InputError
 from easyseg.facade import SemanticSegmentation
@@ -34,6 +42,7 @@ RESULT_ENDING = ".seg.mp4"
 @CLASSES
 @ALPHA
 @film_options
+@engine_options
 @QUIET
 def video(
     source: str,
@@ -46,6 +55,8 @@ def video(
     batch_size: int,
     smooth: float,
     show: bool,
+    engine: str,
+    precision: str,
     quiet: bool,
 ) -> None:
     """Segment SOURCE: a film, an address (http://, rtsp://, …) or a camera's number.
@@ -67,7 +78,9 @@ def video(
     if out is not None:
         check_film(film, out, alpha=kind == "cutout")
     load_framework()
-    seg = SemanticSegmentation(model, batch_size=batch_size, progress=not quiet)
+    seg = SemanticSegmentation(
+        model, batch_size=batch_size, engine=engine, precision=precision, progress=not quiet
+    )
     with logging_redirect_tqdm():
         summary = seg.segment_video(
             film,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from easyseg.cli.quiet import load_framework
 from easyseg.config import ModelConfig
+from easyseg.hub import PREFIX, HubConfig
 from easyseg.labels import load_label_set
 from easyseg.resources import pretrained_path
 from easyseg.weights.bundle import MINI, bundle_folder, read_bundle, read_card
@@ -16,6 +18,14 @@ from easyseg.weights.fetch import cached_weights
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 
 __all__ = ["download", "info", "models"]
+
+ALSO = {  # choices that a network is described by if it has them
+    "se": "squeeze-and-excitation",
+    "spatial": "spatial attention",
+    "cbam": "CBAM",
+    "learned": "learned upsampling",
+    "group": "group norm",
+}
 
 
 @click.command()
@@ -53,17 +63,44 @@ def download(name: str, file: Path | None) -> None:
     click.echo(f"{name} ready: {cached_weights(entry)}")
 
 
+def _height_and_width(
+    _: click.Context, __: click.Parameter, value: str | None
+) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)?", value):
+        raise click.BadParameter(
+            f"{value!r} is no size; give 513, or 1025x2049 for height x width."
+        )
+    sides = [int(side) for side in value.split("x")]
+    return sides[0], sides[-1]
+
+
 @click.command()
 @click.argument("name")
-def info(name: str) -> None:
+@click.option(
+    "--size",
+    callback=_height_and_width,
+    metavar="N|HxW",
+    help="Count for pictures of this size, not the model's own.",
+)
+def info(name: str, size: tuple[int, int] | None) -> None:
     """Tell all that is known about the model NAME, or about a bundle's folder."""
     folder = bundle_folder(name)
     if folder is not None:
         config = read_bundle(folder).config
-        click.echo(f"network   {_network(config)}\ncost      {_cost(config)}")
-        click.echo(f"\n{read_card(folder)}")
-        return
-    entry = weight_set(name)
+        rows, card = {"network": _network(config)}, read_card(folder)
+    else:
+        entry = weight_set(name)
+        config, rows, card = entry.model, _published(entry), ""
+    for key, value in (*rows.items(), *_inspected(config, size or config.input_size)):
+        click.echo(f"{key:<9} {value}")
+    if folder is not None:
+        click.echo(f"\n{card}")
+
+
+def _published(entry: WeightSet) -> dict[str, str]:
+    """What the table says of a weight set."""
     label_set = load_label_set(entry.labels)
     rows = {
         "name": entry.name,
@@ -78,11 +115,7 @@ def info(name: str) -> None:
         "licence": entry.licence,
         "cached": str(cached_weights(entry) or "no"),
     }
-    if entry.note:
-        rows["note"] = entry.note
-    for key, value in rows.items():
-        click.echo(f"{key:<9} {value}")
-    click.echo(f"{'cost':<9} {_cost(entry.model)}")
+    return {**rows, "note": entry.note} if entry.note else rows
 
 
 def _embedded_row() -> tuple[str, str, str, str, str, str]:
@@ -110,25 +143,49 @@ def _size(entry: WeightSet) -> str:
     return f"about {entry.size_mb:g} MB" if entry.size_mb else "unknown"
 
 
-def _cost(config: ModelConfig) -> str:
+def _inspected(config: ModelConfig | HubConfig, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
+    """What the network itself tells, built with fresh weights."""
     load_framework()
-    from easyseg.models.build import build_model  # noqa: PLC0415  (loads Keras)
-    from easyseg.models.inspect import count  # noqa: PLC0415
+    from easyseg.models.build import build_model, logits_model  # noqa: PLC0415  (loads Keras)
+    from easyseg.models.inspect import count, memory  # noqa: PLC0415
+    from easyseg.models.sight import sight  # noqa: PLC0415
 
-    cost = count(build_model(config), config.input_size)
-    height, width = config.input_size
-    return (
-        f"{cost.parameters:,} parameters, {cost.multiply_adds / 1e9:.2f} billion multiply-adds "
-        f"for {height}x{width}"
-    )
+    model = build_model(config)
+    if isinstance(config, HubConfig):  # models within models, which are not looked into
+        yield "cost", f"{model.count_params():,} parameters"
+        return
+    cost, need, seen = count(model, size), memory(logits_model(model), size), sight(model, size)
+    whole = ", and the whole picture through means over it" if seen.whole else ""
+    rows, columns = size
+    multiply_adds = f"{cost.multiply_adds / 1e9:.2f} billion multiply-adds for {rows}x{columns}"
+    yield "cost", f"{cost.parameters:,} parameters, {multiply_adds}"
+    weights, features = (f"{part / 1e6:.1f} MB" for part in need)
+    peak = f"{features} of features at their peak for {rows}x{columns}"
+    yield "memory", f"{weights} of weights, {peak} (float32; a framework takes more)"
+    yield "sees", f"{_sides(seen.field)} pixels around each{whole}"
+    for i, stage in enumerate(seen.stages):
+        yield "" if i else "strides", f"{_stride(stage.stride):>3} from {stage.layer}"
 
 
-def _network(config: ModelConfig) -> str:
+def _sides(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def _stride(stride: tuple[float, float]) -> str:
+    down, across = (f"{side:.4g}" for side in stride)
+    return down if down == across else f"{down}x{across}"
+
+
+def _network(config: ModelConfig | HubConfig) -> str:
+    if isinstance(config, HubConfig):
+        return f"{PREFIX}{config.hub} of KerasHub's, input {_sides(config.input_size)}"
     width = f" x{config.depth_multiplier:g}" if config.depth_multiplier != 1 else ""
     context = {"aspp": "image pooling", "dpc": "dense prediction cell", "lraspp": "LR-ASPP"}
     head = f"ASPP rates {config.dilation_rates}" if config.dilation_rates else context[config.head]
     decoder = {"deeplabv3plus": "DeepLabV3+", "lraspp": "Sum of logits", "none": "DeepLabV3"}
+    chosen = [getattr(config, name) for name in ("attention", "upsampling", "norm")]
+    also = "".join(f", {ALSO[choice]}" for choice in chosen if choice in ALSO)
     return (
-        f"{decoder[config.decoder]}, {config.backbone}{width}, {head}, output stride "
-        f"{config.output_stride}, input {config.input_size[0]}x{config.input_size[1]}"
+        f"{decoder[config.decoder]}, {config.backbone}{width}, {head}{also}, output stride "
+        f"{config.output_stride}, input {_sides(config.input_size)}"
     )

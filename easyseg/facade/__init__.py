@@ -10,9 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from easyseg.config import ModelConfig
+from easyseg.engines import check_engine
 from easyseg.facade.backgrounds import Backgrounds
+from easyseg.facade.evaluating import Evaluating
 from easyseg.facade.films import Films
 from easyseg.facade.folders import Folders
+from easyseg.facade.training import Training
+from easyseg.hub import HubConfig
 from easyseg.imaging import ImageSource
 from easyseg.labels import LabelSet
 from easyseg.result import Classes, Segmentation, check_output
@@ -22,7 +26,7 @@ __all__ = ["SemanticSegmentation", "list_models"]
 log = logging.getLogger(__name__)
 
 
-class SemanticSegmentation(Films, Backgrounds, Folders):
+class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
     """Segments pictures.
 
     The network is built, and its weights are downloaded if need be, when this object is made.
@@ -33,8 +37,9 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
     Args:
         model: "mini", a small model of the 21 Pascal VOC classes that comes with easyseg; a name
             from `list_models()` for paper quality by download; the folder of a bundle that `save`
-            wrote; an .h5 file of PixelLib's, or a frozen graph (.pb) of Google's. Without a name
-            it is "mini", which is said once.
+            wrote; an .h5 file of PixelLib's, or a frozen graph (.pb) of Google's; "hub:" and a
+            preset of KerasHub's, such as "hub:segformer_b0_ade20k_512". Without a name it is
+            "mini", which is said once.
         like: For a file, the published weights whose network and classes it has, such as
             "xception65.voc"; an .h5 file under its published name needs none.
         output_stride: 8 for finer borders at two to four times the time, 16, or 32; by default
@@ -45,12 +50,18 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
         scales: Factors of the picture's size at which it is seen too, such as
             (0.5, 0.75, 1.0, 1.25, 1.5, 1.75): finer and slower.
         flip: Sees the mirror image too, at twice the time.
+        engine: What runs the network: "plain" (Keras), "tensorflow", "openvino", "onnxruntime",
+            "litert"; "auto" is the fastest of them, once `warmup` or a long run has measured.
+            All but "plain" keep the weights that the model has at the first picture.
+        precision: "exact" computes in float32; "fast" in bfloat16, where the processor can;
+            "int8" with 8 bits, after `warmup(photos)` (see docs/performance.md).
         cache: Folder for downloads; by default `EASYSEG_HOME` or the user's cache.
         progress: Shows a bar while downloading.
 
     Raises:
-        UnknownNameError: Neither a known name nor a folder.
-        InputError: A file needs `like`; or `batch_size`, `tile` or `scales` breaks its rule.
+        UnknownNameError: Neither a known name nor a folder; no such engine or precision.
+        InputError: A file needs `like`; `batch_size`, `tile` or `scales` breaks its rule; the
+            engine has no such precision.
         ConfigError: Such an output stride cannot be built.
         WeightsError: The weights cannot be had, or are not for this network.
     """
@@ -65,22 +76,26 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
         tile: int | None = None,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
+        engine: str = "auto",
+        precision: str = "exact",
         cache: str | os.PathLike[str] | None = None,
         progress: bool = True,
     ) -> None:
         from easyseg.open import open_model  # noqa: PLC0415  (loads Keras)
         from easyseg.predict import Predictor, check_views  # noqa: PLC0415
+        from easyseg.weights.fetch import cache_home  # noqa: PLC0415
 
         if model is None:
             _say_default()
             model = "mini"
         check_views(batch_size=batch_size, tile=tile, scales=scales)  # before any download
+        check_engine(engine, precision)
         opened = open_model(
             model, like=like, output_stride=output_stride, cache=cache, progress=progress
         )
         self.name = str(model)
         self.model: Any = opened.model
-        self.config: ModelConfig = opened.config
+        self.config: ModelConfig | HubConfig = opened.config
         self.label_set: LabelSet = opened.label_set
         self._predictor = Predictor(
             self.model,
@@ -90,7 +105,51 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
             tile=tile,
             scales=scales,
             flip=flip,
+            engine=engine,
+            precision=precision,
+            home=cache_home(cache),
         )
+
+    @classmethod
+    def new(
+        cls,
+        backbone: str | None = None,
+        *,
+        classes: int | Sequence[str] | LabelSet,
+        preset: str | None = None,
+        weights: str | os.PathLike[str] | None = None,
+        **fields: Any,
+    ) -> SemanticSegmentation:
+        """A network that has not been trained yet, to fine-tune.
+
+            seg = SemanticSegmentation.new("resnet50", classes=["road", "car"], weights="imagenet")
+
+        Args:
+            backbone: Such as "xception65", "mobilenetv2", "resnet50"; by default the preset's.
+            classes: How many, their names, or a label set.
+            preset: "paper", "deeplabv3_resnet50", "se_decoder", "resnet101_stage2_skip" or
+                "mobile"; without, DeepLabV3+ as in `ModelConfig()`.
+            weights: "imagenet" for the backbone's ImageNet weights by Keras's own download, or a
+                file of them; without, all weights are random.
+            **fields: Other fields of `ModelConfig`, such as `output_stride=8`, `attention="se"`;
+                `docs/variants.md` shows what there is.
+
+        Raises:
+            InputError: `classes` breaks its rule, there is no such preset or field, two choices
+                exclude each other, or the backbone has no ImageNet weights.
+            WeightsError: The ImageNet weights cannot be had, or are another network's.
+        """
+        from easyseg.fresh import new_model  # noqa: PLC0415  (loads Keras)
+        from easyseg.predict import Predictor  # noqa: PLC0415
+
+        if backbone is not None:
+            fields["backbone"] = backbone
+        fresh = cls.__new__(cls)
+        model, config, labels = new_model(classes, preset=preset, weights=weights, **fields)
+        fresh.name, fresh.model = config.backbone, model
+        fresh.config, fresh.label_set = config, labels
+        fresh._predictor = Predictor(model, labels, input_size=config.input_size)
+        return fresh
 
     def segment_image(
         self,
@@ -139,6 +198,24 @@ class SemanticSegmentation(Films, Backgrounds, Folders):
                 the pictures before it.
         """
         return self._predictor(images)
+
+    def warmup(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
+        """Makes ready what the first picture would wait for, and measures.
+
+        With engine="auto" all engines that are installed take their turn, and the fastest is used
+        from now on, in later processes too.
+
+        Args:
+            images: Photos to calibrate precision="int8" with, some 100 of the kind to come.
+
+        Returns:
+            Milliseconds of the network for a picture, by engine, fastest first.
+
+        Raises:
+            ImageError: A picture cannot be read.
+            InputError: precision="int8" has neither been calibrated nor photos for it.
+        """
+        return self._predictor.warmup(images)
 
     def save(self, folder: str | os.PathLike[str], *, dtype: str = "float32") -> Path:
         """Writes the model as a bundle, which `SemanticSegmentation(folder)` opens.

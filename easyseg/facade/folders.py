@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from easyseg.config import ModelConfig
+from easyseg.hub import HubConfig
 from easyseg.labels import LabelSet
 from easyseg.result import Classes
 from easyseg.sources import Source
@@ -24,7 +25,7 @@ class Folders:
 
     name: str
     model: Any
-    config: ModelConfig
+    config: ModelConfig | HubConfig
     label_set: LabelSet
     _predictor: Predictor
 

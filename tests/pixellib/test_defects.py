@@ -128,5 +128,5 @@ def test_9_few_packages_are_required():
     listed = re.search(r"^dependencies = \[(.*?)^\]", text, re.DOTALL | re.MULTILINE).group(1)
     assert set(re.findall(r'"([\w-]+)', listed)) == {
         "tensorflow", "keras", "h5py", "numpy", "pillow", "opencv-python-headless",
-        "requests", "pooch", "filelock", "click", "tqdm",
+        "requests", "pooch", "filelock", "click", "tqdm", "pycocotools", "pyyaml", "matplotlib",
     }  # fmt: skip

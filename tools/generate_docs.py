@@ -1,0 +1,149 @@
+"""Writes the tables of docs/models.md from those of the program and of the benchmarks.
+
+    python tools/generate_docs.py
+
+A table stands between `<!-- NAME -->` and `<!-- end -->`; the rest of the page is written by hand.
+Counts are those of benchmarks/results/costs.csv (`python benchmarks/costs.py`), times those of
+networks.csv (`python benchmarks/networks.py`).
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs/models.md"
+sys.path.insert(0, str(ROOT / "benchmarks"))
+
+from costs import backbones, published  # noqa: E402
+from networks import row_of  # noqa: E402
+
+from easyseg.config import ModelConfig  # noqa: E402
+from easyseg.labels import load_label_set  # noqa: E402
+from easyseg.weights.bundle import MINI  # noqa: E402
+from easyseg.weights.manifest import WeightSet, weight_sets  # noqa: E402
+
+__all__ = ["PAGE", "ZOO", "page"]
+
+ZOO = {  # billions of multiply-adds at one scale, in the list of DeepLab's model zoo
+    "mobilenetv2.voc": 2.75,
+    "mobilenetv2_050.voc": 0.88,
+    "mobilenetv2.cityscapes": 21.27,
+    "xception65.voc": 54.17,
+    "xception65.cityscapes": 418.64,
+    "xception71.cityscapes": 502.07,
+    "mobilenetv3_large.cityscapes": 15.95,
+    "mobilenetv3_small.cityscapes": 4.63,
+}
+Row = dict[str, str]
+
+
+def page(old: str) -> str:
+    """The page with its tables made anew."""
+    costs, times = results("costs"), results("networks")
+    tables = {
+        "weights": weights_table(costs, times),
+        "backbones": backbones_table(costs, times),
+        "zoo": zoo_table(costs),
+    }
+    for name, table in tables.items():
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
+        old, found = re.subn(pattern, rf"\g<1>\n{table}\n\g<2>", old, flags=re.DOTALL)
+        if found != 1:
+            raise SystemExit(f"{PAGE} has {found} places for the table {name!r}; it needs one.")
+    return old
+
+
+def results(name: str) -> dict[str, Row]:
+    """The rows of a benchmark's results, by network."""
+    with (ROOT / f"benchmarks/results/{name}.csv").open(newline="") as file:
+        return {row["network"]: row for row in csv.DictReader(file)}
+
+
+def weights_table(costs: dict[str, Row], times: dict[str, Row]) -> str:
+    """The models that have weights."""
+    head = ["Name", "Classes", "Download", "Parameters", "Multiply-adds", "mIoU", "Time"]
+    rows = []
+    for name, config in published():
+        entry = weight_sets().get(name)
+        rows.append(
+            [
+                f"`{name}`",
+                classes(entry) if entry else "21, voc",
+                download(entry) if entry else "comes with easyseg",
+                *counted(costs[name], size=True),
+                scores(entry) if entry else f"[its card](../pretrained/{MINI}/card.md)",
+                time(config, times),
+            ]
+        )
+    return markdown(head, rows)
+
+
+def backbones_table(costs: dict[str, Row], times: dict[str, Row]) -> str:
+    """The backbones, each in the same network."""
+    head = ["Backbone", "Output stride", "Parameters", "Multiply-adds", "Time"]
+    rows = [
+        [
+            f"`{name}`",
+            costs[name]["output_stride"],
+            *counted(costs[name], size=False),
+            time(config, times),
+        ]
+        for name, config in backbones()
+    ]
+    return markdown(head, rows)
+
+
+def zoo_table(costs: dict[str, Row]) -> str:
+    """Our counts of multiply-adds, and the model zoo's."""
+    rows = []
+    for name, theirs in ZOO.items():
+        row = costs[name]
+        ours = int(row["multiply_adds"]) / 1e9
+        size = f"{row['height']}x{row['width']}, stride {row['output_stride']}"
+        rows.append([f"`{name}`", size, f"{ours:.2f}", f"{theirs:.2f}", f"{ours / theirs:.3f}"])
+    return markdown(["Network", "Input", "Counted", "Zoo", "Ratio"], rows)
+
+
+def classes(entry: WeightSet) -> str:
+    """How many, and of what."""
+    label_set = load_label_set(entry.labels)
+    return f"{len(label_set)}, {label_set.name}"
+
+
+def download(entry: WeightSet) -> str:
+    """Size and kind of the file."""
+    size = f"{entry.size_mb:g} MB" if entry.size_mb else "size unknown"
+    return size if entry.layout == "tf_checkpoint" else f"{size}, Keras .h5"
+
+
+def counted(row: Row, *, size: bool) -> tuple[str, str]:
+    """Parameters in millions, multiply-adds in billions with the size that they are for."""
+    parameters, multiply_adds = (float(row[key]) for key in ("parameters", "multiply_adds"))
+    at = f" at {row['height']}x{row['width']}, stride {row['output_stride']}" if size else ""
+    return f"{parameters / 1e6:.2f} M", f"{multiply_adds / 1e9:.2f} B{at}"
+
+
+def scores(entry: WeightSet) -> str:
+    """The published mIoU, with its conditions."""
+    return "; ".join(f"{s.value:.2f} {s.split} ({s.conditions})" for s in entry.miou) or "none"
+
+
+def time(config: ModelConfig, times: dict[str, Row]) -> str:
+    """Measured, as a multiple of Xception-65's."""
+    row = times.get(row_of(config) or "")
+    return f"{float(row['ratio']):.2f}" if row else "not measured"
+
+
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    """A table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")
+    print(f"{PAGE} written")
