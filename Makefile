@@ -4,6 +4,8 @@ SHELL := bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+# whole files go to a worker, so that what they share is made once
+WORKERS := -n auto --maxprocesses 4 --dist loadfile
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,11 +23,11 @@ demo: $(VENV)/.installed ## install into .venv and segment a real photo
 	$(BIN)/easyseg demo
 
 test: $(VENV)/.installed ## run the tests (a few minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(WORKERS)
 
 test-all: $(VENV)/.installed ## run the slow tests too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(WORKERS)
 
 check: $(VENV)/.installed ## format, lint and type checks
 	$(BIN)/ruff format --check .

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from places import SHARED, VOC_TARBALL
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; one thread each wastes none
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -81,3 +86,9 @@ def seg(voc_home):
 @pytest.fixture
 def photo(shared):
     return shared / "data/photos/dog.jpg"
+
+
+@pytest.fixture
+def record_property(record_property):
+    """Takes NumPy's numbers too, which pytest-xdist cannot send from a worker."""
+    return lambda name, value: record_property(name, np.asarray(value).item())

@@ -43,7 +43,13 @@ def test_commands_exist(page):
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md", "docs/quickstart.md", "docs/outputs.md", "docs/quality.md", "docs/variants.md"],
+    [
+        "README.md",
+        "docs/quickstart.md",
+        "docs/outputs.md",
+        "docs/variants.md",
+        pytest.param("docs/quality.md", marks=pytest.mark.slow),
+    ],
 )
 def test_python_runs(page, tmp_path, monkeypatch):
     """In order, as one session, with the embedded model in place of downloads."""

@@ -185,7 +185,9 @@ def test_an_empty_pil_image_is_refused():
     assert "has no pixels (0x5)" in refusal(UnreadableImageError, Image.new("RGB", (0, 5)))
 
 
-@pytest.mark.parametrize("source", [None, 3, ["dog.jpg"], io.BytesIO(b"")], ids=repr)
+@pytest.mark.parametrize(
+    "source", [None, 3, ["dog.jpg"], io.BytesIO(b"")], ids=lambda source: type(source).__name__
+)
 def test_an_unknown_kind_of_source_is_refused(source):
     message = refusal(InputError, source)
     assert f"cannot be read from {type(source).__name__}; give a path" in message

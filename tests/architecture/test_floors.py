@@ -130,6 +130,7 @@ def test_keras_has_one_door(path):
             "engines/graph.py",
             "engines/litert.py",
             "engines/plain.py",
+            "engines/store.py",
             "training/devices.py",
             "weights/frozen_graph.py",
             "weights/tf_checkpoint.py",

@@ -51,6 +51,7 @@ def test_weights_of_another_head_do_not_enter_the_cache(shared, server, home, mo
     assert not list((home / "weights").glob("*/*.index"))
 
 
+@pytest.mark.slow
 def test_every_official_checkpoint_loads_through_the_manifest(golden):
     """Golden checkpoints have the zoo's names and shapes, Momentum slots and global_step."""
     from easyseg.models.build import build_model
