@@ -1,9 +1,10 @@
 """How long do pictures of a folder take with `segment_folder`, against one after the other?
 
-Model "mini"; both write overlays, in turns, in one process; the ratio is of each pair. Writes
-results/folder.csv.
+Both write overlays, in turns, in one process; the ratio is of each pair. `bare_rate` is the share
+of the rate of the network alone, on one canvas in memory again and again, in the same rounds.
+Writes results/folder.csv.
 
-    python benchmarks/folder.py FOLDER...
+    python benchmarks/folder.py FOLDER [MODEL ...]
 """
 
 from __future__ import annotations
@@ -15,14 +16,15 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 from _table import compared, write
 from PIL import Image
 
 from easyseg import SemanticSegmentation
 from easyseg.sources import find_images, result_paths
 
-PICTURES = 60
-ROUNDS = 5
+PICTURES = 200
+ROUNDS = 3
 BATCHES = (1, 4)
 
 
@@ -43,6 +45,16 @@ def seconds(function, *args, **options) -> float:
     return spent
 
 
+def bare(seg: SemanticSegmentation, count: int, batch: int) -> float:
+    """Seconds of the network alone for so many pictures."""
+    canvas = np.zeros((batch, *seg._predictor.input_size, 3), np.float32)
+    seg._predictor._network(canvas)
+    started = time.perf_counter()
+    for _ in range(count // batch):
+        seg._predictor._network(canvas)
+    return time.perf_counter() - started
+
+
 def megapixels(sources: list[str]) -> float:
     """The median size of the pictures."""
     sizes = []
@@ -55,25 +67,28 @@ def megapixels(sources: list[str]) -> float:
 def measure(seg: SemanticSegmentation, sources: list[str], batch: int) -> dict[str, object]:
     """A row of the table."""
     seconds(seg.segment_folder, sources[:batch], batch_size=batch, progress=False)
-    pairs = [
+    turns = [
         (
             seconds(seg.segment_folder, sources, batch_size=batch, progress=False),
             seconds(one_by_one, seg, sources),
+            bare(seg, len(sources), batch),
         )
         for _ in range(ROUNDS)
     ]
-    ours, theirs = map(list, zip(*pairs, strict=True))
-    row: dict[str, object] = {"pictures": len(sources), "megapixels": megapixels(sources)}
-    row |= {"batch": batch, **compared(ours, theirs)}
+    ours, theirs, alone = map(list, zip(*turns, strict=True))
+    row: dict[str, object] = {"model": seg.name, "pictures": len(sources)}
+    row |= {"megapixels": megapixels(sources), "batch": batch, **compared(ours, theirs)}
+    row["bare_rate"] = round(statistics.median(b / a for a, b in zip(ours, alone, strict=True)), 3)
     return row
 
 
 def main() -> None:
     """Prints a table and writes the CSV."""
-    seg = SemanticSegmentation("mini")
+    folder, *models = sys.argv[1:]
+    sources = [picture.source for picture in find_images(folder)][:PICTURES]
     rows = []
-    for folder in sys.argv[1:]:
-        sources = [picture.source for picture in find_images(folder)][:PICTURES]
+    for model in models or ["mini"]:
+        seg = SemanticSegmentation(model)
         seg.segment_image(sources[0])  # compiles
         rows += [measure(seg, sources, batch) for batch in BATCHES]
     write("folder", rows)

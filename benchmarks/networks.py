@@ -28,7 +28,7 @@ NETWORKS = {
     "mobilenetv2_050 os16": MOBILENET.replace(depth_multiplier=0.5),
     "mini": ModelConfig(backbone="mobilenetv2", head_channels=128, low_level_channels=32),
 }
-ROUNDS = 5
+ROUNDS = 3
 
 
 def row_of(config: ModelConfig) -> str | None:
