@@ -26,7 +26,7 @@ from easyseg.training.feed import Feed
 from easyseg.training.losses import make_loss
 from easyseg.training.norms import batch_norms, with_frozen
 
-CROP, BATCH, BATCHES, ROUNDS = 256, 4, 4, 3
+CROP, BATCH, BATCHES, ROUNDS = 128, 4, 4, 3
 CANVAS = (513, 513)
 
 

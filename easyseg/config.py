@@ -23,6 +23,7 @@ __all__ = [
     "UPSAMPLINGS",
     "ModelConfig",
     "is_count",
+    "plain",
 ]
 
 OUTPUT_STRIDES = (8, 16, 32)
@@ -113,6 +114,8 @@ class ModelConfig:
     input_size: tuple[int, int] = (513, 513)
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
         for name, known in _NAMES.items():
             _known(name, getattr(self, name), known)
         self._check_tuples()
@@ -269,3 +272,10 @@ def _dropout(value: Any) -> float | tuple[tuple[str, float], ...]:
     if shares.keys() == {"aspp"}:
         return shares["aspp"]
     return tuple((place, shares[place]) for place in DROPOUT_PLACES if place in shares) or 0.0
+
+
+def plain(value: Any) -> Any:
+    """NumPy's numbers and arrays as Python's, also within lists, so that they travel as text."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value

@@ -134,9 +134,14 @@ def _value(name: str, text: Any) -> Any:
         return sides[0] if len(sides) == 1 else sides
     value = _yaml(text) if isinstance(text, str) else text
     if name == "augment" and isinstance(value, str):
-        return [] if value == "none" else value.split(",")
+        return [] if value == "none" else [step.strip() for step in value.split(",")]
     if name == "class_weights" and isinstance(value, str) and value != "auto":
-        return [float(weight) for weight in value.split(",")]
+        try:
+            return [float(weight) for weight in value.split(",")]
+        except ValueError:
+            raise InputError(
+                f"--class-weights {value} must be auto, or numbers with commas: 1,5,5."
+            ) from None
     return value
 
 

@@ -64,7 +64,12 @@ def as_rle(shape: Shape, size: tuple[int, int]) -> dict[str, Any]:
     outline = shape.outline
     if isinstance(outline, dict):
         return _from_runs(outline, shape.where, size)
-    polygons = [np.asarray(polygon, float) for polygon in outline]
+    try:
+        polygons = [np.asarray(polygon, float) for polygon in outline]
+    except (ValueError, TypeError):
+        raise DatasetError(
+            f"{shape.where} has a corner that is no number; give pixels, or remove the shape."
+        ) from None
     flat = np.concatenate(polygons)
     if not np.isfinite(flat).all() or np.abs(flat).max() > FARTHEST * max(size):
         raise DatasetError(
@@ -75,8 +80,8 @@ def as_rle(shape: Shape, size: tuple[int, int]) -> dict[str, Any]:
 
 
 def _from_runs(runs: dict[str, Any], where: str, size: tuple[int, int]) -> dict[str, Any]:
-    counts = runs["counts"]
     try:
+        counts = runs["counts"]
         if isinstance(counts, list):
             fits = list(runs["size"]) == list(size) and sum(counts) == size[0] * size[1]
             rle = coco_mask.frPyObjects(runs, *size) if fits and min(counts) >= 0 else None

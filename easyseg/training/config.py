@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from easyseg.config import is_count
+from easyseg.config import is_count, plain
 from easyseg.errors import ConfigError
 from easyseg.registry import unknown_name
 
@@ -125,6 +125,8 @@ class TrainConfig:
 
     def _settle_types(self) -> None:
         """Lists, as YAML has them, become tuples; one side of a crop becomes two."""
+        for name, value in _shallow(self).items():
+            object.__setattr__(self, name, plain(value))
         crop: Any = self.crop
         if crop is not None:
             crop = (crop, crop) if is_count(crop) else crop

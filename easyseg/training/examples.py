@@ -86,12 +86,13 @@ class Survey(NamedTuple):
     largest: tuple[int, int]
 
 
-def survey(samples: Sequence[Sample], classes: int) -> Survey:
+def survey(samples: Sequence[Sample], classes: int, *, split: str = "training") -> Survey:
     """Reads every photo and truth before training does, so that a bad file ends it at once.
 
     Args:
-        samples: The training split.
+        samples: The split.
         classes: Number of classes.
+        split: What it is called in messages.
 
     Raises:
         ImageError: A photo cannot be read.
@@ -107,16 +108,17 @@ def survey(samples: Sequence[Sample], classes: int) -> Survey:
                 counts.append(pixels)
     if not shown:
         raise DatasetError(
-            f"all pixels of all {len(samples)} training masks are ignored, such as "
+            f"all pixels of all {len(samples)} {split} masks are ignored, such as "
             f"{samples[0].mask}; run `easyseg check` to see which ids the masks have."
         )
     if len(shown) < len(samples):
         empty = next(s for s in samples if s not in shown)
         log.warning(
-            "%d of %d training photos are left out, because every pixel of their masks is "
+            "%d of %d %s photos are left out, because every pixel of their masks is "
             "ignored; the first is %s.",
             len(samples) - len(shown),
             len(samples),
+            split,
             empty.mask,
         )
     return Survey(shown, np.stack(counts), largest)

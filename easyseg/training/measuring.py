@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from easyseg._keras import backend, keras, ops
+from easyseg.errors import TrainingError
 from easyseg.evaluate import Scores, evaluate
 from easyseg.predict import Predictor
 from easyseg.training.examples import Examples
@@ -70,12 +71,14 @@ class Keeper(keras.callbacks.Callback):
 
         Raises:
             OutputError: A file cannot be written; those of the epoch before stay.
+            TrainingError: The validation loss is no number; the same.
         """
         logs = {} if logs is None else logs
         seconds = time.perf_counter() - self._begun
         with averaged(self.model):
             scores = evaluate(self.predictor(), self._photos, boundary=False)
             loss = self.model.evaluate(self._still, verbose=0, return_dict=True)["loss"]
+            _require_number(loss, epoch, float(inner_optimizer(self.model).learning_rate))
             logs |= {
                 "val_loss": float(loss),
                 "val_mean_iou": scores.mean_iou,
@@ -133,6 +136,16 @@ class Keeper(keras.callbacks.Callback):
         if is_best:
             update_bundle(self._folder, self._network, plan.model, plan.label_set, card=text)
         save_bundle(self._folder / LAST, self._network, plan.model, plan.label_set, card=text)
+
+
+def _require_number(loss: float, epoch: int, rate: float) -> None:
+    """Raises if the last update of an epoch, after which no training loss is seen, broke it."""
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"the validation loss became {loss} after epoch {epoch + 1}, at learning rate "
+            f"{rate:.3g}: the weights are no numbers any more. Those of the epoch before are kept; "
+            "choose a smaller learning_rate, or clip=1.0."
+        )
 
 
 def _better(rows: list[dict[str, Any]], best: int | None, monitor: str) -> int:

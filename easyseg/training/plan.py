@@ -109,6 +109,7 @@ def make_plan(
     """
     train, val = _splits(data, config.seed)
     seen = survey(train, len(data.label_set))
+    val = survey(val, len(data.label_set), split="validation").samples
     if "input_size" not in changes:
         changes = {**changes, "input_size": _canvas(seen.largest, start)}
     model = start.replace(**{**changes, "classes": len(data.label_set)})

@@ -152,8 +152,13 @@ class _Run:
             for variable, value in zip(model.optimizer.variables, state.optimizer, strict=True):
                 variable.assign(value)
         else:  # a phase begins, or batches were halved: only the schedule goes on
-            batches = inner_optimizer(model).variables[0]  # `iterations` would be updates
+            inner = inner_optimizer(model)
+            batches = inner.variables[0]  # `iterations` would be updates
             batches.assign((state.epoch - phase.begin) * len(feed))
+            if inner.use_ema:  # Keras begins the mean with the weights at its first batch alone
+                means = inner._model_variables_moving_average
+                for mean, variable in zip(means, model.trainable_variables, strict=True):
+                    mean.assign(variable)
         bar = Bar(
             total=config.epochs * len(feed), done=state.epoch * len(feed), shown=self.progress
         )

@@ -171,6 +171,7 @@ def test_coco_with_missing_photos_and_empty_polygons(tmp_path):
         (box(7, 1, 1, 1, 5, 5), "category 7"),
         (box(1, 1, 1, 1, float("nan"), 5), "corner"),
         (box(1, 1, 1, 1, 4000, 5), "corner"),
+        (box(1, 1, 1, 1, "wide", 5), "corner"),
         (runs([24, 32], [5, 5]), "run lengths"),
         (runs([9, 9], "11"), "run lengths"),
         ({"category_id": 1, "image_id": 1, "bbox": [1, 1, 5, 5]}, "no outlines"),

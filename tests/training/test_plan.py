@@ -1,7 +1,10 @@
 import dataclasses
+import json
 
+import cv2
 import numpy as np
 import pytest
+import yaml
 from squares import CONFIG, paint
 
 from easyseg.datasets import open_dataset
@@ -143,6 +146,29 @@ def test_an_unreadable_photo_ends_it_before_training(data):
     data.split("train")[4].image.write_bytes(b"no picture")
     with pytest.raises(ImageError, match=data.split("train")[4].image.name):
         plan(data)
+
+
+def test_validation_photos_are_read_before_training_too(data):
+    photo = data.split("val")[1].image
+    whole = photo.read_bytes()
+    photo.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ImageError, match=photo.name):
+        plan(data)
+    photo.write_bytes(whole)
+    for sample in data.split("val"):
+        truth = np.full_like(sample.truth(), IGNORE)
+        cv2.imwrite(str(sample.mask), truth)
+    with pytest.raises(DatasetError, match="all pixels of all 2 validation masks are ignored"):
+        plan(data)
+
+
+def test_numpys_numbers_travel_too():
+    weights = np.array([1.0, 2.5], np.float32)
+    config = TrainConfig(class_weights=weights, learning_rate=np.float32(0.5), epochs=np.int64(3))
+    assert yaml.safe_load(yaml.safe_dump(config.to_dict()))["class_weights"] == [1.0, 2.5]
+    assert TrainConfig(class_weights=[np.float64(2), 1]).class_weights == (2.0, 1)
+    network = CONFIG.replace(output_stride=np.int64(8), input_size=np.array([65, 97]))
+    assert json.loads(json.dumps(network.to_dict()))["input_size"] == [65, 97]
 
 
 def test_pixels_of_each_class_are_counted(data):

@@ -203,6 +203,25 @@ def test_a_wrong_choice_is_named_before_anything_is_made(shapes, tmp_path):
 # What goes wrong on the way
 
 
+class BreaksWeights(keras.callbacks.Callback):
+    """An update that leaves no numbers, the last one of the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == 1 and batch == 2:
+            bias = self.model.trainable_variables[-1]
+            bias.assign(bias * float("nan"))
+
+
+def test_weights_that_the_last_update_breaks_are_not_kept(shapes, tmp_path):
+    with pytest.raises(TrainingError, match="validation loss became nan after epoch 2"):
+        train(plan(shapes), tmp_path, start=start(), callbacks=[BreaksWeights()], progress=False)
+    assert read_state(tmp_path).epoch == 1
+    assert all(np.isfinite(weight).all() for weight in weights(tmp_path / "last").values())
+
+
 @pytest.mark.slow
 def test_a_loss_that_is_no_number_ends_the_run(shapes, tmp_path):
     choices = {"learning_rate": 1e30, "optimizer": "sgd", "warmup_epochs": 0, "epochs": 3}

@@ -29,6 +29,7 @@ def test_every_choice_is_an_option():
         ((), InputError, "needs DATA, a data set's folder, or --resume"),
         (("--epochs", "0"), ConfigError, "epochs=0 .* a whole number from 1"),
         (("--crop", "wide"), ConfigError, "crop="),
+        (("--class-weights", "1,x"), InputError, "auto, or numbers with commas"),
         (("--learning-rate", "5e-4", "--optimizer", "sgdd"), InputError, "sgd"),
         (("--set", "epochs=3"), InputError, "changes nothing of a network"),
         (("--set", "decoder"), InputError, "such as decoder=deeplabv3plus"),
