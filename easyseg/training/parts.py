@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+from easyseg.errors import ConfigError
 from easyseg.training.augment import DEFAULT_STEPS, Augmenter
 from easyseg.training.losses import SegmentationLoss, auto_class_weights, make_loss
 from easyseg.training.optimizers import make_optimizer
-from easyseg.training.plan import Phase, Plan
+from easyseg.training.plan import Phase, Plan, phases
 from easyseg.training.schedule import make_schedule
 
 __all__ = ["augmenter_of", "check_parts", "loss_of", "optimizer_of"]
@@ -65,5 +67,14 @@ def check_parts(plan: Plan) -> None:
     """
     augmenter_of(plan)
     loss_of(plan)
+    config = plan.config
+    batches = math.ceil(len(plan.train) / config.batch_size)
+    for phase in phases(config):
+        most = batches * (phase.end - phase.begin)
+        if config.accumulate > most:
+            raise ConfigError(
+                f"accumulate={config.accumulate} makes no update at all in {most} batches "
+                f"(epochs {phase.begin + 1} to {phase.end}); choose {most} or less."
+            )
     last = Phase("all", 0, plan.config.epochs, frozen=False)
     optimizer_of(plan, last, batches=1, accumulate=plan.config.accumulate)

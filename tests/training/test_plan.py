@@ -11,6 +11,7 @@ from easyseg.datasets import open_dataset
 from easyseg.datasets.base import IGNORE
 from easyseg.errors import ConfigError, DatasetError, ImageError, InputError
 from easyseg.training.config import TrainConfig
+from easyseg.training.parts import check_parts
 from easyseg.training.plan import make_plan, part_options, phases
 
 
@@ -160,6 +161,12 @@ def test_validation_photos_are_read_before_training_too(data):
         cv2.imwrite(str(sample.mask), truth)
     with pytest.raises(DatasetError, match="all pixels of all 2 validation masks are ignored"):
         plan(data)
+
+
+def test_a_run_without_any_update_is_refused(data):
+    check_parts(plan(data, epochs=2, batch_size=2, accumulate=6))
+    with pytest.raises(ConfigError, match="accumulate=7 makes no update at all in 6 batches"):
+        check_parts(plan(data, epochs=2, batch_size=2, accumulate=7))
 
 
 def test_numpys_numbers_travel_too():
