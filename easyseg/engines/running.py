@@ -19,7 +19,7 @@ from easyseg._keras import backend
 from easyseg.engines import AUTO, ENGINES, Run, Setting, check_engine, installed
 from easyseg.engines.graph import has_gpu
 from easyseg.engines.store import has_bfloat16, network_folder
-from easyseg.errors import EasysegError
+from easyseg.errors import InputError, OutputError
 from easyseg.writing import write_bytes
 
 __all__ = ["Running"]
@@ -183,7 +183,10 @@ class Running:
     def _record(self, times: dict[str, float]) -> None:
         path = self._choice()
         if path is not None:
-            write_bytes(path, json.dumps(times).encode())
+            try:
+                write_bytes(path, json.dumps(times).encode())
+            except OutputError as error:  # measured again next time; the pictures matter
+                log.warning("the fastest engine is not remembered: %s", error)
 
     def _tidy(self, names: Iterable[str]) -> None:
         """Removes what the engines keep that were tried and are not used."""
@@ -198,8 +201,6 @@ def _started(name: str, setting: Setting) -> Run | None:
 
     It keeps its files in a folder of its own below the setting's.
     """
-    if setting.folder is not None:
-        setting = setting._replace(folder=setting.folder / f"{name}-{setting.precision}")
     if not installed(name):
         log.warning(
             "engine %r is not installed (pip install 'easyseg[%s]'); using 'plain'.",
@@ -210,16 +211,24 @@ def _started(name: str, setting: Setting) -> Run | None:
     start: Callable[[Setting], Run] = importlib.import_module(ENGINES[name].module).start
     if name == PLAIN:
         return start(setting)
-    try:
-        run = start(setting)
-        run(np.zeros((1, *setting.size, 3), np.float32))  # some refuse only what they run
-    except EasysegError:
-        raise
-    except Exception as error:  # noqa: BLE001  (other people's compilers raise anything)
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        log.warning("engine %r fails (%s); going on without it.", name, reason[:200])
-        return None
-    return run
+    folder = setting.folder and setting.folder / f"{name}-{setting.precision}"
+    places = [folder]
+    if folder is not None:  # what is kept there may be damaged, or nothing can be
+        places += [folder, None] if folder.is_dir() else [None]
+    for i, place in enumerate(places):
+        if i and folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+        try:
+            run = start(setting._replace(folder=place))
+            run(np.zeros((1, *setting.size, 3), np.float32))  # some refuse only what they run
+        except InputError:
+            raise
+        except Exception as error:  # noqa: BLE001  (other people's compilers raise anything)
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        else:
+            return run
+    log.warning("engine %r fails (%s); going on without it.", name, reason[:200])
+    return None
 
 
 def _agreeing(runs: dict[str, Run], picture: np.ndarray) -> dict[str, Run]:

@@ -172,6 +172,28 @@ def test_an_engine_that_is_not_installed_falls_back(network, pictures, logits, m
     assert "pip install 'easyseg[openvino]'" in caplog.text
 
 
+def test_a_damaged_cache_is_made_again(network, pictures, logits, tmp_path, caplog):
+    Running(network, SIZE, engine="tensorflow", home=tmp_path)(pictures)
+    (kept,) = tmp_path.glob("engines/*/*/fused.pb")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[: len(whole) // 2])
+    run = Running(network, SIZE, engine="tensorflow", home=tmp_path)
+    np.testing.assert_allclose(run(pictures), logits, atol=1e-4)
+    assert run.engine == "tensorflow"
+    assert kept.stat().st_size > len(whole) // 2
+    assert not ours(caplog)
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(network, pictures, logits, tmp_path, caplog):
+    (tmp_path / "engines").write_text("a file where the folder should be")
+    run = Running(network, SIZE, engine="tensorflow", home=tmp_path)
+    np.testing.assert_allclose(run(pictures), logits, atol=1e-4)
+    assert run.engine == "tensorflow"
+    run = Running(network, SIZE, engine="auto", home=tmp_path)
+    assert run.warmup(pictures)
+    assert "the fastest engine is not remembered" in caplog.text
+
+
 def test_an_engine_that_fails_falls_back(network, pictures, monkeypatch, caplog):
     from easyseg.engines import graph
 
