@@ -84,6 +84,9 @@ def measure(seg: SemanticSegmentation, sources: list[str], batch: int) -> dict[s
 
 def main() -> None:
     """Prints a table and writes the CSV."""
+    if len(sys.argv) < 2:
+        print(__doc__)
+        return
     folder, *models = sys.argv[1:]
     sources = [picture.source for picture in find_images(folder)][:PICTURES]
     rows = []

@@ -85,6 +85,9 @@ def milliseconds(result: Segmentation, effect: str, option: object) -> tuple[flo
 
 def main() -> None:
     """Prints two tables and writes the first as CSV."""
+    if len(sys.argv) < 2:
+        print(__doc__)
+        return
     folder, models = Path(sys.argv[1]), sys.argv[2:]
     write("matting", [row for model in models for row in errors(folder, model)])
     photo = read_image(max((folder / "Val_Images").glob("*.jpg")))

@@ -58,6 +58,9 @@ def rows_of(voc: Path, model: str) -> list[dict[str, object]]:
 
 def main() -> None:
     """Prints the table and writes it as CSV."""
+    if len(sys.argv) < 2:
+        print(__doc__)
+        return
     voc, models = Path(sys.argv[1]), sys.argv[2:]
     write("quality", [row for model in models for row in rows_of(voc, model)])
 

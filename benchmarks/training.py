@@ -92,6 +92,9 @@ def seconds(model, *data, **options):
 
 def main() -> None:
     """Prints a table and writes the CSV."""
+    if len(sys.argv) < 2:
+        print(__doc__)
+        return
     data = open_dataset(sys.argv[1])
     classes = len(data.label_set)
     examples = Examples(data.split("train")[: BATCH * BATCHES], canvas=CANVAS, memory=2**30)

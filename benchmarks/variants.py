@@ -77,6 +77,9 @@ def summary(rows: list[dict[str, object]]) -> None:
 
 def main() -> None:
     """Runs what is missing, and prints the summary."""
+    if len(sys.argv) < 2:
+        print(__doc__)
+        return
     data = open_dataset(sys.argv[1])
     model = sys.argv[2] if len(sys.argv) > 2 else "mobilenetv2_050.voc"
     seeds = int(sys.argv[3]) if len(sys.argv) > 3 else 2
