@@ -25,6 +25,9 @@ demo: $(VENV)/.installed ## install into .venv and segment a real photo
 test: $(VENV)/.installed ## run the tests (a few minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not slow" $(WORKERS)
 
+test-golden: $(VENV)/.installed ## run the slow tests of parity and of real weights
+	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/test_mini.py tests/weights
+
 test-all: $(VENV)/.installed ## run the slow tests too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'
 	$(BIN)/python -m pytest $(WORKERS)
@@ -40,4 +43,4 @@ bench: $(VENV)/.installed ## run the benchmarks; results go to benchmarks/result
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
-.PHONY: help demo test test-all check bench clean
+.PHONY: help demo test test-golden test-all check bench clean

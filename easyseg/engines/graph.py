@@ -10,9 +10,8 @@ from easyseg.engines import Run, Setting
 from easyseg.engines.folding import fold_batch_norms, with_dtype
 from easyseg.engines.freezing import INPUT, OUTPUT, frozen_graph
 from easyseg.engines.fusing import FUSED, fuse_convolutions
-from easyseg.engines.store import has_onednn
+from easyseg.engines.store import has_onednn, kept
 from easyseg.engines.threads import thread_count
-from easyseg.writing import write_bytes
 
 __all__ = ["has_gpu", "start"]
 
@@ -27,13 +26,8 @@ def start(setting: Setting) -> Run:
 
     if has_gpu():
         return _on_gpu(tf, setting)
-    path = setting.folder and setting.folder / "fused.pb"
-    if path is not None and path.is_file():
-        definition = tf.compat.v1.GraphDef.FromString(path.read_bytes())
-    else:
-        definition = _fused(setting)
-        if path is not None:
-            write_bytes(path, definition.SerializeToString())
+    content = kept(setting.folder, "fused.pb", lambda: _fused(setting).SerializeToString())
+    definition = tf.compat.v1.GraphDef.FromString(content)
     graph = tf.Graph()
     with graph.as_default(), tf.device("/device:CPU:0"):
         tf.import_graph_def(definition, name="")

@@ -7,8 +7,8 @@ import numpy as np
 from easyseg.engines import Run, Setting
 from easyseg.engines.folding import fold_batch_norms
 from easyseg.engines.freezing import frozen_function
+from easyseg.engines.store import kept
 from easyseg.engines.threads import thread_count
-from easyseg.writing import write_bytes
 
 __all__ = ["start"]
 
@@ -17,13 +17,7 @@ def start(setting: Setting) -> Run:
     """A function from pictures to logits; pictures go through the network one by one."""
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
-    path = setting.folder and setting.folder / "network.tflite"
-    if path and path.is_file():
-        content = path.read_bytes()
-    else:
-        content = _converted(setting)
-        if path:
-            write_bytes(path, content)
+    content = kept(setting.folder, "network.tflite", lambda: _converted(setting))
     interpreter = Interpreter(model_content=content, num_threads=thread_count())
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]["index"]

@@ -7,8 +7,8 @@ import numpy as np
 from easyseg.engines import Run, Setting
 from easyseg.engines.folding import fold_batch_norms
 from easyseg.engines.freezing import INPUT, OUTPUT, frozen_graph
+from easyseg.engines.store import kept
 from easyseg.engines.threads import thread_count
-from easyseg.writing import write_bytes
 
 __all__ = ["start"]
 
@@ -19,13 +19,7 @@ def start(setting: Setting) -> Run:
     """A function from pictures to logits."""
     import onnxruntime  # noqa: PLC0415
 
-    path = setting.folder and setting.folder / "network.onnx"
-    if path and path.is_file():
-        content = path.read_bytes()
-    else:
-        content = _converted(setting)
-        if path:
-            write_bytes(path, content)
+    content = kept(setting.folder, "network.onnx", lambda: _converted(setting))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from easyseg._keras import backend
 from easyseg.engines.threads import thread_count
+from easyseg.writing import write_bytes
 
-__all__ = ["has_bfloat16", "has_onednn", "network_folder"]
+__all__ = ["has_bfloat16", "has_onednn", "kept", "network_folder"]
 
 PACKAGES = ("easyseg", "tensorflow", "keras", "openvino", "onnxruntime", "ai-edge-litert")
 CPU_INFO = Path("/proc/cpuinfo")
@@ -35,6 +37,17 @@ def network_folder(home: Path, network: Any, size: tuple[int, int]) -> Path:
     for variable in network.weights:
         digest.update(memoryview(variable.numpy()).cast("B"))
     return home / "engines" / digest.hexdigest()
+
+
+def kept(folder: Path | None, name: str, make: Callable[[], bytes]) -> bytes:
+    """What an earlier start wrote to a file, or else what `make` gives, written to it."""
+    path = folder and folder / name
+    if path is not None and path.is_file():
+        return path.read_bytes()
+    content = make()
+    if path is not None:
+        write_bytes(path, content)
+    return content
 
 
 def processor() -> tuple[str, ...]:

@@ -80,7 +80,7 @@ def test_engine(network, pictures, logits, tmp_path, engine, precision, caplog):
 @pytest.mark.filterwarnings("default")
 def test_real_weights(shared, voc_home, seg, tmp_path, engine, precision, record_property):
     if precision == "int8":
-        pytest.skip("measured on the whole of VOC val by benchmarks/engines.py")
+        pytest.skip("measured on the whole of VOC val by benchmarks/precision.py")
     fast = Predictor(seg.model, seg.label_set, engine=engine, precision=precision, home=tmp_path)
     worst = 1.0
     for name in ("beach", "bikes", "dog", "horses", "person", "rider"):
