@@ -15,9 +15,15 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import keras
 from keras import layers, ops
 
+from easyseg.threads import limit_threads
+
 __all__ = ["backend", "keras", "layers", "ops"]
 
 
 def backend() -> str:
     """The Keras backend in use: "tensorflow", "jax" or "torch"."""
     return str(keras.backend.backend())
+
+
+if backend() == "tensorflow":
+    limit_threads()

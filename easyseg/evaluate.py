@@ -17,8 +17,9 @@ from easyseg.errors import DatasetError, InputError
 from easyseg.labels import LabelSet
 from easyseg.matching import ClassMatch, match_classes
 from easyseg.metrics import ConfusionMatrix
-from easyseg.predict import Forwarded, Predictor
+from easyseg.predict import Predictor
 from easyseg.scores import PhotoScore, Scores
+from easyseg.stages import Forwarded
 
 __all__ = ["Scores", "evaluate"]
 

@@ -16,25 +16,24 @@ from tqdm import tqdm
 
 from easyseg.config import is_count
 from easyseg.errors import InputError
+from easyseg.film_network import Pairs, forwarding
 from easyseg.result import Segmentation
 from easyseg.video.frames import Frame, Source
 from easyseg.video.pictures import PictureWriter
 from easyseg.video.preview import Preview
-from easyseg.video.smoothing import Smoother
 from easyseg.video.sources import is_address, open_source
 from easyseg.video.targets import check_target, open_writer
 from easyseg.video.threads import in_thread
 from easyseg.video.writing import FilmWriter
 
 if TYPE_CHECKING:
-    from easyseg.predict import Forwarded, Predictor  # loads Keras
+    from easyseg.predict import Predictor  # loads Keras
 
 __all__ = ["VideoSummary", "check_film", "render", "stream"]
 
 log = logging.getLogger(__name__)
 
 Paint = Callable[[Segmentation], np.ndarray]
-Pairs = Generator[tuple[Frame, "Forwarded | None"], None, None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +93,7 @@ def render(
         paint: From a segmentation to `(H, W, 3) uint8 RGB`, or `(H, W, 4) uint8 RGBA` for .webm
             and PNG files.
         every: Each so manieth frame goes through the network; those between keep its labels.
-        batch_size: Frames that go through together; by default the predictor's.
+        batch_size: Frames that go through together; by default the predictor's, of live sources 1.
         smooth: Share of the past in an exponential mean of the logits, from 0 (none) to below 1.
         progress: Shows a bar.
         show: Shows a window, with this title if it is a text; q or Escape in it ends the film.
@@ -104,7 +103,7 @@ def render(
         OutputError: The result cannot be written.
         InputError: An argument breaks a rule.
     """
-    size = _checked(predictor, every, batch_size, smooth)
+    _check(every, batch_size, smooth)
     target = None if out is None else Path(out)
     if target is not None:
         check_film(source, target)
@@ -118,7 +117,7 @@ def render(
         writer = None if target is None else open_writer(target, film)
         if writer:
             stack.enter_context(writer)
-        pairs = stack.enter_context(_forwarding(predictor, film, every, size, smooth))
+        pairs = stack.enter_context(forwarding(predictor, film, every, batch_size, smooth))
         written = in_thread(_written(pairs, paint, writer, done), 1)
         stack.enter_context(contextlib.closing(written))
         bar = stack.enter_context(tqdm(total=film.expected, unit="frame", disable=not progress))
@@ -172,7 +171,7 @@ def stream(
         predictor: The network.
         source: A film's path, an address, or a camera's index.
         every: Each so manieth frame goes through the network; those between keep its labels.
-        batch_size: Frames that go through together; by default the predictor's.
+        batch_size: Frames that go through together; by default the predictor's, of live sources 1.
         smooth: As in `render`.
 
     Returns:
@@ -182,72 +181,20 @@ def stream(
         VideoError: The source cannot be read.
         InputError: An argument breaks a rule.
     """
-    size = _checked(predictor, every, batch_size, smooth)
-    return _results(predictor, open_source(source), every, size, smooth)
+    _check(every, batch_size, smooth)
+    return _results(predictor, open_source(source), every, batch_size, smooth)
 
 
 def _results(
-    predictor: Predictor, film: Source, every: int, size: int, smooth: float
+    predictor: Predictor, film: Source, every: int, batch_size: int | None, smooth: float
 ) -> Iterator[tuple[float, Segmentation]]:
     with (
         contextlib.closing(film),
-        _forwarding(predictor, film, every, size, smooth) as pairs,
+        forwarding(predictor, film, every, batch_size, smooth) as pairs,
     ):
         for frame, result in _finished(pairs):
             yield float(frame.pts * film.time_base), result
     _tell_damage(film)
-
-
-@contextlib.contextmanager
-def _forwarding(
-    predictor: Predictor, film: Source, every: int, size: int, smooth: float
-) -> Iterator[Pairs]:
-    """Reading in one thread and the network in another, while the pairs are used in a third.
-
-    Of a live source the newest frame waits, and older ones are dropped.
-    """
-    frames = in_thread(film.frames(), 1 if film.live else 2 * size, latest=film.live)
-    pairs = in_thread(_forwarded(predictor, frames, every, size, smooth), 1 if film.live else size)
-    with contextlib.closing(frames), contextlib.closing(pairs):
-        yield pairs
-
-
-def _forwarded(
-    predictor: Predictor, frames: Iterator[Frame], every: int, size: int, smooth: float
-) -> Pairs:
-    """Each frame with what the network made of it; `None` for those that it did not see."""
-    smoother = Smoother(smooth)
-
-    def calm(seen: Forwarded) -> Forwarded:
-        if not smooth or seen.grid is None:
-            return seen
-        logits = smoother(seen.photo, seen.grid.logits)
-        return seen._replace(grid=seen.grid._replace(logits=logits))
-
-    for group, seen in _groups(frames, every, size):
-        results = predictor.forward([group[i].image for i in seen], batch_size=size)
-        for i, frame in enumerate(group):
-            yield frame, calm(next(results)) if i in seen else None
-
-
-def _groups(
-    frames: Iterator[Frame], every: int, size: int
-) -> Iterator[tuple[list[Frame], list[int]]]:
-    """Frames for one batch: each `every`-th of the film, up to `size`, and those between.
-
-    Frames that come before any that the network should see wait for nothing.
-    """
-    group: list[Frame] = []
-    seen: list[int] = []
-    for number, frame in enumerate(frames):
-        if number % every == 0:
-            seen.append(len(group))
-        group.append(frame)
-        if len(seen) in (0, size):
-            yield group, seen
-            group, seen = [], []
-    if group:
-        yield group, seen
 
 
 def _finished(pairs: Pairs) -> Iterator[tuple[Frame, Segmentation]]:
@@ -284,15 +231,12 @@ def _written(
         yield picture
 
 
-def _checked(predictor: Predictor, every: int, batch_size: int | None, smooth: float) -> int:
-    """The batch size, once all arguments are right."""
-    size = predictor.batch_size if batch_size is None else batch_size
-    for name, value in (("every", every), ("batch_size", size)):
-        if not is_count(value):
+def _check(every: int, batch_size: int | None, smooth: float) -> None:
+    for name, value in (("every", every), ("batch_size", batch_size)):
+        if not is_count(value) and not (name == "batch_size" and value is None):
             raise InputError(f"{name}={value!r} must be a whole number from 1.")
     if not isinstance(smooth, (int, float)) or not 0 <= smooth < 1:
         raise InputError(f"smooth={smooth!r} must be from 0 (none) to below 1.")
-    return size
 
 
 def _tell_damage(film: Source) -> None:

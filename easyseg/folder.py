@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import errno
+import functools
 import json
 import os
 import time
@@ -13,13 +14,12 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from tqdm import tqdm
 
 from easyseg.ahead import ahead
 from easyseg.config import is_count
 from easyseg.errors import EasysegError, InputError
-from easyseg.imaging import IMAGE_SUFFIXES, read_image
+from easyseg.imaging import IMAGE_SUFFIXES
 from easyseg.journal import append_line, begin
 from easyseg.outputs import OUTPUTS
 from easyseg.outputs.rendering import check_output
@@ -33,15 +33,17 @@ from easyseg.sources import (
     result_paths,
     spare_sources,
 )
+from easyseg.threads import thread_count
 
 if TYPE_CHECKING:
     from easyseg.labels import LabelSet
-    from easyseg.predict import Forwarded, Predictor
+    from easyseg.predict import Predictor
+    from easyseg.stages import Forwarded, Prepared
 
 __all__ = ["FolderSummary", "plan_folder", "segment_folder"]
 
 JSON_LINES = "results.jsonl"
-WORKERS = min(8, os.cpu_count() or 1)  # threads that read and write
+MOST_WORKERS = 8  # threads that read and write
 NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # after which every write would fail
 
 
@@ -152,13 +154,14 @@ def segment_folder(
     made_with = json.loads(json.dumps({**(settings or {}), **write.settings(predictor.label_set)}))
     todo = begin(jobs, lines, made_with, resume=resume)
     done, failed = 0, []
+    workers = min(MOST_WORKERS, thread_count())
     with (
-        ThreadPoolExecutor(WORKERS) as pool,
+        ThreadPoolExecutor(workers) as pool,
         tqdm(total=len(todo), disable=not progress or len(todo) < 2, unit="picture") as bar,
     ):
         try:
             size = batch_size or predictor.batch_size
-            for line in _through(predictor, pool, todo, write, batch_size=size):
+            for line in _through(predictor, pool, todo, write, batch_size=size, workers=workers):
                 append_line(lines, {**line, "settings": made_with})
                 bar.update()
                 if "error" in line:
@@ -197,9 +200,9 @@ class _Writer:
             "kind": self.kind, "alpha": self.alpha, "legend": self.legend, "classes": names
         }  # fmt: skip
 
-    def __call__(self, item: tuple[Job, Forwarded, float]) -> dict[str, Any]:
+    def __call__(self, item: tuple[Job, Forwarded]) -> dict[str, Any]:
         """The picture's JSON line."""
-        job, forwarded, reading = item
+        job, forwarded = item
         result = forwarded.finish()
         if self.ids is not None:
             result = result.filter(self.ids)
@@ -209,7 +212,7 @@ class _Writer:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in NO_MORE:
                 raise
             return {"source": job.picture.source, "error": str(error)}
-        return _describe(job, result, reading)
+        return _describe(job, result)
 
 
 def _through(
@@ -219,49 +222,48 @@ def _through(
     write: _Writer,
     *,
     batch_size: int,
+    workers: int,
 ) -> Iterator[dict[str, Any]]:
     """The JSON line of each picture; reading and writing run in the pool, the network here."""
-    in_network: deque[tuple[Job, float]] = deque()
+    in_network: deque[Job] = deque()
     unread: deque[dict[str, Any]] = deque()
 
-    def photos() -> Iterator[np.ndarray]:
-        for job, photo, seconds in ahead(pool, _read, jobs, batch_size + WORKERS):
+    def photos() -> Iterator[Prepared]:
+        prepare = functools.partial(_prepared, predictor)
+        for job, photo in ahead(pool, prepare, jobs, batch_size + workers):
             if isinstance(photo, str):
                 unread.append({"source": job.picture.source, "error": photo})
             else:
-                in_network.append((job, seconds))
+                in_network.append(job)
                 yield photo
 
-    def forwarded() -> Iterator[tuple[Job, Forwarded, float]]:
+    def forwarded() -> Iterator[tuple[Job, Forwarded]]:
         for each in predictor.forward(photos(), batch_size=batch_size):
-            job, seconds = in_network.popleft()
-            yield job, each._replace(source=job.picture.source), seconds
+            yield in_network.popleft(), each
 
     line: dict[str, Any]
-    for line in ahead(pool, write, forwarded(), WORKERS, at_once=True):
+    for line in ahead(pool, write, forwarded(), workers, at_once=True):
         while unread:
             yield unread.popleft()
         yield line
     yield from unread
 
 
-def _read(job: Job) -> tuple[Job, np.ndarray | str, float]:
-    """The picture, or why it cannot be read; and milliseconds."""
-    started = time.perf_counter()
-    photo: np.ndarray | str = job.picture.problem
-    if not photo:
-        try:
-            photo = read_image(job.picture.source)
-        except EasysegError as error:
-            photo = str(error)
-        except Exception as error:  # noqa: BLE001  (no decoder's bug may stop a long run)
-            photo = f"{job.picture.source} cannot be read ({type(error).__name__}: {error})."
-    return job, photo, 1000 * (time.perf_counter() - started)
+def _prepared(predictor: Predictor, job: Job) -> tuple[Job, Prepared | str]:
+    """The picture, ready for the network, or why it cannot be read."""
+    source = job.picture.source
+    if job.picture.problem:
+        return job, job.picture.problem
+    try:
+        return job, predictor.prepare(source)
+    except EasysegError as error:
+        return job, str(error)
+    except Exception as error:  # noqa: BLE001  (no decoder's bug may stop a long run)
+        return job, f"{source} cannot be read ({type(error).__name__}: {error})."
 
 
-def _describe(job: Job, result: Segmentation, reading: float) -> dict[str, Any]:
+def _describe(job: Job, result: Segmentation) -> dict[str, Any]:
     height, width = result.labels.shape
-    speed = {**result.speed, "preprocess": result.speed["preprocess"] + reading}
     found = zip(result.class_ids, result.class_names, result.ratios, strict=True)
     size = width * height
     return {
@@ -273,7 +275,7 @@ def _describe(job: Job, result: Segmentation, reading: float) -> dict[str, Any]:
             {"id": i, "name": name, "ratio": round(ratio, 4), "pixels": round(ratio * size / 100)}
             for i, name, ratio in found
         ],
-        "milliseconds": {step: round(spent, 1) for step, spent in speed.items()},
+        "milliseconds": {step: round(spent, 1) for step, spent in result.speed.items()},
     }
 
 

@@ -6,14 +6,14 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from easyseg.config import is_count
 from easyseg.engines.running import Running
 from easyseg.errors import ImageError, InputError
-from easyseg.fit import FITS, Placement, pad
+from easyseg.fit import FITS, pad
 from easyseg.hub import check_whole
 from easyseg.imaging import ImageSource, read_image
 from easyseg.labels import LabelSet
@@ -21,10 +21,11 @@ from easyseg.models.build import logits_model
 from easyseg.models.hub import HalfPixelResize
 from easyseg.models.multi_scale import multi_scale
 from easyseg.result import Segmentation
+from easyseg.stages import Forwarded, Prepared
 from easyseg.tiles import Tiling, blend, tile, window_side
 from easyseg.upsample import LogitGrid
 
-__all__ = ["Forwarded", "Predictor", "check_views"]
+__all__ = ["Predictor", "check_views"]
 
 KEEP = 256 * 2**20  # bytes of logits that a tiled picture keeps at most
 SMALLEST_TILE = 65
@@ -39,7 +40,8 @@ class Predictor:
         input_size: `(height, width)` of the canvas on which pictures are placed.
         fit: How: "photo" pads, and shrinks what is too large; "graph" and "graph-noresize" do
             what Google's exported graphs do, to compare with them.
-        batch_size: Pictures (or windows) that go through the network together.
+        batch_size: Pictures (or windows) that go through the network together; by default as
+            many as the engine was measured to like best, and one before that.
         tile: Larger pictures are not shrunk but seen in overlapping windows of so many pixels
             (rounded up to `32 k + 1`), whose logits are blended.
         scales: Factors of the picture's size at which it is seen too; the probabilities are
@@ -63,7 +65,7 @@ class Predictor:
         *,
         input_size: tuple[int, int] = (513, 513),
         fit: str = "photo",
-        batch_size: int = 1,
+        batch_size: int | None = None,
         tile: int | None = None,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
@@ -83,7 +85,7 @@ class Predictor:
         self.label_set = label_set
         self.window = None if tile is None else window_side(tile)
         self.input_size = input_size if self.window is None else (self.window, self.window)
-        self.batch_size = batch_size
+        self._batch_size = batch_size
         self.scales = tuple(scales)
         self.flip = flip
         self._fit = FITS[fit]
@@ -97,6 +99,16 @@ class Predictor:
         self._network = Running(
             network, self.input_size, engine=engine, precision=precision, home=home
         )
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures (or windows) that go through the network together."""
+        return self._batch_size or self._network.batch_size
+
+    @property
+    def precision(self) -> str:
+        """Of the network's numbers: a row of `easyseg.engines.PRECISIONS`."""
+        return self._network.precision
 
     def __call__(self, images: Iterable[ImageSource]) -> Iterator[Segmentation]:
         """Segments each picture, in order.
@@ -119,45 +131,55 @@ class Predictor:
         canvases = [self._fit(read_image(image), self.input_size).canvas for image in images]
         return self._network.warmup(canvases)
 
+    def prepare(self, image: ImageSource) -> Prepared:
+        """Reads a picture and places it on the network's canvas, in any thread.
+
+        Raises:
+            ImageError: It cannot be read.
+        """
+        started = time.perf_counter()
+        photo = read_image(image)
+        whole = self.window is None or max(photo.shape[:2]) <= self.window
+        placed = self._fit(photo, self.input_size) if whole else None
+        return Prepared(photo, placed, time.perf_counter() - started, _source(image))
+
     def forward(
-        self, images: Iterable[ImageSource], *, batch_size: int | None = None
+        self, images: Iterable[ImageSource | Prepared], *, batch_size: int | None = None
     ) -> Iterator[Forwarded]:
         """The first half of the work: reads pictures and runs the network, in order.
 
         `Forwarded.finish` is the second half, which may run in another thread.
 
         Args:
-            images: As in `__call__`.
+            images: As in `__call__`, or what `prepare` made of them in other threads.
             batch_size: Instead of the predictor's own.
         """
         size = batch_size or self.batch_size
-        batch: list[_Prepared] = []
+        batch: list[Prepared] = []
         for image in images:
-            started = time.perf_counter()
             try:
-                photo = read_image(image)
+                prepared = image if isinstance(image, Prepared) else self.prepare(image)
             except ImageError:
                 yield from self._forward_batch(batch)
                 raise
-            if self.window is not None and max(photo.shape[:2]) > self.window:
+            if prepared.placed is None:
                 yield from self._forward_batch(batch)
                 batch = []
-                windows = self._forward_windows(photo, self.window, size, started)
-                yield windows._replace(source=_source(image))
+                yield self._forward_windows(prepared, self.input_size[0], size)
                 continue
-            placed = self._fit(photo, self.input_size)
-            seconds = time.perf_counter() - started
-            batch.append(_Prepared(photo, placed, seconds, _source(image)))
+            batch.append(prepared)
             if len(batch) == size:
                 yield from self._forward_batch(batch)
                 batch = []
         yield from self._forward_batch(batch)
 
-    def _forward_batch(self, batch: list[_Prepared]) -> list[Forwarded]:
+    def _forward_batch(self, batch: list[Prepared]) -> list[Forwarded]:
         if not batch:
             return []
         started = time.perf_counter()
-        logits = self._network(np.stack([p.placed.canvas for p in batch]))
+        places = [prepared.placed for prepared in batch if prepared.placed is not None]
+        canvases = [placed.canvas for placed in places]
+        logits = self._network(canvases[0][None] if len(batch) == 1 else np.stack(canvases))
         inference = 1000 * (time.perf_counter() - started) / len(batch)
         return [
             # a view would keep the whole batch's logits alive
@@ -165,20 +187,18 @@ class Predictor:
                 prepared.photo,
                 LogitGrid(
                     values if len(batch) == 1 else values.copy(),
-                    *prepared.placed.on_grid(values.shape[:2], half_pixel=self._half_pixel),
+                    *placed.on_grid(values.shape[:2], half_pixel=self._half_pixel),
                 ),
                 self.label_set,
                 {"preprocess": 1000 * prepared.seconds, "inference": inference},
                 source=prepared.source,
             )
-            for prepared, values in zip(batch, logits, strict=True)
+            for prepared, placed, values in zip(batch, places, logits, strict=True)
         ]
 
-    def _forward_windows(
-        self, photo: np.ndarray, window: int, batch_size: int, started: float
-    ) -> Forwarded:
+    def _forward_windows(self, prepared: Prepared, window: int, batch_size: int) -> Forwarded:
         """A large picture in windows; its logits are kept if they are not too many."""
-        read = time.perf_counter()
+        started, photo = time.perf_counter(), prepared.photo
         tiling = tile(photo.shape[:2], window)
         stripes = blend(tiling, self._window_logits(photo, tiling, batch_size), self._stride)
         rows, cols = (np.arange(side) / self._stride for side in photo.shape[:2])
@@ -196,10 +216,10 @@ class Predictor:
                 labels[here] = LogitGrid(stripe, rows[here] - first, cols).labels()
                 done = end
         speed = {
-            "preprocess": 1000 * (read - started),
-            "inference": 1000 * (time.perf_counter() - read),
+            "preprocess": 1000 * prepared.seconds,
+            "inference": 1000 * (time.perf_counter() - started),
         }
-        return Forwarded(photo, grid, self.label_set, speed, labels)
+        return Forwarded(photo, grid, self.label_set, speed, labels, prepared.source)
 
     def _window_logits(
         self, photo: np.ndarray, tiling: Tiling, batch_size: int
@@ -218,53 +238,17 @@ class Predictor:
             yield from logits[:, ::step, ::step]
 
 
-class Forwarded(NamedTuple):
-    """A picture that went through the network, before its labels are computed.
-
-    Attributes:
-        photo: `(H, W, 3) uint8 RGB`.
-        grid: Its logits; `_replace(grid=...)` puts others in their place. `None` for a tiled
-            picture that has too many of them to be kept.
-        label_set: The network's classes.
-        speed: Milliseconds spent in "preprocess" and "inference".
-        labels: Its labels, where there is no grid.
-        source: Its path or address, if it has one.
-    """
-
-    photo: np.ndarray
-    grid: LogitGrid | None
-    label_set: LabelSet
-    speed: dict[str, float]
-    labels: np.ndarray | None = None
-    source: str | None = None
-
-    def finish(self) -> Segmentation:
-        """Labels at the photo's own size."""
-        started = time.perf_counter()
-        labels = self.labels if self.grid is None else self.grid.labels()
-        assert labels is not None  # noqa: S101  (for mypy)
-        speed = {**self.speed, "postprocess": 1000 * (time.perf_counter() - started)}
-        return Segmentation(labels, self.label_set, self.photo, speed, self.grid, self.source)
-
-
-class _Prepared(NamedTuple):
-    photo: np.ndarray
-    placed: Placement
-    seconds: float
-    source: str | None
-
-
 def _source(image: ImageSource) -> str | None:
     return str(image) if isinstance(image, (str, os.PathLike)) else None
 
 
-def check_views(*, batch_size: int, tile: int | None, scales: Sequence[float]) -> None:
+def check_views(*, batch_size: int | None, tile: int | None, scales: Sequence[float]) -> None:
     """Raises what `Predictor` would raise for these arguments, before any work is done.
 
     Raises:
         InputError: An argument breaks its rule.
     """
-    if not is_count(batch_size):
+    if batch_size is not None and not is_count(batch_size):
         raise InputError(f"batch_size={batch_size!r} must be a whole number from 1.")
     if tile is not None and (not is_count(tile) or tile < SMALLEST_TILE):
         raise InputError(

@@ -222,6 +222,9 @@ class Counting:
     def __init__(self, predictor):
         self.batch_size, self._predictor, self.batches = 1, predictor, []
 
+    def prepare(self, image):
+        return self._predictor.prepare(image)
+
     def forward(self, images, *, batch_size):
         self.batches.append(len(images))
         return self._predictor.forward(images, batch_size=batch_size)

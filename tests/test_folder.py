@@ -19,7 +19,8 @@ from PIL import Image
 
 from easyseg import Predictor, SemanticSegmentation, read_image
 from easyseg.errors import ImageNotFoundError, InputError, OutputError, UnknownNameError
-from easyseg.folder import WORKERS, segment_folder
+from easyseg.folder import segment_folder
+from easyseg.threads import thread_count
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +241,7 @@ def test_a_decoder_that_breaks(small, photos, monkeypatch):
             raise ZeroDivisionError("oops")
         return read_image(source)
 
-    monkeypatch.setattr("easyseg.folder.read_image", read)
+    monkeypatch.setattr("easyseg.predict.read_image", read)
     summary = segment_folder(small, "photos", "out", progress=False)
     assert summary.done == 4
     assert summary.failed == (
@@ -438,6 +439,7 @@ def test_stopped_by_the_user(small, photos, monkeypatch):
             raise KeyboardInterrupt
         return network(batch)
 
+    stopping.batch_size = network.batch_size
     monkeypatch.setattr(small, "_network", stopping)
     with pytest.raises(KeyboardInterrupt):
         segment_folder(small, "photos", "out", progress=False)
@@ -517,11 +519,11 @@ def test_only_a_few_pictures_are_held(small, photos, monkeypatch):
         through[0] += len(batch)
         return network(batch)
 
-    monkeypatch.setattr("easyseg.folder.read_image", read)
+    monkeypatch.setattr("easyseg.predict.read_image", read)
     monkeypatch.setattr(small, "_network", slow)
     segment_folder(small, "many", "out", batch_size=4, progress=False)
     assert through[0] == 60
-    assert 4 < most[0] <= 2 * 4 + WORKERS, "pictures are read ahead, but not all of them"
+    assert 4 < most[0] <= 2 * 4 + thread_count(), "pictures are read ahead, but not all of them"
     assert threading.main_thread() not in threads
 
 

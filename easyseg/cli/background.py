@@ -21,7 +21,7 @@ from easyseg.video import is_video
 
 __all__ = ["background"]
 
-DEFAULTS = {"every": 1, "batch_size": 1, "smooth": 0.0, "show": False}  # of options for films
+DEFAULTS = {"every": 1, "batch_size": None, "smooth": 0.0, "show": False}  # of options for films
 OPTIONS = {"change": "with", "colour": "colour", "blur": "strength"}  # effect: what it takes
 
 
@@ -50,7 +50,7 @@ def background(
     keep: str | None,
     model: str | None,
     every: int,
-    batch_size: int,
+    batch_size: int | None,
     smooth: float,
     show: bool,
     engine: str,

@@ -63,7 +63,7 @@ def evaluate(
     json_file: Path | None,
     csv_file: Path | None,
     report: Path | None,
-    batch_size: int,
+    batch_size: int | None,
     quiet: bool,
     **view: Any,
 ) -> None:

@@ -42,10 +42,8 @@ FILM_OPTIONS = (
     ),
     click.option(
         "--batch-size",
-        default=1,
-        show_default=True,
         type=click.IntRange(1),
-        help="Frames that go through the network together.",
+        help="Frames that go through the network together; by default what was measured, else 1.",
     ),
     click.option(
         "--smooth",
@@ -71,9 +69,7 @@ VIEW_OPTIONS = (
     click.option(
         "--batch-size",
         type=click.IntRange(1),
-        default=1,
-        show_default=True,
-        help="Pictures that go through the network together.",
+        help="Pictures that go through the network together; by default what was measured, else 1.",
     ),
     click.option(
         "--output-stride",

@@ -62,7 +62,7 @@ def segment(
     legend: bool,
     resume: bool,
     jsonl: Path | None,
-    batch_size: int,
+    batch_size: int | None,
     output_stride: int | None,
     tile: int | None,
     scales: tuple[float, ...],

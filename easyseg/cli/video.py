@@ -52,7 +52,7 @@ def video(
     classes: str | None,
     alpha: float,
     every: int,
-    batch_size: int,
+    batch_size: int | None,
     smooth: float,
     show: bool,
     engine: str,

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from easyseg.engines import Setting
-from easyseg.engines.folding import fold_batch_norms
-from easyseg.writing import write_bytes
+import numpy as np
 
-__all__ = ["INPUT", "OUTPUT", "frozen_function", "frozen_graph", "frozen_graph_file"]
+from easyseg.engines import Run
+
+__all__ = ["INPUT", "OUTPUT", "frozen_function", "frozen_graph", "one_by_one"]
 
 INPUT, OUTPUT = "image", "Identity"
 
@@ -32,20 +28,18 @@ def frozen_function(network: Any, size: tuple[int, int], *, batch: int | None = 
     return convert_variables_to_constants_v2(function.get_concrete_function())
 
 
-def frozen_graph(network: Any, size: tuple[int, int]) -> Any:
-    """The same as a `GraphDef` from `INPUT` to `OUTPUT`, for any number of pictures."""
-    graph = frozen_function(network, size).graph.as_graph_def()
+def frozen_graph(network: Any, size: tuple[int, int], *, batch: int | None = None) -> Any:
+    """The same as a `GraphDef` from `INPUT` to `OUTPUT`."""
+    graph = frozen_function(network, size, batch=batch).graph.as_graph_def()
     assert {INPUT, OUTPUT} <= {node.name for node in graph.node}  # noqa: S101
     return graph
 
 
-@contextlib.contextmanager
-def frozen_graph_file(setting: Setting) -> Iterator[Path]:
-    """The frozen graph of the folded network as a file; without a folder only for a while."""
-    with contextlib.ExitStack() as stack:
-        folder = setting.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        path = folder / "frozen.pb"
-        if not path.is_file():
-            graph = frozen_graph(fold_batch_norms(setting.network), setting.size)
-            write_bytes(path, graph.SerializeToString())
-        yield path
+def one_by_one(run: Run) -> Run:
+    """For an engine that was compiled for one picture, which is faster than for any number."""
+
+    def each(pictures: np.ndarray) -> np.ndarray:
+        found = [run(np.asarray(picture[None], np.float32)) for picture in pictures]
+        return found[0] if len(found) == 1 else np.concatenate(found)
+
+    return each

@@ -11,7 +11,7 @@ from easyseg.engines.folding import fold_batch_norms, with_dtype
 from easyseg.engines.freezing import INPUT, OUTPUT, frozen_graph
 from easyseg.engines.fusing import FUSED, fuse_convolutions
 from easyseg.engines.store import has_onednn, kept
-from easyseg.engines.threads import thread_count
+from easyseg.threads import thread_count
 
 __all__ = ["has_gpu", "start"]
 

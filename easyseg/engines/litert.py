@@ -6,15 +6,15 @@ import numpy as np
 
 from easyseg.engines import Run, Setting
 from easyseg.engines.folding import fold_batch_norms
-from easyseg.engines.freezing import frozen_function
+from easyseg.engines.freezing import frozen_function, one_by_one
 from easyseg.engines.store import kept
-from easyseg.engines.threads import thread_count
+from easyseg.threads import thread_count
 
 __all__ = ["start"]
 
 
 def start(setting: Setting) -> Run:
-    """A function from pictures to logits; pictures go through the network one by one."""
+    """A function from pictures to logits."""
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
     content = kept(setting.folder, "network.tflite", lambda: _converted(setting))
@@ -24,11 +24,11 @@ def start(setting: Setting) -> Run:
     result = interpreter.get_output_details()[0]["index"]
 
     def one(picture: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(source, np.asarray(picture[None], np.float32))
+        interpreter.set_tensor(source, picture)
         interpreter.invoke()
         return interpreter.get_tensor(result)
 
-    return lambda x: np.concatenate([one(picture) for picture in x])
+    return one_by_one(one)
 
 
 def _converted(setting: Setting) -> bytes:

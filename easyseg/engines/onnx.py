@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from easyseg.engines import Run, Setting
 from easyseg.engines.folding import fold_batch_norms
-from easyseg.engines.freezing import INPUT, OUTPUT, frozen_graph
+from easyseg.engines.freezing import INPUT, OUTPUT, frozen_graph, one_by_one
 from easyseg.engines.store import kept
-from easyseg.engines.threads import thread_count
+from easyseg.threads import thread_count
 
 __all__ = ["start"]
 
@@ -23,14 +21,14 @@ def start(setting: Setting) -> Run:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count()
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return lambda x: session.run(None, {f"{INPUT}:0": np.asarray(x, np.float32)})[0]
+    return one_by_one(lambda x: session.run(None, {f"{INPUT}:0": x})[0])
 
 
 def _converted(setting: Setting) -> bytes:
     import tf2onnx  # noqa: PLC0415
 
     model, _ = tf2onnx.convert.from_graph_def(
-        frozen_graph(fold_batch_norms(setting.network), setting.size),
+        frozen_graph(fold_batch_norms(setting.network), setting.size, batch=1),
         input_names=[f"{INPUT}:0"],
         output_names=[f"{OUTPUT}:0"],
         opset=OPSET,

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-from typing import Any
-
 import numpy as np
 
 from easyseg._keras import backend
 from easyseg.engines import Run, Setting
-from easyseg.engines.threads import thread_count
 
 __all__ = ["start"]
 
@@ -23,7 +19,6 @@ def start(setting: Setting) -> Run:
     if backend() == "tensorflow":
         import tensorflow as tf  # noqa: PLC0415
 
-        _limit_threads(tf)
         graph = tf.function(
             lambda x: network(x, training=False),
             input_signature=[tf.TensorSpec((None, *size, 3))],  # one trace for every batch size
@@ -50,10 +45,3 @@ def start(setting: Setting) -> Run:
     return torch.no_grad()(
         lambda x: network(np.asarray(x, np.float32), training=False).cpu().numpy()
     )
-
-
-def _limit_threads(tf: Any) -> None:
-    """TensorFlow knows neither `OMP_NUM_THREADS` nor cgroups; what a user has set stays."""
-    if tf.config.threading.get_intra_op_parallelism_threads() == 0:
-        with contextlib.suppress(RuntimeError):  # TensorFlow has begun to work already
-            tf.config.threading.set_intra_op_parallelism_threads(thread_count())

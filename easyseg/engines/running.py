@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import logging
+import math
 import shutil
-import statistics
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from easyseg._keras import backend
 from easyseg.engines import AUTO, ENGINES, Run, Setting, check_engine, installed
 from easyseg.engines.graph import has_gpu
+from easyseg.engines.measuring import agreeing, best_batch, measured
 from easyseg.engines.store import has_bfloat16, network_folder
 from easyseg.errors import InputError, OutputError
 from easyseg.writing import write_bytes
@@ -28,8 +31,6 @@ log = logging.getLogger(__name__)
 
 PLAIN = "plain"
 PATIENCE = 60.0  # seconds of inference after which "auto" measures
-ROUNDS = 5
-NOISE = 1e-3  # largest difference of float32 logits, as a share of the largest logit
 
 
 class Running:
@@ -43,7 +44,7 @@ class Running:
         network: A `keras.Model` from pictures to logits.
         size: `(height, width)` of the pictures.
         engine: "auto" or a row of `ENGINES`. All but "plain" take the weights as they are at
-            the first picture.
+            the first picture, or at the next `warmup`.
         precision: One of `PRECISIONS`.
         home: The cache folder; without one nothing is kept from one process to the next.
 
@@ -74,6 +75,7 @@ class Running:
         self._setting = Setting(network, size, precision)
         self._home = home
         self._run: Run | None = None
+        self._batch_size = 1
         self._patience = PATIENCE
         self._lock = threading.RLock()  # not every engine can be called from two threads
 
@@ -84,16 +86,25 @@ class Running:
             InputError: The precision is "int8", which has not been calibrated.
         """
         with self._lock:
-            if self._run is None:
-                self._prepare()
-            assert self._run is not None  # noqa: S101  (for mypy)
+            run = self._ready()
             started = time.perf_counter()
-            logits = self._run(pictures)
-            if self._wanted == AUTO:
-                self._patience -= time.perf_counter() - started
-                if self._patience < 0:
-                    self.warmup()
+            logits = run(pictures)
+            self._patience -= time.perf_counter() - started
+            if self._patience < 0:
+                self._measure(pictures)
             return logits
+
+    @property
+    def precision(self) -> str:
+        """One of `PRECISIONS`: what was asked for, or "exact" where that cannot be."""
+        return self._setting.precision
+
+    @property
+    def batch_size(self) -> int:
+        """Pictures that go through the network together at the least cost; 1 if not measured."""
+        with self._lock:
+            self._ready()
+            return self._batch_size
 
     def warmup(self, pictures: Sequence[np.ndarray] = ()) -> dict[str, float]:
         """Makes ready what the first picture would wait for; with "auto", finds the fastest.
@@ -104,15 +115,19 @@ class Running:
         Returns:
             Milliseconds for a picture, by engine, fastest first.
         """
-        with self._lock:
+        with self._lock, self._alone():
             return self._warmup(pictures)
 
     def _warmup(self, pictures: Sequence[np.ndarray]) -> dict[str, float]:
         self._keep()
-        if self._setting.precision == "int8":
-            self._setting = self._setting._replace(pictures=tuple(pictures))
-        names = self._candidates() if self._wanted == AUTO else [self._wanted]
-        runs = {name: run for name in names if (run := _started(name, self._setting))}
+        calibrates = self._setting.precision == "int8" and len(pictures) > 0
+        setting = self._setting._replace(pictures=tuple(pictures) if calibrates else ())
+        runs: dict[str, Run] = {}
+        for name in self._candidates() if self._wanted == AUTO else [self._wanted]:
+            at_work = self._run if name == self.engine and not calibrates else None
+            run = at_work or _started(name, setting)
+            if run is not None:
+                runs[name] = run
         if not runs:
             self._fall_back()
             return self._warmup(pictures)
@@ -120,25 +135,42 @@ class Running:
         if len(pictures):
             batch[0] = pictures[0]
         if len(runs) > 1 and PLAIN in runs:
-            runs = _agreeing(runs, batch)
-        times = _measured(runs, batch)
+            runs = agreeing(runs, runs[PLAIN], batch)
+        times = measured(runs, batch)
         self.engine = next(iter(times))
         self._run = runs[self.engine]
         if self._wanted == AUTO:
-            self._patience = float("inf")
+            self._patience = math.inf
+            self._batch_size = best_batch(self._run, batch)
             self._record(times)
             self._tidy(runs)
         return times
 
+    def _measure(self, pictures: np.ndarray) -> None:
+        """What `warmup` does, in the middle of a run, which it must not end."""
+        self._patience = PATIENCE
+        with self._alone(wait=False) as alone:
+            if not alone:  # another process measures: what it finds will be there in a while
+                return
+            try:
+                self._warmup(list(pictures))
+            except Exception as error:  # noqa: BLE001  (other people's compilers raise anything)
+                self._patience = math.inf
+                log.warning("the engines cannot be measured (%s); going on.", error)
+
+    def _ready(self) -> Run:
+        """The engine, started if it was not."""
+        if self._run is None:
+            self._prepare()
+        assert self._run is not None  # noqa: S101  (for mypy)
+        return self._run
+
     def _prepare(self) -> None:
-        if self._wanted == PLAIN:
-            name = PLAIN
-        elif self._wanted != AUTO:
-            name = self._wanted
-        else:
-            name = self._recorded() or (PLAIN if PLAIN in self._candidates() else "")
-            name = name or self._candidates()[-1]
-        if name != PLAIN:
+        candidates = self._candidates() if self._wanted == AUTO else [self._wanted]
+        if len(candidates) == 1:
+            self._patience = math.inf
+        name = (self._recorded() if self._wanted == AUTO else None) or candidates[0]
+        if name != PLAIN and self._setting.folder is None:
             self._keep()
         self.engine, self._run = name, _started(name, self._setting)
         if self._run is None:
@@ -150,7 +182,7 @@ class Running:
         self._wanted, self._setting = PLAIN, self._setting._replace(precision="exact")
 
     def _candidates(self) -> list[str]:
-        """Engines that are installed and have the precision."""
+        """Engines that are installed and have the precision; the first is the one to begin with."""
         return [
             name
             for name, row in ENGINES.items()
@@ -160,9 +192,34 @@ class Running:
         ]
 
     def _keep(self) -> None:
-        if self._home is not None and self._setting.folder is None:
-            folder = network_folder(self._home, self._setting.network, self._setting.size)
-            self._setting = self._setting._replace(folder=folder)
+        """Finds the folder of the network with the weights that it has now."""
+        if self._home is None:
+            return
+        folder = network_folder(self._home, self._setting.network, self._setting.size)
+        if self._setting.folder not in (None, folder):  # the engine at work has other weights
+            self.engine = self._run = None
+        self._setting = self._setting._replace(folder=folder)
+
+    @contextlib.contextmanager
+    def _alone(self, *, wait: bool = True) -> Iterator[bool]:
+        """Keeps other processes from measuring, and from removing what this one makes."""
+        if self._home is None:
+            yield True
+            return
+        lock = FileLock(self._home / "locks" / "engines.lock")
+        try:
+            (self._home / "locks").mkdir(parents=True, exist_ok=True)
+            lock.acquire(blocking=wait)
+        except Timeout:
+            yield False
+            return
+        except OSError:  # a cache that cannot be written holds nothing to protect
+            yield True
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
     def _choice(self) -> Path | None:
         folder = self._setting.folder
@@ -176,15 +233,20 @@ class Running:
         path = self._choice()
         if path is None or not path.is_file():
             return None
-        self._patience = float("inf")
-        times = json.loads(path.read_text("utf-8"))
+        try:
+            found = json.loads(path.read_text("utf-8"))
+            times, batch_size = dict(found["milliseconds"]), int(found["batch_size"])
+        except (OSError, ValueError, KeyError, TypeError):  # damaged: as if it were not there
+            return None
+        self._patience, self._batch_size = math.inf, batch_size
         return next((name for name in times if name in self._candidates()), None)
 
     def _record(self, times: dict[str, float]) -> None:
         path = self._choice()
         if path is not None:
+            found = {"milliseconds": times, "batch_size": self._batch_size}
             try:
-                write_bytes(path, json.dumps(times).encode())
+                write_bytes(path, json.dumps(found).encode())
             except OutputError as error:  # measured again next time; the pictures matter
                 log.warning("the fastest engine is not remembered: %s", error)
 
@@ -229,26 +291,3 @@ def _started(name: str, setting: Setting) -> Run | None:
             return run
     log.warning("engine %r fails (%s); going on without it.", name, reason[:200])
     return None
-
-
-def _agreeing(runs: dict[str, Run], picture: np.ndarray) -> dict[str, Run]:
-    """The engines whose logits are those of Keras itself, float noise aside."""
-    plain = runs[PLAIN](picture)
-    limit = NOISE * np.abs(plain).max()
-    right = {name: run for name, run in runs.items() if np.abs(run(picture) - plain).max() <= limit}
-    for name in runs.keys() - right.keys():
-        log.warning("engine %r gives other logits than Keras; going on without it.", name)
-    return right
-
-
-def _measured(runs: dict[str, Run], picture: np.ndarray) -> dict[str, float]:
-    """Median milliseconds, timed in turns after a first round that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(ROUNDS + 1):
-        for name, run in runs.items():
-            started = time.perf_counter()
-            run(picture)
-            if turn:
-                seconds[name].append(time.perf_counter() - started)
-    times = {name: 1000 * statistics.median(series) for name, series in seconds.items()}
-    return dict(sorted(times.items(), key=lambda item: item[1]))

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from easyseg._keras import backend
-from easyseg.engines.threads import thread_count
+from easyseg.threads import thread_count
 from easyseg.writing import write_bytes
 
 __all__ = ["has_bfloat16", "has_onednn", "kept", "network_folder"]
 
-PACKAGES = ("easyseg", "tensorflow", "keras", "openvino", "onnxruntime", "ai-edge-litert")
+PACKAGES = ("easyseg", "tensorflow", "keras", "openvino", "nncf", "onnxruntime",
+            "tf2onnx", "ai-edge-litert")  # fmt: skip
 CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -29,14 +30,23 @@ def network_folder(home: Path, network: Any, size: tuple[int, int]) -> Path:
         backend(),
         has_onednn(),
         processor(),
+        graphics_cards(),
         thread_count(),
         size,
-        network.to_json(),
+        _wiring(network),
     ]
     digest.update(json.dumps(about, sort_keys=True).encode())
     for variable in network.weights:
         digest.update(memoryview(variable.numpy()).cast("B"))
     return home / "engines" / digest.hexdigest()
+
+
+def _wiring(network: Any) -> str:
+    """The network's JSON with numbers for its operations' names, which differ between processes."""
+    text = str(network.to_json())
+    for number, operation in enumerate(getattr(network, "operations", ())):
+        text = text.replace(json.dumps(operation.name), f'"#{number}"')
+    return text
 
 
 def kept(folder: Path | None, name: str, make: Callable[[], bytes]) -> bytes:
@@ -57,6 +67,16 @@ def processor() -> tuple[str, ...]:
     except OSError:
         return (platform.machine(), platform.processor())
     return tuple(line for line in lines if line.startswith(("model name", "flags", "Features")))
+
+
+def graphics_cards() -> list[str]:
+    """The GPUs that TensorFlow sees, by what they are called."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    return [
+        str(tf.config.experimental.get_device_details(card).get("device_name", card.name))
+        for card in tf.config.list_physical_devices("GPU")
+    ]
 
 
 def has_bfloat16() -> bool:

@@ -44,7 +44,8 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
             "xception65.voc"; an .h5 file under its published name needs none.
         output_stride: 8 for finer borders at two to four times the time, 16, or 32; by default
             the model's own, which is 16 for all published weights.
-        batch_size: Pictures that go through the network together where there are several.
+        batch_size: Pictures that go through the network together where there are several; by
+            default as many as `warmup` found to be fastest, and one before that.
         tile: Pictures larger than so many pixels are not shrunk but seen in overlapping windows
             of this size, such as 513 or 1025: for small things in large pictures.
         scales: Factors of the picture's size at which it is seen too, such as
@@ -72,7 +73,7 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
         *,
         like: str | None = None,
         output_stride: int | None = None,
-        batch_size: int = 1,
+        batch_size: int | None = None,
         tile: int | None = None,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,

@@ -107,4 +107,5 @@ class Folders:
             "tile": self._predictor.window,
             "scales": self._predictor.scales,
             "flip": self._predictor.flip,
+            "precision": self._predictor.precision,
         }

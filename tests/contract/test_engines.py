@@ -6,10 +6,15 @@ With real weights at most 0.1 % of the labels differ ("exact"), 3 % ("fast").
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import logging
+import sys
+import time
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from small import Counting, tiny_model
 
 from easyseg import LabelSet, Predictor, SemanticSegmentation
@@ -140,14 +145,107 @@ def test_auto_begins_plain_and_remembers_what_was_fastest(network, pictures, tmp
     assert not ours(caplog)
 
 
-def test_a_long_run_measures_by_itself(network, pictures, tmp_path, monkeypatch):
+@pytest.fixture
+def two_engines(monkeypatch):
+    """Only what every machine has, so that "auto" has a choice."""
     from easyseg.engines import running
 
-    monkeypatch.setattr(running, "PATIENCE", 1e-6)
-    monkeypatch.setattr(running, "installed", lambda name: name == "plain")
+    monkeypatch.setattr(running, "installed", lambda name: name in ("plain", "tensorflow"))
+    return running
+
+
+def test_a_long_run_measures_by_itself(network, pictures, tmp_path, monkeypatch, two_engines):
+    monkeypatch.setattr(two_engines, "PATIENCE", 1e-6)
     run = Running(network, SIZE, engine="auto", home=tmp_path)
     run(pictures)
+    (choice,) = tmp_path.glob("engines/*/fastest-exact.json")
+    found = json.loads(choice.read_text("utf-8"))
+    assert set(found["milliseconds"]) == {"plain", "tensorflow"}
+    assert found["batch_size"] == run.batch_size
+    assert Running(network, SIZE, engine="auto", home=tmp_path).batch_size == run.batch_size
+    choice.write_text("{")  # damaged: as if nothing had been measured
+    again = Running(network, SIZE, engine="auto", home=tmp_path)
+    again(pictures)
+    assert choice.stat().st_size > 1
+
+
+def test_measuring_never_ends_a_run(network, pictures, logits, monkeypatch, two_engines, caplog):
+    def broken(*_):
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(two_engines, "PATIENCE", 1e-6)
+    monkeypatch.setattr(two_engines, "measured", broken)
+    run = Running(network, SIZE, engine="auto")
+    for _ in range(2):
+        np.testing.assert_allclose(run(pictures), logits, atol=1e-4)
+    assert [r.getMessage() for r in ours(caplog)] == [
+        "the engines cannot be measured (no memory); going on."
+    ]
+
+
+def test_two_processes_do_not_measure_at_once(
+    network, pictures, tmp_path, monkeypatch, two_engines
+):
+    monkeypatch.setattr(two_engines, "PATIENCE", 1e-6)
+    (tmp_path / "locks").mkdir()
+    run = Running(network, SIZE, engine="auto", home=tmp_path)
+    with FileLock(tmp_path / "locks/engines.lock"):
+        run(pictures)  # goes on meanwhile
+        assert not (tmp_path / "engines").exists()
+    run._patience = 0
+    run(pictures)
     assert list(tmp_path.glob("engines/*/fastest-exact.json"))
+
+
+def test_warmup_takes_weights_that_were_changed(network, pictures, tmp_path):
+    run = Running(network, SIZE, engine="tensorflow", home=tmp_path)
+    before = run(pictures)
+    bias = network.layers[-1].bias
+    bias.assign_add([1.0, 2.0, 3.0])
+    try:
+        run.warmup()
+        shift = run(pictures) - before
+    finally:
+        bias.assign_sub([1.0, 2.0, 3.0])
+    np.testing.assert_allclose(shift, np.broadcast_to([1.0, 2.0, 3.0], shift.shape), atol=1e-4)
+
+
+def test_a_slow_engine_is_timed_once():
+    from easyseg.engines import measuring
+
+    calls = {"fast": 0, "slow": 0}
+
+    def engine(name, seconds):
+        def run(_):
+            calls[name] += 1
+            time.sleep(seconds)
+
+        return run
+
+    runs = {"fast": engine("fast", 0.001), "slow": engine("slow", 0.02)}
+    assert list(measuring.measured(runs, np.zeros(1))) == ["fast", "slow"]
+    assert calls == {"fast": measuring.ROUNDS + 1, "slow": 2}
+
+
+def test_the_batch_grows_while_that_pays():
+    from easyseg.engines import measuring
+
+    cost = {1: 0.01, 2: 0.011, 4: 0.012, 8: 0.03}
+    picture = np.zeros((1, 2, 2, 3), np.float32)
+    assert measuring.best_batch(lambda x: time.sleep(cost[len(x)]), picture) == 4
+    assert measuring.best_batch(lambda x: time.sleep(0.003 * len(x)), picture) == 1
+
+
+def test_names_that_keras_counts_up_do_not_matter(network, tmp_path):
+    """A network with views is made anew in each process."""
+    from easyseg.engines.store import network_folder
+    from easyseg.models.multi_scale import multi_scale
+
+    folders = {
+        network_folder(tmp_path, multi_scale(network, SIZE, (1.0,), flip=True, stride=2), SIZE)
+        for _ in range(2)
+    }
+    assert len(folders) == 1
 
 
 def test_other_weights_are_another_folder(network, tmp_path):
@@ -234,6 +332,28 @@ def test_int8_asks_for_calibration(network, pictures):
         Running(network, SIZE, precision="int8", engine="auto")(pictures)
 
 
+@pytest.mark.skipif(not installed("openvino"), reason="openvino is not installed")
+@pytest.mark.filterwarnings("default")
+def test_int8_without_nncf_falls_back(network, pictures, logits, monkeypatch, caplog):
+    monkeypatch.setitem(sys.modules, "nncf", None)
+    run = Running(network, SIZE, precision="int8", engine="auto")
+    assert list(run.warmup(pictures)) == ["plain"]
+    np.testing.assert_allclose(run(pictures), logits, atol=1e-4)
+    assert "pip install 'easyseg[int8]'" in caplog.text
+
+
+@pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="nncf is not installed")
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+def test_int8_is_calibrated_once(network, pictures):
+    run = Running(network, SIZE, precision="int8", engine="auto")
+    run.warmup(pictures)
+    found = run(pictures)
+    assert list(run.warmup()) == ["openvino"]
+    np.testing.assert_array_equal(run(pictures), found)
+    assert not run._setting.pictures
+
+
 def test_auto_leaves_out_an_engine_that_computes_something_else(
     network, pictures, monkeypatch, caplog
 ):
@@ -250,6 +370,6 @@ def test_warmup_keeps_only_what_it_chose(network, pictures, tmp_path, monkeypatc
     from easyseg.engines import running
 
     monkeypatch.setattr(running, "installed", lambda name: name in ("plain", "tensorflow"))
-    monkeypatch.setattr(running, "_measured", lambda runs, _: {"plain": 1.0, "tensorflow": 2.0})
+    monkeypatch.setattr(running, "measured", lambda runs, _: {"plain": 1.0, "tensorflow": 2.0})
     Running(network, SIZE, engine="auto", home=tmp_path).warmup(pictures)
     assert [path.name for path in tmp_path.glob("engines/*/*")] == ["fastest-exact.json"]

@@ -29,6 +29,9 @@ class ColourPredictor:
         far = np.abs(photo[:, :, None].astype(int) - palette).sum(-1)
         return Segmentation(far.argmin(-1).astype(np.uint8), self.label_set, photo)
 
+    def prepare(self, image):
+        return image
+
     def forward(self, images, *, batch_size=None):
         for image in images:
             yield SimpleNamespace(finish=lambda image=image: self.one(image))
