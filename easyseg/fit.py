@@ -75,14 +75,24 @@ def fit_photo(photo: np.ndarray, size: tuple[int, int]) -> Placement:
     """
     height, width = photo.shape[:2]
     new = seen_size((height, width), size)
-    if new != (height, width):
-        how = cv2.INTER_AREA if new < (height, width) else cv2.INTER_CUBIC
-        photo = cv2.resize(photo, new[::-1], interpolation=how)
+    if new < (height, width):
+        photo = _shrunk(photo, new)
+    elif new != (height, width):
+        photo = cv2.resize(photo, new[::-1], interpolation=cv2.INTER_CUBIC)
     rows, cols = (
         _clipped((np.arange(n) + 0.5) * (m / n) - 0.5, m)
         for n, m in zip((height, width), new, strict=True)
     )
     return Placement(pad(photo, size), rows, cols)
+
+
+def _shrunk(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Means over areas. Sides are halved first while they are much too long, which is faster."""
+    height, width = photo.shape[:2]
+    while min(height / size[0], width / size[1]) >= 4 and height % 2 == width % 2 == 0:
+        height, width = height // 2, width // 2
+        photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(photo, size[::-1], interpolation=cv2.INTER_AREA)
 
 
 def seen_size(photo: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:

@@ -186,7 +186,7 @@ def _decode(image: Image.Image, name: str, max_pixels: int, *, fresh: bool = Fal
         raise UnreadableImageError(f"{name} has no pixels ({width}x{height}); give another.")
     try:
         frames = getattr(image, "n_frames", 1)
-        if frames > 1 and image.tell() == 0:
+        if frames > 1 and image.tell() == 0 and image.format != "MPO":  # a camera's by-products
             log.warning("%s has %d frames; the first one is used.", name, frames)
         pixels = read_jpeg(image) if fresh else None  # others may have been drawn on
         if pixels is None:
@@ -194,10 +194,9 @@ def _decode(image: Image.Image, name: str, max_pixels: int, *, fresh: bool = Fal
         with _lock, warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # damaged EXIF: the picture is what counts
             turn = image.getexif().get(ExifTags.Base.Orientation, 1)
-            if pixels is not None:
-                return turned(pixels, turn)
-            upright = image if turn == 1 else ImageOps.exif_transpose(image)  # it copies always
-        return _to_rgb(upright)
+            if pixels is None and turn != 1:  # it copies always
+                image = ImageOps.exif_transpose(image)
+        return _to_rgb(image) if pixels is None else turned(pixels, turn)
     except Image.DecompressionBombError as error:
         raise _too_large(name, f"a frame of it: {error}", max_pixels) from error
     except DAMAGE as error:

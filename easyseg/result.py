@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from easyseg.errors import InputError
@@ -49,11 +50,7 @@ class Segmentation:
 
     @functools.cached_property
     def _areas(self) -> list[tuple[int, int]]:
-        stripes = range(0, len(self.labels), 256)  # bincount copies what it counts to int64
-        counts = np.zeros(1 << 16, np.int64)
-        for i in stripes:
-            counts += np.bincount(self.labels[i : i + 256].ravel(), minlength=1 << 16)
-        present = [(int(i), int(counts[i])) for i in np.nonzero(counts)[0]]
+        present = [(i, n) for i, n in enumerate(_counts(self.labels)) if n]
         return sorted(present, key=lambda pair: -pair[1])
 
     @property
@@ -111,9 +108,12 @@ class Segmentation:
         Raises:
             UnknownNameError: The model has no such class; says what is nearest.
         """
-        keep = np.isin(self.labels, self.label_set.ids_of(classes))
-        labels = np.where(keep, self.labels, self.labels.dtype.type(self.label_set.void))
-        return dataclasses.replace(self, labels=labels)
+        ids = self.label_set.ids_of(classes)
+        void = self.label_set.void
+        most = max(int(self.labels.max(initial=0)), void, *ids)
+        table = np.full(most + 1, void, self.labels.dtype)
+        table[list(ids)] = ids
+        return dataclasses.replace(self, labels=table[self.labels])
 
     def plot(
         self,
@@ -281,6 +281,15 @@ class _Masks(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self._ids)
+
+
+def _counts(labels: np.ndarray) -> list[int]:
+    """How many pixels each id has."""
+    if labels.dtype != np.uint8:
+        return np.bincount(labels.ravel()).tolist()
+    stripes = (labels[i : i + 256] for i in range(0, len(labels), 256))  # OpenCV counts in float32
+    found = [cv2.calcHist([np.ascontiguousarray(s)], [0], None, [256], [0, 256]) for s in stripes]
+    return np.sum(found, axis=0, dtype=np.int64).ravel().tolist()
 
 
 def _in_notebook() -> bool:

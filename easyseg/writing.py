@@ -26,7 +26,12 @@ __all__ = [
 
 WRITABLE = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP",
             ".tif": "TIFF", ".tiff": "TIFF"}  # fmt: skip
-SAVE_OPTIONS = {"JPEG": {"quality": 95}, "PNG": {"compress_level": 3}, "WEBP": {"quality": 95}}
+JPEG_QUALITY = 95
+SAVE_OPTIONS = {
+    "JPEG": {"quality": JPEG_QUALITY},
+    "PNG": {"compress_level": 3},
+    "WEBP": {"quality": 95},
+}
 JPEG_SIDE = 65500  # pixels
 
 
@@ -76,19 +81,21 @@ def _by_opencv(picture: np.ndarray, kind: str) -> bytes | None:
     """
     import cv2  # noqa: PLC0415
 
-    options = {
-        "JPEG": (cv2.IMWRITE_JPEG_QUALITY, 95),
-        "PNG": (
-            *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
-            *(cv2.IMWRITE_PNG_COMPRESSION, 3),
-            *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
-        ),
-    }
+    from easyseg.jpeg import encode_jpeg  # noqa: PLC0415  (OpenCV)
+
     rgb = picture.ndim == 3 and picture.shape[2] == 3 and picture.dtype == np.uint8
-    if kind not in options or not rgb or (kind == "JPEG" and max(picture.shape) > JPEG_SIDE):
+    if not rgb:
         return None
-    bgr = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    done, content = cv2.imencode(f".{kind.lower()}", bgr, options[kind])
+    if kind == "JPEG":
+        return encode_jpeg(picture, JPEG_QUALITY) if max(picture.shape) <= JPEG_SIDE else None
+    if kind != "PNG":
+        return None
+    options = (
+        *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
+        *(cv2.IMWRITE_PNG_COMPRESSION, 3),
+        *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+    )
+    done, content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
     return content.tobytes() if done else None
 
 

@@ -10,12 +10,13 @@ import struct
 import threading
 import zlib
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from easyseg import imaging, read_image
+from easyseg import imaging, jpeg, read_image
 from easyseg.errors import (
     ImageNotFoundError,
     ImageTooLargeError,
@@ -467,6 +468,28 @@ def test_jpegs_have_the_pixels_that_pillow_reads(mode, progressive, subsampling)
     np.testing.assert_array_equal(read_image(content.getvalue()), expected)
 
 
+def test_jpegs_in_which_something_follows(monkeypatch):
+    """Cameras add pictures and data of their own; what is cut off is damaged all the same."""
+    monkeypatch.setattr(jpeg.cv2, "imdecode", asked := Mock(wraps=jpeg.cv2.imdecode))
+    for progressive in (False, True):
+        content = encoded(NOISE, "JPEG", progressive=progressive)
+        expected = np.asarray(Image.open(io.BytesIO(content)))
+        for more in (b"", b"\0" * 100, b"made by a camera", content):
+            asked.reset_mock()
+            np.testing.assert_array_equal(read_image(content + more), expected)
+            asked.assert_called_once()
+        thumbnail = content[:2] + b"\xff\xe1" + (len(content) + 2).to_bytes(2, "big") + content
+        with pytest.raises(UnreadableImageError):
+            read_image((thumbnail + content[2:])[: len(thumbnail) + len(content) // 2])
+
+
+def test_a_camera_file_of_several_pictures(caplog):
+    content = encoded(NOISE, "MPO", save_all=True, append_images=[Image.fromarray(255 - NOISE)])
+    expected = np.asarray(Image.open(io.BytesIO(content)))
+    np.testing.assert_array_equal(read_image(content), expected)
+    assert not caplog.records
+
+
 def test_damaged_exif_does_not_hinder():
     content = encoded(NOISE, "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\xff\xff\x12\x01")
     assert read_image(content).shape == NOISE.shape
@@ -533,6 +556,22 @@ def test_lossy_formats(suffix, kind, tmp_path):
     with Image.open(path) as image:
         assert image.format == kind
     np.testing.assert_allclose(read_image(path).astype(int), smooth, atol=12)
+
+
+@pytest.mark.parametrize("size", [(1000, 1000), (1001, 1003), (1280, 1024), (300, 5000)])
+def test_a_large_jpeg_is_written_by_two_threads(size, tmp_path, monkeypatch):
+    """Its pixels are those of a file that was written at once."""
+    monkeypatch.setattr(jpeg, "thread_count", lambda: 2)
+    small = np.random.default_rng(0).integers(0, 256, (size[0] // 8, size[1] // 8, 3), np.uint8)
+    picture = np.asarray(Image.fromarray(small).resize(size[::-1]))
+    parts = Mock(wraps=jpeg._encoded)
+    monkeypatch.setattr(jpeg, "_encoded", parts)
+    found = read_image(write_image(tmp_path / "out.jpg", picture))
+    assert parts.call_count == 2
+    at_once = encoded(picture, "JPEG", quality=95)
+    np.testing.assert_array_equal(found, np.asarray(Image.open(io.BytesIO(at_once))))
+    with Image.open(tmp_path / "out.jpg") as image:
+        np.testing.assert_array_equal(found, np.asarray(image))
 
 
 def test_missing_folders_are_made_and_permissions_are_usual(tmp_path):

@@ -72,6 +72,7 @@ SIBLINGS = {  # importer: what it may import from its own floor
     "folder": {"predict"},
     "matting": {"upsample"},
     "outputs": {"imaging", "labels", "matting", "writing"},
+    "writing": {"jpeg"},
     "video": {"writing"},
     "scores": {"matching"},
     "stages": {"result"},
