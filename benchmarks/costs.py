@@ -33,9 +33,10 @@ def backbones() -> Iterator[tuple[str, ModelConfig]]:
     """One network for each of our backbones, by the backbone's name."""
     for name in BACKBONES:
         if name in FAMILY:
-            own = FAMILY[name].output_stride
-            changes = {"output_stride": own, "decoder": "none"} if own else {}
-            yield name, ModelConfig(name, **changes)
+            family = FAMILY[name]
+            stride = 16 if 16 in family.output_strides else family.output_strides[0]
+            decoder = "deeplabv3plus" if 4 in family.skips else "none"
+            yield name, ModelConfig(name, output_stride=stride, decoder=decoder)
 
 
 def cost(name: str, config: ModelConfig) -> dict[str, object]:

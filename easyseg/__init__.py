@@ -27,6 +27,7 @@ _HOMES = {
     "TrainConfig": "easyseg.training.config",
     "build_model": "easyseg.models.build",
     "errors": "easyseg.errors",
+    "keras_graph": "easyseg.models.backbones.keras_model",
     "list_models": "easyseg.facade",
     "load_label_set": "easyseg.labels",
     "open_dataset": "easyseg.datasets",

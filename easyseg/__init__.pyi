@@ -8,6 +8,7 @@ from easyseg.facade import list_models as list_models
 from easyseg.imaging import read_image as read_image
 from easyseg.labels import LabelSet as LabelSet
 from easyseg.labels import load_label_set as load_label_set
+from easyseg.models.backbones.keras_model import keras_graph as keras_graph
 from easyseg.models.build import build_model as build_model
 from easyseg.predict import Predictor as Predictor
 from easyseg.presets import preset as preset
@@ -28,6 +29,7 @@ __all__ = [
     "TrainConfig",
     "build_model",
     "errors",
+    "keras_graph",
     "list_models",
     "load_label_set",
     "open_dataset",

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from easyseg.errors import ConfigError
-from easyseg.families import FAMILY, SKIPS
+from easyseg.families import SKIPS, family_of
 
 if TYPE_CHECKING:
     from easyseg.config import ModelConfig
@@ -33,7 +33,7 @@ def check_together(config: ModelConfig) -> None:
 
 def _check_backbone(config: ModelConfig) -> None:
     """What the backbone cannot do; one of another package checks that itself."""
-    family = FAMILY.get(config.backbone)
+    family = family_of(config.backbone, config.graph)
     if family is None:
         return
     if not family.any_width and config.depth_multiplier != 1:
@@ -44,9 +44,12 @@ def _check_backbone(config: ModelConfig) -> None:
     wanted = {"deeplabv3plus": config.skips, "lraspp": SKIPS[-1:], "none": ()}[config.decoder]
     for stride in wanted:
         if stride not in family.skips:
+            coarse = config.decoder == "deeplabv3plus" and 4 in family.skips
+            cure = "skips=(4,)" if coarse else "decoder='none'"
+            named = f", or name a layer there: low={{{stride}: ...}}" if config.graph else ""
             raise ConfigError(
                 f"decoder={config.decoder!r} needs a feature at stride {stride}, which "
-                f"{config.backbone} does not give; choose decoder='none'."
+                f"{config.backbone} does not give; choose {cure}{named}."
             )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from easyseg.compatibility import check_together
 from easyseg.errors import ConfigError
-from easyseg.families import BACKBONES, FAMILY, SKIPS
+from easyseg.families import BACKBONES, OUTPUT_STRIDES, SKIPS, Family, family_of
+from easyseg.graph import KerasGraph
 from easyseg.registry import unknown_name
 
 __all__ = [
@@ -26,7 +27,6 @@ __all__ = [
     "plain",
 ]
 
-OUTPUT_STRIDES = (8, 16, 32)
 HEADS = ("aspp", "dpc", "lraspp")
 DECODERS = ("deeplabv3plus", "lraspp", "none")
 ATTENTIONS = ("none", "se", "spatial", "cbam")
@@ -76,6 +76,8 @@ class ModelConfig:
         depth_multiplier: Width of a MobileNet backbone; 1.0 for the others.
         input_size: `(height, width)` in pixels to which pictures are padded for inference; of
             the form `k * output_stride + 1` to have features aligned with the corners.
+        graph: A Keras model as the backbone, which `easyseg.keras_graph` made; `backbone` is its
+            name then.
 
     Raises:
         ConfigError: A value breaks a rule; the message says which and what would do.
@@ -112,12 +114,15 @@ class ModelConfig:
     dropout: float | Mapping[str, float] | tuple[tuple[str, float], ...] = 0.1
     depth_multiplier: float = 1.0
     input_size: tuple[int, int] = (513, 513)
+    graph: KerasGraph | None = None
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             object.__setattr__(self, field.name, plain(getattr(self, field.name)))
+        self._check_graph()
         for name, known in _NAMES.items():
-            _known(name, getattr(self, name), known)
+            if name != "backbone" or self.graph is None:
+                _known(name, getattr(self, name), known)
         self._check_tuples()
         self._check_numbers()
         for name in _FLAGS:
@@ -126,6 +131,16 @@ class ModelConfig:
             )
         object.__setattr__(self, "dropout", _dropout(self.dropout))
         check_together(self)
+
+    def _check_graph(self) -> None:
+        graph = KerasGraph(**self.graph) if isinstance(self.graph, Mapping) else self.graph
+        if graph is None:
+            return
+        _require(isinstance(graph, KerasGraph), "graph", graph, "what easyseg.keras_graph gives")
+        mine = self.backbone in (ModelConfig.backbone, graph.name)
+        _require(mine, "backbone", self.backbone, f"left out, or {graph.name!r}, with this graph")
+        object.__setattr__(self, "graph", graph)
+        object.__setattr__(self, "backbone", graph.name)
 
     def _check_tuples(self) -> None:
         for name, example in _TUPLES.items():
@@ -151,7 +166,7 @@ class ModelConfig:
             value = getattr(self, name)
             _require(is_count(value), name, value, "a whole number from 1")
             object.__setattr__(self, name, int(value))
-        stride, (strides, rule) = self.output_stride, _output_strides(self.backbone)
+        stride, (strides, rule) = self.output_stride, self._output_strides()
         _require(is_count(stride) and stride in strides, "output_stride", stride, rule)
         width, size = self.depth_multiplier, self.input_size
         _require(
@@ -166,6 +181,14 @@ class ModelConfig:
             size,
             f"(height, width), each at least the output stride {stride}, such as (513, 513)",
         )
+
+    def _output_strides(self) -> tuple[tuple[int, ...], str]:
+        """Those that the backbone can have, and in words."""
+        family = family_of(self.backbone, self.graph) or Family(())
+        *first, last = map(str, family.output_strides)
+        rule = f"{', '.join(first)} or {last}" if first else last
+        whole = family.output_strides == OUTPUT_STRIDES
+        return family.output_strides, rule if whole else f"{rule}: {self.backbone} {family.why}"
 
     @property
     def dilation_rates(self) -> tuple[int, ...]:
@@ -191,6 +214,10 @@ class ModelConfig:
     def replace(self, **changes: Any) -> ModelConfig:
         """A copy with some values changed; unknown names are refused."""
         _known_only(changes)
+        if "backbone" in changes:
+            changes = {"graph": None, **changes}
+        elif changes.get("graph") is not None:
+            changes["backbone"] = ModelConfig.backbone
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -246,15 +273,6 @@ def _known_only(values: Mapping[str, Any]) -> None:
     fields = [field.name for field in dataclasses.fields(ModelConfig)]
     for name in values:
         _known("ModelConfig field", name, fields)
-
-
-def _output_strides(backbone: str) -> tuple[tuple[int, ...], str]:
-    """The output strides that a backbone can have, and in words."""
-    family = FAMILY.get(backbone)
-    if family is None or family.output_stride is None:
-        return OUTPUT_STRIDES, "8, 16 or 32"
-    own = family.output_stride
-    return (own,), f"{own}: {backbone} keeps that resolution throughout, with no stride to dilate"
 
 
 def _dropout(value: Any) -> float | tuple[tuple[str, float], ...]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from easyseg.graph import KerasGraph
 from easyseg.registry import Registry
 
-__all__ = ["BACKBONES", "FAMILY", "SKIPS", "Family"]
+__all__ = ["BACKBONES", "FAMILY", "OUTPUT_STRIDES", "SKIPS", "Family", "family_of"]
 
+OUTPUT_STRIDES = (8, 16, 32)
 SKIPS = (4, 8)  # strides of the low-level features that a decoder can use
 
 
@@ -18,13 +20,15 @@ class Family(NamedTuple):
         names: Its backbones.
         any_width: Whether they take a `depth_multiplier` other than 1.
         skips: Strides of their low-level features.
-        output_stride: The only one, of a network without strides to dilate.
+        output_strides: Those that they can have.
+        why: What keeps them from having the others.
     """
 
     names: tuple[str, ...]
     any_width: bool = False
     skips: tuple[int, ...] = SKIPS
-    output_stride: int | None = None
+    output_strides: tuple[int, ...] = OUTPUT_STRIDES
+    why: str = ""
 
 
 FAMILIES = {  # by module
@@ -44,7 +48,12 @@ FAMILIES = {  # by module
             "keras_xception",
         )
     ),
-    "hrnet": Family(("hrnet_w18", "hrnet_w32", "hrnet_w48"), skips=(), output_stride=4),
+    "hrnet": Family(
+        ("hrnet_w18", "hrnet_w32", "hrnet_w48"),
+        skips=(),
+        output_strides=(4,),
+        why="keeps that resolution throughout, with no stride to dilate",
+    ),
 }
 FAMILY = {name: family for family in FAMILIES.values() for name in family.names}
 """Our families by backbone; a backbone of another package has none."""
@@ -59,3 +68,16 @@ BACKBONES: Registry[Any] = Registry(
     },
 )
 """Functions from `(x, config)` to `easyseg.models.backbones.Features`; see docs/adding."""
+
+
+def family_of(backbone: str, graph: KerasGraph | None) -> Family | None:
+    """What is known of a backbone; `None` for one of another package, which checks itself."""
+    if graph is None:
+        return FAMILY.get(backbone)
+    strides = tuple(stride for stride in OUTPUT_STRIDES if stride <= graph.stride)
+    return Family(
+        (graph.name,),
+        skips=tuple(stride for stride, _ in graph.low),
+        output_strides=strides or (graph.stride,),
+        why=f"ends at stride {graph.stride}",
+    )

@@ -8,20 +8,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from easyseg.config import ModelConfig
-from easyseg.errors import InputError, WeightsError
 from easyseg.hub import PREFIX, HubConfig, is_hub, no_choice
 from easyseg.labels import LabelSet, load_label_set
 from easyseg.models.build import build_model
 from easyseg.models.hub import read_preset
-from easyseg.registry import unknown_name
 from easyseg.weights.bundle import bundle_folder, read_bundle
 from easyseg.weights.fetch import fetch_weights, import_weights
+from easyseg.weights.files import entry_of, layout_of
 from easyseg.weights.load import load_weights
-from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
+from easyseg.weights.manifest import WeightSet, weight_set
 
 __all__ = ["OpenModel", "import_file", "open_model"]
-
-FILES = {".h5": "legacy_h5", ".pb": "frozen_graph"}  # ending: layout
 
 
 class OpenModel(NamedTuple):
@@ -63,14 +60,14 @@ def open_model(
             raise no_choice("output_stride")
         return OpenModel(*read_preset(str(model).removeprefix(PREFIX)))
     config: ModelConfig | HubConfig
-    file_layout = FILES.get(Path(model).suffix.lower())
+    file_layout = layout_of(model)
     folder = None if file_layout else bundle_folder(model)
     if folder is not None:
         bundle = read_bundle(folder)
         config, label_set = bundle.config, bundle.label_set
         load = functools.partial(load_weights, path=bundle.weights, layout="bundle")
     elif file_layout:
-        entry = _entry_of(Path(model), like)
+        entry = entry_of(Path(model), like)
         config, label_set = entry.model, load_label_set(entry.labels)
         load = functools.partial(load_weights, path=Path(model), layout=file_layout)
     else:
@@ -92,31 +89,6 @@ def _load_published(
 
     path = fetch_weights(entry, cache=cache, progress=progress, verify=verify)
     load_weights(network, path, entry.layout)
-
-
-def _entry_of(file: Path, like: str | None) -> WeightSet:
-    """The weights `like`, else the published .h5 file of this name.
-
-    Files that share a name share their network too.
-    """
-    if not file.is_file():
-        raise WeightsError(
-            f"{file} does not exist; check the path (working folder {Path.cwd()}), or name a model "
-            "that is downloaded (`easyseg models`)."
-        )
-    if like is not None:
-        return weight_set(like)
-    if file.suffix.lower() == ".pb":
-        raise InputError(
-            f"{file} does not say which network it is; name the weights that have the same one: "
-            'like="xception65.voc".'
-        )
-    known = [e for e in weight_sets().values() if e.url.endswith(".h5")]
-    for entry in known:
-        if Path(entry.url).name == file.name:
-            return entry
-    names = sorted({Path(e.url).name for e in known})
-    raise unknown_name("weights file", file.name, names)
 
 
 def import_file(

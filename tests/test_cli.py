@@ -466,6 +466,23 @@ def test_info_on_other_heads(run):
     assert "DeepLabV3+, xception71, dense prediction cell, output stride 16" in out
 
 
+def test_info_on_files(run, tmp_path):
+    """Under its published name, as `SemanticSegmentation` takes it, or like another."""
+    file = tmp_path / "deeplabv3_xception65_ade20k.h5"
+    file.touch()
+    out = run("info", file, "--size", "65")[1]
+    assert "151 of ade20k" in out
+    assert "for 65x65" in out
+    renamed = file.rename(tmp_path / "mine.h5")
+    out = run("info", renamed, "--like", "mobilenetv2_050.voc", "--size", "33")[1]
+    assert "mobilenetv2 x0.5" in out
+    assert "million multiply-adds for 33x33" in out
+    code, out, err = run("info", renamed)
+    assert (code, out) == (2, "")
+    assert_one_line(err, "unknown weights file 'mine.h5'")
+    assert_one_line(run("info", file)[2], "does not exist")
+
+
 @pytest.mark.parametrize(
     ("command", "kind"), [("info", "model (nor a folder)"), ("download", "weights")]
 )

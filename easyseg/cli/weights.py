@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
 from easyseg.cli.quiet import load_framework
 from easyseg.config import ModelConfig
-from easyseg.hub import PREFIX, HubConfig
-from easyseg.labels import load_label_set
+from easyseg.hub import PREFIX, HubConfig, is_hub
+from easyseg.labels import LabelSet, load_label_set
 from easyseg.resources import pretrained_path
 from easyseg.weights.bundle import MINI, bundle_folder, read_bundle, read_card
 from easyseg.weights.fetch import cached_weights
+from easyseg.weights.files import entry_of, layout_of
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 
 __all__ = ["download", "info", "models"]
@@ -77,35 +79,78 @@ def _height_and_width(
 
 
 @click.command()
-@click.argument("name")
+@click.argument("model")
+@click.option("--like", metavar="NAME", help="Published weights that a file is like.")
 @click.option(
     "--size",
     callback=_height_and_width,
     metavar="N|HxW",
     help="Count for pictures of this size, not the model's own.",
 )
-def info(name: str, size: tuple[int, int] | None) -> None:
-    """Tell all that is known about the model NAME, or about a bundle's folder."""
-    folder = bundle_folder(name)
-    if folder is not None:
-        config = read_bundle(folder).config
-        rows, card = {"network": _network(config)}, read_card(folder)
-    else:
-        entry = weight_set(name)
-        config, rows, card = entry.model, _published(entry), ""
-    for key, value in (*rows.items(), *_inspected(config, size or config.input_size)):
+def info(model: str, like: str | None, size: tuple[int, int] | None) -> None:
+    """Tell all that is known about MODEL.
+
+    MODEL is a name from `easyseg models`, the folder of a saved model or of a run, a weights file
+    (.h5, .pb), or "hub:" and a preset of KerasHub's.
+    """
+    told = _told(model, like)
+    for key, value in (
+        *told.rows.items(),
+        *_inspected(told.config, size or told.config.input_size),
+    ):
         click.echo(f"{key:<9} {value}")
+    if told.card:
+        click.echo(f"\n{told.card}")
+
+
+class _Told(NamedTuple):
+    """What is known of a model without looking at its network.
+
+    Attributes:
+        config: Of its network.
+        rows: By their headings.
+        card: What it says of itself, in Markdown.
+    """
+
+    config: ModelConfig | HubConfig
+    rows: dict[str, str]
+    card: str = ""
+
+
+def _told(model: str, like: str | None) -> _Told:
+    if is_hub(model):
+        load_framework()
+        from easyseg.models.hub import read_preset  # noqa: PLC0415  (loads Keras)
+
+        _, config, label_set = read_preset(model.removeprefix(PREFIX))
+        classes = {"classes": _classes(label_set)}
+        return _Told(config, {"name": model, **classes, "network": _network(config)})
+    if layout_of(model):
+        entry = entry_of(Path(model), like)
+        return _Told(entry.model, {"file": model, "like": entry.name, **_kind(entry)})
+    folder = bundle_folder(model)
     if folder is not None:
-        click.echo(f"\n{card}")
+        bundle = read_bundle(folder)
+        return _Told(bundle.config, {"network": _network(bundle.config)}, read_card(folder))
+    entry = weight_set(model)
+    return _Told(entry.model, _published(entry))
+
+
+def _kind(entry: WeightSet) -> dict[str, str]:
+    """Classes and network of a weight set."""
+    label_set = load_label_set(entry.labels)
+    return {"classes": _classes(label_set), "network": _network(entry.model)}
+
+
+def _classes(label_set: LabelSet) -> str:
+    return f"{len(label_set)} of {label_set.name}: {', '.join(label_set.names[:12])}, …"
 
 
 def _published(entry: WeightSet) -> dict[str, str]:
     """What the table says of a weight set."""
-    label_set = load_label_set(entry.labels)
     rows = {
         "name": entry.name,
-        "classes": f"{len(label_set)} of {label_set.name}: {', '.join(label_set.names[:12])}, …",
-        "network": _network(entry.model),
+        **_kind(entry),
         "mIoU": "; ".join(f"{s.value:.2f} on {s.split} ({s.conditions})" for s in entry.miou)
         or "none published",
         "from": entry.origin,
@@ -151,20 +196,27 @@ def _inspected(config: ModelConfig | HubConfig, size: tuple[int, int]) -> Iterat
     from easyseg.models.sight import sight  # noqa: PLC0415
 
     model = build_model(config)
-    if isinstance(config, HubConfig):  # models within models, which are not looked into
-        yield "cost", f"{model.count_params():,} parameters"
-        return
     cost, need, seen = count(model, size), memory(logits_model(model), size), sight(model, size)
-    whole = ", and the whole picture through means over it" if seen.whole else ""
     rows, columns = size
-    multiply_adds = f"{cost.multiply_adds / 1e9:.2f} billion multiply-adds for {rows}x{columns}"
+    multiply_adds = f"{_large(cost.multiply_adds)} multiply-adds for {rows}x{columns}"
     yield "cost", f"{cost.parameters:,} parameters, {multiply_adds}"
     weights, features = (f"{part / 1e6:.1f} MB" for part in need)
     peak = f"{features} of features at their peak for {rows}x{columns}"
     yield "memory", f"{weights} of weights, {peak} (float32; a framework takes more)"
-    yield "sees", f"{_sides(seen.field)} pixels around each{whole}"
+    yield "sees", _sees(seen.field, whole=seen.whole)
     for i, stage in enumerate(seen.stages):
         yield "" if i else "strides", f"{_stride(stage.stride):>3} from {stage.layer}"
+
+
+def _large(number: int) -> str:
+    return f"{number / 1e9:.2f} billion" if number >= 1e8 else f"{number / 1e6:.2f} million"
+
+
+def _sees(field: tuple[int, int] | None, *, whole: bool) -> str:
+    if field is None:
+        return "the whole picture, by attention"
+    means = ", and the whole picture through means over it" if whole else ""
+    return f"{_sides(field)} pixels around each{means}"
 
 
 def _sides(size: tuple[int, int]) -> str:

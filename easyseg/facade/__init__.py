@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +114,12 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
     @classmethod
     def new(
         cls,
-        backbone: str | None = None,
+        backbone: Any = None,
         *,
         classes: int | Sequence[str] | LabelSet,
+        low: str | Mapping[int, str] | None = None,
+        high: str | None = None,
+        preprocessing: str | None = None,
         preset: str | None = None,
         weights: str | os.PathLike[str] | None = None,
         **fields: Any,
@@ -126,8 +129,14 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
             seg = SemanticSegmentation.new("resnet50", classes=["road", "car"], weights="imagenet")
 
         Args:
-            backbone: Such as "xception65", "mobilenetv2", "resnet50"; by default the preset's.
+            backbone: Such as "xception65", "mobilenetv2", "resnet50"; by default the preset's. Or
+                a functional or sequential Keras model, with whose weights the network begins.
             classes: How many, their names, or a label set.
+            low: With a Keras model, its layer at stride 4 whose output the decoder gets, or
+                `{4: ..., 8: ...}`; leave it out with decoder="none".
+            high: With a Keras model, its layer whose output the head gets.
+            preprocessing: What a Keras model expects of a picture: "tf" for -1 to 1 (the default),
+                "raw" for 0 to 255, "torch", "caffe" or "tf128".
             preset: "paper", "deeplabv3_resnet50", "se_decoder", "resnet101_stage2_skip" or
                 "mobile"; without, DeepLabV3+ as in `ModelConfig()`.
             weights: "imagenet" for the backbone's ImageNet weights by Keras's own download, or a
@@ -137,16 +146,18 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
 
         Raises:
             InputError: `classes` breaks its rule, there is no such preset or field, two choices
-                exclude each other, or the backbone has no ImageNet weights.
+                exclude each other, the Keras model can be no backbone or has no such layer, or
+                the backbone has no ImageNet weights.
             WeightsError: The ImageNet weights cannot be had, or are another network's.
         """
         from easyseg.fresh import new_model  # noqa: PLC0415  (loads Keras)
         from easyseg.predict import Predictor  # noqa: PLC0415
 
-        if backbone is not None:
-            fields["backbone"] = backbone
         fresh = cls.__new__(cls)
-        model, config, labels = new_model(classes, preset=preset, weights=weights, **fields)
+        layers = {"low": low, "high": high, "preprocessing": preprocessing}
+        model, config, labels = new_model(
+            classes, backbone=backbone, layers=layers, preset=preset, weights=weights, **fields
+        )
         fresh.name, fresh.model = config.backbone, model
         fresh.config, fresh.label_set = config, labels
         fresh._predictor = Predictor(model, labels, input_size=config.input_size)

@@ -10,7 +10,8 @@ from easyseg.errors import ConfigError
 from easyseg.hub import HubConfig
 from easyseg.models.aspp import aspp
 from easyseg.models.attention import attend
-from easyseg.models.backbones import BACKBONES, Features
+from easyseg.models.backbones import Features
+from easyseg.models.backbones.keras_model import backbone_of
 from easyseg.models.blocks import drop
 from easyseg.models.decoder import decode
 from easyseg.models.dpc import dense_prediction_cell
@@ -43,7 +44,7 @@ def build_model(config: ModelConfig | HubConfig) -> Any:
         return build_hub(config)
     image = keras.Input((None, None, 3), name="image", dtype="float32")
     x = layers.Rescaling(2 / 255, offset=-1, name="rescale")(image)
-    features = BACKBONES[config.backbone](x, config)
+    features = backbone_of(config)(x, config)
     x = drop(features.high, config, "backbone", name="backbone")
     x = attend(HEADS[config.head](x, config), config, "aspp")
     x = _logits(x, features, config)

@@ -7,7 +7,7 @@ import math
 from typing import Any, NamedTuple
 
 from easyseg._keras import layers
-from easyseg.models.graph import flat, operations, shapes
+from easyseg.models.graph import calls, inside, shapes
 
 __all__ = ["Count", "Memory", "count", "memory"]
 
@@ -39,7 +39,7 @@ class Memory(NamedTuple):
 
 
 def count(model: Any, input_size: tuple[int, int]) -> Count:
-    """Counts parameters, and the multiply-adds of convolutions and dense layers.
+    """Counts parameters, and the multiply-adds of convolutions, dense layers and attention.
 
     Batch norms, activations and resizing are left out, as usual; at inference the first can be
     folded into the convolutions.
@@ -51,18 +51,27 @@ def count(model: Any, input_size: tuple[int, int]) -> Count:
     shape = shapes(model, input_size)
     return Count(
         model.count_params(),
-        sum(_multiply_adds(layer, shape[id(flat(layer.output)[0])]) for layer in model.layers),
+        sum(
+            _multiply_adds(op, [shape[id(x)] for x in taken], shape[id(given[0])])
+            for op, taken, given in calls(model)
+        ),
     )
 
 
-def _multiply_adds(layer: Any, shape: tuple[int, ...]) -> int:
+def _multiply_adds(layer: Any, taken: list[tuple[int, ...]], shape: tuple[int, ...]) -> int:
     """Each weight of a kernel is used once at every position of the output."""
     if isinstance(layer, layers.SeparableConv2D):
         kernels = [layer.depthwise_kernel, layer.pointwise_kernel]
     elif isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)):
         kernels = [layer.kernel]
+    elif type(layer).__name__ == "Matmul":  # of attention: a sum for each number of the output
+        return math.prod(shape) * taken[0][-1]
     else:
-        return 0
+        within = inside(layer, taken)
+        return sum(
+            _multiply_adds(op, [x.shape for x in taken], given[0].shape)
+            for op, taken, given in (within.calls if within else [])
+        )
     return math.prod(shape[:-1]) * sum(math.prod(kernel.shape) for kernel in kernels)
 
 
@@ -77,12 +86,12 @@ def memory(model: Any, input_size: tuple[int, int]) -> Memory:
         model: A functional `keras.Model` from pictures `(N, H, W, 3)`.
         input_size: `(height, width)` of the picture in pixels.
     """
-    shape, order = shapes(model, input_size), operations(model)
-    last = {id(tensor): i for i, op in enumerate(order) for tensor in flat(op.input)}
+    shape, order = shapes(model, input_size), calls(model)
+    last = {id(tensor): i for i, call in enumerate(order) for tensor in call.taken}
     last |= {id(tensor): len(order) for tensor in model.outputs}
     change = [0] * (len(order) + 2)
-    for i, op in enumerate(order):
-        for tensor in flat(op.output):
+    for i, call in enumerate(order):
+        for tensor in call.given:
             size = FLOAT32 * math.prod(shape[id(tensor)])
             change[i] += size
             change[last.get(id(tensor), i) + 1] -= size

@@ -11,8 +11,8 @@ import itertools
 import math
 from typing import Any, NamedTuple
 
-from easyseg._keras import keras, layers
-from easyseg.models.graph import flat, operations, shapes
+from easyseg._keras import layers
+from easyseg.models.graph import Call, calls, inside, is_made_of_layers, shapes
 from easyseg.models.lraspp import WindowMean
 from easyseg.models.pooling import AtrousPooling2D
 from easyseg.models.resize import AlignCornersResize
@@ -44,13 +44,15 @@ class Sight(NamedTuple):
 
     Attributes:
         field: Pixels of the picture, down and across, that one output depends on by way of
-            windows: convolutions, poolings and resizing.
-        whole: Whether a mean over the whole picture, or the like, comes on top of that.
+            windows: convolutions, poolings and resizing. `None` where attention compares all
+            positions with all others, so that there are no windows.
+        whole: Whether an output depends on the whole picture: by a mean over it on top of windows,
+            or by attention.
         stages: Where the resolution changes on the main path, that of the first input of each
             operation, from the picture on.
     """
 
-    field: tuple[int, int]
+    field: tuple[int, int] | None
     whole: bool
     stages: list[Stage]
 
@@ -60,7 +62,7 @@ class _Feature(NamedTuple):
 
     Attributes:
         stride: Pixels from one position to the next; `None` if it has no positions.
-        field: Pixels that it depends on.
+        field: Pixels that it depends on; infinitely many after attention.
         whole: Whether it depends on the whole picture besides.
     """
 
@@ -75,8 +77,8 @@ def sight(model: Any, input_size: tuple[int, int]) -> Sight:
     The receptive field is the theoretical one: each window makes it larger by
     `(kernel - 1) * rate * stride`, and the path that makes it largest counts (Araujo et al.,
     equation 2). Resizing has two neighbours; there the sum may be too large, by less than their
-    distance. The border is not thought of: the field may be larger than the picture. Of a model
-    within a model it is only known that it may see everything.
+    distance. The border is not thought of: the field may be larger than the picture. Layers of
+    layers are looked into; one that cannot be is taken to see everything.
 
     Args:
         model: A functional `keras.Model` from pictures `(N, H, W, 3)`.
@@ -84,25 +86,35 @@ def sight(model: Any, input_size: tuple[int, int]) -> Sight:
     """
     shape = shapes(model, input_size)
     features = {id(x): _Feature((1, 1), (1, 1), whole=False) for x in model.inputs}
-    for op in operations(model):
-        taken = [(features[id(x)], shape[id(x)]) for x in flat(op.input) if id(x) in features]
-        for tensor in flat(op.output):
+    _walk(calls(model), features, shape)
+    last = features[id(model.outputs[0])]
+    stages = _stages(model, features)
+    if math.inf in last.field:
+        return Sight(None, whole=True, stages=stages)
+    rows, columns = (math.ceil(side) for side in last.field)
+    return Sight((rows, columns), last.whole, stages)
+
+
+def _walk(
+    steps: list[Call], features: dict[int, _Feature], shape: dict[int, tuple[int, ...]]
+) -> None:
+    """Adds what each operation gives to the features, which are by the `id` of their tensors."""
+    for op, inputs, outputs in steps:
+        taken = [(features[id(x)], shape[id(x)]) for x in inputs if id(x) in features]
+        for tensor in outputs:
             if id(tensor) not in features:
                 features[id(tensor)] = _after(op, taken, shape[id(tensor)])
-    last = features[id(model.outputs[0])]
-    rows, columns = (math.ceil(side) for side in last.field)
-    return Sight((rows, columns), last.whole, _stages(model, features))
 
 
 def _stages(model: Any, features: dict[int, _Feature]) -> list[Stage]:
     """Goes back from the output, by the first input of each operation, to where strides change."""
-    made = {id(tensor): op for op in operations(model) for tensor in flat(op.output)}
+    made = {id(tensor): call for call in calls(model) for tensor in call.given}
     path, tensor = [], model.outputs[0]
     while tensor is not model.inputs[0]:
-        op, stride = made[id(tensor)], features[id(tensor)].stride
+        call, stride = made[id(tensor)], features[id(tensor)].stride
         if stride is not None:
-            path.append(Stage(op.name, stride))
-        tensor = flat(op.input)[0]
+            path.append(Stage(call.operation.name, stride))
+        tensor = call.taken[0]
     path.append(Stage(tensor.name, (1, 1)))
     pairs = itertools.pairwise(reversed(path))
     return [stage for before, stage in pairs if stage.stride != before.stride]
@@ -118,7 +130,9 @@ def _after(
         field = (small.field[0] + rows, small.field[1] + columns)  # two neighbours each way
         return _Feature(like.stride, field, small.whole)
     rows, columns = (max(feature.field[axis] for feature, _ in taken) for axis in (0, 1))
-    whole = any(feature.whole for feature, _ in taken) or isinstance(op, keras.Model)
+    whole = any(feature.whole for feature, _ in taken)
+    if is_made_of_layers(op):
+        return _through(op, taken, shape)
     placed = [(feature.stride, before) for feature, before in taken if feature.stride]
     steps = _steps(op, placed[0][1], shape) if placed else None
     if steps is None:
@@ -129,6 +143,21 @@ def _after(
         (rows + down * of_rows.reach, columns + across * of_columns.reach),
         whole,
     )
+
+
+def _through(
+    op: Any, taken: list[tuple[_Feature, tuple[int, ...]]], shape: tuple[int, ...]
+) -> _Feature:
+    """What the output of a layer of layers sees."""
+    within = inside(op, [before for _, before in taken])
+    if within is None or any(type(call.operation).__name__ == "Matmul" for call in within.calls):
+        stride = taken[0][0].stride if shape[:-1] == taken[0][1][:-1] else None
+        return _Feature(stride, (math.inf, math.inf), whole=True)
+    pairs = zip(within.inputs, taken, strict=True)
+    features = {id(tensor): feature for tensor, (feature, _) in pairs}
+    every = [*within.inputs, *(x for call in within.calls for x in call.given)]
+    _walk(within.calls, features, {id(x): tuple(x.shape) for x in every})
+    return features[id(within.output)]
 
 
 class _Step(NamedTuple):
@@ -145,6 +174,9 @@ class _Step(NamedTuple):
 
 def _steps(op: Any, before: tuple[int, ...], shape: tuple[int, ...]) -> list[_Step] | None:
     """What an operation does down and across; `None` if its output has no positions."""
+    listed = sorted((len(before), len(shape))) == [3, 4]  # positions, row by row, or back
+    if listed and math.prod(before[1:-1]) == math.prod(shape[1:-1]):
+        return [_Step(1, 0)] * 2
     sides = list(zip(before[1:3], shape[1:3], strict=False))
     pooled = type(op).__name__.startswith("Global") or len(shape) != len(before)
     if pooled or (shape[1:3] == (1, 1) != before[1:3]):

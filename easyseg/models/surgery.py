@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from easyseg._keras import keras, layers
@@ -26,7 +25,7 @@ from easyseg.errors import ConfigError
 from easyseg.models.pooling import AtrousPooling2D
 from easyseg.models.strides import atrous_schedule
 
-__all__ = ["Placed", "atrous", "weighted_layers"]
+__all__ = ["Placed", "atrous", "copy_weights"]
 
 SIDES = {
     "Conv2D": "kernel_size",
@@ -99,11 +98,11 @@ def atrous(model: Any, x: Any, *, output_stride: int, scope: str) -> dict[Any, P
     return walk.placed
 
 
-def weighted_layers(model: Any, scope: str) -> Iterator[tuple[Any, str]]:
-    """The model's layers that have weights, and the names that `atrous` gives their copies."""
-    for layer, name in _names(model, scope).items():
+def copy_weights(source: Any, network: Any, scope: str) -> None:
+    """Gives the copies of a model's layers, which `atrous` made in a network, its weights."""
+    for layer, name in _names(source, scope).items():
         if isinstance(layer, layers.Layer) and layer.weights and not _parts(layer):
-            yield layer, name
+            network.get_layer(name).set_weights(layer.get_weights())
 
 
 def _parts(layer: Any) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from easyseg._keras import keras
 from easyseg.config import ModelConfig
 from easyseg.hub import HubConfig
-from easyseg.models.backbones import BACKBONES
+from easyseg.models.backbones.keras_model import backbone_of
 
 __all__ = ["backbone_layers", "set_frozen"]
 
@@ -19,7 +19,7 @@ def backbone_layers(network: Any, config: ModelConfig | HubConfig) -> set[str]:
     if isinstance(config, HubConfig):
         return {layer.name for layer in network.layers if layer.name.startswith(HUB_ENCODER)}
     image = keras.Input((None, None, 3))
-    features = BACKBONES[config.backbone](image, config)
+    features = backbone_of(config)(image, config)
     model = keras.Model(image, [features.high, *features.low.values()])
     return {layer.name for layer in model.layers if layer.weights}
 

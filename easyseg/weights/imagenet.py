@@ -11,7 +11,7 @@ import numpy as np
 from easyseg.config import ModelConfig
 from easyseg.errors import InputError, WeightsError
 from easyseg.models.backbones import BACKBONES, applications, hrnet
-from easyseg.models.surgery import weighted_layers
+from easyseg.models.surgery import copy_weights
 from easyseg.weights.names import assign, named_variables
 from easyseg.weights.safetensors import read_safetensors
 
@@ -63,8 +63,7 @@ def _load_keras(model: Any, backbone: str, weights: str | os.PathLike[str]) -> N
             f"connection, or give a file of keras.applications.{row.constructor}"
             "(include_top=False).save_weights()."
         ) from error
-    for layer, name in weighted_layers(source, backbone):
-        model.get_layer(name).set_weights(layer.get_weights())
+    copy_weights(source, model, backbone)
 
 
 def _load_timm(model: Any, backbone: str, weights: str | os.PathLike[str]) -> None:

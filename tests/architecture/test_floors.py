@@ -14,6 +14,7 @@ FLOORS = {
     0: (
         "errors",
         "registry",
+        "graph",
         "families",
         "compatibility",
         "config",
@@ -59,9 +60,9 @@ FLOORS = {
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 SIBLINGS = {  # importer: what it may import from its own floor
     "registry": {"errors"},
-    "config": {"compatibility", "errors", "families", "registry"},
+    "config": {"compatibility", "errors", "families", "graph", "registry"},
     "compatibility": {"config", "errors", "families"},
-    "families": {"registry"},
+    "families": {"graph", "registry"},
     "hub": {"config", "errors"},
     "_keras": {"threads"},
     "imaging": {"jpeg"},

@@ -12,7 +12,8 @@ from keras import layers
 from easyseg.config import ModelConfig
 from easyseg.errors import ConfigError, InputError, UnknownNameError, WeightsError
 from easyseg.models.backbones import BACKBONES
-from easyseg.models.backbones.applications import APPLICATIONS, backbone_from
+from easyseg.models.backbones.applications import APPLICATIONS
+from easyseg.models.backbones.keras_model import backbone_from
 from easyseg.models.backbones.preprocessing import preprocess
 from easyseg.models.build import build_model
 from easyseg.models.pooling import AtrousPooling2D

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from easyseg import SemanticSegmentation, build_model
+from easyseg.cli import main
 from easyseg.errors import (
     ConfigError,
     DownloadError,
@@ -19,6 +20,8 @@ from easyseg.errors import (
 )
 from easyseg.hub import HubConfig
 from easyseg.models.build import logits_model
+from easyseg.models.inspect import count
+from easyseg.models.sight import sight
 from easyseg.open import open_model
 from easyseg.predict import Predictor
 from easyseg.weights.names import named_variables
@@ -31,17 +34,25 @@ PICTURES = RNG.integers(0, 256, (2, SIDE, SIDE, 3), np.uint8)
 SCALE, OFFSET = [0.017, 0.0175, 0.0174], [-2.1, -2.03, -1.8]
 
 
-def segformer(classes):
-    encoder = keras_hub.models.MiTBackbone(
-        layerwise_depths=[1, 1, 1, 1],
+def mix_transformer(side, **sizes):
+    """The encoder of SegFormer."""
+    return keras_hub.models.MiTBackbone(
         num_layers=4,
-        layerwise_num_heads=[1, 1, 2, 2],
         layerwise_sr_ratios=[8, 4, 2, 1],
-        max_drop_path_rate=0.1,
-        image_shape=(SIDE, SIDE, 3),
-        hidden_dims=[4, 8, 12, 16],
         layerwise_patch_sizes=[7, 3, 3, 3],
         layerwise_strides=[4, 2, 2, 2],
+        max_drop_path_rate=0.1,
+        image_shape=(side, side, 3),
+        **sizes,
+    )
+
+
+def segformer(classes):
+    encoder = mix_transformer(
+        SIDE,
+        layerwise_depths=[1, 1, 1, 1],
+        layerwise_num_heads=[1, 1, 2, 2],
+        hidden_dims=[4, 8, 12, 16],
     )
     converter = keras_hub.layers.SegFormerImageConverter(
         image_size=(224, 224), scale=SCALE, offset=OFFSET
@@ -195,6 +206,65 @@ def test_labels_at_the_photos_size(hub, size):
 
 def test_pictures_of_any_size(hub):
     assert hub.model(np.zeros((1, 50, 70, 3), np.float32)).shape == (1, 50, 70, 19)
+
+
+# Inspection
+
+
+def test_cost_of_segformer_b0():
+    """3.8 million parameters, 8.4 billion multiply-adds: Xie et al., 2021, table 1."""
+    import keras
+
+    encoder = mix_transformer(
+        512,
+        layerwise_depths=[2, 2, 2, 2],
+        layerwise_num_heads=[1, 2, 5, 8],
+        hidden_dims=[32, 64, 160, 256],
+    )
+    backbone = keras_hub.models.SegFormerBackbone(image_encoder=encoder, projection_filters=256)
+    network = keras.saving.serialize_keras_object(backbone)
+    config = HubConfig("b0", 150, (512, 512), (1.0,) * 3, (0.0,) * 3, network)
+    cost = count(build_model(config), (512, 512))
+    assert round(cost.parameters / 1e6, 1) == 3.8
+    assert round(cost.multiply_adds / 1e9, 1) == 8.4
+
+
+def info(capsys, model):
+    with pytest.raises(SystemExit) as caught:
+        main(["info", str(model)])
+    assert not caught.value.code
+    out = capsys.readouterr().out
+    return [line.split(None, 1) for line in out.split("\n\n")[0].splitlines() if line]
+
+
+def test_info(preset, hub, tmp_path, capsys):
+    """Of a preset, and of what was saved from it: attention sees the whole picture."""
+    rows = info(capsys, f"hub:{preset}")
+    assert dict(rows)["classes"].startswith("19 of cityscapes: road")
+    assert f"{hub.model.count_params():,} parameters, " in dict(rows)["cost"]
+    assert dict(rows)["sees"] == "the whole picture, by attention"
+    assert "MB of weights" in dict(rows)["memory"]
+    strides = [row for row in rows if row[1].startswith("from ") or row[0] == "strides"]
+    found = [(text if heading == "strides" else f"{heading} {text}") for heading, text in strides]
+    assert found == [
+        "4 from encoder-patch_and_embed_0",
+        "8 from encoder-patch_and_embed_1",
+        "16 from encoder-patch_and_embed_2",
+        "32 from encoder-patch_and_embed_3",
+        "4 from decoder-resizing_0",
+        "1 from logits-resize",
+    ]
+    saved = info(capsys, hub.save(tmp_path / "mine"))
+    assert saved[1:] == rows[3:]
+
+
+def test_what_a_deeplab_of_keras_hub_sees():
+    """Its pyramid is a layer of layers: dilation and the mean in it count."""
+    from easyseg.models.hub import _config_of
+
+    seen = sight(build_model(_config_of(deeplab(19), "deeplab")), (SIDE, SIDE))
+    assert seen.whole
+    assert seen.field > (2 * 18 * 32, 2 * 18 * 32)
 
 
 # Saving

@@ -84,6 +84,28 @@ def test_each_kind_of_layer():
     assert count(model, (16, 20)) == Count(parameters, expected)
 
 
+class Block(keras.layers.Layer):
+    """A layer of layers, with what attention does."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = keras.layers.Conv2D(4, 3, padding="same")
+        self.dense = keras.Sequential([keras.layers.Dense(5)])
+
+    def call(self, x):
+        x = keras.ops.reshape(self.dense(self.conv(x)), (1, -1, 5))
+        return keras.ops.matmul(x, keras.ops.transpose(x, (0, 2, 1)))
+
+
+def test_layers_of_layers_and_shared_layers():
+    shared = keras.layers.Conv2D(3, 1)
+    image = keras.Input((4, 6, 3), batch_size=1)
+    model = keras.Model(image, Block()(shared(shared(image))))
+    cost = count(model, (4, 6))
+    assert cost.multiply_adds == 24 * (2 * 3 * 3 + 27 * 4 + 4 * 5) + 24 * 24 * 5
+    assert count(model, (4, 6)) == cost  # looking leaves no trace
+
+
 def test_mobilenet_v2_of_keras():
     """300 million multiply-adds, 3.4 million parameters: Sandler et al., 2018, table 4."""
     cost = count(keras.applications.MobileNetV2(weights=None), (224, 224))

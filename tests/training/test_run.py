@@ -336,3 +336,21 @@ def test_patience_ends_a_run_that_gets_no_better(shapes, tmp_path):
     state = read_state(tmp_path)
     assert state.ended
     assert state.epoch == state.best + 1 + 2 < 9
+
+
+def test_a_keras_model_of_ones_own(shapes, tmp_path):
+    """It is trained as any backbone: held still first, and taken along in the run folder."""
+    image = keras.Input((None, None, 3))
+    x = image
+    for i in range(4):
+        x = keras.layers.Conv2D(8, 3, strides=2, padding="same", name=f"block{i}")(x)
+    seg = SemanticSegmentation.new(
+        keras.Model(image, x, name="mine"), low="block1", high="block3", classes=2,
+        head_channels=8, input_size=(65, 65),
+    )  # fmt: skip
+    mine = seg.fine_tune(
+        shapes, runs=tmp_path, progress=False, **{**QUICK, "epochs": 2, "frozen_epochs": 1}
+    )
+    assert [row["phase"] for row in results(tmp_path / "shapes")] == ["frozen", "all"]
+    assert mine.config.graph == seg.config.graph
+    assert mine.label_set.names == ("class 0", "class 1", "class 2")

@@ -1,4 +1,4 @@
-"""The networks of `keras.applications`, made atrous, and any other Keras model.
+"""The networks of `keras.applications`, made atrous.
 
 Each table row is a constructor of Keras, the range of values that its weights were trained on,
 and where its classifier begins. ImageNet weights come from Keras's own download
@@ -8,19 +8,15 @@ and where its classifier begins. ImageNet weights come from Keras's own download
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any
 
 from easyseg._keras import keras
-from easyseg.config import OUTPUT_STRIDES, ModelConfig
-from easyseg.errors import ConfigError, InputError
-from easyseg.families import SKIPS
-from easyseg.models.backbones.preprocessing import PREPROCESSING, preprocess
+from easyseg.config import ModelConfig
+from easyseg.models.backbones.keras_model import atrous_features
+from easyseg.models.backbones.preprocessing import preprocess
 from easyseg.models.backbones.table import BACKBONES, Features
-from easyseg.models.surgery import atrous
-from easyseg.registry import unknown_name
 
-__all__ = ["APPLICATIONS", "Application", "backbone_from"]
+__all__ = ["APPLICATIONS", "Application"]
 
 SIZE = (97, 97, 3)  # of the form 32 k + 1, for which Keras pads both sides alike
 IMAGENET_SIZE = (224, 224, 3)  # for which Keras has weights without a warning
@@ -53,7 +49,7 @@ class Application:
         of those.
         """
         x = preprocess(x, self.preprocessing, config.backbone)
-        return _features(self.source(), x, config)
+        return atrous_features(self.source(), x, config)
 
     def source(self, weights: Any = None) -> Any:
         """Keras's own model between preprocessing and classifier."""
@@ -109,79 +105,3 @@ APPLICATIONS = {
 }
 for _name, _row in APPLICATIONS.items():
     BACKBONES.register(_name)(_row)
-
-
-def backbone_from(
-    model: Any, *, low: str, high: str, preprocessing: str = "tf"
-) -> Callable[[Any, ModelConfig], Features]:
-    """Makes a backbone of a functional Keras model, for `BACKBONES.register` or an entry point.
-
-    Its late strides become dilation, as the config's output stride asks, and every window is
-    centred on its position; weights are those that the model has.
-
-    Args:
-        model: A functional or sequential `keras.Model` from `(N, H, W, 3)`.
-        low: Layer whose output, at stride 4, goes to the decoder.
-        high: Layer whose output goes to the head; what comes after it is left out.
-        preprocessing: What the model expects: "tf" for -1 to 1, "raw" for 0 to 255, or another
-            row of `PREPROCESSING`.
-
-    Returns:
-        A function from the picture `(N, H, W, 3)` in -1 to 1 and the config to `Features`. It
-        raises `ConfigError` where the model has no atrous form at the config's output stride.
-
-    Raises:
-        UnknownNameError: No such layer or preprocessing.
-        InputError: The model is subclassed, so that it has no graph.
-    """
-    if not isinstance(model, (keras.Sequential, keras.Function)) or not model.built:
-        raise InputError(
-            f"model={type(model).__name__} has no graph of layers; give a functional or sequential "
-            "keras.Model that was built."
-        )
-    if preprocessing not in PREPROCESSING:
-        raise unknown_name("preprocessing", preprocessing, PREPROCESSING)
-    names = [layer.name for layer in model.layers]
-    for name in (low, high):
-        if name not in names:
-            raise unknown_name("layer", name, names)
-    cut = keras.Model(model.inputs, model.get_layer(high).output)
-
-    def backbone(x: Any, config: ModelConfig) -> Features:
-        x = preprocess(x, preprocessing, config.backbone)
-        return _features(cut, x, config, low=low)
-
-    return backbone
-
-
-def _features(source: Any, x: Any, config: ModelConfig, *, low: str | None = None) -> Features:
-    placed = atrous(source, x, output_stride=config.output_stride, scope=config.backbone)
-    last, high = list(placed.items())[-1]
-    if high.stride != config.output_stride:
-        other = f", or output_stride={high.stride}" if high.stride in OUTPUT_STRIDES else ""
-        raise ConfigError(
-            f"output_stride={config.output_stride} cannot be built: {config.backbone!r} ends at "
-            f"stride {high.stride}, after layer {last.name!r}; choose a layer at stride "
-            f"{config.output_stride}{other}."
-        )
-    at = {
-        stride: {
-            layer.name: place.tensor
-            for layer, place in placed.items()
-            if place.stride == place.nominal == stride
-        }
-        for stride in SKIPS
-    }
-    if low is None:
-        return Features({stride: _widest(found) for stride, found in at.items()}, high.tensor)
-    if low not in at[4]:
-        hint = f"; layer {list(at[4])[-1]!r} would do" if at[4] else ", and there is none"
-        raise ConfigError(
-            f"low={low!r} cannot feed the decoder, which needs a feature at stride 4 on the way to "
-            f"`high`{hint}."
-        )
-    return Features({4: at[4][low]}, high.tensor)
-
-
-def _widest(features: dict[str, Any]) -> Any:
-    return max(reversed(features.values()), key=lambda feature: feature.shape[-1])

@@ -1,0 +1,37 @@
+"""Somebody's Keras model as a backbone: a value that travels as JSON, without loading Keras."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["KerasGraph"]
+
+
+@dataclasses.dataclass(frozen=True)
+class KerasGraph:
+    """The layers of a Keras model up to the feature that the head gets.
+
+    `easyseg.keras_graph` makes it and checks it; a saved model has it in its config, so that it
+    opens where the Keras model is not.
+
+    Args:
+        name: What the backbone is called, with which the names of its layers begin.
+        stride: Pixels from one position of the model's last feature to the next.
+        high: The layer that gives this feature.
+        low: Strides and layers of the low-level features: ((4, "block2_out"),); or none.
+        preprocessing: What the model expects of a picture: "tf", "tf128", "raw", "torch" or
+            "caffe".
+        network: The layers, as Keras serialises them. Weights are not part of it.
+    """
+
+    name: str
+    stride: int
+    high: str
+    low: tuple[tuple[int, str], ...]
+    preprocessing: str
+    network: Mapping[str, Any] = dataclasses.field(repr=False, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", tuple((stride, layer) for stride, layer in self.low))
