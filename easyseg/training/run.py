@@ -29,8 +29,11 @@ __all__ = ["halved", "train"]
 
 log = logging.getLogger(__name__)
 
-MEASURED = 4  # batches that new batch norms take their statistics from
-MEASURED_PHOTOS = 8  # photos of each, whatever the batch size of the run
+MEASURED = 32  # photos that new batch norms take their statistics from
+MEASURED_PHOTOS = 8  # of them together, whatever the batch size of the run
+TOO_SMALL = (
+    "memory is too small for a batch of one photo; choose a smaller crop, or output_stride=16."
+)
 
 
 def train(
@@ -99,11 +102,7 @@ class _Run:
             log.info("%s", report)
         new = unmeasured(self.network)
         if new:
-            feed = Feed(
-                self.examples, self.augment, batch_size=MEASURED_PHOTOS, seed=plan.config.seed
-            )
-            measure(self.network, new, (feed[i % len(feed)][0] for i in range(MEASURED)))
-            feed.close()
+            self._measure(new, MEASURED_PHOTOS)
         state = State(
             epoch=0,
             phase=0,
@@ -121,6 +120,24 @@ class _Run:
         )
         write_state(self.folder, state)
         return state
+
+    def _measure(self, new: Sequence[Any], photos: int) -> None:
+        """Measures new batch norms, so many photos together, or fewer where memory is short."""
+        feed = Feed(self.examples, self.augment, batch_size=photos, seed=self.plan.config.seed)
+        try:
+            batches = (feed[i % len(feed)][0] for i in range(MEASURED // photos))
+            measure(self.network, new, batches)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if photos == 1:
+                raise TrainingError(TOO_SMALL) from error
+            log.warning("memory is too small to measure %d photos together; half of them.", photos)
+        else:
+            return
+        finally:
+            feed.close()
+        self._measure(new, photos // 2)
 
     def go(self, state: State) -> None:
         """Trains phase by phase, from a state to the end."""
@@ -192,10 +209,7 @@ def halved(state: State, error: Exception) -> State:
     """The state with half the batch, whose updates count as many photos as before."""
     half = state.batch_size // 2
     if not half:
-        raise TrainingError(
-            "memory is too small for a batch of one photo; choose a smaller crop, or "
-            "output_stride=16."
-        ) from error
+        raise TrainingError(TOO_SMALL) from error
     accumulate = state.accumulate * 2
     log.warning(
         "memory is too small for batches of %d photos; training goes on with %d, and %d of them "

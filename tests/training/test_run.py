@@ -17,9 +17,10 @@ from easyseg.metrics import ConfusionMatrix
 from easyseg.scores import Scores
 from easyseg.training.config import TrainConfig
 from easyseg.training.measuring import warn_if_one_class
+from easyseg.training.norms import measure, unmeasured
 from easyseg.training.plan import make_plan
 from easyseg.training.records import locked, new_folder, read_settings, read_state
-from easyseg.training.run import halved, train
+from easyseg.training.run import _Run, halved, train
 from easyseg.training.tune import fine_tune
 from easyseg.weights.bundle import read_bundle, read_bundle_weights, save_bundle
 
@@ -266,6 +267,34 @@ def test_a_batch_that_does_not_fit_is_halved(shapes, tmp_path, caplog):
     assert seen == [2, 2, 6, 6, 6, 6, 6, 6]
     said = "memory is too small for batches of 3 photos; training goes on with 1, and 2 of them"
     assert caplog.text.count(said) == 1
+
+
+@pytest.mark.parametrize("room", [2, 0])
+def test_new_norms_are_measured_with_as_many_photos_as_fit(
+    shapes, tmp_path, monkeypatch, caplog, room
+):
+    seen = []
+
+    def small(network, new, batches):
+        def fitting():
+            for batch in batches:
+                if len(batch) > room:
+                    raise MemoryError
+                seen.append(len(batch))
+                yield batch
+
+        measure(network, new, fitting())
+
+    monkeypatch.setattr("easyseg.training.run.measure", small)
+    running = _Run(plan(shapes), tmp_path, (), progress=False)
+    if not room:
+        with pytest.raises(TrainingError, match="too small for a batch of one photo"):
+            running.begin(start())
+        return
+    running.begin(start())
+    assert seen == [2] * 16
+    assert caplog.text.count("memory is too small to measure") == 2
+    assert not unmeasured(running.network)
 
 
 def test_memory_that_is_too_small_for_one_photo(run):
