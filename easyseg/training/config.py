@@ -61,7 +61,8 @@ class TrainConfig:
         precision: Keras's name of the dtype policy: "float32", "mixed_float16" (GPUs) or
             "mixed_bfloat16" (TPUs, newer GPUs).
         monitor: What says which epoch is best: "mean_iou" or "loss", both on validation photos.
-        patience: Epochs without a better one after which training ends; `None` for never.
+        patience: Epochs without a better one after which training ends, counted from the first
+            in which all is trained that shall be; `None` for never.
         val_photos: Validation photos measured after each epoch, at most; spread evenly.
         seed: Of new weights, order and augmentation.
         distribute: Uses all devices of this machine, each with a share of the batch.

@@ -359,9 +359,15 @@ def test_other_results_are_not_called_so(counts, caplog):
 
 
 @pytest.mark.slow
-def test_patience_ends_a_run_that_gets_no_better(shapes, tmp_path):
-    choices = {"learning_rate": 1e-9, "patience": 2, "epochs": 9}
+@pytest.mark.parametrize(
+    ("choices", "last"),
+    [({}, 3), ({"frozen_epochs": 3}, 5), ({"freeze": "backbone"}, 3)],
+)
+def test_patience_ends_a_run_that_gets_no_better(shapes, tmp_path, choices, last):
+    """Epochs with a backbone that is frozen for a while do not count."""
+    choices = {"learning_rate": 1e-9, "patience": 2, "epochs": 9, **choices}
     train(plan(shapes, **choices), tmp_path, start=start(), progress=False)
     state = read_state(tmp_path)
     assert state.ended
-    assert state.epoch == state.best + 1 + 2 < 9
+    assert state.best == 0
+    assert state.epoch == last
