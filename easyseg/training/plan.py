@@ -16,11 +16,12 @@ from easyseg.labels import LabelSet
 from easyseg.training.config import TrainConfig
 from easyseg.training.examples import survey
 
-__all__ = ["Phase", "Plan", "make_plan", "part_options", "phases"]
+__all__ = ["SETTLED", "Phase", "Plan", "make_plan", "part_options", "phases"]
 
 log = logging.getLogger(__name__)
 
 VAL_SHARE = 0.1  # of the training photos, where a data set has no validation split
+SETTLED = ("crop", "frozen_epochs")  # choices that `make_plan` makes where they are left open
 ENLARGED = 257  # photos whose longer side is shorter are enlarged to the canvas of the start
 
 

@@ -25,7 +25,7 @@ from easyseg.report import write_report
 from easyseg.training.config import TrainConfig
 from easyseg.training.measuring import warn_if_one_class
 from easyseg.training.parts import check_parts
-from easyseg.training.plan import Plan, make_plan, part_options
+from easyseg.training.plan import SETTLED, Plan, make_plan, part_options
 from easyseg.training.records import (
     LAST,
     has_state,
@@ -177,8 +177,9 @@ def _check_same(folder: Path, choices: Mapping[str, Any], changes: Mapping[str, 
     """A run that goes on keeps the choices that it began with."""
     begun = read_settings(folder)["training"]
     given = TrainConfig.from_dict(choices).to_dict()
-    for name in choices:
-        if begun.get(name) != given[name]:
+    for name, value in choices.items():
+        left_open = value is None and name in SETTLED
+        if begun.get(name) != given[name] and not left_open:
             raise ConfigError(
                 f"{folder} was begun with {name}={begun.get(name)!r}, not {given[name]!r}; leave "
                 "it out to go on, or give the run another name."

@@ -159,6 +159,15 @@ def test_a_run_goes_on_with_its_own_choices_only(run, shapes):
         mine.fine_tune(shapes, runs=folder.parent, resume=True, output_stride=16)
 
 
+def test_choices_that_are_left_open_are_those_of_the_run(run, shapes):
+    mine, folder = run
+    mine.fine_tune(
+        shapes, runs=folder.parent, resume=True, crop=None, frozen_epochs=None, progress=False
+    )
+    with pytest.raises(ConfigError, match="begun with crop="):
+        mine.fine_tune(shapes, runs=folder.parent, resume=True, crop=97)
+
+
 def test_a_run_goes_on_with_its_own_data_only(run, tmp_path):
     _, folder = run
     other = paint(tmp_path / "other", train=4)
