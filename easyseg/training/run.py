@@ -156,7 +156,7 @@ class _Run:
             except Exception as error:
                 if not out_of_memory(error):
                     raise
-                state = halved(keeper.state, error)
+                state = halved(keeper.state, error, batch_norm=self.plan.config.batch_norm)
 
     def _fit(self, phase: Phase, keeper: Keeper) -> None:
         """Keras's `fit` on the rest of a phase."""
@@ -205,9 +205,24 @@ class _Run:
         return model
 
 
-def halved(state: State, error: Exception) -> State:
-    """The state with half the batch, whose updates count as many photos as before."""
+def halved(state: State, error: Exception, *, batch_norm: str) -> State:
+    """The state with half the batch, whose updates count as many photos as before.
+
+    Args:
+        state: The last epoch's.
+        error: How the backend said that memory is out.
+        batch_norm: `TrainConfig.batch_norm`.
+
+    Raises:
+        TrainingError: There is no half, or its batch norms could not be trained with it.
+    """
     half = state.batch_size // 2
+    if half == 1 and batch_norm == "trained":
+        raise TrainingError(
+            f"memory is too small for batches of {state.batch_size} photos, and with "
+            "batch_norm='trained' a batch of one has no statistics; begin again with "
+            "batch_norm='auto', or a smaller crop."
+        ) from error
     if not half:
         raise TrainingError(TOO_SMALL) from error
     accumulate = state.accumulate * 2
