@@ -29,6 +29,7 @@ from easyseg.training.plan import SETTLED, Plan, make_plan, part_options
 from easyseg.training.records import (
     LAST,
     has_state,
+    is_bare,
     locked,
     new_folder,
     read_settings,
@@ -66,7 +67,8 @@ def fine_tune(
         start_name: The model's name, for config.yaml.
         runs: Folder of run folders.
         name: Of the run; by default the data set's. One that is taken gets a number: "mine-2".
-        go_on: Goes on with the run of this name, if there is one.
+        go_on: Goes on with the run of this name, if there is one; one that was killed before it
+            wrote a state begins again in its folder.
         callbacks: Keras callbacks.
         progress: Shows bars.
         options: Fields of `TrainConfig`, and of `ModelConfig` for changes of the network.
@@ -101,7 +103,8 @@ def fine_tune(
         changes=changes,
     )
     check_parts(plan)
-    folder = new_folder(runs, name)
+    killed = go_on and is_bare(runs / name)  # before there was anything to go on with
+    folder = runs / name if killed else new_folder(runs, name)
     if folder.name != name:
         log.warning("%s is there already; this run is %s.", runs / name, folder)
     with locked(folder):
@@ -134,6 +137,7 @@ def resume(
     """
     with locked(folder):
         settings = read_settings(folder)
+        state = read_state(folder)
         source = settings.get("data", {}).get("source") if data is None else data
         if source is None:
             raise TrainingError(
@@ -159,7 +163,7 @@ def resume(
                 f"{folder} began with {settings['data'].get('photos')} photos, and now there are "
                 f"{photos}; put the data back, or begin a new run from {folder / LAST}."
             )
-        train(plan, folder, state=read_state(folder), callbacks=callbacks, progress=progress)
+        train(plan, folder, state=state, callbacks=callbacks, progress=progress)
         _finish(plan, folder, str(settings.get("start", "")), progress=progress)
     return folder
 

@@ -194,6 +194,37 @@ def test_two_runs_in_one_folder_are_refused(run):
         pass
 
 
+def test_a_run_that_was_killed_before_its_first_state_begins_in_its_folder(
+    shapes, tmp_path, monkeypatch
+):
+    class KilledError(Exception):
+        pass
+
+    def killed(plan, folder, **options):
+        raise KilledError
+
+    def tune(**options):
+        fine_tune(
+            start(), shapes, start_name="s", runs=tmp_path, name="mine", options=QUICK, **options
+        )
+
+    monkeypatch.setattr("easyseg.training.tune.train", killed)
+    for _ in range(2):
+        with pytest.raises(KilledError):
+            tune(go_on=True)
+        assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    with pytest.raises(TrainingError, match=r"mine holds no .* go on: state.npz is missing; begin"):
+        SemanticSegmentation.resume(tmp_path / "mine")
+    with locked(tmp_path / "mine"), pytest.raises(TrainingError, match="a run is going on in"):
+        tune(go_on=True)
+    with pytest.raises(KilledError):
+        tune()
+    (tmp_path / "mine/notes.txt").write_text("the user's own")
+    with pytest.raises(KilledError):
+        tune(go_on=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "mine-2", "mine-3"}
+
+
 def test_a_folder_without_a_run_is_refused(tmp_path):
     with pytest.raises(TrainingError, match=r"config.yaml is missing; give the folder of a run"):
         SemanticSegmentation.resume(tmp_path)
