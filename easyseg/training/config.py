@@ -49,7 +49,7 @@ class TrainConfig:
             default ones, [] for none but the crop.
         freeze: "backbone" leaves the backbone as it is throughout.
         frozen_epochs: So many first epochs leave it as it is, until new layers have settled; by
-            default 1 where classes are new, and 0 where the head is kept.
+            default 1 where classes are new, and 0 where the head is kept or the backbone is new.
         batch_norm: Whose statistics layers normalise with. "frozen": those that came with the
             weights. "trained": those of each batch. "auto": frozen, except new layers when
             `batch_size` is 8 or more. New layers with frozen statistics have them measured once

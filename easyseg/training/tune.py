@@ -23,6 +23,7 @@ from easyseg.predict import Predictor
 from easyseg.registry import unknown_name
 from easyseg.report import write_report
 from easyseg.training.config import TrainConfig
+from easyseg.training.freezing import is_random
 from easyseg.training.measuring import warn_if_one_class
 from easyseg.training.parts import check_parts
 from easyseg.training.plan import SETTLED, Plan, make_plan, part_options
@@ -101,6 +102,7 @@ def fine_tune(
         config,
         same_classes=start.label_set.names == dataset.label_set.names,
         changes=changes,
+        random=is_random(start.model, network),
     )
     check_parts(plan)
     killed = go_on and is_bare(runs / name)  # before there was anything to go on with
@@ -110,7 +112,7 @@ def fine_tune(
     with locked(folder):
         write_settings(folder, _settings(plan, data, start_name, choices, changes))
         train(plan, folder, start=start, callbacks=callbacks, progress=progress)
-        _finish(plan, folder, start_name, progress=progress)
+        _finish(plan, folder, progress=progress)
     return folder
 
 
@@ -164,7 +166,7 @@ def resume(
                 f"{photos}; put the data back, or begin a new run from {folder / LAST}."
             )
         train(plan, folder, state=state, callbacks=callbacks, progress=progress)
-        _finish(plan, folder, str(settings.get("start", "")), progress=progress)
+        _finish(plan, folder, progress=progress)
     return folder
 
 
@@ -213,6 +215,7 @@ def _settings(
         },
         "start": start_name,
         "chosen": sorted([*choices, *changes]),
+        "notes": list(plan.notes),
         "training": plan.config.to_dict(),
         "versions": {
             "python": platform.python_version(),
@@ -222,8 +225,9 @@ def _settings(
     }
 
 
-def _finish(plan: Plan, folder: Path, start_name: str, *, progress: bool) -> None:
+def _finish(plan: Plan, folder: Path, *, progress: bool) -> None:
     """Measures the best epoch on all validation photos, and writes the report."""
+    settings = read_settings(folder)
     best = open_model(folder)
     predictor = Predictor(best.model, best.label_set, input_size=best.config.input_size)
     scores = evaluate(predictor, plan.val, progress=progress)
@@ -233,8 +237,8 @@ def _finish(plan: Plan, folder: Path, start_name: str, *, progress: bool) -> Non
         scores=scores,
         samples=plan.val,
         predictor=predictor,
-        model=f"{folder}, from {start_name}",
+        model=f"{folder}, from {settings.get('start', '')}",
         data=f"{plan.data.name}, val",
-        notes=plan.data.notes,
+        notes=[*plan.data.notes, *settings.get("notes", ())],
     )
     log.info("%s: mean IoU %.4f on %d photos.", folder, scores.mean_iou, len(plan.val))

@@ -136,6 +136,8 @@ def test_the_settings_say_what_was_done(run, shapes):
     assert settings["start"].endswith("start")
     assert TrainConfig.from_dict(settings["training"]).crop == (65, 65)
     assert settings["versions"]["keras"] == keras.__version__
+    assert "the start was never trained" in settings["notes"][0]
+    assert "the start was never trained" in (folder / "report.html").read_text().split("<h2>")[1]
 
 
 def test_callbacks_hear_of_the_validation(run, listener):
