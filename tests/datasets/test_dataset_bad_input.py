@@ -165,6 +165,18 @@ def test_coco_with_missing_photos_and_empty_polygons(tmp_path):
         open_dataset(root)
 
 
+def test_photos_that_coco_does_not_list(tmp_path):
+    root = coco(tmp_path, [box(1, 1, 2, 2, 20, 20)])
+    save(root / "images/3.png", scene(3)[0])
+    save(root / "charts/loss.png", scene(4)[0])
+    dataset = open_dataset(root)
+    assert [p.name for p in dataset.unlabelled] == ["3.png"]
+    told = " ".join(check(dataset).warnings)
+    assert f"1 photos have no mask and are not used, the first: {root / 'images/3.png'}" in told
+    assert "1 photos have no annotations and are all background" in " ".join(dataset.notes)
+    assert not open_dataset(root / "instances.json").unlabelled
+
+
 @pytest.mark.parametrize(
     ("row", "what"),
     [
