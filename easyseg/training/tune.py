@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from easyseg._keras import backend
-from easyseg.datasets import open_dataset
+from easyseg.datasets import Reading
 from easyseg.datasets.base import Dataset
 from easyseg.datasets.check import check
 from easyseg.errors import ConfigError, TrainingError
@@ -52,6 +52,7 @@ def fine_tune(
     start: OpenModel,
     data: Source,
     *,
+    reading: Reading | None = None,
     start_name: str,
     runs: Path,
     name: str | None = None,
@@ -65,6 +66,7 @@ def fine_tune(
     Args:
         start: The model; is not changed.
         data: Folder or file of a data set, or a `Dataset`.
+        reading: How it is opened.
         start_name: The model's name, for config.yaml.
         runs: Folder of run folders.
         name: Of the run; by default the data set's. One that is taken gets a number: "mine-2".
@@ -87,11 +89,14 @@ def fine_tune(
     _check_names(choices, changes)
     config = TrainConfig.from_dict(choices)
     network = start.config
-    dataset = open_dataset(data)
+    reading = reading or Reading()
+    dataset = reading.open(data)
     name = name or re.sub(r"[^\w.-]+", "_", dataset.name) or "run"
     if go_on and has_state(runs / name):
         _check_same(runs / name, choices, changes)
-        return resume(runs / name, data=dataset, callbacks=callbacks, progress=progress)
+        return resume(
+            runs / name, data=dataset, reading=Reading(), callbacks=callbacks, progress=progress
+        )
     found = check(dataset, quick=True)
     found.raise_if_fatal()
     for warning in found.warnings:
@@ -110,7 +115,7 @@ def fine_tune(
     if folder.name != name:
         log.warning("%s is there already; this run is %s.", runs / name, folder)
     with locked(folder):
-        write_settings(folder, _settings(plan, data, start_name, choices, changes))
+        write_settings(folder, _settings(plan, data, reading, start_name, choices, changes))
         train(plan, folder, start=start, callbacks=callbacks, progress=progress)
         _finish(plan, folder, progress=progress)
     return folder
@@ -120,6 +125,7 @@ def resume(
     folder: Path,
     *,
     data: Source | None = None,
+    reading: Reading | None = None,
     callbacks: Sequence[Any] = (),
     progress: bool = True,
 ) -> Path:
@@ -128,6 +134,7 @@ def resume(
     Args:
         folder: The run's.
         data: Its data set, if it was not opened by a path or has moved.
+        reading: How it is opened; by default as the run began.
         callbacks: Keras callbacks, which are not recorded.
         progress: Shows bars.
 
@@ -145,13 +152,17 @@ def resume(
             raise TrainingError(
                 f"{folder} does not record where its data lies; give it as data=..."
             )
-        dataset = open_dataset(source)
+        if reading is None:
+            reading = Reading(**settings["data"].get("reading", {}))
+        dataset = reading.open(source)
         bundle = read_bundle(folder / LAST)
         if dataset.label_set.names != bundle.label_set.names:
             raise TrainingError(
                 f"{folder} was trained on {len(bundle.label_set)} classes, but {dataset.name!r} "
-                "has others; give the data set that it began with."
+                "has others; give the data set that it began with, and `classes` and `ignore` as "
+                "they were."
             )
+        dataset = dataclasses.replace(dataset, label_set=bundle.label_set)  # with its colours
         plan = make_plan(
             dataset,
             bundle.config,
@@ -176,7 +187,10 @@ def _check_names(choices: Mapping[str, Any], changes: Mapping[str, Any]) -> None
         if name not in known:
             raise ConfigError(str(unknown_name("training choice", name, known)))
     if "classes" in changes:
-        raise ConfigError("classes cannot be chosen in fine-tuning: they are the data set's.")
+        raise ConfigError(
+            "the number of classes cannot be chosen in fine-tuning: they are the data set's, of "
+            "which classes=[...] (--classes) keeps some."
+        )
 
 
 def _check_same(folder: Path, choices: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
@@ -201,6 +215,7 @@ def _check_same(folder: Path, choices: Mapping[str, Any], changes: Mapping[str, 
 def _settings(
     plan: Plan,
     data: Source,
+    reading: Reading,
     start_name: str,
     choices: Mapping[str, Any],
     changes: Mapping[str, Any],
@@ -211,6 +226,7 @@ def _settings(
             "source": None if isinstance(data, Dataset) else str(Path(data).resolve()),
             "name": plan.data.name,
             "format": plan.data.format,
+            "reading": reading.to_dict(),
             "photos": {"train": len(plan.train), "val": len(plan.val)},
         },
         "start": start_name,

@@ -8,7 +8,7 @@ from making import SIZE, box, coco, folders, save, scene
 
 from easyseg.datasets import open_dataset
 from easyseg.datasets.check import check
-from easyseg.errors import DatasetError
+from easyseg.errors import DatasetError, InputError
 
 
 def runs(size, counts):
@@ -28,6 +28,12 @@ def test_nothing_there(tmp_path):
         open_dataset(tmp_path / "nowhere")
     with pytest.raises(DatasetError, match="holds no pictures"):
         open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("classes", ["person,car", 5])
+def test_classes_that_are_no_list(tmp_path, classes):
+    with pytest.raises(InputError, match="must be names of classes in a list"):
+        open_dataset(folders(tmp_path), classes=classes)
 
 
 def test_photos_without_any_mask(tmp_path):

@@ -9,9 +9,9 @@ from squares import QUICK, paint, start
 
 from easyseg import SemanticSegmentation
 from easyseg._keras import keras
-from easyseg.datasets import open_dataset
+from easyseg.datasets import Reading, open_dataset
 from easyseg.errors import ConfigError, OutputError, TrainingError
-from easyseg.labels import load_label_set
+from easyseg.labels import LabelSet, load_label_set
 from easyseg.matching import match_classes
 from easyseg.metrics import ConfusionMatrix
 from easyseg.scores import Scores
@@ -21,7 +21,7 @@ from easyseg.training.norms import measure, unmeasured
 from easyseg.training.plan import make_plan
 from easyseg.training.records import locked, new_folder, read_settings, read_state
 from easyseg.training.run import _Run, halved, train
-from easyseg.training.tune import fine_tune
+from easyseg.training.tune import fine_tune, resume
 from easyseg.weights.bundle import read_bundle, read_bundle_weights, save_bundle
 
 
@@ -39,6 +39,18 @@ class Listener(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.heard.append((epoch, dict(logs)))
+
+
+class StopError(Exception):
+    pass
+
+
+class Stops(keras.callbacks.Callback):
+    """Ends the run in the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise StopError
 
 
 @pytest.fixture(scope="module")
@@ -183,6 +195,27 @@ def test_a_run_goes_on_with_its_own_data_only(run, tmp_path):
 def test_a_name_that_is_taken_gets_a_number(tmp_path):
     made = [new_folder(tmp_path / "runs", "mine").name for _ in range(3)]
     assert made == ["mine", "mine-2", "mine-3"]
+
+
+@pytest.mark.slow
+def test_some_of_the_classes_in_colours_of_ones_own(shapes, tmp_path):
+    """A run that goes on reads its data as it began."""
+    labels = LabelSet("mine", ("floor", "R", "G"), ((9, 9, 9), (1, 2, 3), (4, 5, 6)))
+    reading = Reading(classes=labels, ignore=["floor"])
+    with pytest.raises(StopError):
+        fine_tune(
+            start(), shapes, reading=reading, start_name="s", runs=tmp_path, progress=False,
+            callbacks=[Stops()], options=QUICK,
+        )  # fmt: skip
+    folder = resume(tmp_path / "shapes", progress=False)
+    assert read_settings(folder)["data"]["reading"] == {
+        "classes": ["floor", "R", "G"],
+        "ignore": ["floor"],
+    }
+    found = read_bundle(folder).label_set
+    assert (found.names, found.palette) == (("R", "G"), ((1, 2, 3), (4, 5, 6)))
+    with pytest.raises(TrainingError, match=r"on 2 classes, but .* has others; .*`classes`"):
+        fine_tune(start(), shapes, start_name="s", runs=tmp_path, go_on=True, options={})
 
 
 def test_two_runs_in_one_folder_are_refused(run):
