@@ -15,6 +15,7 @@ from easyseg._keras import backend, keras, ops
 from easyseg.errors import TrainingError
 from easyseg.evaluate import Scores, evaluate
 from easyseg.predict import Predictor
+from easyseg.training.devices import shares
 from easyseg.training.examples import Examples
 from easyseg.training.feed import StillFeed, spread
 from easyseg.training.plan import Plan, phases
@@ -58,7 +59,12 @@ class Keeper(keras.callbacks.Callback):
             canvas=plan.model.input_size,
             memory=plan.config.memory * 2**20 // 4,
         )
-        self._still = StillFeed(some, plan.model.input_size, batch_size=state.batch_size)
+        self._still = StillFeed(
+            some,
+            plan.model.input_size,
+            batch_size=state.batch_size,
+            parts=shares(distribute=plan.config.distribute),
+        )
         self._predictor: Predictor | None = None
         self._warned = False
 

@@ -12,7 +12,8 @@ from easyseg._keras import keras, ops
 from easyseg.errors import TrainingError
 from easyseg.models.build import build_model
 from easyseg.open import OpenModel
-from easyseg.training.devices import compiler, devices, out_of_memory
+from easyseg.training.config import TrainConfig
+from easyseg.training.devices import compiler, devices, out_of_memory, shares
 from easyseg.training.examples import Examples
 from easyseg.training.feed import Feed
 from easyseg.training.freezing import set_frozen
@@ -156,7 +157,7 @@ class _Run:
             except Exception as error:
                 if not out_of_memory(error):
                     raise
-                state = halved(keeper.state, error, batch_norm=self.plan.config.batch_norm)
+                state = halved(keeper.state, error, self.plan.config)
 
     def _fit(self, phase: Phase, keeper: Keeper) -> None:
         """Keras's `fit` on the rest of a phase."""
@@ -205,23 +206,29 @@ class _Run:
         return model
 
 
-def halved(state: State, error: Exception, *, batch_norm: str) -> State:
+def halved(state: State, error: Exception, config: TrainConfig) -> State:
     """The state with half the batch, whose updates count as many photos as before.
 
     Args:
         state: The last epoch's.
         error: How the backend said that memory is out.
-        batch_norm: `TrainConfig.batch_norm`.
+        config: The run's choices.
 
     Raises:
-        TrainingError: There is no half, or its batch norms could not be trained with it.
+        TrainingError: There is no half, or one that its batch norms or devices cannot work with.
     """
     half = state.batch_size // 2
-    if half == 1 and batch_norm == "trained":
+    if half == 1 and config.batch_norm == "trained":
         raise TrainingError(
             f"memory is too small for batches of {state.batch_size} photos, and with "
             "batch_norm='trained' a batch of one has no statistics; begin again with "
             "batch_norm='auto', or a smaller crop."
+        ) from error
+    parts = shares(distribute=config.distribute)
+    if half % parts:
+        raise TrainingError(
+            f"memory is too small for batches of {state.batch_size} photos, and half of them "
+            f"cannot be dealt out evenly to {parts} devices; choose a smaller crop."
         ) from error
     if not half:
         raise TrainingError(TOO_SMALL) from error

@@ -193,6 +193,13 @@ def test_a_run_without_any_update_is_refused(data):
         check_parts(plan(data, epochs=2, batch_size=2, accumulate=7))
 
 
+def test_a_batch_that_devices_cannot_share_is_refused(data, monkeypatch):
+    monkeypatch.setattr("easyseg.training.parts.shares", lambda *, distribute: 3)
+    check_parts(plan(data, batch_size=6))
+    with pytest.raises(ConfigError, match=r"batch_size=8 .* to 3 devices; .* a multiple of 3"):
+        check_parts(plan(data))
+
+
 def test_numpys_numbers_travel_too():
     weights = np.array([1.0, 2.5], np.float32)
     config = TrainConfig(class_weights=weights, learning_rate=np.float32(0.5), epochs=np.int64(3))

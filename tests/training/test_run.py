@@ -375,16 +375,16 @@ def test_new_norms_are_measured_with_as_many_photos_as_fit(
 def test_memory_that_is_too_small_for_one_photo(run):
     _, folder = run
     with pytest.raises(TrainingError, match="too small for a batch of one photo; choose a smaller"):
-        halved(read_state(folder)._replace(batch_size=1), MemoryError(), batch_norm="auto")
+        halved(read_state(folder)._replace(batch_size=1), MemoryError(), TrainConfig())
 
 
 def test_trained_batch_norms_do_not_come_to_a_batch_of_one(run):
     state = read_state(run[1])._replace(batch_size=5)
-    assert halved(state, MemoryError(), batch_norm="trained").batch_size == 2
+    assert halved(state, MemoryError(), TrainConfig(batch_norm="trained")).batch_size == 2
     state = state._replace(batch_size=3)
-    assert halved(state, MemoryError(), batch_norm="auto").batch_size == 1
+    assert halved(state, MemoryError(), TrainConfig()).batch_size == 1
     with pytest.raises(TrainingError, match=r"batches of 3 photos.*begin again with batch_norm="):
-        halved(state, MemoryError(), batch_norm="trained")
+        halved(state, MemoryError(), TrainConfig(batch_norm="trained"))
 
 
 class FullDisk(keras.callbacks.Callback):
