@@ -1,6 +1,12 @@
 import csv
+import html
 import json
+import os
 import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import filelock
 import numpy as np
@@ -11,6 +17,7 @@ from easyseg import SemanticSegmentation
 from easyseg._keras import keras
 from easyseg.datasets import Reading, open_dataset
 from easyseg.errors import ConfigError, OutputError, TrainingError
+from easyseg.imaging import read_image
 from easyseg.labels import LabelSet, load_label_set
 from easyseg.matching import match_classes
 from easyseg.metrics import ConfusionMatrix
@@ -24,10 +31,16 @@ from easyseg.training.run import _Run, halved, train
 from easyseg.training.tune import fine_tune, resume
 from easyseg.weights.bundle import read_bundle, read_bundle_weights, save_bundle
 
+# names that HTML, CSV, YAML, folders and fonts may stumble over
+ODD = ("ground  / 'wet', \u4e2d \U0001f600", '<b>"&amp;" = $x_1^2$ %s {}', "long " * 60 + "name")
+NAMES = tuple(" ".join(name.split()) for name in ODD)
+
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
-    return paint(tmp_path_factory.mktemp("data") / "shapes")
+    folder = paint(tmp_path_factory.mktemp("data") / "shapes")
+    (folder / "classes.txt").write_text("\n".join(ODD), "utf-8")
+    return folder
 
 
 class Listener(keras.callbacks.Callback):
@@ -182,11 +195,27 @@ def test_choices_that_are_left_open_are_those_of_the_run(run, shapes):
         mine.fine_tune(shapes, runs=folder.parent, resume=True, crop=97)
 
 
-def test_a_run_goes_on_with_its_own_data_only(run, tmp_path):
+def test_a_run_goes_on_with_its_own_data_only(run, shapes, tmp_path):
     _, folder = run
     other = paint(tmp_path / "other", train=4)
+    shutil.copy(shapes / "classes.txt", other)
     with pytest.raises(TrainingError, match=r"began with .*6.* photos, and now there are .*4"):
         SemanticSegmentation.resume(folder, data=other)
+
+
+def test_odd_names_of_classes_arrive_everywhere(run, shapes):
+    mine, folder = run
+    assert open_dataset(shapes).label_set.names == NAMES
+    assert mine.label_set.names == SemanticSegmentation(folder / "last").label_set.names == NAMES
+    assert [key for key in results(folder)[0] if "iou/" in key] == [f"val_iou/{n}" for n in NAMES]
+    told = json.loads((folder / "scores.json").read_text("utf-8"))
+    assert [row["name"] for row in told["classes"]] == list(NAMES)
+    page = (folder / "report.html").read_text("utf-8")
+    assert all(html.escape(name) in page for name in NAMES)
+    assert "<b>" not in page
+    for chart in ("per_class_iou.png", "confusion_matrix.png", "curves.png", "samples.png"):
+        height, width, _ = read_image(folder / chart).shape
+        assert height * width < 6e6
 
 
 # Names and folders
@@ -387,6 +416,25 @@ def test_trained_batch_norms_do_not_come_to_a_batch_of_one(run):
         halved(state, MemoryError(), TrainConfig(batch_norm="trained"))
 
 
+@pytest.mark.slow
+def test_the_running_mean_goes_on_after_a_later_epoch_was_halved(shapes, tmp_path):
+    class Later(OutOfMemory):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.limit = 6 if epoch == 0 else 1
+
+    choices = {"batch_size": 3, "epochs": 3, "ema": 0.9}
+    train(
+        plan(shapes, **choices), tmp_path, start=start(), progress=False, callbacks=[Later(6, [])]
+    )
+    state = read_state(tmp_path)
+    assert (state.batch_size, state.accumulate, state.epoch) == (1, 2, 3)
+    assert [row["epoch"] for row in state.rows] == [1, 2, 3]
+    last = weights(tmp_path / "last")["tiny1/weights"]
+    [own] = [value for value in state.model if value.shape == last.shape]
+    distance = np.linalg.norm(last - own)
+    assert 0 < distance < 0.1 * np.linalg.norm(own)  # a mean begun at 0 would be far off
+
+
 class FullDisk(keras.callbacks.Callback):
     """From an epoch on, no file can grow beyond some bytes."""
 
@@ -423,6 +471,24 @@ def test_a_full_disk_leaves_the_epoch_before(shapes, tmp_path):
     assert read_bundle(tmp_path).config.classes == 3
 
 
+def test_a_disk_that_is_full_at_the_end_leaves_the_best_epoch(run, tmp_path):
+    _, folder = run
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for name in ("report.html", "scores.json", "curves.png"):
+        (copy / name).unlink()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
+        with pytest.raises(OutputError, match=r"copy/.* cannot be written.*"):
+            resume(copy, progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(copy.rglob(".*.part"))
+    assert all(map(np.array_equal, weights(copy).values(), weights(folder).values()))
+    resume(copy, progress=False)
+    assert (copy / "report.html").is_file()
+
+
 def scores(counts):
     labels = load_label_set("voc")
     confusion = ConfusionMatrix(len(labels))
@@ -455,3 +521,32 @@ def test_patience_ends_a_run_that_gets_no_better(shapes, tmp_path, choices, last
     assert state.ended
     assert state.best == 0
     assert state.epoch == last
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("go_on", [False, True])
+def test_two_runs_of_one_name_at_once(tmp_path, go_on):
+    shapes, here = paint(tmp_path / "shapes"), Path(__file__).parent
+    both = [
+        subprocess.Popen(
+            [sys.executable, here / "at_once.py", shapes, tmp_path / "runs", str(go_on)],
+            env={**os.environ, "PYTHONPATH": str(here.parents[1])},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in both:
+        assert process.stdout.readline() == "ready\n"
+    (shapes / "go").touch()
+    said = sorted(process.communicate(timeout=300)[0].strip() for process in both)
+    folders = {path.name for path in (tmp_path / "runs").iterdir()}
+    if go_on and len(folders) == 1:
+        assert said[0].startswith("a run is going on in")
+        assert said[1] == "mine"
+    else:
+        assert said == ["mine", "mine-2"]
+        assert folders == set(said)
+    for folder in (tmp_path / "runs").iterdir():
+        assert read_state(folder).ended
+        assert (folder / "report.html").is_file()
