@@ -101,7 +101,8 @@ def train(
             )
         TrainConfig.from_dict(part_options(given)[0])  # said before the network is loaded
         read = reading(format_name, classes, ignore)
-        open_dataset(data, **read)
+        for note in open_dataset(data, **read).notes:
+            click.echo(note)
         load_framework()
         start = SemanticSegmentation(model, progress=not quiet)
         with logging_redirect_tqdm():

@@ -71,7 +71,7 @@ def open_dataset(
     Raises:
         DatasetError: There is nothing at `source`, or nothing that can be understood.
         UnknownNameError: `format` or a class is not known.
-        InputError: `classes` is no list.
+        InputError: `classes` is no list, or `source` nothing of the above.
     """
     if isinstance(classes, (str, int)):
         raise InputError(
@@ -85,6 +85,10 @@ def open_dataset(
     )
     if isinstance(source, Dataset):
         return select(source, asked)
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError(
+            f"a {type(source).__name__} is no data set; give its folder or file, or a Dataset."
+        )
     root = Path(source)
     if not root.exists():
         raise DatasetError(f"{root} does not exist; check the path (working folder {Path.cwd()}).")

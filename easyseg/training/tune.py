@@ -16,7 +16,7 @@ from easyseg._keras import backend
 from easyseg.datasets import Reading
 from easyseg.datasets.base import Dataset
 from easyseg.datasets.check import check
-from easyseg.errors import ConfigError, TrainingError
+from easyseg.errors import ConfigError, InputError, TrainingError
 from easyseg.evaluate import evaluate
 from easyseg.open import OpenModel, open_model
 from easyseg.predict import Predictor
@@ -89,6 +89,10 @@ def fine_tune(
     _check_names(choices, changes)
     config = TrainConfig.from_dict(choices)
     network = start.config
+    if name is not None and (Path(name).name != name or name == ".."):
+        raise InputError(
+            f"name={name!r} is no name of a folder; say with runs= (-o) where it shall lie."
+        )
     reading = reading or Reading()
     dataset = reading.open(data)
     name = name or re.sub(r"[^\w.-]+", "_", dataset.name) or "run"

@@ -30,6 +30,12 @@ def test_nothing_there(tmp_path):
         open_dataset(tmp_path)
 
 
+@pytest.mark.parametrize("source", [None, ["a.png"], 5])
+def test_what_is_no_folder(source):
+    with pytest.raises(InputError, match="is no data set; give its folder or file"):
+        open_dataset(source)
+
+
 @pytest.mark.parametrize("classes", ["person,car", 5])
 def test_classes_that_are_no_list(tmp_path, classes):
     with pytest.raises(InputError, match="must be names of classes in a list"):

@@ -16,7 +16,7 @@ from squares import QUICK, paint, start
 from easyseg import SemanticSegmentation
 from easyseg._keras import keras
 from easyseg.datasets import Reading, open_dataset
-from easyseg.errors import ConfigError, OutputError, TrainingError
+from easyseg.errors import ConfigError, InputError, OutputError, TrainingError
 from easyseg.imaging import read_image
 from easyseg.labels import LabelSet, load_label_set
 from easyseg.matching import match_classes
@@ -256,6 +256,13 @@ def test_two_runs_in_one_folder_are_refused(run):
         SemanticSegmentation.resume(folder)
     with filelock.FileLock(folder / ".lock", timeout=0):
         pass
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".", "/tmp/x"])
+def test_a_name_that_is_none_of_a_folder_is_refused(shapes, tmp_path, name):
+    with pytest.raises(InputError, match=r"is no name of a folder; say with runs="):
+        fine_tune(start(), shapes, start_name="s", runs=tmp_path / "runs", name=name, options={})
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_run_that_was_killed_before_its_first_state_begins_in_its_folder(

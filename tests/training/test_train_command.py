@@ -50,7 +50,7 @@ def test_what_is_wrong_is_said_before_training(
     assert not (tmp_path / "runs").exists()
 
 
-def test_some_of_the_classes(shapes, tmp_path, monkeypatch):
+def test_some_of_the_classes(shapes, tmp_path, monkeypatch, capsys):
     (shapes / "classes.txt").write_text("ground\nred\ngreen\n")
     given = []
 
@@ -69,6 +69,7 @@ def test_some_of_the_classes(shapes, tmp_path, monkeypatch):
     assert given[0]["classes"] == ["green", "ground"]
     assert given[0]["ignore"] == [1]
     assert given[0]["format"] == "paired"
+    assert capsys.readouterr().out.startswith("Class names are from ")
 
 
 def test_a_folder_that_is_not_there(tmp_path):
