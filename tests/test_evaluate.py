@@ -254,6 +254,10 @@ def test_the_facade_takes_folders_data_sets_and_samples(mini, samples, folder):
     assert len(scores.photos) == 3
     assert scores.label_set.names == ("background", "person")
     assert scores.confusion.true_pixels[1] == 3 * 400
+    scores = mini.evaluate(folder, ignore=["background"], format="paired", progress=False)
+    assert scores.label_set.names == ("person",)
+    with pytest.raises(InputError, match="classes, ignore cannot be chosen for samples"):
+        mini.evaluate(samples[:1], classes=["person"], ignore=[3])
 
 
 def test_the_command(folder, tmp_path, capsys):
@@ -261,6 +265,7 @@ def test_the_command(folder, tmp_path, capsys):
 
     made = {key: tmp_path / f"deep/scores.{key}" for key in ("json", "csv")}
     args = [str(folder), "-q", "-m", "mini", "--flip", "--report", str(tmp_path / "report")]
+    args += ["--classes", "background,person"]
     for key, path in made.items():
         args += [f"--{key}", str(path)]
     with pytest.raises(SystemExit) as caught:
@@ -277,6 +282,7 @@ def test_the_command(folder, tmp_path, capsys):
     assert float(rows[1]["iou"]) == values["classes"][1]["iou"]
     page = (tmp_path / "report/report.html").read_text("utf-8")
     assert f"easyseg evaluate {folder} --model mini --split val --output-stride" in page
+    assert "--classes background,person" in page
     assert "--flip" in page
 
 

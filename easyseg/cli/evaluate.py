@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import json
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import click
 
-from easyseg.cli.options import MODEL, QUIET, view_options
+from easyseg.cli.options import MODEL, QUIET, data_options, reading, view_options
 from easyseg.cli.quiet import load_framework
 from easyseg.datasets.base import SPLITS
 from easyseg.datasets.open import open_dataset
@@ -34,6 +33,7 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
 @click.command()
 @click.argument("data", metavar="DATA")
 @MODEL
+@data_options
 @click.option(
     "--split", type=click.Choice(SPLITS), default="val", show_default=True, help="Which photos."
 )
@@ -57,6 +57,9 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
 def evaluate(
     data: str,
     model: str | None,
+    format_name: str | None,
+    classes: str | None,
+    ignore: str | None,
     split: str,
     match: dict[str, str | None],
     boundary: bool,
@@ -71,13 +74,14 @@ def evaluate(
 
     Figures are from 0 to 1, by the data set's classes, at the photos' own sizes.
     """
-    dataset = open_dataset(data)  # what cannot be read is said before the network is loaded
+    read = reading(format_name, classes, ignore)
+    dataset = open_dataset(data, **read)  # what is wrong is said before the network is loaded
     dataset.split(split)
-    dataset = dataclasses.replace(dataset, name=data)  # as it was given, for the report
     load_framework()
     seg = SemanticSegmentation(model, batch_size=batch_size, progress=not quiet, **view)
     scores = seg.evaluate(
-        dataset,
+        data,
+        **read,
         split=split,
         match=match,
         boundary=boundary,

@@ -14,9 +14,11 @@ __all__ = [
     "CLASSES",
     "MODEL",
     "QUIET",
+    "data_options",
     "engine_options",
     "film_options",
     "names_and_ids",
+    "reading",
     "view_options",
 ]
 
@@ -91,6 +93,15 @@ VIEW_OPTIONS = (
 )
 
 
+DATA_OPTIONS = (
+    click.option(
+        "--format", "format_name", help="If it shall not be guessed: paired, coco, voc, …"
+    ),
+    click.option("--classes", help="With commas: those to keep, or the names of the masks' ids."),
+    click.option("--ignore", help="With commas: classes, by name or id, that do not count."),
+)
+
+
 ENGINE_OPTIONS = (
     click.option(
         "--engine",
@@ -107,6 +118,22 @@ ENGINE_OPTIONS = (
         help="fast is bfloat16; int8 must have been calibrated.",
     ),
 )
+
+
+def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say how a data set is read; `reading` says what they mean."""
+    for option in reversed(DATA_OPTIONS):
+        command = option(command)
+    return command
+
+
+def reading(format_name: str | None, classes: str | None, ignore: str | None) -> dict[str, Any]:
+    """What `open_dataset` takes for the options of `data_options`."""
+    return {
+        "format": format_name,
+        "classes": [str(name) for name in names_and_ids(classes) or ()] or None,
+        "ignore": names_and_ids(ignore) or (),
+    }
 
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from easyseg.cli.options import MODEL, QUIET
+from easyseg.cli.options import MODEL, QUIET, data_options, reading
 from easyseg.cli.quiet import load_framework
 from easyseg.datasets import open_dataset
 from easyseg.errors import InputError
@@ -43,6 +43,7 @@ def _metavar(kind: str) -> str:
 @click.command()
 @click.argument("data", required=False, metavar="[DATA]")
 @MODEL
+@data_options
 @click.option(
     "-o",
     "--out",
@@ -67,6 +68,9 @@ def _metavar(kind: str) -> str:
 def train(
     data: str | None,
     model: str | None,
+    format_name: str | None,
+    classes: str | None,
+    ignore: str | None,
     out: Path | None,
     resume: Path | None,
     changes: tuple[str, ...],
@@ -85,7 +89,8 @@ def train(
     }
     given |= dict(_pair(change) for change in changes)
     if resume is not None:
-        _refuse_with_resume({"-o": out, "--model": model, **given})
+        asked = {"--format": format_name, "--classes": classes, "--ignore": ignore}
+        _refuse_with_resume({"-o": out, "--model": model, **asked, **given})
         load_framework()
         with logging_redirect_tqdm():
             seg = SemanticSegmentation.resume(resume, data=data, progress=not quiet)
@@ -95,12 +100,15 @@ def train(
                 "easyseg train needs DATA, a data set's folder, or --resume with a run's."
             )
         TrainConfig.from_dict(part_options(given)[0])  # said before the network is loaded
-        open_dataset(data)
+        read = reading(format_name, classes, ignore)
+        for note in open_dataset(data, **read).notes:
+            click.echo(note)
         load_framework()
         start = SemanticSegmentation(model, progress=not quiet)
         with logging_redirect_tqdm():
             seg = start.fine_tune(
                 data,
+                **read,
                 runs="runs" if out is None else out.parent,
                 name=None if out is None else out.name,
                 progress=not quiet,

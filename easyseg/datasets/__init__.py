@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from easyseg.datasets.base import IGNORE, SPLITS, Dataset, Sample
-from easyseg.datasets.open import open_dataset
+from easyseg.datasets.open import Reading, open_dataset
 from easyseg.datasets.table import DATASETS, Asked, Format
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Asked",
     "Dataset",
     "Format",
+    "Reading",
     "Sample",
     "open_dataset",
 ]

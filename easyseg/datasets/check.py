@@ -145,20 +145,18 @@ def _about_files(dataset: Dataset, facts: Sequence[Facts]) -> list[str]:
     ):
         if paths:
             found.append(f"{len(paths)} {what}, the first: {paths[0]}.")
-    for rows, what in (
-        ([f for f in facts if f.jpeg_mask], "masks are JPEG files, which changes ids at edges"),
-        (
-            [f for f in facts if f.turned],
-            "photos are turned by their EXIF tag; look whether their masks are, too",
-        ),
-        (
-            [f for f in facts if f.resized_mask],
-            "masks are of another size than their photos and resized by the nearest pixel",
-        ),
-        ([f for f in facts if min(f.size) < SMALL], f"photos are smaller than {SMALL} pixels"),
+    jpeg = [f.sample.mask for f in facts if f.jpeg_mask]
+    turned = [f.sample.image for f in facts if f.turned]
+    resized = [f.sample.mask for f in facts if f.resized_mask]
+    small = [f.sample.image for f in facts if min(f.size) < SMALL]
+    for files, what in (
+        (jpeg, "masks are JPEG files, which changes ids at edges"),
+        (turned, "photos are turned by their EXIF tag; look whether their masks are, too"),
+        (resized, "masks are of another size than their photos and resized by the nearest pixel"),
+        (small, f"photos are smaller than {SMALL} pixels"),
     ):
-        if rows:
-            found.append(f"{len(rows)} {what}, the first: {rows[0].sample.mask}.")
+        if files:
+            found.append(f"{len(files)} {what}, the first: {files[0]}.")
     return found
 
 

@@ -52,7 +52,8 @@ class _Reading:
         self.examples: dict[str, str] = {}
         self.categories: list[str] = []
         self.photos: dict[str, list[Path]] = defaultdict(list)
-        for pictures in picture_folders(root).values():
+        self.folders = picture_folders(root)
+        for pictures in self.folders.values():
             for path in pictures:
                 self.photos[path.name].append(path)
 
@@ -65,6 +66,17 @@ class _Reading:
             f"{n} {what}, the first: {self.examples[what]}." for what, n in self.counts.items()
         ]
         return [*dict.fromkeys(self.categories), *counted]
+
+    def unlisted(self) -> list[Path]:
+        """Pictures that no file lists, in the folders of those that are listed."""
+        listed = {sample.image.resolve() for _, sample in self.rows}
+        return [
+            path
+            for pictures in self.folders.values()
+            if not listed.isdisjoint(resolved := [path.resolve() for path in pictures])
+            for path, same in zip(pictures, resolved, strict=True)
+            if same not in listed
+        ]
 
 
 def annotation_files(root: Path) -> list[Path]:
@@ -107,6 +119,8 @@ def _read(root: Path, _: Asked) -> Dataset:
         label_set=make_label_set(name, reading.names),
         splits=splits,
         notes=(*reading.notes(), overlap, *divided),
+        # of several files beside each other, each may list its own photos
+        unlabelled=() if root.is_file() else tuple(reading.unlisted()),
     )
 
 

@@ -2,20 +2,52 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from easyseg.datasets.base import Dataset
 from easyseg.datasets.layout import picture_folders
 from easyseg.datasets.select import select
 from easyseg.datasets.table import DATASETS, Asked, Format
-from easyseg.errors import DatasetError
+from easyseg.errors import DatasetError, InputError
 from easyseg.labels import LabelSet
 
-__all__ = ["open_dataset"]
+__all__ = ["Reading", "open_dataset"]
 
 LAST = "paired"  # any folders of pictures will do for it: formats of other packages come first
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """What `open_dataset` takes beside the source, to be passed on and written down."""
+
+    format: str | None = None
+    classes: Iterable[str] | LabelSet | None = None
+    ignore: Iterable[str | int] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("classes", "ignore"):  # which may be generators
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, (str, int, LabelSet)):
+                object.__setattr__(self, name, tuple(value))
+
+    def open(self, source: str | os.PathLike[str] | Dataset) -> Dataset:
+        """The data set; raises what `open_dataset` raises."""
+        return open_dataset(source, format=self.format, classes=self.classes, ignore=self.ignore)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values of what was chosen; `Reading(**values)` is the same without colours."""
+        names = self.classes.names if isinstance(self.classes, LabelSet) else self.classes
+        ignore = (self.ignore,) if isinstance(self.ignore, (str, int)) else self.ignore
+        chosen = {
+            "format": self.format,
+            "classes": list(names or ()),
+            "ignore": list(ignore),
+        }
+        return {name: value for name, value in chosen.items() if value}
 
 
 def open_dataset(
@@ -39,7 +71,12 @@ def open_dataset(
     Raises:
         DatasetError: There is nothing at `source`, or nothing that can be understood.
         UnknownNameError: `format` or a class is not known.
+        InputError: `classes` is no list, or `source` nothing of the above.
     """
+    if isinstance(classes, (str, int)):
+        raise InputError(
+            f"classes={classes!r} must be names of classes in a list, such as ['road', 'car']."
+        )
     label_set = classes if isinstance(classes, LabelSet) else None
     asked = Asked(
         names=tuple(classes.names if isinstance(classes, LabelSet) else classes or ()),
@@ -48,6 +85,10 @@ def open_dataset(
     )
     if isinstance(source, Dataset):
         return select(source, asked)
+    if not isinstance(source, (str, os.PathLike)):
+        raise InputError(
+            f"a {type(source).__name__} is no data set; give its folder or file, or a Dataset."
+        )
     root = Path(source)
     if not root.exists():
         raise DatasetError(f"{root} does not exist; check the path (working folder {Path.cwd()}).")

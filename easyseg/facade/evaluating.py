@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from easyseg.config import ModelConfig
+from easyseg.errors import InputError
 from easyseg.hub import HubConfig
+from easyseg.labels import LabelSet
 
 if TYPE_CHECKING:
+    from easyseg.datasets import Reading
     from easyseg.datasets.base import Dataset, Sample
     from easyseg.predict import Predictor
     from easyseg.scores import Scores
@@ -30,6 +33,9 @@ class Evaluating:
         self,
         data: str | os.PathLike[str] | Dataset | Iterable[Sample],
         *,
+        format: str | None = None,  # noqa: A002  (as `open_dataset` has it)
+        classes: Iterable[str] | LabelSet | None = None,
+        ignore: Iterable[str | int] = (),
         split: str = "val",
         match: Mapping[str, str | None] | None = None,
         boundary: bool = True,
@@ -49,6 +55,10 @@ class Evaluating:
 
         Args:
             data: Folder or file of a data set, a `Dataset`, or samples with the model's own ids.
+            format: The data set's, if it shall not be guessed: "coco", "voc", ...
+            classes: Those of the data set's classes to keep, in this order; or, where its files
+                name none, the names of the masks' values.
+            ignore: Classes of the data set, by name or id, whose pixels do not count.
             split: Which of the data set's splits: "train", "val" or "test".
             match: Classes whose names differ, `{name in the data set: name in the model}`; a
                 class with `None` for the latter is left out, and its pixels do not count.
@@ -63,20 +73,22 @@ class Evaluating:
             ImageError: A photo cannot be read.
             OutputError: The report cannot be written.
         """
-        from easyseg.datasets.base import Dataset  # noqa: PLC0415  (NumPy, for this alone)
+        from easyseg.datasets import Reading  # noqa: PLC0415  (NumPy, for this alone)
+        from easyseg.datasets.base import Dataset  # noqa: PLC0415
         from easyseg.evaluate import evaluate  # noqa: PLC0415
 
-        if isinstance(data, (str, os.PathLike)):
-            from easyseg.datasets import open_dataset  # noqa: PLC0415
-
-            source, data = str(data), open_dataset(data)
-        else:
-            source = data.name if isinstance(data, Dataset) else "samples"
+        reading = Reading(format, classes, ignore)
         samples: Sequence[Sample]
-        if isinstance(data, Dataset):
-            samples, label_set, notes = data.split(split), data.label_set, data.notes
+        if isinstance(data, (str, os.PathLike, Dataset)):
+            dataset = reading.open(data)
+            source = dataset.name if isinstance(data, Dataset) else str(data)
+            samples, label_set, notes = dataset.split(split), dataset.label_set, dataset.notes
+        elif reading.to_dict():
+            raise InputError(
+                f"{', '.join(reading.to_dict())} cannot be chosen for samples; give a data set."
+            )
         else:
-            samples, label_set, notes = list(data), None, ()
+            samples, label_set, notes, source = list(data), None, (), "samples"
         scores = evaluate(
             self._predictor,
             samples,
@@ -96,12 +108,14 @@ class Evaluating:
                 predictor=self._predictor,
                 model=self.name,
                 data=f"{source}, {split}" if label_set else source,
-                command=self._command(source, split, match or {}),
+                command=self._command(source, reading, split, match or {}),
                 notes=notes,
             )
         return scores
 
-    def _command(self, source: str, split: str, match: Mapping[str, str | None]) -> str:
+    def _command(
+        self, source: str, reading: Reading, split: str, match: Mapping[str, str | None]
+    ) -> str:
         """What would measure the same in a terminal."""
         seen = self._predictor
         words = ["easyseg", "evaluate", source, "--model", self.name, "--split", split]
@@ -112,6 +126,8 @@ class Evaluating:
         if seen.scales != (1.0,):
             words += ["--scales", ",".join(f"{scale:g}" for scale in seen.scales)]
         words += ["--flip"] * seen.flip
+        for name, value in reading.to_dict().items():
+            words += [f"--{name}", value if isinstance(value, str) else ",".join(map(str, value))]
         for theirs, ours in match.items():
             words += ["--match", f"{theirs}={ours or ''}"]
         return shlex.join(words)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,9 @@ class Training:
         self,
         data: str | os.PathLike[str] | Dataset,
         *,
+        format: str | None = None,  # noqa: A002  (as `open_dataset` has it)
+        classes: Iterable[str] | LabelSet | None = None,
+        ignore: Iterable[str | int] = (),
         name: str | None = None,
         runs: str | os.PathLike[str] = "runs",
         resume: bool = False,
@@ -52,6 +55,10 @@ class Training:
 
         Args:
             data: Folder or file of a data set (`docs/datasets.md`), or a `Dataset`.
+            format: The data set's, if it shall not be guessed: "coco", "voc", ...
+            classes: Those of the data set's classes to keep, in this order; or, where its files
+                name none, the names of the masks' values.
+            ignore: Classes of the data set, by name or id, whose pixels do not count.
             name: Of the run's folder; by default the data set's. If it is there, the run is
                 called `name-2`.
             runs: The folder of run folders.
@@ -73,12 +80,14 @@ class Training:
             TrainingError: The loss became no number, or the folder is in use; says what is kept.
             OutputError: The folder cannot be written; what is in it stays whole.
         """
+        from easyseg.datasets import Reading  # noqa: PLC0415  (NumPy and OpenCV)
         from easyseg.open import OpenModel  # noqa: PLC0415  (loads Keras)
         from easyseg.training.tune import fine_tune  # noqa: PLC0415
 
         folder = fine_tune(
             OpenModel(self.model, self.config, self.label_set),
             data,
+            reading=Reading(format, classes, ignore),
             start_name=self.name,
             runs=Path(runs),
             name=name,

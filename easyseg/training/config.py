@@ -49,7 +49,7 @@ class TrainConfig:
             default ones, [] for none but the crop.
         freeze: "backbone" leaves the backbone as it is throughout.
         frozen_epochs: So many first epochs leave it as it is, until new layers have settled; by
-            default 1 where classes are new, and 0 where the head is kept.
+            default 1 where classes are new, and 0 where the head is kept or the backbone is new.
         batch_norm: Whose statistics layers normalise with. "frozen": those that came with the
             weights. "trained": those of each batch. "auto": frozen, except new layers when
             `batch_size` is 8 or more. New layers with frozen statistics have them measured once
@@ -61,7 +61,8 @@ class TrainConfig:
         precision: Keras's name of the dtype policy: "float32", "mixed_float16" (GPUs) or
             "mixed_bfloat16" (TPUs, newer GPUs).
         monitor: What says which epoch is best: "mean_iou" or "loss", both on validation photos.
-        patience: Epochs without a better one after which training ends; `None` for never.
+        patience: Epochs without a better one after which training ends, counted from the first
+            in which all is trained that shall be; `None` for never.
         val_photos: Validation photos measured after each epoch, at most; spread evenly.
         seed: Of new weights, order and augmentation.
         distribute: Uses all devices of this machine, each with a share of the batch.

@@ -10,7 +10,7 @@ from typing import Any
 from easyseg._keras import backend, keras
 from easyseg.errors import ConfigError
 
-__all__ = ["compiler", "devices", "out_of_memory"]
+__all__ = ["compiler", "devices", "out_of_memory", "shares"]
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +41,26 @@ def devices(*, distribute: bool) -> Iterator[None]:
         )
 
 
-def _mirrored() -> Any:
-    """TensorFlow's strategy over the GPUs, or over virtual CPUs where there are several."""
+def shares(*, distribute: bool) -> int:
+    """Equal parts that a batch must have: JAX takes no others, TensorFlow none without a photo."""
+    if not distribute:
+        return 1
+    return len(keras.distribution.list_devices() if backend() == "jax" else _names())
+
+
+def _names() -> list[str]:
+    """TensorFlow's GPUs, or virtual CPUs where there are several."""
     import tensorflow as tf  # noqa: PLC0415
 
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
-    names = [device.name for device in tf.config.list_logical_devices(kind)]
+    return [device.name for device in tf.config.list_logical_devices(kind)]
+
+
+def _mirrored() -> Any:
+    """TensorFlow's strategy over all devices."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    names = _names()
     if len(names) == 1:
         log.warning("distribute=True finds one device, %s; training goes on with it.", names[0])
     return tf.distribute.MirroredStrategy(names)

@@ -92,10 +92,15 @@ class StillFeed(keras.utils.PyDataset):
         examples: What is measured on.
         canvas: `(height, width)`.
         batch_size: Photos of a batch.
+        parts: Equal parts that a batch must have, of which it is a multiple. The last one is
+            filled up with its first photo.
     """
 
-    def __init__(self, examples: Examples, canvas: tuple[int, int], *, batch_size: int) -> None:
+    def __init__(
+        self, examples: Examples, canvas: tuple[int, int], *, batch_size: int, parts: int = 1
+    ) -> None:
         super().__init__()
+        self._parts = parts
         self._examples = examples
         self._canvas = canvas
         self._batch_size = batch_size
@@ -110,6 +115,7 @@ class StillFeed(keras.utils.PyDataset):
             self._examples[i]
             for i in range(first, min(first + self._batch_size, len(self._examples)))
         ]
+        pairs += pairs[:1] * (-len(pairs) % self._parts)
         truths = np.full((len(pairs), *self._canvas), IGNORE, pairs[0][1].dtype)
         for canvas, (_, truth) in zip(truths, pairs, strict=True):
             canvas[: truth.shape[0], : truth.shape[1]] = truth

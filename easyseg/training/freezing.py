@@ -8,8 +8,9 @@ from easyseg._keras import keras
 from easyseg.config import ModelConfig
 from easyseg.hub import HubConfig
 from easyseg.models.backbones.keras_model import backbone_of
+from easyseg.training.norms import batch_norms, unmeasured
 
-__all__ = ["backbone_layers", "set_frozen"]
+__all__ = ["backbone_layers", "is_random", "set_frozen"]
 
 HUB_ENCODER = "encoder-"  # what the names of a hub: network's backbone begin with
 
@@ -22,6 +23,14 @@ def backbone_layers(network: Any, config: ModelConfig | HubConfig) -> set[str]:
     features = backbone_of(config)(image, config)
     model = keras.Model(image, [features.high, *features.low.values()])
     return {layer.name for layer in model.layers if layer.weights}
+
+
+def is_random(network: Any, config: ModelConfig | HubConfig) -> bool:
+    """Whether a network's backbone was never trained: none of its batch norms has statistics."""
+    names = backbone_layers(network, config)
+    own = [norm for norm in batch_norms(network) if norm.name in names]
+    new = unmeasured(network)
+    return bool(own) and all(norm in new for norm in own)
 
 
 def set_frozen(network: Any, config: ModelConfig | HubConfig, *, frozen: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from easyseg._keras import keras
+from easyseg._keras import keras, ops
 from easyseg.errors import ConfigError
 from easyseg.registry import unknown_name
 from easyseg.training.loss_terms import LOSSES, Pixels
@@ -52,9 +52,10 @@ class SegmentationLoss(keras.losses.Loss):
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The sum, a float32 scalar."""
+        """The sum, `(1,) float32`: of a scalar, Keras would not divide by the number of devices."""
         pixels = Pixels(y_true, y_pred, self.classes, self.ignore_index, self.class_weights)
-        return sum(weight * LOSSES[name](pixels) for name, weight in self.terms.items())
+        total = sum(weight * LOSSES[name](pixels) for name, weight in self.terms.items())
+        return ops.reshape(total, (1,))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""

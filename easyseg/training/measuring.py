@@ -15,9 +15,10 @@ from easyseg._keras import backend, keras, ops
 from easyseg.errors import TrainingError
 from easyseg.evaluate import Scores, evaluate
 from easyseg.predict import Predictor
+from easyseg.training.devices import shares
 from easyseg.training.examples import Examples
 from easyseg.training.feed import StillFeed, spread
-from easyseg.training.plan import Plan
+from easyseg.training.plan import Plan, phases
 from easyseg.training.records import LAST, State, write_results, write_state
 from easyseg.training.watch import averaged, inner_optimizer
 from easyseg.weights.bundle import save_bundle, update_bundle
@@ -58,7 +59,12 @@ class Keeper(keras.callbacks.Callback):
             canvas=plan.model.input_size,
             memory=plan.config.memory * 2**20 // 4,
         )
-        self._still = StillFeed(some, plan.model.input_size, batch_size=state.batch_size)
+        self._still = StillFeed(
+            some,
+            plan.model.input_size,
+            batch_size=state.batch_size,
+            parts=shares(distribute=plan.config.distribute),
+        )
         self._predictor: Predictor | None = None
         self._warned = False
 
@@ -88,7 +94,9 @@ class Keeper(keras.callbacks.Callback):
             best = _better(rows, self.state.best, self._plan.config.monitor)
             self._write_bundles(rows, is_best=best == epoch)
         patience = self._plan.config.patience
-        out_of_patience = patience is not None and epoch - best >= patience
+        last = phases(self._plan.config)[-1]  # epochs of a warm-up before it do not count
+        since = max(best, last.begin - 1)
+        out_of_patience = patience is not None and epoch - since >= patience
         self.state = State(
             epoch=epoch + 1,
             phase=self.phase,

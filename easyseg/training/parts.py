@@ -7,6 +7,7 @@ from typing import Any
 
 from easyseg.errors import ConfigError
 from easyseg.training.augment import DEFAULT_STEPS, Augmenter
+from easyseg.training.devices import shares
 from easyseg.training.losses import SegmentationLoss, auto_class_weights, make_loss
 from easyseg.training.optimizers import make_optimizer
 from easyseg.training.plan import Phase, Plan, phases
@@ -68,6 +69,12 @@ def check_parts(plan: Plan) -> None:
     augmenter_of(plan)
     loss_of(plan)
     config = plan.config
+    parts = shares(distribute=config.distribute)
+    if config.batch_size % parts:
+        raise ConfigError(
+            f"batch_size={config.batch_size} cannot be dealt out evenly to {parts} devices; choose "
+            f"a multiple of {parts}, or leave distribute out."
+        )
     batches = math.ceil(len(plan.train) / config.batch_size)
     for phase in phases(config):
         most = batches * (phase.end - phase.begin)

@@ -11,16 +11,22 @@ import numpy as np
 
 from easyseg.config import ModelConfig
 from easyseg.datasets.base import Dataset, Sample
+from easyseg.errors import ConfigError
 from easyseg.hub import HubConfig
 from easyseg.labels import LabelSet
 from easyseg.training.config import TrainConfig
 from easyseg.training.examples import survey
 
-__all__ = ["Phase", "Plan", "make_plan", "part_options", "phases"]
+__all__ = ["SETTLED", "Phase", "Plan", "make_plan", "part_options", "phases"]
 
 log = logging.getLogger(__name__)
 
 VAL_SHARE = 0.1  # of the training photos, where a data set has no validation split
+SETTLED = ("crop", "frozen_epochs")  # choices that `make_plan` makes where they are left open
+TRAINED_START = (
+    "begin with a model of `easyseg models` that has this backbone, or with "
+    'SemanticSegmentation.new(backbone, classes=..., weights="imagenet").'
+)
 ENLARGED = 257  # photos whose longer side is shorter are enlarged to the canvas of the start
 
 
@@ -35,6 +41,7 @@ class Plan:
         pixels: `(photos, classes)`, how many pixels of each class each training photo has.
         model: The network.
         config: How it is trained; nothing in it is left to be chosen.
+        notes: What should be known of the result, in sentences.
     """
 
     data: Dataset
@@ -43,6 +50,7 @@ class Plan:
     pixels: np.ndarray
     model: ModelConfig | HubConfig
     config: TrainConfig
+    notes: tuple[str, ...] = ()
 
     @property
     def label_set(self) -> LabelSet:
@@ -91,6 +99,7 @@ def make_plan(
     *,
     same_classes: bool,
     changes: Mapping[str, Any],
+    random: bool = False,
 ) -> Plan:
     """Looks at the data, and settles what was left open.
 
@@ -100,13 +109,15 @@ def make_plan(
         config: Choices.
         same_classes: Whether the start's classes are the data set's, so that its head is kept.
         changes: Fields of the network that shall be different.
+        random: Whether the start's backbone was never trained.
 
     Raises:
         InputError: The data set has no training photos.
-        ConfigError: The network cannot be built.
+        ConfigError: The network cannot be built, or a backbone of random weights would be frozen.
         DatasetError: A truth breaks a rule.
         ImageError: A photo cannot be read.
     """
+    notes = _random_backbone(start, start.replace(**changes), config, random=random)
     train, val = _splits(data, config.seed)
     seen = survey(train, len(data.label_set))
     val = survey(val, len(data.label_set), split="validation").samples
@@ -114,7 +125,7 @@ def make_plan(
         changes = {**changes, "input_size": _canvas(seen.largest, start)}
     model = start.replace(**{**changes, "classes": len(data.label_set)})
     if config.frozen_epochs is None:
-        kept = same_classes or config.freeze == "backbone" or config.epochs < 3
+        kept = same_classes or config.freeze == "backbone" or config.epochs < 3 or bool(notes)
         config = config.replace(frozen_epochs=0 if kept else 1)
     config = config.replace(crop=config.crop or model.input_size)
     if len(seen.samples) < config.batch_size:
@@ -123,7 +134,33 @@ def make_plan(
             len(seen.samples),
             config.batch_size,
         )
-    return Plan(data, seen.samples, val, seen.pixels, model, config)
+    return Plan(data, seen.samples, val, seen.pixels, model, config, notes)
+
+
+def _random_backbone(
+    start: ModelConfig | HubConfig,
+    model: ModelConfig | HubConfig,
+    config: TrainConfig,
+    *,
+    random: bool,
+) -> tuple[str, ...]:
+    """A note if the backbone begins with random weights, which is said; freezing it is refused."""
+    old, new = (
+        (c.backbone, c.depth_multiplier if isinstance(c, ModelConfig) else 1.0)
+        for c in (start, model)
+    )
+    if old == new and not random:
+        return ()
+    why = "the start was never trained" if old == new else f"the start's is another, {old[0]}"
+    note = f"The backbone, {new[0]}, begins with random weights, because {why}."
+    choice = "freeze" if config.freeze == "backbone" else "frozen_epochs"
+    if config.freeze == "backbone" or config.frozen_epochs:
+        raise ConfigError(
+            f"{choice}={getattr(config, choice)!r} would leave random weights as they are. {note} "
+            f"Leave {choice} out, or {TRAINED_START}"
+        )
+    log.warning("%s It will need many photos; else %s", note, TRAINED_START)
+    return (note,)
 
 
 def _splits(data: Dataset, seed: int) -> tuple[list[Sample], list[Sample]]:

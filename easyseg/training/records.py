@@ -31,6 +31,7 @@ __all__ = [
     "LAST",
     "State",
     "has_state",
+    "is_bare",
     "locked",
     "new_folder",
     "read_settings",
@@ -113,8 +114,14 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def has_state(folder: Path) -> bool:
-    """Whether a run was begun in the folder."""
+    """Whether a run in the folder can go on."""
     return (folder / STATE).is_file()
+
+
+def is_bare(folder: Path) -> bool:
+    """Whether there is nothing in the folder but what a run writes before its first state."""
+    own = {SETTINGS, LAST}
+    return folder.is_dir() and all(p.name in own or p.name[0] == "." for p in folder.iterdir())
 
 
 def write_state(folder: Path, state: State) -> None:

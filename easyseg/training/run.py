@@ -12,7 +12,8 @@ from easyseg._keras import keras, ops
 from easyseg.errors import TrainingError
 from easyseg.models.build import build_model
 from easyseg.open import OpenModel
-from easyseg.training.devices import compiler, devices, out_of_memory
+from easyseg.training.config import TrainConfig
+from easyseg.training.devices import compiler, devices, out_of_memory, shares
 from easyseg.training.examples import Examples
 from easyseg.training.feed import Feed
 from easyseg.training.freezing import set_frozen
@@ -29,8 +30,11 @@ __all__ = ["halved", "train"]
 
 log = logging.getLogger(__name__)
 
-MEASURED = 4  # batches that new batch norms take their statistics from
-MEASURED_PHOTOS = 8  # photos of each, whatever the batch size of the run
+MEASURED = 32  # photos that new batch norms take their statistics from
+MEASURED_PHOTOS = 8  # of them together, whatever the batch size of the run
+TOO_SMALL = (
+    "memory is too small for a batch of one photo; choose a smaller crop, or output_stride=16."
+)
 
 
 def train(
@@ -99,11 +103,7 @@ class _Run:
             log.info("%s", report)
         new = unmeasured(self.network)
         if new:
-            feed = Feed(
-                self.examples, self.augment, batch_size=MEASURED_PHOTOS, seed=plan.config.seed
-            )
-            measure(self.network, new, (feed[i % len(feed)][0] for i in range(MEASURED)))
-            feed.close()
+            self._measure(new, MEASURED_PHOTOS)
         state = State(
             epoch=0,
             phase=0,
@@ -122,6 +122,24 @@ class _Run:
         write_state(self.folder, state)
         return state
 
+    def _measure(self, new: Sequence[Any], photos: int) -> None:
+        """Measures new batch norms, so many photos together, or fewer where memory is short."""
+        feed = Feed(self.examples, self.augment, batch_size=photos, seed=self.plan.config.seed)
+        try:
+            batches = (feed[i % len(feed)][0] for i in range(MEASURED // photos))
+            measure(self.network, new, batches)
+        except Exception as error:
+            if not out_of_memory(error):
+                raise
+            if photos == 1:
+                raise TrainingError(TOO_SMALL) from error
+            log.warning("memory is too small to measure %d photos together; half of them.", photos)
+        else:
+            return
+        finally:
+            feed.close()
+        self._measure(new, photos // 2)
+
     def go(self, state: State) -> None:
         """Trains phase by phase, from a state to the end."""
         while not state.ended:
@@ -139,7 +157,7 @@ class _Run:
             except Exception as error:
                 if not out_of_memory(error):
                     raise
-                state = halved(keeper.state, error)
+                state = halved(keeper.state, error, self.plan.config)
 
     def _fit(self, phase: Phase, keeper: Keeper) -> None:
         """Keras's `fit` on the rest of a phase."""
@@ -188,14 +206,32 @@ class _Run:
         return model
 
 
-def halved(state: State, error: Exception) -> State:
-    """The state with half the batch, whose updates count as many photos as before."""
+def halved(state: State, error: Exception, config: TrainConfig) -> State:
+    """The state with half the batch, whose updates count as many photos as before.
+
+    Args:
+        state: The last epoch's.
+        error: How the backend said that memory is out.
+        config: The run's choices.
+
+    Raises:
+        TrainingError: There is no half, or one that its batch norms or devices cannot work with.
+    """
     half = state.batch_size // 2
-    if not half:
+    if half == 1 and config.batch_norm == "trained":
         raise TrainingError(
-            "memory is too small for a batch of one photo; choose a smaller crop, or "
-            "output_stride=16."
+            f"memory is too small for batches of {state.batch_size} photos, and with "
+            "batch_norm='trained' a batch of one has no statistics; begin again with "
+            "batch_norm='auto', or a smaller crop."
         ) from error
+    parts = shares(distribute=config.distribute)
+    if half % parts:
+        raise TrainingError(
+            f"memory is too small for batches of {state.batch_size} photos, and half of them "
+            f"cannot be dealt out evenly to {parts} devices; choose a smaller crop."
+        ) from error
+    if not half:
+        raise TrainingError(TOO_SMALL) from error
     accumulate = state.accumulate * 2
     log.warning(
         "memory is too small for batches of %d photos; training goes on with %d, and %d of them "

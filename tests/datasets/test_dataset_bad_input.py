@@ -8,7 +8,7 @@ from making import SIZE, box, coco, folders, save, scene
 
 from easyseg.datasets import open_dataset
 from easyseg.datasets.check import check
-from easyseg.errors import DatasetError
+from easyseg.errors import DatasetError, InputError
 
 
 def runs(size, counts):
@@ -28,6 +28,18 @@ def test_nothing_there(tmp_path):
         open_dataset(tmp_path / "nowhere")
     with pytest.raises(DatasetError, match="holds no pictures"):
         open_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("source", [None, ["a.png"], 5])
+def test_what_is_no_folder(source):
+    with pytest.raises(InputError, match="is no data set; give its folder or file"):
+        open_dataset(source)
+
+
+@pytest.mark.parametrize("classes", ["person,car", 5])
+def test_classes_that_are_no_list(tmp_path, classes):
+    with pytest.raises(InputError, match="must be names of classes in a list"):
+        open_dataset(folders(tmp_path), classes=classes)
 
 
 def test_photos_without_any_mask(tmp_path):
@@ -163,6 +175,18 @@ def test_coco_with_missing_photos_and_empty_polygons(tmp_path):
         (root / f"images/{i}.png").unlink()
     with pytest.raises(DatasetError, match="none of the photos"):
         open_dataset(root)
+
+
+def test_photos_that_coco_does_not_list(tmp_path):
+    root = coco(tmp_path, [box(1, 1, 2, 2, 20, 20)])
+    save(root / "images/3.png", scene(3)[0])
+    save(root / "charts/loss.png", scene(4)[0])
+    dataset = open_dataset(root)
+    assert [p.name for p in dataset.unlabelled] == ["3.png"]
+    told = " ".join(check(dataset).warnings)
+    assert f"1 photos have no mask and are not used, the first: {root / 'images/3.png'}" in told
+    assert "1 photos have no annotations and are all background" in " ".join(dataset.notes)
+    assert not open_dataset(root / "instances.json").unlabelled
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,9 @@ def test_photos_that_exif_turns(tmp_path):
     exif = Image.Exif()
     exif[274] = 3
     Image.fromarray(scene(0)[0]).save(root / "images/0.png", exif=exif)
-    assert "1 photos are turned by their EXIF tag" in told(root)
+    text = told(root)
+    assert "1 photos are turned by their EXIF tag" in text
+    assert f"the first: {root / 'images/0.png'}" in text
 
 
 def test_quick_reads_no_photo(sound):

@@ -1,23 +1,29 @@
-"""A run on two virtual CPUs: `distributed.py SHAPES FOLDER`."""
+"""A run on one or two virtual CPUs of Keras's backend: `distributed.py SHAPES FOLDER DEVICES`."""
 
+import os
 import sys
 from pathlib import Path
 
-import tensorflow as tf
+if os.environ.get("KERAS_BACKEND") == "jax":
+    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2"
+else:
+    import tensorflow as tf
 
-[cpu] = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    [cpu] = tf.config.list_physical_devices("CPU")
+    two = [tf.config.LogicalDeviceConfiguration()] * 2
+    tf.config.set_logical_device_configuration(cpu, two)
 
-import squares  # noqa: E402
+import squares
 
-from easyseg.datasets import open_dataset  # noqa: E402
-from easyseg.training.config import TrainConfig  # noqa: E402
-from easyseg.training.plan import make_plan  # noqa: E402
-from easyseg.training.run import train  # noqa: E402
+from easyseg.datasets import open_dataset
+from easyseg.training.config import TrainConfig
+from easyseg.training.plan import make_plan
+from easyseg.training.run import train
 
 if __name__ == "__main__":
-    shapes, folder = sys.argv[1:]
-    choices = {**squares.QUICK, "distribute": True, "optimizer": "sgd", "learning_rate": 0.01}
+    shapes, folder, count = sys.argv[1:]
+    choices = {**squares.QUICK, "optimizer": "sgd", "learning_rate": 0.01}
+    choices["distribute"] = count == "2"
     plan = make_plan(
         open_dataset(shapes),
         squares.CONFIG,

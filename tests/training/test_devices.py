@@ -5,14 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from squares import CONFIG, QUICK, paint, start
+from squares import paint
 
 from easyseg.datasets import open_dataset
+from easyseg.errors import TrainingError
 from easyseg.training.config import TrainConfig
 from easyseg.training.devices import compiler, out_of_memory
-from easyseg.training.plan import make_plan
-from easyseg.training.records import read_state
-from easyseg.training.run import train
+from easyseg.training.examples import Examples
+from easyseg.training.feed import StillFeed
+from easyseg.training.records import State, read_state
+from easyseg.training.run import halved
 
 
 def test_xla_is_not_picked():
@@ -28,26 +30,44 @@ def test_how_backends_say_that_memory_is_out():
     assert not out_of_memory(ValueError("memory"))
 
 
+def test_halves_that_devices_cannot_share(monkeypatch):
+    state = State(0, 0, 6, 1, [], None, False, [], [], [])
+    monkeypatch.setattr("easyseg.training.run.shares", lambda *, distribute: 4 if distribute else 1)
+    assert halved(state, MemoryError(), TrainConfig()).batch_size == 3
+    with pytest.raises(TrainingError, match="half of them cannot be dealt out evenly to 4 devices"):
+        halved(state, MemoryError(), TrainConfig(distribute=True))
+
+
+def test_what_needs_no_padding_has_none(tmp_path):
+    data = open_dataset(paint(tmp_path / "shapes", val=3))
+    some = Examples(data.split("val"), canvas=(65, 65), memory=0)
+    plain, even = (StillFeed(some, (65, 65), batch_size=2, parts=parts) for parts in (1, 2))
+    assert [len(plain[i][0]) for i in range(2)] == [2, 1]
+    assert [len(even[i][0]) for i in range(2)] == [2, 2]
+    assert np.array_equal(plain[1][1][0], even[1][1][0])
+    assert np.array_equal(even[1][1][0], even[1][1][1])
+
+
 @pytest.mark.slow
-def test_two_devices_learn_what_one_does(tmp_path):
-    """With frozen statistics and without dropout, halves have the gradient of the whole batch."""
-    shapes = paint(tmp_path / "shapes")
-    here = Path(__file__).parent
-    done = subprocess.run(
-        [sys.executable, str(here / "distributed.py"), str(shapes), str(tmp_path / "two")],
-        env={**os.environ, "PYTHONPATH": str(here.parents[1])},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    choices = {**QUICK, "optimizer": "sgd", "learning_rate": 0.01}
-    changes = {"input_size": (65, 65), "dropout": 0.0}
-    plan = make_plan(
-        open_dataset(shapes), CONFIG, TrainConfig(**choices), same_classes=False, changes=changes
-    )
-    train(plan, tmp_path / "one", start=start(), progress=False)
-    one, two = read_state(tmp_path / "one"), read_state(tmp_path / "two")
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_two_devices_learn_what_one_does(tmp_path, backend):
+    """With frozen statistics and without dropout, halves have the gradient of the whole batch.
+
+    Of three validation photos, the last batch has one: less than there are devices.
+    """
+    pytest.importorskip(backend, reason="needs the jax extra: pip install easyseg[jax]")
+    shapes, here = paint(tmp_path / "shapes", val=3), Path(__file__).parent
+    paths = os.pathsep.join([str(here.parents[1]), os.environ.get("PYTHONPATH", "")])
+    for count in (1, 2):
+        done = subprocess.run(
+            [sys.executable, here / "distributed.py", shapes, tmp_path / f"{count}", f"{count}"],
+            env={**os.environ, "PYTHONPATH": paths, "KERAS_BACKEND": backend},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+    one, two = read_state(tmp_path / "1"), read_state(tmp_path / "2")
     for alone, shared in zip(one.model, two.model, strict=True):
         np.testing.assert_allclose(alone, shared, rtol=1e-2, atol=1e-3)

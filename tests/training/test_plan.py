@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 
 import cv2
 import numpy as np
@@ -15,10 +16,10 @@ from easyseg.training.parts import check_parts
 from easyseg.training.plan import make_plan, part_options, phases
 
 
-def plan(data, *, same_classes=True, changes=None, **choices):
+def plan(data, *, same_classes=True, changes=None, random=False, **choices):
     given = {"input_size": (65, 65)} if changes is None else changes
     config = TrainConfig(**choices)
-    return make_plan(data, CONFIG, config, same_classes=same_classes, changes=given)
+    return make_plan(data, CONFIG, config, same_classes=same_classes, changes=given, random=random)
 
 
 @pytest.fixture
@@ -100,6 +101,29 @@ def test_new_classes_begin_with_a_frozen_backbone(data, same, epochs, frozen):
     assert plan(data, same_classes=same, epochs=epochs).config.frozen_epochs == frozen
 
 
+@pytest.mark.parametrize(
+    ("changes", "random", "why"),
+    [
+        (
+            {"backbone": "mobilenetv2"},
+            False,
+            "mobilenetv2, .* because the start's is another, tiny",
+        ),
+        ({}, True, "because the start was never trained"),
+    ],
+)
+def test_a_random_backbone_is_said_and_not_frozen(data, caplog, changes, random, why):
+    changes = {"input_size": (65, 65), **changes}
+    made = plan(data, same_classes=False, changes=changes, random=random)
+    assert made.config.frozen_epochs == 0
+    assert re.search(why, made.notes[0])
+    assert made.notes[0] in caplog.text
+    assert 'weights="imagenet"' in caplog.text
+    for choices in ({"freeze": "backbone"}, {"frozen_epochs": 1}):
+        with pytest.raises(ConfigError, match=f"{next(iter(choices))}=.* leave random weights"):
+            plan(data, same_classes=False, changes=changes, random=random, **choices)
+
+
 # Data
 
 
@@ -167,6 +191,13 @@ def test_a_run_without_any_update_is_refused(data):
     check_parts(plan(data, epochs=2, batch_size=2, accumulate=6))
     with pytest.raises(ConfigError, match="accumulate=7 makes no update at all in 6 batches"):
         check_parts(plan(data, epochs=2, batch_size=2, accumulate=7))
+
+
+def test_a_batch_that_devices_cannot_share_is_refused(data, monkeypatch):
+    monkeypatch.setattr("easyseg.training.parts.shares", lambda *, distribute: 3)
+    check_parts(plan(data, batch_size=6))
+    with pytest.raises(ConfigError, match=r"batch_size=8 .* to 3 devices; .* a multiple of 3"):
+        check_parts(plan(data))
 
 
 def test_numpys_numbers_travel_too():

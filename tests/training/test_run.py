@@ -1,6 +1,12 @@
 import csv
+import html
 import json
+import os
 import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import filelock
 import numpy as np
@@ -9,24 +15,32 @@ from squares import QUICK, paint, start
 
 from easyseg import SemanticSegmentation
 from easyseg._keras import keras
-from easyseg.datasets import open_dataset
-from easyseg.errors import ConfigError, OutputError, TrainingError
-from easyseg.labels import load_label_set
+from easyseg.datasets import Reading, open_dataset
+from easyseg.errors import ConfigError, InputError, OutputError, TrainingError
+from easyseg.imaging import read_image
+from easyseg.labels import LabelSet, load_label_set
 from easyseg.matching import match_classes
 from easyseg.metrics import ConfusionMatrix
 from easyseg.scores import Scores
 from easyseg.training.config import TrainConfig
 from easyseg.training.measuring import warn_if_one_class
+from easyseg.training.norms import measure, unmeasured
 from easyseg.training.plan import make_plan
 from easyseg.training.records import locked, new_folder, read_settings, read_state
-from easyseg.training.run import halved, train
-from easyseg.training.tune import fine_tune
+from easyseg.training.run import _Run, halved, train
+from easyseg.training.tune import fine_tune, resume
 from easyseg.weights.bundle import read_bundle, read_bundle_weights, save_bundle
+
+# names that HTML, CSV, YAML, folders and fonts may stumble over
+ODD = ("ground  / 'wet', \u4e2d \U0001f600", '<b>"&amp;" = $x_1^2$ %s {}', "long " * 60 + "name")
+NAMES = tuple(" ".join(name.split()) for name in ODD)
 
 
 @pytest.fixture(scope="module")
 def shapes(tmp_path_factory):
-    return paint(tmp_path_factory.mktemp("data") / "shapes")
+    folder = paint(tmp_path_factory.mktemp("data") / "shapes")
+    (folder / "classes.txt").write_text("\n".join(ODD), "utf-8")
+    return folder
 
 
 class Listener(keras.callbacks.Callback):
@@ -38,6 +52,18 @@ class Listener(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.heard.append((epoch, dict(logs)))
+
+
+class StopError(Exception):
+    pass
+
+
+class Stops(keras.callbacks.Callback):
+    """Ends the run in the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise StopError
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +161,8 @@ def test_the_settings_say_what_was_done(run, shapes):
     assert settings["start"].endswith("start")
     assert TrainConfig.from_dict(settings["training"]).crop == (65, 65)
     assert settings["versions"]["keras"] == keras.__version__
+    assert "the start was never trained" in settings["notes"][0]
+    assert "the start was never trained" in (folder / "report.html").read_text().split("<h2>")[1]
 
 
 def test_callbacks_hear_of_the_validation(run, listener):
@@ -158,11 +186,36 @@ def test_a_run_goes_on_with_its_own_choices_only(run, shapes):
         mine.fine_tune(shapes, runs=folder.parent, resume=True, output_stride=16)
 
 
-def test_a_run_goes_on_with_its_own_data_only(run, tmp_path):
+def test_choices_that_are_left_open_are_those_of_the_run(run, shapes):
+    mine, folder = run
+    mine.fine_tune(
+        shapes, runs=folder.parent, resume=True, crop=None, frozen_epochs=None, progress=False
+    )
+    with pytest.raises(ConfigError, match="begun with crop="):
+        mine.fine_tune(shapes, runs=folder.parent, resume=True, crop=97)
+
+
+def test_a_run_goes_on_with_its_own_data_only(run, shapes, tmp_path):
     _, folder = run
     other = paint(tmp_path / "other", train=4)
+    shutil.copy(shapes / "classes.txt", other)
     with pytest.raises(TrainingError, match=r"began with .*6.* photos, and now there are .*4"):
         SemanticSegmentation.resume(folder, data=other)
+
+
+def test_odd_names_of_classes_arrive_everywhere(run, shapes):
+    mine, folder = run
+    assert open_dataset(shapes).label_set.names == NAMES
+    assert mine.label_set.names == SemanticSegmentation(folder / "last").label_set.names == NAMES
+    assert [key for key in results(folder)[0] if "iou/" in key] == [f"val_iou/{n}" for n in NAMES]
+    told = json.loads((folder / "scores.json").read_text("utf-8"))
+    assert [row["name"] for row in told["classes"]] == list(NAMES)
+    page = (folder / "report.html").read_text("utf-8")
+    assert all(html.escape(name) in page for name in NAMES)
+    assert "<b>" not in page
+    for chart in ("per_class_iou.png", "confusion_matrix.png", "curves.png", "samples.png"):
+        height, width, _ = read_image(folder / chart).shape
+        assert height * width < 6e6
 
 
 # Names and folders
@@ -171,6 +224,27 @@ def test_a_run_goes_on_with_its_own_data_only(run, tmp_path):
 def test_a_name_that_is_taken_gets_a_number(tmp_path):
     made = [new_folder(tmp_path / "runs", "mine").name for _ in range(3)]
     assert made == ["mine", "mine-2", "mine-3"]
+
+
+@pytest.mark.slow
+def test_some_of_the_classes_in_colours_of_ones_own(shapes, tmp_path):
+    """A run that goes on reads its data as it began."""
+    labels = LabelSet("mine", ("floor", "R", "G"), ((9, 9, 9), (1, 2, 3), (4, 5, 6)))
+    reading = Reading(classes=labels, ignore=["floor"])
+    with pytest.raises(StopError):
+        fine_tune(
+            start(), shapes, reading=reading, start_name="s", runs=tmp_path, progress=False,
+            callbacks=[Stops()], options=QUICK,
+        )  # fmt: skip
+    folder = resume(tmp_path / "shapes", progress=False)
+    assert read_settings(folder)["data"]["reading"] == {
+        "classes": ["floor", "R", "G"],
+        "ignore": ["floor"],
+    }
+    found = read_bundle(folder).label_set
+    assert (found.names, found.palette) == (("R", "G"), ((1, 2, 3), (4, 5, 6)))
+    with pytest.raises(TrainingError, match=r"on 2 classes, but .* has others; .*`classes`"):
+        fine_tune(start(), shapes, start_name="s", runs=tmp_path, go_on=True, options={})
 
 
 def test_two_runs_in_one_folder_are_refused(run):
@@ -182,6 +256,44 @@ def test_two_runs_in_one_folder_are_refused(run):
         SemanticSegmentation.resume(folder)
     with filelock.FileLock(folder / ".lock", timeout=0):
         pass
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".", "/tmp/x"])
+def test_a_name_that_is_none_of_a_folder_is_refused(shapes, tmp_path, name):
+    with pytest.raises(InputError, match=r"is no name of a folder; say with runs="):
+        fine_tune(start(), shapes, start_name="s", runs=tmp_path / "runs", name=name, options={})
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_was_killed_before_its_first_state_begins_in_its_folder(
+    shapes, tmp_path, monkeypatch
+):
+    class KilledError(Exception):
+        pass
+
+    def killed(plan, folder, **options):
+        raise KilledError
+
+    def tune(**options):
+        fine_tune(
+            start(), shapes, start_name="s", runs=tmp_path, name="mine", options=QUICK, **options
+        )
+
+    monkeypatch.setattr("easyseg.training.tune.train", killed)
+    for _ in range(2):
+        with pytest.raises(KilledError):
+            tune(go_on=True)
+        assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    with pytest.raises(TrainingError, match=r"mine holds no .* go on: state.npz is missing; begin"):
+        SemanticSegmentation.resume(tmp_path / "mine")
+    with locked(tmp_path / "mine"), pytest.raises(TrainingError, match="a run is going on in"):
+        tune(go_on=True)
+    with pytest.raises(KilledError):
+        tune()
+    (tmp_path / "mine/notes.txt").write_text("the user's own")
+    with pytest.raises(KilledError):
+        tune(go_on=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "mine-2", "mine-3"}
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
@@ -268,10 +380,66 @@ def test_a_batch_that_does_not_fit_is_halved(shapes, tmp_path, caplog):
     assert caplog.text.count(said) == 1
 
 
+@pytest.mark.parametrize("room", [2, 0])
+def test_new_norms_are_measured_with_as_many_photos_as_fit(
+    shapes, tmp_path, monkeypatch, caplog, room
+):
+    seen = []
+
+    def small(network, new, batches):
+        def fitting():
+            for batch in batches:
+                if len(batch) > room:
+                    raise MemoryError
+                seen.append(len(batch))
+                yield batch
+
+        measure(network, new, fitting())
+
+    monkeypatch.setattr("easyseg.training.run.measure", small)
+    running = _Run(plan(shapes), tmp_path, (), progress=False)
+    if not room:
+        with pytest.raises(TrainingError, match="too small for a batch of one photo"):
+            running.begin(start())
+        return
+    running.begin(start())
+    assert seen == [2] * 16
+    assert caplog.text.count("memory is too small to measure") == 2
+    assert not unmeasured(running.network)
+
+
 def test_memory_that_is_too_small_for_one_photo(run):
     _, folder = run
     with pytest.raises(TrainingError, match="too small for a batch of one photo; choose a smaller"):
-        halved(read_state(folder)._replace(batch_size=1), MemoryError())
+        halved(read_state(folder)._replace(batch_size=1), MemoryError(), TrainConfig())
+
+
+def test_trained_batch_norms_do_not_come_to_a_batch_of_one(run):
+    state = read_state(run[1])._replace(batch_size=5)
+    assert halved(state, MemoryError(), TrainConfig(batch_norm="trained")).batch_size == 2
+    state = state._replace(batch_size=3)
+    assert halved(state, MemoryError(), TrainConfig()).batch_size == 1
+    with pytest.raises(TrainingError, match=r"batches of 3 photos.*begin again with batch_norm="):
+        halved(state, MemoryError(), TrainConfig(batch_norm="trained"))
+
+
+@pytest.mark.slow
+def test_the_running_mean_goes_on_after_a_later_epoch_was_halved(shapes, tmp_path):
+    class Later(OutOfMemory):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.limit = 6 if epoch == 0 else 1
+
+    choices = {"batch_size": 3, "epochs": 3, "ema": 0.9}
+    train(
+        plan(shapes, **choices), tmp_path, start=start(), progress=False, callbacks=[Later(6, [])]
+    )
+    state = read_state(tmp_path)
+    assert (state.batch_size, state.accumulate, state.epoch) == (1, 2, 3)
+    assert [row["epoch"] for row in state.rows] == [1, 2, 3]
+    last = weights(tmp_path / "last")["tiny1/weights"]
+    [own] = [value for value in state.model if value.shape == last.shape]
+    distance = np.linalg.norm(last - own)
+    assert 0 < distance < 0.1 * np.linalg.norm(own)  # a mean begun at 0 would be far off
 
 
 class FullDisk(keras.callbacks.Callback):
@@ -310,6 +478,24 @@ def test_a_full_disk_leaves_the_epoch_before(shapes, tmp_path):
     assert read_bundle(tmp_path).config.classes == 3
 
 
+def test_a_disk_that_is_full_at_the_end_leaves_the_best_epoch(run, tmp_path):
+    _, folder = run
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for name in ("report.html", "scores.json", "curves.png"):
+        (copy / name).unlink()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
+        with pytest.raises(OutputError, match=r"copy/.* cannot be written.*"):
+            resume(copy, progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(copy.rglob(".*.part"))
+    assert all(map(np.array_equal, weights(copy).values(), weights(folder).values()))
+    resume(copy, progress=False)
+    assert (copy / "report.html").is_file()
+
+
 def scores(counts):
     labels = load_label_set("voc")
     confusion = ConfusionMatrix(len(labels))
@@ -330,12 +516,18 @@ def test_other_results_are_not_called_so(counts, caplog):
 
 
 @pytest.mark.slow
-def test_patience_ends_a_run_that_gets_no_better(shapes, tmp_path):
-    choices = {"learning_rate": 1e-9, "patience": 2, "epochs": 9}
+@pytest.mark.parametrize(
+    ("choices", "last"),
+    [({}, 3), ({"frozen_epochs": 3}, 5), ({"freeze": "backbone"}, 3)],
+)
+def test_patience_ends_a_run_that_gets_no_better(shapes, tmp_path, choices, last):
+    """Epochs with a backbone that is frozen for a while do not count."""
+    choices = {"learning_rate": 1e-9, "patience": 2, "epochs": 9, **choices}
     train(plan(shapes, **choices), tmp_path, start=start(), progress=False)
     state = read_state(tmp_path)
     assert state.ended
-    assert state.epoch == state.best + 1 + 2 < 9
+    assert state.best == 0
+    assert state.epoch == last
 
 
 def test_a_keras_model_of_ones_own(shapes, tmp_path):
@@ -354,3 +546,32 @@ def test_a_keras_model_of_ones_own(shapes, tmp_path):
     assert [row["phase"] for row in results(tmp_path / "shapes")] == ["frozen", "all"]
     assert mine.config.graph == seg.config.graph
     assert mine.label_set.names == ("class 0", "class 1", "class 2")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("go_on", [False, True])
+def test_two_runs_of_one_name_at_once(tmp_path, go_on):
+    shapes, here = paint(tmp_path / "shapes"), Path(__file__).parent
+    both = [
+        subprocess.Popen(
+            [sys.executable, here / "at_once.py", shapes, tmp_path / "runs", str(go_on)],
+            env={**os.environ, "PYTHONPATH": str(here.parents[1])},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in both:
+        assert process.stdout.readline() == "ready\n"
+    (shapes / "go").touch()
+    said = sorted(process.communicate(timeout=300)[0].strip() for process in both)
+    folders = {path.name for path in (tmp_path / "runs").iterdir()}
+    if go_on and len(folders) == 1:
+        assert said[0].startswith("a run is going on in")
+        assert said[1] == "mine"
+    else:
+        assert said == ["mine", "mine-2"]
+        assert folders == set(said)
+    for folder in (tmp_path / "runs").iterdir():
+        assert read_state(folder).ended
+        assert (folder / "report.html").is_file()

@@ -34,6 +34,9 @@ def test_every_choice_is_an_option():
         (("--set", "epochs=3"), InputError, "changes nothing of a network"),
         (("--set", "decoder"), InputError, "such as decoder=deeplabv3plus"),
         (("--resume", "nothing", "--epochs", "3"), InputError, "leave epochs out"),
+        (("--resume", "nothing", "--classes", "a,b"), InputError, "leave --classes out"),
+        (("--classes", "a,b"), DatasetError, "ids that are no class: 2"),
+        (("--format", "cocoa"), InputError, "coco"),
         (("--resume", "nothing"), TrainingError, r"nothing .*"),
     ],
 )
@@ -45,6 +48,28 @@ def test_what_is_wrong_is_said_before_training(
     with pytest.raises(kind, match=said):
         command(*data, *arguments)
     assert not (tmp_path / "runs").exists()
+
+
+def test_some_of_the_classes(shapes, tmp_path, monkeypatch, capsys):
+    (shapes / "classes.txt").write_text("ground\nred\ngreen\n")
+    given = []
+
+    class Start:
+        name = str(tmp_path)
+
+        def __init__(self, model, **options):
+            (tmp_path / "card.md").write_text("as it is")
+
+        def fine_tune(self, data, **options):
+            given.append(options)
+            return self
+
+    monkeypatch.setattr("easyseg.cli.train.SemanticSegmentation", Start)
+    command(shapes, "--classes", "green,ground", "--ignore", "1", "--format", "paired")
+    assert given[0]["classes"] == ["green", "ground"]
+    assert given[0]["ignore"] == [1]
+    assert given[0]["format"] == "paired"
+    assert capsys.readouterr().out.startswith("Class names are from ")
 
 
 def test_a_folder_that_is_not_there(tmp_path):
