@@ -168,7 +168,7 @@ class ModelConfig:
             object.__setattr__(self, name, int(value))
         stride, (strides, rule) = self.output_stride, self._output_strides()
         _require(is_count(stride) and stride in strides, "output_stride", stride, rule)
-        width, size = self.depth_multiplier, self.input_size
+        width, size, nearest = self.depth_multiplier, self.input_size, (stride + 1, stride + 1)
         _require(
             _is_number(width) and 0 < width <= 4,
             "depth_multiplier",
@@ -179,7 +179,7 @@ class ModelConfig:
             len(size) == 2 and all(is_count(side) and side >= stride for side in size),
             "input_size",
             size,
-            f"(height, width), each at least the output stride {stride}, such as (513, 513)",
+            f"(height, width), each at least the output stride {stride}, such as {nearest}",
         )
 
     def _output_strides(self) -> tuple[tuple[int, ...], str]:

@@ -6,6 +6,7 @@ import keras
 import pytest
 
 from easyseg.config import ModelConfig
+from easyseg.models.backbones import BACKBONES
 from easyseg.models.build import build_model
 from easyseg.models.inspect import Count, count, memory
 
@@ -104,6 +105,40 @@ def test_layers_of_layers_and_shared_layers():
     cost = count(model, (4, 6))
     assert cost.multiply_adds == 24 * (2 * 3 * 3 + 27 * 4 + 4 * 5) + 24 * 24 * 5
     assert count(model, (4, 6)) == cost  # looking leaves no trace
+
+
+DOCUMENTED = {  # millions of parameters, https://keras.io/api/applications
+    "resnet50": 25.6,
+    "resnet101": 44.7,
+    "resnet152": 60.4,
+    "resnet50v2": 25.6,
+    "resnet101v2": 44.7,
+    "resnet152v2": 60.4,
+    "densenet121": 8.1,
+    "densenet169": 14.3,
+    "densenet201": 20.2,
+    "keras_xception": 22.9,
+    "convnexttiny": 28.6,
+    "convnextsmall": 50.2,
+    "convnextbase": 88.5,
+    "convnextlarge": 197.7,
+}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if name == "resnet50" else [pytest.mark.slow])
+        for name in DOCUMENTED
+    ],
+)
+def test_parameters_that_keras_documents(name):
+    """Of the backbones whose classifier is a dense layer for ImageNet alone."""
+    image = keras.Input((None, None, 3))
+    high = BACKBONES[name](image, ModelConfig(name)).high
+    classifier = 1000 * (high.shape[-1] + 1)
+    counted = keras.Model(image, high).count_params() + classifier
+    assert counted == pytest.approx(1e6 * DOCUMENTED[name], rel=0.01)
 
 
 def test_mobilenet_v2_of_keras():
