@@ -44,7 +44,11 @@ RULES = [
     ("input_size", 513, "a tuple such as (513, 513)"),
     ("input_size", (513,), "(height, width), each at least the output stride 16"),
     ("input_size", (513, 513, 3), "(height, width), each at least the output stride 16"),
-    ("input_size", (15, 513), "(height, width), each at least the output stride 16"),
+    (
+        "input_size",
+        (15, 513),
+        "(height, width), each at least the output stride 16, such as (17, 17)",
+    ),
     ("input_size", (513, 512.5), "(height, width), each at least the output stride 16"),
 ]
 

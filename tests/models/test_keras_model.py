@@ -196,6 +196,21 @@ def test_layers_are_for_keras_models():
         new("mobilenetv2", low=None, high="a")
 
 
+def test_code_in_a_config_is_not_run(model, tmp_path):
+    """A folder from elsewhere may hold what `keras_graph` refuses."""
+    folder = new(model, low=None, decoder="none").save(tmp_path / "net")
+    values = json.loads((folder / "config.json").read_text())
+    with pytest.warns(UserWarning, match="This is unsafe"):
+        function = keras.saving.serialize_keras_object(lambda x: x)
+    for layer in values["graph"]["network"]["config"]["layers"]:
+        if layer["class_name"] == "ReLU":
+            layer["class_name"] = "Lambda"
+            layer["config"] = {"name": layer["config"]["name"], "function": function}
+    (folder / "config.json").write_text(json.dumps(values))
+    with pytest.raises(WeightsError, match=r"'mine' cannot be made of its layers .*[Ll]ambda"):
+        SemanticSegmentation(folder)
+
+
 def test_layers_that_are_not_registered_are_named(model, tmp_path):
     folder = new(model, low=None, decoder="none").save(tmp_path / "net")
     values = (folder / "config.json").read_text()
