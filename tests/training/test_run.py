@@ -545,7 +545,7 @@ def test_a_keras_model_of_ones_own(shapes, tmp_path):
     )
     assert [row["phase"] for row in results(tmp_path / "shapes")] == ["frozen", "all"]
     assert mine.config.graph == seg.config.graph
-    assert mine.label_set.names == ("class 0", "class 1", "class 2")
+    assert len(mine.label_set) == 3
 
 
 @pytest.mark.slow
