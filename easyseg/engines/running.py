@@ -147,13 +147,19 @@ class Running:
         return times
 
     def _measure(self, pictures: np.ndarray) -> None:
-        """What `warmup` does, in the middle of a run, which it must not end."""
+        """What `warmup` does, in the middle of a run, which it must not end.
+
+        Where another process has measured meanwhile, the next pictures go to what it found.
+        """
         self._patience = PATIENCE
         with self._alone(wait=False) as alone:
-            if not alone:  # another process measures: what it finds will be there in a while
+            if not alone:  # another process is at it: looked for again after a while
                 return
             try:
-                self._warmup(list(pictures))
+                if self._recorded():
+                    self._run = None
+                else:
+                    self._warmup(list(pictures))
             except Exception as error:  # noqa: BLE001  (other people's compilers raise anything)
                 self._patience = math.inf
                 log.warning("the engines cannot be measured (%s); going on.", error)

@@ -197,6 +197,21 @@ def test_two_processes_do_not_measure_at_once(
     assert list(tmp_path.glob("engines/*/fastest-exact.json"))
 
 
+def test_what_another_process_measured_is_taken(
+    network, pictures, logits, tmp_path, monkeypatch, two_engines
+):
+    run = Running(network, SIZE, engine="auto", home=tmp_path)
+    run(pictures)
+    assert run.engine == "plain"
+    monkeypatch.setattr(two_engines, "measured", lambda *_: {"tensorflow": 1.0, "plain": 2.0})
+    Running(network, SIZE, engine="auto", home=tmp_path).warmup(pictures)
+    monkeypatch.setattr(two_engines, "measured", None)  # is not measured again
+    run._patience = 0
+    for _ in range(2):
+        np.testing.assert_allclose(run(pictures), logits, atol=1e-4)
+    assert run.engine == "tensorflow"
+
+
 def test_warmup_takes_weights_that_were_changed(network, pictures, tmp_path):
     run = Running(network, SIZE, engine="tensorflow", home=tmp_path)
     before = run(pictures)
