@@ -5,12 +5,15 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 from places import SHARED, VOC_TARBALL
 
+# what a shell starts in the background ignores Ctrl-C, and its children do too; some tests press it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; one thread each wastes none
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
