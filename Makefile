@@ -25,8 +25,10 @@ demo: $(VENV)/.installed ## install into .venv and segment a real photo
 test: $(VENV)/.installed ## run the tests (a few minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not slow" $(WORKERS)
 
-test-golden: $(VENV)/.installed ## run the slow tests of parity and of real weights
-	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/test_mini.py tests/weights
+test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, real weights, long runs
+	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/test_mini.py tests/weights \
+	  tests/models/test_hub.py tests/training/test_run.py \
+	  'tests/contract/test_networks.py::test_network[hrnet_w18-none]'
 
 test-all: $(VENV)/.installed ## run the slow tests too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'

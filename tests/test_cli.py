@@ -289,6 +289,7 @@ def test_stopped_by_the_user(segment, photos, seg, monkeypatch):
             raise KeyboardInterrupt
         return network(batch)
 
+    stopping.batch_size, stopping.precision = network.batch_size, network.precision
     monkeypatch.setattr(seg._predictor, "_network", stopping)
     code, out, err = segment("bird.jpg", "photos", "-o", "out")
     assert (code, out) == (130, "")

@@ -26,7 +26,6 @@ QUICK = {  # small ones; golden files hold the rest too, which is slow
     "mobilenetv3_small-deeplabv3plus",
     "mobilenetv3_large-none",
     "keras_mobilenetv2-deeplabv3plus",
-    "hrnet_w18-none",
 }
 SMALL = ModelConfig(
     backbone="mobilenetv2", classes=3, head_channels=8, depth_multiplier=0.25, input_size=(65, 65)

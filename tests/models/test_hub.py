@@ -211,6 +211,7 @@ def test_pictures_of_any_size(hub):
 # Inspection
 
 
+@pytest.mark.slow
 def test_cost_of_segformer_b0():
     """3.8 million parameters, 8.4 billion multiply-adds: Xie et al., 2021, table 1."""
     import keras
@@ -237,6 +238,7 @@ def info(capsys, model):
     return [line.split(None, 1) for line in out.split("\n\n")[0].splitlines() if line]
 
 
+@pytest.mark.slow
 def test_info(preset, hub, tmp_path, capsys):
     """Of a preset, and of what was saved from it: attention sees the whole picture."""
     rows = info(capsys, f"hub:{preset}")

@@ -530,6 +530,7 @@ def test_patience_ends_a_run_that_gets_no_better(shapes, tmp_path, choices, last
     assert state.epoch == last
 
 
+@pytest.mark.slow
 def test_a_keras_model_of_ones_own(shapes, tmp_path):
     """It is trained as any backbone: held still first, and taken along in the run folder."""
     image = keras.Input((None, None, 3))
