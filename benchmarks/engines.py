@@ -32,6 +32,7 @@ NETWORKS = {
 }
 SIZE = (513, 513)
 ROUNDS = 7
+PAUSE = 0.06  # seconds in which the threads of the engine before come to rest
 SIDE = 2048  # of the matrices
 
 
@@ -65,9 +66,11 @@ def rows_of(name: str) -> list[dict[str, object]]:
     products = []
     for _ in range(ROUNDS):
         for key, run in runs.items():
+            time.sleep(PAUSE)
             started = time.perf_counter()
             run(picture)
             spent[key].append(time.perf_counter() - started)
+        time.sleep(PAUSE)
         started = time.perf_counter()
         tf.linalg.matmul(matrix, matrix).numpy()
         products.append((time.perf_counter() - started) / SIDE**3)

@@ -16,6 +16,7 @@ __all__ = ["agreeing", "best_batch", "measured"]
 log = logging.getLogger(__name__)
 
 ROUNDS = 5
+PAUSE = 0.05  # seconds in which the threads of the engine before come to rest
 ENOUGH = 20.0  # seconds of measuring after which no further round begins
 SLOW = 2.0  # an engine so many times slower than the fastest is not timed again
 BATCHES = (2, 4, 8)  # sizes tried, as long as each gains
@@ -45,6 +46,7 @@ def measured(runs: dict[str, Run], picture: np.ndarray) -> dict[str, float]:
         fastest = min((min(series) for series in spent.values() if series), default=math.inf)
         for name, run in runs.items():
             if not spent[name] or min(spent[name]) <= SLOW * fastest:
+                time.sleep(PAUSE)
                 spent[name].append(_seconds(run, picture))
         if time.perf_counter() - begun > ENOUGH:
             break

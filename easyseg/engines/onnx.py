@@ -20,6 +20,8 @@ def start(setting: Setting) -> Run:
     content = kept(setting.folder, "network.onnx", lambda: _converted(setting))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count()
+    # waiting threads would keep the cores from what is read and written beside the network
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     return one_by_one(lambda x: session.run(None, {f"{INPUT}:0": x})[0])
 
