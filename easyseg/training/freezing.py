@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from easyseg._keras import keras
+import numpy as np
+
+from easyseg._keras import keras, layers, ops
 from easyseg.config import ModelConfig
 from easyseg.hub import HubConfig
 from easyseg.models.backbones.keras_model import backbone_of
-from easyseg.training.norms import batch_norms, unmeasured
 
 __all__ = ["backbone_layers", "is_random", "set_frozen"]
 
@@ -26,11 +27,20 @@ def backbone_layers(network: Any, config: ModelConfig | HubConfig) -> set[str]:
 
 
 def is_random(network: Any, config: ModelConfig | HubConfig) -> bool:
-    """Whether a network's backbone was never trained: none of its batch norms has statistics."""
+    """Whether a network's backbone was never trained.
+
+    Biases, scales, offsets and statistics begin as one number throughout; a step of training parts
+    them.
+    """
     names = backbone_layers(network, config)
-    own = [norm for norm in batch_norms(network) if norm.name in names]
-    new = unmeasured(network)
-    return bool(own) and all(norm in new for norm in own)
+    vectors = [
+        ops.convert_to_numpy(weight)
+        for layer in network.layers
+        if layer.name in names and not isinstance(layer, layers.Normalization)
+        for weight in layer.weights
+        if len(weight.shape) == 1
+    ]
+    return bool(vectors) and all(np.ptp(vector) == 0 for vector in vectors)
 
 
 def set_frozen(network: Any, config: ModelConfig | HubConfig, *, frozen: bool) -> None:

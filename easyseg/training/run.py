@@ -57,9 +57,17 @@ def train(
         progress: Shows a bar.
 
     Raises:
-        TrainingError: The loss became no number, or memory is too small for a single photo.
+        TrainingError: The loss became no number, memory is too small for a single photo, or a run
+            that goes on finds a number of devices to which its batch cannot be dealt out.
         OutputError: A file cannot be written. What was written of earlier epochs stays whole.
     """
+    parts = shares(distribute=plan.config.distribute)
+    if state is not None and not state.ended and state.batch_size % parts:
+        raise TrainingError(
+            f"{folder} is trained with batches of {state.batch_size} photos, which cannot be dealt "
+            f"out evenly to the {parts} devices here; go on where it began, or begin a new run "
+            f"from {folder / LAST}."
+        )
     keras.utils.set_random_seed(plan.config.seed)
     with devices(distribute=plan.config.distribute), _precision(plan.config.precision):
         run = _Run(plan, folder, callbacks, progress=progress)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from squares import paint
+from squares import CONFIG, paint
 
 from easyseg.datasets import open_dataset
 from easyseg.errors import TrainingError
@@ -13,8 +13,9 @@ from easyseg.training.config import TrainConfig
 from easyseg.training.devices import compiler, out_of_memory
 from easyseg.training.examples import Examples
 from easyseg.training.feed import StillFeed
+from easyseg.training.plan import make_plan
 from easyseg.training.records import State, read_state
-from easyseg.training.run import halved
+from easyseg.training.run import halved, train
 
 
 def test_xla_is_not_picked():
@@ -36,6 +37,16 @@ def test_halves_that_devices_cannot_share(monkeypatch):
     assert halved(state, MemoryError(), TrainConfig()).batch_size == 3
     with pytest.raises(TrainingError, match="half of them cannot be dealt out evenly to 4 devices"):
         halved(state, MemoryError(), TrainConfig(distribute=True))
+
+
+def test_a_run_goes_on_where_its_batch_can_be_shared_only(monkeypatch, tmp_path):
+    data = open_dataset(paint(tmp_path / "shapes"))
+    config = TrainConfig(batch_size=6, distribute=True)
+    plan = make_plan(data, CONFIG, config, same_classes=True, changes={})
+    monkeypatch.setattr("easyseg.training.run.shares", lambda *, distribute: 4)
+    state = State(1, 0, 6, 1, [], None, False, [], [], [])
+    with pytest.raises(TrainingError, match=r"mine is trained with batches of 6 .* the 4 devices"):
+        train(plan, Path("mine"), state=state)
 
 
 def test_what_needs_no_padding_has_none(tmp_path):
