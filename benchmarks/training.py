@@ -22,7 +22,7 @@ from easyseg.datasets import open_dataset
 from easyseg.models.build import build_model
 from easyseg.training.augment import DEFAULT_STEPS, Augmenter
 from easyseg.training.examples import Examples
-from easyseg.training.feed import Feed
+from easyseg.training.feed import Feed, stream
 from easyseg.training.losses import make_loss
 from easyseg.training.norms import batch_norms, with_frozen
 
@@ -105,11 +105,12 @@ def main() -> None:
     examples = Examples(data.split("train")[: BATCH * BATCHES], canvas=CANVAS, memory=2**30)
     feed = Feed(examples, Augmenter(DEFAULT_STEPS, crop=(CROP, CROP)), batch_size=BATCH, seed=0)
     batches = [feed[i] for i in range(BATCHES)]
-    memory = Memory(batches)
+    fed = stream(feed)
+    memory = stream(Memory(batches))
     photos, truths = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     mine, other = ours(classes), theirs(classes)
     turns = (
-        lambda: seconds(mine, feed),
+        lambda: seconds(mine, fed),
         lambda: seconds(mine, memory),
         lambda: seconds(other, photos / np.float32(255), truths % classes, batch_size=BATCH),
     )

@@ -15,6 +15,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import keras
 from keras import layers, ops
 
+from easyseg.heap import keep_heap
 from easyseg.threads import limit_threads
 
 __all__ = ["backend", "keras", "layers", "ops"]
@@ -26,4 +27,5 @@ def backend() -> str:
 
 
 if backend() == "tensorflow":
+    keep_heap()
     limit_threads()

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from easyseg._keras import keras
+from easyseg._keras import backend, keras
 from easyseg.datasets.base import IGNORE
 from easyseg.fit import pad
 from easyseg.training.examples import Examples
 
-__all__ = ["Feed", "StillFeed"]
+__all__ = ["Feed", "StillFeed", "spread", "stream"]
 
 Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
@@ -120,6 +120,28 @@ class StillFeed(keras.utils.PyDataset):
         for canvas, (_, truth) in zip(truths, pairs, strict=True):
             canvas[: truth.shape[0], : truth.shape[1]] = truth
         return np.stack([pad(photo, self._canvas) for photo, _ in pairs]), truths
+
+
+def stream(batches: Any) -> Any:
+    """What `fit` and `evaluate` of Keras take the batches of a `PyDataset` from.
+
+    Under TensorFlow this is a `tf.data.Dataset` without autotuning, which Keras would leave on: now
+    and then its thread holds up the end of an epoch for as much as 10 seconds.
+    """
+    if backend() != "tensorflow":
+        return batches
+    import tensorflow as tf  # noqa: PLC0415
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    data = tf.data.Dataset.from_generator(
+        lambda: (batches[i] for i in range(len(batches))),
+        output_signature=tuple(
+            tf.TensorSpec((None, *part.shape[1:]), part.dtype) for part in batches[0]
+        ),
+    )
+    count = tf.data.experimental.assert_cardinality(len(batches))
+    return data.apply(count).prefetch(1).with_options(options)
 
 
 def spread(items: Sequence[Any], count: int) -> list[Any]:

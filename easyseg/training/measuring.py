@@ -17,7 +17,7 @@ from easyseg.evaluate import Scores, evaluate
 from easyseg.predict import Predictor
 from easyseg.training.devices import shares
 from easyseg.training.examples import Examples
-from easyseg.training.feed import StillFeed, spread
+from easyseg.training.feed import StillFeed, spread, stream
 from easyseg.training.plan import Plan, phases
 from easyseg.training.records import LAST, State, write_results, write_state
 from easyseg.training.watch import averaged, inner_optimizer
@@ -59,11 +59,13 @@ class Keeper(keras.callbacks.Callback):
             canvas=plan.model.input_size,
             memory=plan.config.memory * 2**20 // 4,
         )
-        self._still = StillFeed(
-            some,
-            plan.model.input_size,
-            batch_size=state.batch_size,
-            parts=shares(distribute=plan.config.distribute),
+        self._still = stream(
+            StillFeed(
+                some,
+                plan.model.input_size,
+                batch_size=state.batch_size,
+                parts=shares(distribute=plan.config.distribute),
+            )
         )
         self._predictor: Predictor | None = None
         self._warned = False

@@ -15,7 +15,7 @@ from easyseg.open import OpenModel
 from easyseg.training.config import TrainConfig
 from easyseg.training.devices import compiler, devices, out_of_memory, shares
 from easyseg.training.examples import Examples
-from easyseg.training.feed import Feed
+from easyseg.training.feed import Feed, stream
 from easyseg.training.freezing import set_frozen
 from easyseg.training.measuring import Keeper, card
 from easyseg.training.norms import batch_norms, frozen_norms, measure, unmeasured, with_frozen
@@ -190,7 +190,7 @@ class _Run:
         )
         try:
             model.fit(
-                feed,
+                stream(feed),
                 initial_epoch=state.epoch,
                 epochs=phase.end,
                 shuffle=False,  # of batches, by Python's own dice; the feed has its order

@@ -26,6 +26,9 @@ QUICK = {  # small ones; golden files hold the rest too, which is slow
     "mobilenetv3_small-deeplabv3plus",
     "mobilenetv3_large-none",
     "keras_mobilenetv2-deeplabv3plus",
+    "aspp-deeplabv3plus",
+    "dpc-none",
+    "lraspp-lraspp",
 }
 SMALL = ModelConfig(
     backbone="mobilenetv2", classes=3, head_channels=8, depth_multiplier=0.25, input_size=(65, 65)
@@ -72,7 +75,9 @@ def networks():
             yield pytest.param(config, id=f"{name}-{decoder}", marks=marks)
     for head in HEADS:
         for decoder in DECODERS:
-            yield pytest.param(SMALL.replace(head=head, decoder=decoder), id=f"{head}-{decoder}")
+            marks = [] if f"{head}-{decoder}" in QUICK else [pytest.mark.slow]
+            config = SMALL.replace(head=head, decoder=decoder)
+            yield pytest.param(config, id=f"{head}-{decoder}", marks=marks)
 
 
 def train(model):

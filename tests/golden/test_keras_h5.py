@@ -35,7 +35,7 @@ CASES = [  # file, model, output stride
     ("bonlime_mobilenetv2_pascal_os8_96x128", "bonlime_mobilenetv2_pascal", 8),
     ("bonlime_xception_pascal_os16_97x129", "pixellib_xception65_pascal", 16),
 ]
-LARGE = ("512", "513")  # several seconds each
+QUICK = ("pascal_os16_97x129", "pascal_os8_97x129")
 FIRST_PADDING = "xception_65-entry_flow-conv1_1-pad"
 
 
@@ -55,7 +55,7 @@ def network(golden):
 
 @pytest.mark.parametrize(
     ("name", "model", "output_stride"),
-    [pytest.param(*c, marks=[pytest.mark.slow] if c[0][-3:] in LARGE else []) for c in CASES],
+    [pytest.param(*c, marks=[] if c[0].endswith(QUICK) else [pytest.mark.slow]) for c in CASES],
 )
 def test_parity(golden, network, monkeypatch, record_property, name, model, output_stride):
     import tensorflow as tf
@@ -100,11 +100,9 @@ def _resize_with_half_pixel_centres(monkeypatch):
 
 @pytest.mark.parametrize(
     ("size", "key"),
-    [
-        ((300, 400), "300x400"),
-        pytest.param((700, 500), "700x500", marks=pytest.mark.slow),
-    ],
+    [((300, 400), "300x400"), ((700, 500), "700x500")],
 )
+@pytest.mark.slow
 def test_pixellibs_own_512_path_differs(golden, network, size, key):
     """Documented, not copied: at 512 its first convolution is shifted by a pixel."""
     from easyseg.labels import load_label_set

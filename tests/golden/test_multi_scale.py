@@ -15,13 +15,8 @@ CONFIGS = {
 LABELS = LabelSet("golden", tuple(f"class {i}" for i in range(21)), ((0, 0, 0),) * 21)
 
 
-@pytest.mark.parametrize(
-    "variant",
-    [
-        pytest.param("xception65_pascal_os16", marks=pytest.mark.slow),  # half a minute
-        "mobilenetv2_pascal_os16",
-    ],
-)
+@pytest.mark.slow  # up to half a minute
+@pytest.mark.parametrize("variant", ["xception65_pascal_os16", "mobilenetv2_pascal_os16"])
 def test_multi_scale(golden, record_property, variant):
     from easyseg.models.build import build_model
     from easyseg.predict import Predictor

@@ -74,6 +74,7 @@ FULL = {  # file: (variant, fit)
     "full_mobilenetv2_pascal_os8_crop513_resize513": ("mobilenetv2_pascal_os8", "graph"),
     "full_mobilenetv2_ade20k_os16_crop257_resize257": ("mobilenetv2_ade20k_os16", "graph"),
 }
+QUICK = "full_xception65_pascal_os16_crop513_noresize"  # of Xception's
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +144,13 @@ def predictor(model, classes, fit, input_size):
     return Predictor(model, label_set, input_size=input_size, fit=fit)
 
 
-@pytest.mark.parametrize("name", FULL)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[] if "mobilenet" in name or name == QUICK else [pytest.mark.slow])
+        for name in FULL
+    ],
+)
 def test_photo_in_labels_out(golden, network, record_property, name, monkeypatch):
     variant, fit = FULL[name]
     if isinstance(fit, int):

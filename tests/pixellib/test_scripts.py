@@ -104,6 +104,7 @@ def test_tutorial(opened, here, screen, camera, monkeypatch, module, script):
         assert film.get(cv2.CAP_PROP_FRAME_WIDTH) == WIDTH
 
 
+@pytest.mark.slow
 def test_tutorial_with_pixellibs_network(golden, here):
     """The file that the tutorial calls pascal.h5, with golden weights."""
     shutil.copy(golden.h5("pixellib_xception65_pascal"), here / "pascal.h5")

@@ -5,7 +5,7 @@ from squares import paint
 from easyseg.datasets import open_dataset
 from easyseg.datasets.base import IGNORE
 from easyseg.training.examples import Examples
-from easyseg.training.feed import Feed, StillFeed, spread
+from easyseg.training.feed import Feed, StillFeed, spread, stream
 
 
 @pytest.fixture
@@ -99,3 +99,21 @@ def test_what_lies_beyond_the_photo_does_not_count(samples):
 def test_spread():
     assert spread([1, 2, 3], 5) == [1, 2, 3]
     assert spread(list(range(100)), 4) == [0, 25, 50, 75]
+
+
+def test_what_fit_is_given_holds_the_same_batches_each_time(samples):
+    """Without the autotuning that held up the end of epochs."""
+    feed = Feed(examples(samples), corner, batch_size=2, seed=0)
+    data = stream(feed)
+    first = batches(feed)
+    assert same(list(data.as_numpy_iterator()), first)
+    assert same(list(data.as_numpy_iterator()), first)
+    assert len(data) == 3
+    assert data.options().autotune.enabled is False
+    feed.begin(1)
+    assert not same(list(data.as_numpy_iterator()), first)
+
+
+def test_batches_of_another_length_are_taken(samples):
+    still = StillFeed(examples(samples, canvas=(80, 70)), (80, 70), batch_size=3)
+    assert [len(photos) for photos, _ in stream(still)] == [3, 2]
