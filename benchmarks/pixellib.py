@@ -5,9 +5,9 @@
 PixelLib's path, written from its description: Xception-65 at output stride 8, the photo shrunk to
 512 pixels, Keras `predict`, the argmax at 512x512, enlarged, and the outputs that its ADE20K
 function gives. easyseg: `segment_image` with the same weights (random ones), at its default output
-stride 16 and at 8. `per photo` is timed in turns in one process after a first photo by each;
-`from process start`, each in a process of its own: import, build, load, one photo. Writes
-results/pixellib.csv.
+stride 16 and at 8, by "plain" Keras and by what `warmup` chose. `per photo` is timed in turns in
+one process after a first photo by each; `from process start`, each in a process of its own:
+import, build, load, one photo. Writes results/pixellib.csv.
 """
 
 from __future__ import annotations
@@ -27,6 +27,9 @@ from PIL import Image
 
 SIDE = 512
 ALPHA = 0.7
+STRIDES = (16, 8)
+PIXELLIB = "pixellib"
+WHO = (PIXELLIB, *(f"{engine} {stride}" for engine in ("plain", "auto") for stride in STRIDES))
 
 
 class PixelLib:
@@ -64,11 +67,13 @@ class PixelLib:
                 "masks": labels > 0}  # fmt: skip
 
 
-def easyseg(bundle: Path, output_stride: int) -> Any:
+def easyseg(folder: Path, engine: str, output_stride: int) -> Any:
     """A model as users open it."""
     from easyseg import SemanticSegmentation  # noqa: PLC0415
 
-    return SemanticSegmentation(bundle, output_stride=output_stride)
+    return SemanticSegmentation(
+        folder / "bundle", output_stride=output_stride, engine=engine, cache=folder / "cache"
+    )
 
 
 def prepare(folder: Path) -> None:
@@ -81,14 +86,16 @@ def prepare(folder: Path) -> None:
     seg = SemanticSegmentation.new("xception65", classes=load_label_set("ade20k"))
     seg.model.save_weights(folder / "pixellib.weights.h5")
     seg.save(folder / "bundle")
+    for stride in STRIDES:
+        print(stride, easyseg(folder, "auto", stride).warmup())
 
 
-def once(who: str, folder: Path) -> None:
-    """One photo in a fresh process."""
-    if who == "pixellib":
-        PixelLib(folder / "pixellib.weights.h5").segment(folder / "photo.jpg", folder / "a.jpg")
-    else:
-        easyseg(folder / "bundle", int(who)).segment_image(folder / "photo.jpg", folder / "b.jpg")
+def opened(who: str, folder: Path) -> Any:
+    """What takes a photo and where the overlay shall lie."""
+    if who == PIXELLIB:
+        return PixelLib(folder / "pixellib.weights.h5").segment
+    engine, stride = who.split()
+    return easyseg(folder, engine, int(stride)).segment_image
 
 
 def timed(function: Any, *args: Any) -> float:
@@ -106,12 +113,15 @@ def fresh(who: str, folder: Path) -> float:
 
 
 def rows_of(what: str, series: dict[str, list[float]]) -> list[dict[str, object]]:
-    """Both output strides against PixelLib; `times_faster` is the inverse of the ratio."""
+    """All against PixelLib; `times_faster` is the inverse of the ratio."""
     rows = []
-    for stride in ("16", "8"):
-        row = compared(series[stride], series["pixellib"])
+    for who in WHO[1:]:
+        row = compared(series[who], series[PIXELLIB])
+        engine, stride = who.split()
         times = round(1 / row["ratio"], 2)
-        rows.append({"what": what, "output_stride": stride, **row, "times_faster": times})
+        rows.append(
+            {"what": what, "engine": engine, "output_stride": stride, **row, "times_faster": times}
+        )
     return rows
 
 
@@ -122,14 +132,14 @@ def main() -> None:
     parser.add_argument("--once", nargs=2, metavar=("WHO", "FOLDER"))
     options = parser.parse_args()
     if options.once:
-        once(options.once[0], Path(options.once[1]))
+        folder = Path(options.once[1])
+        opened(options.once[0], folder)(folder / "photo.jpg", folder / "out.jpg")
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)
         photo, out = folder / "photo.jpg", folder / "out.jpg"
-        run = {"pixellib": PixelLib(folder / "pixellib.weights.h5").segment}
-        run |= {str(s): easyseg(folder / "bundle", s).segment_image for s in (16, 8)}
+        run = {who: opened(who, folder) for who in WHO}
         for segment in run.values():
             segment(photo, out)
         rounds = range(options.rounds)

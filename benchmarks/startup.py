@@ -3,7 +3,7 @@
     python benchmarks/startup.py [--rounds N]
 
 "mini" on one photo, each run in a process of its own. `nothing cached` has an empty cache folder,
-`cached` the one that a run before it left; the two take turns. Milliseconds of each stage, the
+`warmed up` one for which `warmup` was called; the two take turns. Milliseconds of each stage, the
 median; `bare tensorflow` is a process that does nothing but import it, in the same rounds. Writes
 results/startup.csv.
 """
@@ -19,20 +19,19 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from _memory import in_child, report
 from _table import write
 
-STAGES = ("python", "tensorflow", "keras", "build", "first photo", "second photo")
+STAGES = ("python", "import", "open", "first photo", "second photo")
+WARMUP = "import easyseg; print(easyseg.SemanticSegmentation('mini').warmup())"
 
 
 def run(started: float, photo: str) -> None:
     """What a child does; it reports the milliseconds of each stage."""
     times = [started, time.time()]
-    import tensorflow as tf  # noqa: F401, PLC0415
-
-    times.append(time.time())
-    from easyseg import Predictor, SemanticSegmentation  # noqa: F401, PLC0415
+    from easyseg import SemanticSegmentation  # noqa: PLC0415
 
     times.append(time.time())
     seg = SemanticSegmentation("mini")
@@ -41,7 +40,7 @@ def run(started: float, photo: str) -> None:
         seg.segment_image(photo, Path(photo).with_name(f"{name}.jpg"))
         times.append(time.time())
     spent = [1000 * (b - a) for a, b in itertools.pairwise(times)]
-    report(**dict(zip(STAGES, spent, strict=True)))
+    report(**dict(zip(STAGES, spent, strict=True)), engine=seg._predictor._network.engine)
 
 
 def bare() -> float:
@@ -60,7 +59,7 @@ def main() -> None:
     if options.run:
         run(float(options.run[0]), options.run[1])
         return
-    cases: dict[str, list[dict[str, float]]] = {"nothing cached": [], "cached": []}
+    cases: dict[str, list[dict[str, Any]]] = {"nothing cached": [], "warmed up": []}
     imports = []
     with tempfile.TemporaryDirectory() as folder:
         from PIL import Image  # noqa: PLC0415
@@ -68,18 +67,21 @@ def main() -> None:
 
         photo = Path(folder, "photo.jpg")
         Image.fromarray(data.astronaut()).save(photo)
-        for turn in range(options.rounds):
-            os.environ["EASYSEG_HOME"] = str(Path(folder, f"cache-{turn}"))
-            for runs in cases.values():
+        os.environ["EASYSEG_HOME"] = str(Path(folder, "warmed up"))
+        subprocess.run([sys.executable, "-c", WARMUP], check=True)
+        for _ in range(options.rounds):
+            for case, runs in cases.items():
+                os.environ["EASYSEG_HOME"] = str(Path(folder, case))
                 runs.append(in_child(__file__, "--run", time.time(), photo))
             imports.append(bare())
     rows = []
     for case, runs in cases.items():
         stages = {stage: round(statistics.median(r[stage] for r in runs)) for stage in STAGES}
-        total = [sum(r.values()) - r["second photo"] for r in runs]
+        total = [sum(r[stage] for stage in STAGES[:-1]) for r in runs]
         rows.append(
             {
                 "case": case,
+                "engine": runs[0]["engine"],
                 **stages,
                 "to first photo": round(statistics.median(total)),
                 "bare tensorflow": round(statistics.median(imports)),

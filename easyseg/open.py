@@ -9,14 +9,13 @@ from typing import Any, NamedTuple
 
 from easyseg.config import ModelConfig
 from easyseg.hub import PREFIX, HubConfig, is_hub, no_choice
-from easyseg.labels import LabelSet, load_label_set
+from easyseg.labels import LabelSet
+from easyseg.locate import locate
 from easyseg.models.build import build_model
 from easyseg.models.hub import read_preset
-from easyseg.weights.bundle import bundle_folder, read_bundle
 from easyseg.weights.fetch import fetch_weights, import_weights
-from easyseg.weights.files import entry_of, layout_of
 from easyseg.weights.load import load_weights
-from easyseg.weights.manifest import WeightSet, weight_set
+from easyseg.weights.manifest import weight_set
 
 __all__ = ["OpenModel", "import_file", "open_model"]
 
@@ -59,36 +58,15 @@ def open_model(
         if output_stride is not None:  # before any download
             raise no_choice("output_stride")
         return OpenModel(*read_preset(str(model).removeprefix(PREFIX)))
-    config: ModelConfig | HubConfig
-    file_layout = layout_of(model)
-    folder = None if file_layout else bundle_folder(model)
-    if folder is not None:
-        bundle = read_bundle(folder)
-        config, label_set = bundle.config, bundle.label_set
-        load = functools.partial(load_weights, path=bundle.weights, layout="bundle")
-    elif file_layout:
-        entry = entry_of(Path(model), like)
-        config, label_set = entry.model, load_label_set(entry.labels)
-        load = functools.partial(load_weights, path=Path(model), layout=file_layout)
-    else:
-        entry = weight_set(str(model))
-        config, label_set = entry.model, load_label_set(entry.labels)
-        load = functools.partial(_load_published, entry=entry, cache=cache, progress=progress)
-    if output_stride is not None:
-        config = config.replace(output_stride=output_stride)
-    network = build_model(config)
-    load(network)
-    return OpenModel(network, config, label_set)
-
-
-def _load_published(
-    network: Any, *, entry: WeightSet, cache: str | os.PathLike[str] | None, progress: bool
-) -> None:
-    def verify(new: Path) -> None:
-        load_weights(network, new, entry.layout)
-
-    path = fetch_weights(entry, cache=cache, progress=progress, verify=verify)
-    load_weights(network, path, entry.layout)
+    found = locate(model, like=like, output_stride=output_stride, cache=cache)
+    network = build_model(found.config)
+    load = functools.partial(load_weights, network, layout=found.layout)
+    path = found.weights
+    if path is None:
+        assert found.entry is not None  # noqa: S101  (for mypy)
+        path = fetch_weights(found.entry, cache=cache, progress=progress, verify=load)
+    load(path)
+    return OpenModel(network, found.config, found.label_set)
 
 
 def import_file(

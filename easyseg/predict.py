@@ -11,24 +11,21 @@ from typing import Any
 import numpy as np
 
 from easyseg.config import is_count
-from easyseg.engines.running import Running
+from easyseg.engines.ready import Note, Ready
 from easyseg.errors import ImageError, InputError
 from easyseg.fit import FITS, pad
 from easyseg.hub import check_whole
 from easyseg.imaging import ImageSource, read_image
 from easyseg.labels import LabelSet
-from easyseg.models.build import logits_model
-from easyseg.models.hub import HalfPixelResize
-from easyseg.models.multi_scale import multi_scale
 from easyseg.result import Segmentation
 from easyseg.stages import Forwarded, Prepared
 from easyseg.tiles import Tiling, blend, tile, window_side
 from easyseg.upsample import LogitGrid
+from easyseg.views import check_views
 
-__all__ = ["Predictor", "check_views"]
+__all__ = ["Predictor"]
 
 KEEP = 256 * 2**20  # bytes of logits that a tiled picture keeps at most
-SMALLEST_TILE = 65
 
 
 class Predictor:
@@ -73,6 +70,12 @@ class Predictor:
         precision: str = "exact",
         home: Path | None = None,
     ) -> None:
+        # they load Keras, which a predictor that is `ready` does without
+        from easyseg.engines.running import Running  # noqa: PLC0415
+        from easyseg.models.build import logits_model  # noqa: PLC0415
+        from easyseg.models.hub import HalfPixelResize  # noqa: PLC0415
+        from easyseg.models.multi_scale import multi_scale  # noqa: PLC0415
+
         check_views(batch_size=batch_size, tile=tile, scales=scales)
         if len(input_size) != 2 or not all(is_count(side) for side in input_size):
             raise InputError(f"input_size={input_size!r} must be (height, width) in pixels.")
@@ -82,23 +85,77 @@ class Predictor:
                 f"the network has {classes} classes but label set {label_set.name!r} has "
                 f"{len(label_set)}; give the label set that it was trained with."
             )
-        self.label_set = label_set
-        self.window = None if tile is None else window_side(tile)
-        self.input_size = input_size if self.window is None else (self.window, self.window)
-        self._batch_size = batch_size
-        self.scales = tuple(scales)
-        self.flip = flip
-        self._fit = FITS[fit]
         self._half_pixel = isinstance(model.layers[-1], HalfPixelResize)
         if self._half_pixel:
             check_whole(tile=tile, scales=scales, flip=flip)
+        self._place(label_set, input_size, fit, batch_size, tile)
+        self.scales, self.flip = tuple(scales), flip
         network = logits_model(model)
         self._stride = 512 // (network.compute_output_shape((1, 513, 513, 3))[1] - 1)
         if tuple(scales) != (1.0,) or flip:
             network = multi_scale(network, self.input_size, scales, flip=flip, stride=self._stride)
-        self._network = Running(
+        self._network: Any = Running(
             network, self.input_size, engine=engine, precision=precision, home=home
         )
+
+    @classmethod
+    def ready(
+        cls,
+        network: Ready,
+        label_set: LabelSet,
+        *,
+        input_size: tuple[int, int],
+        batch_size: int | None = None,
+        tile: int | None = None,
+    ) -> Predictor:
+        """A predictor whose engine is at work already, which needs no Keras.
+
+        Args:
+            network: The engine.
+            label_set: As in the constructor, and so the others.
+            input_size: `(height, width)` of the canvas.
+            batch_size: Pictures that go through the network together.
+            tile: Window of larger pictures.
+        """
+        made = cls.__new__(cls)
+        made._half_pixel = False
+        made._place(label_set, input_size, "photo", batch_size, tile)
+        made.scales, made.flip = (1.0,), False
+        made._stride, made._network = network.stride, network
+        return made
+
+    def _place(
+        self,
+        label_set: LabelSet,
+        input_size: tuple[int, int],
+        fit: str,
+        batch_size: int | None,
+        tile: int | None,
+    ) -> None:
+        """What does not depend on the network."""
+        self.label_set = label_set
+        self.window = None if tile is None else window_side(tile)
+        self.input_size = input_size if self.window is None else (self.window, self.window)
+        self._batch_size = batch_size
+        self._fit = FITS[fit]
+
+    @property
+    def has_network(self) -> bool:
+        """Whether there is a Keras network behind the engine, without which nothing is measured."""
+        return not isinstance(self._network, Ready)
+
+    def kept_for(self, model: Any) -> Note | None:
+        """What to remember of the engine, if it has the weights of this model."""
+        from easyseg.engines.store import network_folder  # noqa: PLC0415
+        from easyseg.models.build import logits_model  # noqa: PLC0415
+
+        running = self._network
+        if running.folder is None:
+            return None
+        home = running.folder.parents[1]
+        if running.folder != network_folder(home, logits_model(model), self.input_size):
+            return None
+        return Note(running.engine, running.folder.name, running.batch_size, self._stride)
 
     @property
     def batch_size(self) -> int:
@@ -240,29 +297,3 @@ class Predictor:
 
 def _source(image: ImageSource) -> str | None:
     return str(image) if isinstance(image, (str, os.PathLike)) else None
-
-
-def check_views(*, batch_size: int | None, tile: int | None, scales: Sequence[float]) -> None:
-    """Raises what `Predictor` would raise for these arguments, before any work is done.
-
-    Raises:
-        InputError: An argument breaks its rule.
-    """
-    if batch_size is not None and not is_count(batch_size):
-        raise InputError(f"batch_size={batch_size!r} must be a whole number from 1.")
-    if tile is not None and (not is_count(tile) or tile < SMALLEST_TILE):
-        raise InputError(
-            f"tile={tile!r} must be a whole number of pixels from {SMALLEST_TILE}, such as 513, or "
-            "None to shrink large pictures."
-        )
-    if (
-        not isinstance(scales, Sequence)
-        or not scales
-        or not all(
-            isinstance(s, (int, float)) and not isinstance(s, bool) and 0.1 <= s <= 4
-            for s in scales
-        )
-    ):
-        raise InputError(
-            f"scales={scales!r} must be factors from 0.1 to 4, such as (0.5, 1.0, 1.75)."
-        )

@@ -34,6 +34,7 @@ class Engine(NamedTuple):
         packages: What must be installed for it beyond what easyseg always needs.
         extra: The extra of easyseg that installs them.
         largest: Parameters of a network up to which "auto" tries it.
+        keeps: The file from which it starts without Keras, if there is one.
     """
 
     module: str
@@ -41,6 +42,7 @@ class Engine(NamedTuple):
     packages: tuple[str, ...] = ()
     extra: str = ""
     largest: float = math.inf
+    keeps: str = ""
 
 
 class Setting(NamedTuple):
@@ -65,14 +67,25 @@ ENGINES = {
     "plain": Engine("easyseg.engines.plain"),
     "tensorflow": Engine("easyseg.engines.graph", ("exact", "fast")),
     "openvino": Engine(
-        "easyseg.engines.openvino", ("exact", "fast", "int8"), ("openvino",), "openvino"
+        "easyseg.engines.openvino",
+        ("exact", "fast", "int8"),
+        ("openvino",),
+        "openvino",
+        keeps="network.blob",
     ),
     "onnxruntime": Engine(
-        "easyseg.engines.onnx", ("exact",), ("onnxruntime", "tf2onnx"), "onnxruntime"
+        "easyseg.engines.onnx",
+        packages=("onnxruntime", "tf2onnx"),
+        extra="onnxruntime",
+        keeps="network.onnx",
     ),
     "litert": Engine(
-        "easyseg.engines.litert", ("exact",), ("ai_edge_litert",), "litert", largest=10e6
-    ),  # for mobile networks; of others the conversion alone takes minutes
+        "easyseg.engines.litert",
+        packages=("ai_edge_litert",),
+        extra="litert",
+        largest=10e6,  # for mobile networks; of others the conversion alone takes minutes
+        keeps="network.tflite",
+    ),
 }
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from easyseg.engines import Run, Setting
-from easyseg.engines.folding import fold_batch_norms
+from easyseg.engines import ENGINES, Run, Setting
 from easyseg.engines.freezing import frozen_function, one_by_one
 from easyseg.engines.store import kept
 from easyseg.threads import thread_count
@@ -17,7 +16,7 @@ def start(setting: Setting) -> Run:
     """A function from pictures to logits."""
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
-    content = kept(setting.folder, "network.tflite", lambda: _converted(setting))
+    content = kept(setting.folder, ENGINES["litert"].keeps, lambda: _converted(setting))
     interpreter = Interpreter(model_content=content, num_threads=thread_count())
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]["index"]
@@ -33,6 +32,8 @@ def start(setting: Setting) -> Run:
 
 def _converted(setting: Setting) -> bytes:
     import tensorflow as tf  # noqa: PLC0415
+
+    from easyseg.engines.folding import fold_batch_norms  # noqa: PLC0415  (loads Keras)
 
     function = frozen_function(fold_batch_norms(setting.network), setting.size, batch=1)
     return tf.lite.TFLiteConverter.from_concrete_functions([function]).convert()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from easyseg.engines import Run, Setting
-from easyseg.engines.folding import fold_batch_norms
+from easyseg.engines import ENGINES, Run, Setting
 from easyseg.engines.freezing import INPUT, OUTPUT, frozen_graph, one_by_one
 from easyseg.engines.store import kept
 from easyseg.threads import thread_count
@@ -17,7 +16,7 @@ def start(setting: Setting) -> Run:
     """A function from pictures to logits."""
     import onnxruntime  # noqa: PLC0415
 
-    content = kept(setting.folder, "network.onnx", lambda: _converted(setting))
+    content = kept(setting.folder, ENGINES["onnxruntime"].keeps, lambda: _converted(setting))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count()
     # waiting threads would keep the cores from what is read and written beside the network
@@ -28,6 +27,8 @@ def start(setting: Setting) -> Run:
 
 def _converted(setting: Setting) -> bytes:
     import tf2onnx  # noqa: PLC0415
+
+    from easyseg.engines.folding import fold_batch_norms  # noqa: PLC0415  (loads Keras)
 
     model, _ = tf2onnx.convert.from_graph_def(
         frozen_graph(fold_batch_norms(setting.network), setting.size, batch=1),

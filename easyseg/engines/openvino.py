@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from easyseg.engines import Run, Setting
-from easyseg.engines.folding import fold_batch_norms
+from easyseg.engines import ENGINES, Run, Setting
 from easyseg.engines.freezing import frozen_graph, one_by_one
 from easyseg.errors import InputError
 from easyseg.threads import thread_count
@@ -18,7 +17,6 @@ from easyseg.writing import write_bytes
 __all__ = ["start"]
 
 HINTS = {"exact": "f32", "fast": "bf16", "int8": "f32"}
-COMPILED = "network.blob"
 
 
 def start(setting: Setting) -> Run:
@@ -35,7 +33,7 @@ def start(setting: Setting) -> Run:
         "INFERENCE_NUM_THREADS": thread_count(),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    path = setting.folder and setting.folder / COMPILED
+    path = setting.folder and setting.folder / ENGINES["openvino"].keeps
     if path and path.is_file() and not setting.pictures:
         compiled = core.import_model(path.read_bytes(), "CPU", properties)
     else:
@@ -51,6 +49,8 @@ def _model(core: Any, setting: Setting) -> Any:
             'precision="int8" must be calibrated once: call '
             '`SemanticSegmentation(..., precision="int8").warmup(photos)` with some 100 photos.'
         )
+    from easyseg.engines.folding import fold_batch_norms  # noqa: PLC0415  (loads Keras)
+
     graph = frozen_graph(fold_batch_norms(setting.network), setting.size)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "frozen.pb")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import logging
@@ -10,18 +9,17 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from easyseg._keras import backend
 from easyseg.engines import AUTO, ENGINES, Run, Setting, check_engine, installed
 from easyseg.engines.graph import has_gpu
 from easyseg.engines.measuring import agreeing, best_batch, measured
-from easyseg.engines.store import has_bfloat16, network_folder
+from easyseg.engines.store import alone, has_bfloat16, network_folder
 from easyseg.errors import InputError, OutputError
 from easyseg.writing import write_bytes
 
@@ -100,6 +98,11 @@ class Running:
         return self._setting.precision
 
     @property
+    def folder(self) -> Path | None:
+        """Where the engines keep what they compiled, once it is known."""
+        return self._setting.folder
+
+    @property
     def batch_size(self) -> int:
         """Pictures that go through the network together at the least cost; 1 if not measured."""
         with self._lock:
@@ -115,7 +118,7 @@ class Running:
         Returns:
             Milliseconds for a picture, by engine, fastest first.
         """
-        with self._lock, self._alone():
+        with self._lock, alone(self._home):
             return self._warmup(pictures)
 
     def _warmup(self, pictures: Sequence[np.ndarray]) -> dict[str, float]:
@@ -152,8 +155,8 @@ class Running:
         Where another process has measured meanwhile, the next pictures go to what it found.
         """
         self._patience = PATIENCE
-        with self._alone(wait=False) as alone:
-            if not alone:  # another process is at it: looked for again after a while
+        with alone(self._home, wait=False) as mine:
+            if not mine:  # another process is at it: looked for again after a while
                 return
             try:
                 if self._recorded():
@@ -205,27 +208,6 @@ class Running:
         if self._setting.folder not in (None, folder):  # the engine at work has other weights
             self.engine = self._run = None
         self._setting = self._setting._replace(folder=folder)
-
-    @contextlib.contextmanager
-    def _alone(self, *, wait: bool = True) -> Iterator[bool]:
-        """Keeps other processes from measuring, and from removing what this one makes."""
-        if self._home is None:
-            yield True
-            return
-        lock = FileLock(self._home / "locks" / "engines.lock")
-        try:
-            (self._home / "locks").mkdir(parents=True, exist_ok=True)
-            lock.acquire(blocking=wait)
-        except Timeout:
-            yield False
-            return
-        except OSError:  # a cache that cannot be written holds nothing to protect
-            yield True
-            return
-        try:
-            yield True
-        finally:
-            lock.release()
 
     def _choice(self) -> Path | None:
         folder = self._setting.folder

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from easyseg._keras import backend
+from filelock import FileLock, Timeout
+
 from easyseg.threads import thread_count
 from easyseg.writing import write_bytes
 
-__all__ = ["has_bfloat16", "has_onednn", "kept", "network_folder"]
+__all__ = ["alone", "has_bfloat16", "has_onednn", "kept", "network_folder", "packages", "processor"]
 
 PACKAGES = ("easyseg", "tensorflow", "keras", "openvino", "nncf", "onnxruntime",
             "tf2onnx", "ai-edge-litert")  # fmt: skip
@@ -23,10 +25,11 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 def network_folder(home: Path, network: Any, size: tuple[int, int]) -> Path:
     """A folder below `home` for this network with these weights, these packages, this machine."""
+    from easyseg._keras import backend  # noqa: PLC0415
+
     digest = hashlib.blake2b(digest_size=16)
-    packages = {package: _version(package) for package in PACKAGES}
     about = [
-        packages,
+        packages(),
         backend(),
         has_onednn(),
         processor(),
@@ -49,6 +52,11 @@ def _wiring(network: Any) -> str:
     return text
 
 
+def packages() -> dict[str, str | None]:
+    """Versions of what makes and runs networks."""
+    return {package: _version(package) for package in PACKAGES}
+
+
 def kept(folder: Path | None, name: str, make: Callable[[], bytes]) -> bytes:
     """What an earlier start wrote to a file, or else what `make` gives, written to it."""
     path = folder and folder / name
@@ -58,6 +66,33 @@ def kept(folder: Path | None, name: str, make: Callable[[], bytes]) -> bytes:
     if path is not None:
         write_bytes(path, content)
     return content
+
+
+@contextlib.contextmanager
+def alone(home: Path | None, *, wait: bool = True) -> Iterator[bool]:
+    """Keeps other processes from measuring, and from removing what this one makes.
+
+    Args:
+        home: The cache folder.
+        wait: For a process that is at it; else what is given is whether there is none.
+    """
+    if home is None:
+        yield True
+        return
+    lock = FileLock(home / "locks" / "engines.lock")
+    try:
+        (home / "locks").mkdir(parents=True, exist_ok=True)
+        lock.acquire(blocking=wait)
+    except Timeout:
+        yield False
+        return
+    except OSError:  # a cache that cannot be written holds nothing to protect
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def processor() -> tuple[str, ...]:

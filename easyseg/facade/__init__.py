@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from easyseg.config import ModelConfig
 from easyseg.engines import check_engine
@@ -20,6 +20,10 @@ from easyseg.hub import HubConfig
 from easyseg.imaging import ImageSource
 from easyseg.labels import LabelSet
 from easyseg.result import Classes, Segmentation, check_output
+from easyseg.views import check_views
+
+if TYPE_CHECKING:
+    from easyseg.opening import Opening
 
 __all__ = ["SemanticSegmentation", "list_models"]
 
@@ -67,6 +71,10 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
         WeightsError: The weights cannot be had, or are not for this network.
     """
 
+    config: ModelConfig | HubConfig
+    label_set: LabelSet
+    _opening: Opening | None  # none for a fresh network
+
     def __init__(
         self,
         model: str | os.PathLike[str] | None = None,
@@ -82,34 +90,37 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
         cache: str | os.PathLike[str] | None = None,
         progress: bool = True,
     ) -> None:
-        from easyseg.open import open_model  # noqa: PLC0415  (loads Keras)
-        from easyseg.predict import Predictor, check_views  # noqa: PLC0415
-        from easyseg.weights.fetch import cache_home  # noqa: PLC0415
+        from easyseg.opening import Opening  # noqa: PLC0415
 
         if model is None:
             _say_default()
             model = "mini"
         check_views(batch_size=batch_size, tile=tile, scales=scales)  # before any download
         check_engine(engine, precision)
-        opened = open_model(
-            model, like=like, output_stride=output_stride, cache=cache, progress=progress
-        )
         self.name = str(model)
-        self.model: Any = opened.model
-        self.config: ModelConfig | HubConfig = opened.config
-        self.label_set: LabelSet = opened.label_set
-        self._predictor = Predictor(
-            self.model,
-            self.label_set,
-            input_size=self.config.input_size,
+        self._opening = Opening(
+            model,
+            like=like,
+            output_stride=output_stride,
+            cache=cache,
+            progress=progress,
             batch_size=batch_size,
             tile=tile,
             scales=scales,
             flip=flip,
             engine=engine,
             precision=precision,
-            home=cache_home(cache),
         )
+        self.config, self.label_set, self._predictor = self._opening.begin()
+
+    @functools.cached_property
+    def model(self) -> Any:
+        """The Keras model, `(N, H, W, 3)`, 0 to 255 -> logits `(N, H, W, classes)`."""
+        assert self._opening is not None  # noqa: S101  (`new` has its model)
+        model = self._opening.opened.model
+        if not self._predictor.has_network:  # whose weights may be changed from now on
+            self._predictor = self._opening.predictor()
+        return model
 
     @classmethod
     def new(
@@ -160,6 +171,7 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
         )
         fresh.name, fresh.model = config.backbone, model
         fresh.config, fresh.label_set = config, labels
+        fresh._opening = None
         fresh._predictor = Predictor(model, labels, input_size=config.input_size)
         return fresh
 
@@ -227,7 +239,12 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
             ImageError: A picture cannot be read.
             InputError: precision="int8" has neither been calibrated nor photos for it.
         """
-        return self._predictor.warmup(images)
+        if self._opening is not None and not self._predictor.has_network:
+            self._predictor = self._opening.predictor()
+        times = self._predictor.warmup(images)
+        if self._opening is not None:
+            self._opening.remember(self._predictor)
+        return times
 
     def save(self, folder: str | os.PathLike[str], *, dtype: str = "float32") -> Path:
         """Writes the model as a bundle, which `SemanticSegmentation(folder)` opens.

@@ -1,0 +1,146 @@
+"""A model that opens in two steps: what it is at once, its Keras network when that is needed."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from easyseg.config import ModelConfig
+from easyseg.engines import ready
+from easyseg.hub import HubConfig, is_hub
+from easyseg.labels import LabelSet
+from easyseg.locate import Located, locate
+from easyseg.predict import Predictor
+from easyseg.tiles import window_side
+from easyseg.weights.fetch import cache_home
+
+if TYPE_CHECKING:
+    from easyseg.open import OpenModel
+
+__all__ = ["Opening"]
+
+
+class Opening:
+    """Chooses what a model's first picture needs.
+
+    Where `warmup` found an engine that starts from a file of its own, that is all which is loaded:
+    not TensorFlow, not the weights.
+
+    Args:
+        model: As for `easyseg.open.open_model`, and so `like`, `output_stride`, `progress`.
+        like: The published weights whose network and classes a file has.
+        output_stride: Instead of the model's own.
+        cache: Folder for downloads, and for what engines keep.
+        progress: Shows a bar while downloading.
+        tile: As for `Predictor`, and so the others.
+        scales: Factors of the picture's size.
+        flip: Sees mirror images too.
+        batch_size: Pictures that go through the network together.
+        engine: What runs the network.
+        precision: Of its numbers.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike[str],
+        *,
+        like: str | None,
+        output_stride: int | None,
+        cache: str | os.PathLike[str] | None,
+        progress: bool,
+        tile: int | None,
+        scales: Sequence[float],
+        flip: bool,
+        batch_size: int | None,
+        engine: str,
+        precision: str,
+    ) -> None:
+        self._model, self._progress = model, progress
+        self._where: dict[str, Any] = {"like": like, "output_stride": output_stride, "cache": cache}
+        self._home = cache_home(cache)
+        self._views: dict[str, Any] = {
+            "batch_size": batch_size,
+            "tile": tile,
+            "scales": scales,
+            "flip": flip,
+        }
+        self._engine: dict[str, Any] = {"engine": engine, "precision": precision}
+
+    def begin(self) -> tuple[ModelConfig | HubConfig, LabelSet, Predictor]:
+        """What the model is, and what segments with it."""
+        located = self._locate()
+        path = self._note(located)
+        if located is not None and path is not None:
+            size = self._size(located)
+            network = ready.start(path, size, self._engine["engine"], self._engine["precision"])
+            if network is not None:
+                predictor = Predictor.ready(
+                    network,
+                    located.label_set,
+                    input_size=located.config.input_size,
+                    batch_size=self._views["batch_size"],
+                    tile=self._views["tile"],
+                )
+                return located.config, located.label_set, predictor
+        return self.opened.config, self.opened.label_set, self.predictor()
+
+    @functools.cached_property
+    def opened(self) -> OpenModel:
+        """The model with its network and weights."""
+        return self._open()
+
+    def predictor(self) -> Predictor:
+        """What segments with the Keras network, and can measure."""
+        opened = self.opened
+        return Predictor(
+            opened.model,
+            opened.label_set,
+            input_size=opened.config.input_size,
+            home=self._home,
+            **self._views,
+            **self._engine,
+        )
+
+    def remember(self, predictor: Predictor) -> None:
+        """Leaves a note for later processes, after `predictor.warmup`.
+
+        Only what the model's files hold is remembered: not weights that were changed since.
+        """
+        path = self._note(self._locate())
+        if path is None:
+            return
+        unchanged = predictor.kept_for(self._open().model)
+        if unchanged is None or predictor.precision != self._engine["precision"]:
+            ready.forget(path)
+        else:
+            ready.remember(path, unchanged)
+
+    def _open(self) -> OpenModel:
+        from easyseg.open import open_model  # noqa: PLC0415  (loads Keras)
+
+        return open_model(self._model, progress=self._progress, **self._where)
+
+    def _locate(self) -> Located | None:
+        return None if is_hub(self._model) else locate(self._model, **self._where)
+
+    def _size(self, located: Located) -> tuple[int, int]:
+        """`(height, width)` of what the network sees."""
+        if self._views["tile"] is None:
+            return located.config.input_size
+        side = window_side(self._views["tile"])
+        return side, side
+
+    def _note(self, located: Located | None) -> Path | None:
+        """Where the note on this model lies, if it can have one."""
+        plain = tuple(self._views["scales"]) == (1.0,) and not self._views["flip"]
+        if located is None or located.weights is None or not plain:
+            return None
+        config = located.config.to_dict()
+        if "hub" in config:  # half-pixel centres, which `Predictor.ready` has not
+            return None
+        return ready.note_path(
+            self._home, config, located.weights, self._size(located), *self._engine.values()
+        )

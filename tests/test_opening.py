@@ -1,0 +1,168 @@
+"""What an earlier process compiled is all that a later one needs for its pictures."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import stored
+from tiny import register_tiny
+
+import easyseg.open
+from easyseg import SemanticSegmentation
+from easyseg.engines import ENGINES
+
+PHOTO = np.random.default_rng(0).integers(0, 256, (50, 60, 3), np.uint8)
+QUICK = """
+import sys
+import numpy as np
+import stored
+from easyseg import SemanticSegmentation
+from easyseg.engines import ENGINES
+
+ENGINES["stored"] = stored.ROW
+seg = SemanticSegmentation(sys.argv[1], engine="stored", cache=sys.argv[2])
+seg.segment_image(np.zeros((50, 60, 3), np.uint8), sys.argv[3])
+assert not {"keras", "tensorflow"} & set(sys.modules)
+"""
+
+
+@pytest.fixture(autouse=True)
+def row(monkeypatch):
+    register_tiny(monkeypatch)
+    monkeypatch.setitem(ENGINES, "stored", stored.ROW)
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    seg = SemanticSegmentation.new("tiny", classes=3, head_channels=8, input_size=(65, 65))
+    return seg.save(tmp_path / "bundle")
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """How often the network is opened."""
+    calls, own = [], easyseg.open.open_model
+
+    def counted(*args, **options):
+        calls.append(args)
+        return own(*args, **options)
+
+    monkeypatch.setattr(easyseg.open, "open_model", counted)
+    return calls
+
+
+def make(bundle, **options):
+    options = {"engine": "stored", "cache": bundle.parent / "home", **options}
+    return SemanticSegmentation(bundle, **options)
+
+
+def notes(bundle):
+    return list((bundle.parent / "home/engines/ready").glob("*.json"))
+
+
+def test_the_network_is_opened_when_it_is_asked_for(bundle, opened):
+    first = make(bundle)
+    labels = first.segment_image(PHOTO).labels
+    assert not notes(bundle), "nothing is remembered before warmup"
+    assert list(first.warmup()) == ["stored"]
+    opened.clear()
+    again = make(bundle)
+    assert np.array_equal(again.segment_image(PHOTO).labels, labels)
+    assert len(list(again.segment_images([PHOTO] * 3))) == 3
+    assert (again.config, again.label_set) == (first.config, first.label_set)
+    assert not opened
+    for ours, theirs in zip(again.model.get_weights(), first.model.get_weights(), strict=True):
+        assert np.array_equal(ours, theirs)
+    assert again.model is again.model
+    assert len(opened) == 1
+    assert list(again.warmup()) == ["stored"]
+    assert np.array_equal(again.segment_image(PHOTO).labels, labels)
+
+
+def test_neither_keras_nor_tensorflow_is_loaded(tmp_path):
+    SemanticSegmentation("mini", engine="stored", cache=tmp_path).warmup()
+    out = tmp_path / "out.png"
+    here = os.pathsep.join([str(Path(__file__).parents[i]) for i in (0, 1)])
+    subprocess.run(
+        [sys.executable, "-c", QUICK, "mini", str(tmp_path), str(out)],
+        check=True,
+        env={**os.environ, "PYTHONPATH": here},
+    )
+    assert out.is_file()
+
+
+@pytest.mark.parametrize(
+    "options", [{"flip": True}, {"scales": (0.75, 1.0)}, {"tile": 97}, {"output_stride": 8}]
+)
+def test_other_choices_are_another_network(bundle, opened, options):
+    make(bundle).warmup()
+    opened.clear()
+    make(bundle, **options)
+    assert opened
+
+
+def test_windows_have_a_note_of_their_own(bundle, opened):
+    make(bundle, tile=97).warmup()
+    opened.clear()
+    photo = np.tile(PHOTO, (3, 3, 1))
+    assert make(bundle, tile=97).segment_image(photo).labels.shape == (150, 180)
+    assert not opened
+
+
+def test_files_that_changed_are_opened_again(bundle, opened):
+    make(bundle).warmup()
+    opened.clear()
+    os.utime(bundle / "model.weights.h5", ns=(1, 1))
+    make(bundle)
+    assert opened
+
+
+@pytest.mark.parametrize("damage", ["note", "file", "no file"])
+def test_what_is_damaged_is_left_alone(bundle, opened, damage):
+    make(bundle).warmup()
+    (note,) = notes(bundle)
+    (file,) = (bundle.parent / "home").rglob("grey.npy")
+    opened.clear()
+    if damage == "note":
+        note.write_text("{")
+    elif damage == "file":
+        file.write_bytes(b"no array")
+    else:
+        file.unlink()
+    assert make(bundle).segment_image(PHOTO).labels.shape == (50, 60)
+    assert opened
+
+
+def test_weights_changed_by_hand_are_not_remembered(bundle):
+    make(bundle).warmup()
+    assert notes(bundle)
+    seg = make(bundle)
+    seg.model.set_weights([weights + 1 for weights in seg.model.get_weights()])
+    seg.warmup()
+    assert not notes(bundle)
+
+
+def test_weights_changed_before_the_first_picture_are_used(bundle):
+    make(bundle).warmup()
+    seg = make(bundle)
+    last = next(layer for layer in reversed(seg.model.layers) if layer.weights)
+    kernel, bias = last.get_weights()
+    last.set_weights([0 * kernel, np.array([0, 9, 0], bias.dtype)])
+    assert (seg.segment_image(PHOTO).labels == 1).all()
+
+
+def test_an_engine_that_needs_keras_is_not_remembered(bundle, opened):
+    make(bundle, engine="plain").warmup()
+    assert not notes(bundle)
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(bundle, tmp_path):
+    (tmp_path / "file").touch()
+    seg = make(bundle, cache=tmp_path / "file")
+    assert list(seg.warmup()) == ["stored"]
+    assert seg.segment_image(PHOTO).labels.shape == (50, 60)
