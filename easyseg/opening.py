@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from easyseg.config import ModelConfig
 from easyseg.engines import ready
@@ -29,6 +29,9 @@ class Opening:
     Where `warmup` found an engine that starts from a file of its own, that is all which is loaded:
     not TensorFlow, not the weights.
 
+    Attributes:
+        before_keras: Is called before Keras is loaded; the command line does that quietly.
+
     Args:
         model: As for `easyseg.open.open_model`, and so `like`, `output_stride`, `progress`.
         like: The published weights whose network and classes a file has.
@@ -42,6 +45,8 @@ class Opening:
         engine: What runs the network.
         precision: Of its numbers.
     """
+
+    before_keras: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
 
     def __init__(
         self,
@@ -119,6 +124,7 @@ class Opening:
             ready.remember(path, unchanged)
 
     def _open(self) -> OpenModel:
+        type(self).before_keras()
         from easyseg.open import open_model  # noqa: PLC0415  (loads Keras)
 
         return open_model(self._model, progress=self._progress, **self._where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import stored
+from click.testing import CliRunner
+from PIL import Image
 from tiny import register_tiny
 
 import easyseg.open
 from easyseg import SemanticSegmentation
+from easyseg.cli import cli
 from easyseg.engines import ENGINES
+from easyseg.opening import Opening
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (50, 60, 3), np.uint8)
 QUICK = """
@@ -154,6 +159,20 @@ def test_weights_changed_before_the_first_picture_are_used(bundle):
     kernel, bias = last.get_weights()
     last.set_weights([0 * kernel, np.array([0, 9, 0], bias.dtype)])
     assert (seg.segment_image(PHOTO).labels == 1).all()
+
+
+def test_the_command_line_warms_up_and_starts_from_it(bundle, opened, monkeypatch, tmp_path):
+    monkeypatch.setenv("EASYSEG_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(Opening, "before_keras", Opening.before_keras)  # is put back
+    done = CliRunner().invoke(cli, ["warmup", "-m", str(bundle)])
+    assert re.match(r"stored +\d+\.\d ms for a picture\n", done.output), done.output
+    opened.clear()
+    photo, out = tmp_path / "photo.png", tmp_path / "out.png"
+    Image.fromarray(PHOTO).save(photo)
+    done = CliRunner().invoke(cli, ["segment", str(photo), "-o", str(out), "-m", str(bundle)])
+    assert done.exit_code == 0, done.output
+    assert out.is_file()
+    assert not opened
 
 
 def test_an_engine_that_needs_keras_is_not_remembered(bundle, opened):

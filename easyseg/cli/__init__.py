@@ -26,6 +26,7 @@ COMMANDS = {
     "train": ("easyseg.cli.train", "Train a model further on your own photos."),
     "models": ("easyseg.cli.weights", "List the models and what is in the cache."),
     "download": ("easyseg.cli.weights", "Get a model's weights, or import a file."),
+    "warmup": ("easyseg.cli.warmup", "Find the fastest engine for a model, once."),
     "check": ("easyseg.cli.check", "Look through a data set before training."),
     "info": ("easyseg.cli.weights", "Tell all that is known about a model."),
 }

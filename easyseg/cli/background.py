@@ -10,7 +10,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.backgrounds import BACKGROUNDS, STRENGTHS, edit
 from easyseg.cli.options import MODEL, QUIET, engine_options, film_options, names_and_ids
-from easyseg.cli.quiet import load_framework
+from easyseg.cli.quiet import load_framework_when_needed
 from easyseg.errors import InputError
 from easyseg.facade import SemanticSegmentation
 from easyseg.film import VideoSummary, check_film
@@ -76,7 +76,7 @@ def background(
         if "://" not in source:
             require_file(Path(source))
     require_writable(out.parent)
-    load_framework()
+    load_framework_when_needed()
     seg = SemanticSegmentation(model, engine=engine, precision=precision, progress=not quiet)
     given = {"every": every, "batch_size": batch_size, "smooth": smooth, "show": show}
     for_films: dict[str, Any] = {n: value for n, value in given.items() if value != DEFAULTS[n]}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from easyseg.cli.quiet import load_framework
+from easyseg.cli.quiet import load_framework_when_needed
 from easyseg.errors import ImageNotFoundError
 from easyseg.facade import SemanticSegmentation
 
@@ -31,7 +31,7 @@ KINDS = ("overlay", "mask", "cutout")
 def demo(out: Path, model: str) -> None:
     """Segment two sample photos: an overlay, a mask and a cut-out of each."""
     photos = _sample_photos()
-    load_framework()
+    load_framework_when_needed()
     started = time.perf_counter()
     seg = SemanticSegmentation(model)
     click.echo(f"{model}: loaded in {time.perf_counter() - started:.1f} s")

@@ -19,7 +19,7 @@ from easyseg.cli.options import (
     names_and_ids,
     view_options,
 )
-from easyseg.cli.quiet import load_framework
+from easyseg.cli.quiet import load_framework_when_needed
 from easyseg.facade import SemanticSegmentation
 from easyseg.folder import plan_folder
 from easyseg.imaging import require_file
@@ -82,7 +82,7 @@ def segment(
     single = len(jobs) == 1 and not resume and jsonl is None
     if single and "://" not in jobs[0].picture.source:
         require_file(Path(jobs[0].picture.source))
-    load_framework()
+    load_framework_when_needed()
     seg = SemanticSegmentation(
         model,
         output_stride=output_stride,

@@ -16,7 +16,7 @@ from easyseg.cli.options import (
     film_options,
     names_and_ids,
 )
-from easyseg.cli.quiet import load_framework
+from easyseg.cli.quiet import load_framework_when_needed
 from easyseg.errors import InputError
 from easyseg.facade import SemanticSegmentation
 from easyseg.film import check_film
@@ -77,7 +77,7 @@ def video(
     film = int(source) if source.isdecimal() else source
     if out is not None:
         check_film(film, out, alpha=kind == "cutout")
-    load_framework()
+    load_framework_when_needed()
     seg = SemanticSegmentation(
         model, batch_size=batch_size, engine=engine, precision=precision, progress=not quiet
     )
