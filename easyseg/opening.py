@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import functools
+import logging
 import os
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from easyseg.config import ModelConfig
-from easyseg.engines import ready
+from easyseg.engines import ENGINES, ready
+from easyseg.errors import EasysegError, WeightsError
 from easyseg.hub import HubConfig, is_hub
 from easyseg.labels import LabelSet
 from easyseg.locate import Located, locate
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from easyseg.open import OpenModel
 
 __all__ = ["Opening"]
+
+log = logging.getLogger(__name__)
 
 
 class Opening:
@@ -65,6 +69,12 @@ class Opening:
     ) -> None:
         self._model, self._progress = model, progress
         self._where: dict[str, Any] = {"like": like, "output_stride": output_stride, "cache": cache}
+        self._begun: Path | None = None  # the note of what runs without its network
+        self._lock = threading.Lock()
+        located = self._locate()
+        if located is not None and located.entry is None and located.weights is not None:
+            file = located.weights.absolute()  # also if the working folder changes
+            self._model = file.parent if located.layout == "bundle" else file
         self._home = cache_home(cache)
         self._views: dict[str, Any] = {
             "batch_size": batch_size,
@@ -73,15 +83,19 @@ class Opening:
             "flip": flip,
         }
         self._engine: dict[str, Any] = {"engine": engine, "precision": precision}
+        self._precision = precision
+        self._opened: OpenModel | None = None
 
     def begin(self) -> tuple[ModelConfig | HubConfig, LabelSet, Predictor]:
         """What the model is, and what segments with it."""
         located = self._locate()
         path = self._note(located)
-        if located is not None and path is not None:
+        fits = located is not None and len(located.label_set) == located.config.classes
+        if located is not None and path is not None and fits:
             size = self._size(located)
             network = ready.start(path, size, self._engine["engine"], self._engine["precision"])
             if network is not None:
+                self._begun = path
                 predictor = Predictor.ready(
                     network,
                     located.label_set,
@@ -92,10 +106,21 @@ class Opening:
                 return located.config, located.label_set, predictor
         return self.opened.config, self.opened.label_set, self.predictor()
 
-    @functools.cached_property
+    @property
     def opened(self) -> OpenModel:
-        """The model with its network and weights."""
-        return self._open()
+        """The model with its network and weights.
+
+        Raises:
+            WeightsError: Its files are not those any more with which the engine works.
+        """
+        with self._lock:
+            if self._opened is None:
+                if self._begun is not None and self._note(self._locate()) != self._begun:
+                    raise WeightsError(
+                        f"the files of {self._model} changed since it was opened; open it again."
+                    )
+                self._opened = self._open()
+            return self._opened
 
     def predictor(self) -> Predictor:
         """What segments with the Keras network, and can measure."""
@@ -114,14 +139,18 @@ class Opening:
 
         Only what the model's files hold is remembered: not weights that were changed since.
         """
-        path = self._note(self._locate())
-        if path is None:
-            return
-        unchanged = predictor.kept_for(self._open().model)
-        if unchanged is None or predictor.precision != self._engine["precision"]:
+        try:
+            path = self._note(self._locate())
+            if path is None:
+                return
             ready.forget(path)
-        else:
-            ready.remember(path, unchanged)
+            if not ENGINES[predictor.engine or ""].keeps or predictor.precision != self._precision:
+                return
+            unchanged = predictor.kept_for(self._open().model)
+            if unchanged is not None:
+                ready.remember(path, unchanged)
+        except EasysegError as error:  # the files are gone; what was measured holds
+            log.warning("the engine is not remembered: %s", error)
 
     def _open(self) -> OpenModel:
         type(self).before_keras()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from easyseg.config import is_count
-from easyseg.engines.ready import Note, Ready
+from easyseg.engines.ready import Note, Ready, checksum
 from easyseg.errors import ImageError, InputError
 from easyseg.fit import FITS, pad
 from easyseg.hub import check_whole
@@ -108,15 +108,7 @@ class Predictor:
         batch_size: int | None = None,
         tile: int | None = None,
     ) -> Predictor:
-        """A predictor whose engine is at work already, which needs no Keras.
-
-        Args:
-            network: The engine.
-            label_set: As in the constructor, and so the others.
-            input_size: `(height, width)` of the canvas.
-            batch_size: Pictures that go through the network together.
-            tile: Window of larger pictures.
-        """
+        """A predictor whose engine, `network`, is at work already, which needs no Keras."""
         made = cls.__new__(cls)
         made._half_pixel = False
         made._place(label_set, input_size, "photo", batch_size, tile)
@@ -140,6 +132,16 @@ class Predictor:
         self._fit = FITS[fit]
 
     @property
+    def engine(self) -> str | None:
+        """What runs the network; `None` before the first picture."""
+        return self._network.engine
+
+    @property
+    def weights(self) -> str | None:
+        """A checksum of the weights, where the engine stands without them."""
+        return self._network.weights if isinstance(self._network, Ready) else None
+
+    @property
     def has_network(self) -> bool:
         """Whether there is a Keras network behind the engine, without which nothing is measured."""
         return not isinstance(self._network, Ready)
@@ -150,12 +152,11 @@ class Predictor:
         from easyseg.models.build import logits_model  # noqa: PLC0415
 
         running = self._network
-        if running.folder is None:
+        folder, network = running.folder, logits_model(model)
+        if folder is None or folder != network_folder(folder.parents[1], network, self.input_size):
             return None
-        home = running.folder.parents[1]
-        if running.folder != network_folder(home, logits_model(model), self.input_size):
-            return None
-        return Note(running.engine, running.folder.name, running.batch_size, self._stride)
+        size = running.batch_size
+        return Note(running.engine, folder.name, size, self._stride, checksum(model))
 
     @property
     def batch_size(self) -> int:

@@ -7,7 +7,7 @@ import math
 import os
 from pathlib import Path
 
-__all__ = ["limit_threads", "thread_count"]
+__all__ = ["limit_opencv", "limit_threads", "thread_count"]
 
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
@@ -25,18 +25,25 @@ def thread_count() -> int:
     return max(1, math.ceil(min(cores or 1, *map(_quota, _cgroups()))))
 
 
+def limit_opencv() -> None:
+    """Holds OpenCV's own threads to `thread_count()`, where they would be more."""
+    import cv2  # noqa: PLC0415
+
+    count = thread_count()
+    if count < cv2.getNumThreads():
+        cv2.setNumThreads(count)
+
+
 def limit_threads() -> None:
     """Holds TensorFlow's and OpenCV's own threads to `thread_count()`, where they would be more.
 
     Neither knows `OMP_NUM_THREADS` or every kind of cgroup. It must happen before TensorFlow has
     begun to work; what a user has set stays.
     """
-    import cv2  # noqa: PLC0415
     import tensorflow as tf  # noqa: PLC0415
 
+    limit_opencv()
     count = thread_count()
-    if count < cv2.getNumThreads():
-        cv2.setNumThreads(count)
     if count >= (os.cpu_count() or 1) or "TF_NUM_INTRAOP_THREADS" in os.environ:
         return
     if tf.config.threading.get_intra_op_parallelism_threads() == 0:

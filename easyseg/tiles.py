@@ -33,7 +33,7 @@ class Tiling(NamedTuple):
 
 def window_side(pixels: int) -> int:
     """The side of a window: `pixels`, or the next that is `k * UNIT + 1`."""
-    return -(-(pixels - 1) // UNIT) * UNIT + 1
+    return -(-(int(pixels) - 1) // UNIT) * UNIT + 1
 
 
 def tile(size: tuple[int, int], window: int) -> Tiling:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import stored
@@ -16,9 +19,10 @@ from PIL import Image
 from tiny import register_tiny
 
 import easyseg.open
-from easyseg import SemanticSegmentation
+from easyseg import SemanticSegmentation, threads
 from easyseg.cli import cli
 from easyseg.engines import ENGINES
+from easyseg.errors import InputError, WeightsError
 from easyseg.opening import Opening
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (50, 60, 3), np.uint8)
@@ -26,7 +30,7 @@ QUICK = """
 import sys
 import numpy as np
 import stored
-from easyseg import SemanticSegmentation
+from easyseg import SemanticSegmentation, threads
 from easyseg.engines import ENGINES
 
 ENGINES["stored"] = stored.ROW
@@ -161,6 +165,73 @@ def test_weights_changed_before_the_first_picture_are_used(bundle):
     assert (seg.segment_image(PHOTO).labels == 1).all()
 
 
+def test_files_that_changed_since_are_not_mixed_with_the_engine(bundle):
+    make(bundle).warmup()
+    seg = make(bundle)
+    os.utime(bundle / "model.weights.h5", ns=(1, 1))
+    assert seg.segment_image(PHOTO).labels.shape == (50, 60)
+    with pytest.raises(WeightsError, match="bundle changed since it was opened; open it again"):
+        _ = seg.model
+
+
+def test_a_relative_path_holds_when_the_working_folder_changes(bundle, monkeypatch, tmp_path):
+    make(bundle).warmup()
+    monkeypatch.chdir(bundle.parent)
+    seg = SemanticSegmentation("bundle", engine="stored", cache=bundle.parent / "home")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert seg.model.get_weights()
+
+
+def test_a_bundle_that_is_gone_is_measured_all_the_same(bundle, caplog):
+    seg = make(bundle)
+    shutil.rmtree(bundle)
+    assert list(seg.warmup()) == ["stored"]
+    assert "the engine is not remembered" in caplog.text
+
+
+def test_labels_that_do_not_fit_are_refused_as_ever(bundle):
+    make(bundle).warmup()
+    labels = json.loads((bundle / "labels.json").read_text())
+    for values in labels.values():
+        if isinstance(values, list) and len(values) == 3:
+            del values[2:]
+    (bundle / "labels.json").write_text(json.dumps(labels))
+    with pytest.raises(InputError, match="the network has 3 classes but label set"):
+        make(bundle)
+
+
+def test_numpys_numbers_are_sizes(bundle):
+    assert make(bundle, tile=np.int64(97)).segment_image(PHOTO).labels.shape == (50, 60)
+
+
+def test_folders_need_no_network_and_go_on(bundle, opened, tmp_path):
+    make(bundle).warmup()
+    opened.clear()
+    photo = tmp_path / "photo.png"
+    Image.fromarray(PHOTO).save(photo)
+    summary = make(bundle).segment_folder(photo, tmp_path / "out", progress=False)
+    assert (summary.done, opened) == (1, [])
+    seg = make(bundle)
+    assert seg.model is not None
+    again = seg.segment_folder(photo, tmp_path / "out", resume=True, progress=False)
+    assert again.skipped == 1
+
+
+def test_opencv_has_no_more_threads_than_it_may(bundle, monkeypatch):
+    make(bundle).warmup()
+    before = cv2.getNumThreads()
+    monkeypatch.setattr("easyseg.threads.thread_count", lambda: 1)
+    monkeypatch.setattr("easyseg.engines.ready.thread_count", threads.thread_count)
+    cv2.setNumThreads(2)
+    try:
+        make(bundle).warmup()
+        make(bundle)
+        assert cv2.getNumThreads() == 1
+    finally:
+        cv2.setNumThreads(before)
+
+
 def test_the_command_line_warms_up_and_starts_from_it(bundle, opened, monkeypatch, tmp_path):
     monkeypatch.setenv("EASYSEG_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(Opening, "before_keras", Opening.before_keras)  # is put back
@@ -180,8 +251,9 @@ def test_an_engine_that_needs_keras_is_not_remembered(bundle, opened):
     assert not notes(bundle)
 
 
-def test_a_cache_that_cannot_be_written_stops_nothing(bundle, tmp_path):
+@pytest.mark.parametrize("engine", ["stored", "plain"])
+def test_a_cache_that_cannot_be_written_stops_nothing(bundle, tmp_path, engine):
     (tmp_path / "file").touch()
-    seg = make(bundle, cache=tmp_path / "file")
-    assert list(seg.warmup()) == ["stored"]
+    seg = make(bundle, cache=tmp_path / "file", engine=engine)
+    assert list(seg.warmup()) == [engine]
     assert seg.segment_image(PHOTO).labels.shape == (50, 60)

@@ -6,12 +6,14 @@ this machine which engine was chosen and where its file lies.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib
 import json
 import logging
 import os
 import threading
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,12 +23,14 @@ import numpy as np
 from easyseg.engines import AUTO, ENGINES, Run, Setting, installed
 from easyseg.engines.store import packages, processor
 from easyseg.errors import OutputError
-from easyseg.threads import thread_count
+from easyseg.threads import limit_opencv, thread_count
 from easyseg.writing import write_bytes
 
-__all__ = ["Note", "Ready", "forget", "note_path", "remember", "start"]
+__all__ = ["Note", "Ready", "checksum", "forget", "note_path", "remember", "start"]
 
 log = logging.getLogger(__name__)
+
+CARDS = Path("/proc/driver/nvidia/gpus")
 
 
 class Note(NamedTuple):
@@ -37,12 +41,14 @@ class Note(NamedTuple):
         folder: Of the network, below engines/.
         batch_size: Pictures that it likes to have together.
         stride: Of the logits.
+        weights: A checksum of the model's weights.
     """
 
     engine: str
     folder: str
     batch_size: int
     stride: int
+    weights: str
 
 
 class Ready:
@@ -50,7 +56,7 @@ class Ready:
 
     def __init__(self, run: Run, note: Note, precision: str) -> None:
         self.engine, self.batch_size, self.precision = note.engine, note.batch_size, precision
-        self.stride = note.stride
+        self.stride, self.weights = note.stride, note.weights
         self._run = run
         self._lock = threading.Lock()  # not every engine can be called from two threads
 
@@ -74,23 +80,35 @@ def note_path(
     """
     try:
         files = [
-            (str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns)
+            (str(file.resolve()), seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
             for file in sorted(weights.parent.iterdir())
             if file.name.startswith(weights.name)
+            for seen in [file.stat()]
         ]
     except OSError:
         return None
-    about = [config, files, size, asked, packages(), processor(), thread_count(),
-             os.environ.get("KERAS_BACKEND")]  # fmt: skip
+    about = [config, files, size, asked, packages(), processor(), thread_count(), _cards(),
+             os.environ.get("KERAS_BACKEND") or "tensorflow"]  # fmt: skip
     digest = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=16)
     return home / "engines" / "ready" / f"{digest.hexdigest()}.json"
 
 
+def _cards() -> list[str]:
+    """NVIDIA's graphics cards, as far as they can be seen without TensorFlow."""
+    cards = sorted(path.name for path in CARDS.iterdir()) if CARDS.is_dir() else []
+    return [*cards, os.environ.get("CUDA_VISIBLE_DEVICES", "")]
+
+
+def checksum(model: Any) -> str:
+    """Of a Keras model's weights."""
+    found = 0
+    for values in model.get_weights():
+        found = zlib.crc32(values.tobytes(), found)
+    return f"{found:08x}"
+
+
 def remember(path: Path, note: Note) -> None:
-    """Writes the note, if the engine starts without Keras; else there is none."""
-    if not ENGINES[note.engine].keeps:
-        forget(path)
-        return
+    """Writes the note."""
     try:
         write_bytes(path, json.dumps(note._asdict()).encode())
     except OutputError as error:  # slower next time; the pictures matter
@@ -99,7 +117,8 @@ def remember(path: Path, note: Note) -> None:
 
 def forget(path: Path) -> None:
     """Removes a note, if there is one."""
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.unlink()
 
 
 def start(path: Path, size: tuple[int, int], engine: str, precision: str) -> Ready | None:
@@ -115,7 +134,7 @@ def start(path: Path, size: tuple[int, int], engine: str, precision: str) -> Rea
         begin: Callable[[Setting], Run] = importlib.import_module(row.module).start
         run = begin(Setting(None, size, precision, folder))
     except Exception as error:  # noqa: BLE001  (damaged files, other people's compilers)
-        if path.is_file():
-            log.debug("%s leads to nothing: %s", path, error)
+        log.debug("no engine starts without Keras: %s", error)
         return None
+    limit_opencv()
     return Ready(run, note, precision)

@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
     """Segments pictures.
 
-    The network is built, and its weights are downloaded if need be, when this object is made.
+    The network is built, and its weights are downloaded if need be, when this object is made; after
+    `warmup`, a compiled engine may be all that is loaded, and the network when it is needed.
 
         seg = SemanticSegmentation("xception65.ade20k")
         result = seg.segment_image("street.jpg", "street.png")

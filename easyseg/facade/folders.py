@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from easyseg.config import ModelConfig
+from easyseg.engines.ready import checksum
 from easyseg.hub import HubConfig
 from easyseg.labels import LabelSet
 from easyseg.result import Classes
@@ -97,12 +97,9 @@ class Folders:
 
     def _settings(self) -> dict[str, Any]:
         """What results depend on, beside the options of a run."""
-        checksum = 0
-        for values in self.model.get_weights():
-            checksum = zlib.crc32(values.tobytes(), checksum)
         return {
             "model": self.name,
-            "weights": f"{checksum:08x}",
+            "weights": self._predictor.weights or checksum(self.model),
             "output_stride": self.config.output_stride,
             "tile": self._predictor.window,
             "scales": self._predictor.scales,
