@@ -555,7 +555,7 @@ def test_command_refuses(run, args, message):
     ],
 )
 def test_command_refuses_films_before_any_work(run, args, message, monkeypatch):
-    monkeypatch.setattr("easyseg.cli.background.load_framework", None)
+    monkeypatch.setattr("easyseg.cli.background.load_framework_when_needed", None)
     make_clip(Path("a.mp4"), frames=2)
     code, out, err = run(*args)
     assert (code, out, err.count("\n")) == (2, "", 1)
