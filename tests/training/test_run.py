@@ -536,7 +536,9 @@ def test_a_keras_model_of_ones_own(shapes, tmp_path):
     image = keras.Input((None, None, 3))
     x = image
     for i in range(4):
-        x = keras.layers.Conv2D(8, 3, strides=2, padding="same", name=f"block{i}")(x)
+        x = keras.layers.Conv2D(  # with biases as a trained one has
+            8, 3, strides=2, padding="same", name=f"block{i}", bias_initializer="random_normal"
+        )(x)
     seg = SemanticSegmentation.new(
         keras.Model(image, x, name="mine"), low="block1", high="block3", classes=2,
         head_channels=8, input_size=(65, 65),
