@@ -11,6 +11,7 @@ CONTRACT := $(patsubst %,'tests/contract/test_networks.py::test_network[%]',hrne
   aspp-none aspp-lraspp dpc-deeplabv3plus dpc-lraspp lraspp-deeplabv3plus lraspp-none)
 SURGERY := $(patsubst %,'tests/models/test_applications.py::test_dilation_sees_what_strides_saw[%]', \
   densenet121 resnet50v2 efficientnetv2b0 convnexttiny keras_xception)
+IMAGENET := 'tests/models/test_applications.py::test_imagenet_weights[efficientnetb0]'
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,7 +34,7 @@ test: $(VENV)/.installed ## run the tests (a few minutes on 2 cores)
 test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, real weights, long runs
 	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/test_mini.py tests/weights \
 	  tests/models/test_hub.py tests/training/test_run.py tests/pixellib/test_scripts.py \
-	  $(CONTRACT) $(SURGERY)
+	  $(CONTRACT) $(SURGERY) $(IMAGENET)
 
 test-all: $(VENV)/.installed ## run the slow tests too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'

@@ -83,7 +83,6 @@ class Opening:
             "flip": flip,
         }
         self._engine: dict[str, Any] = {"engine": engine, "precision": precision}
-        self._precision = precision
         self._opened: OpenModel | None = None
 
     def begin(self) -> tuple[ModelConfig | HubConfig, LabelSet, Predictor]:
@@ -144,11 +143,12 @@ class Opening:
             if path is None:
                 return
             ready.forget(path)
-            if not ENGINES[predictor.engine or ""].keeps or predictor.precision != self._precision:
-                return
-            unchanged = predictor.kept_for(self._open().model)
-            if unchanged is not None:
-                ready.remember(path, unchanged)
+            engine = predictor.engine
+            starts_alone = engine is not None and ENGINES[engine].keeps
+            if starts_alone and predictor.precision == self._engine["precision"]:
+                unchanged = predictor.kept_for(self._open().model)
+                if unchanged is not None:
+                    ready.remember(path, unchanged)
         except EasysegError as error:  # the files are gone; what was measured holds
             log.warning("the engine is not remembered: %s", error)
 
