@@ -1,17 +1,20 @@
-"""How long does each engine take for one photo, against plain Keras and against OpenVINO float32?
+"""How long does each engine take for one photo, against plain Keras and the runtimes themselves?
 
     python benchmarks/engines.py [xception65|mobilenetv2 ...]
 
-Random weights whose batch norms fit one picture of noise, 513x513, one photo, all engines timed in
-turns in one process; ratios are of the same round. `bound_ms` is the time of the network's
-multiply-adds at the rate of a large float32 matrix product, measured in the same rounds. Writes
-results/engines.csv. Equality is tested in tests/contract/test_engines.py.
+Random weights whose batch norms fit one picture of noise, 513x513, one photo, all timed in turns in
+one process; ratios are of the same round. Rows of "... alone" are the runtimes without easyseg: the
+Keras network converted and called as they say, for a fixed size. `bound_ms` is the time of the
+network's multiply-adds at the rate of a large float32 matrix product, measured in the same rounds.
+Writes results/engines.csv. Equality is tested in tests/contract/test_engines.py.
 """
 
 from __future__ import annotations
 
+import functools
 import statistics
 import sys
+import tempfile
 import time
 from typing import Any
 
@@ -21,17 +24,19 @@ import tensorflow as tf
 from _table import compared, write
 
 from easyseg import ModelConfig, build_model
-from easyseg.engines import ENGINES, Setting
+from easyseg.engines import ENGINES, Run, Setting, installed
+from easyseg.engines.freezing import frozen_function
 from easyseg.engines.running import _started
 from easyseg.models.build import logits_model
 from easyseg.models.inspect import count
+from easyseg.threads import thread_count
 
 NETWORKS = {
     "xception65": ModelConfig(classes=151),
     "mobilenetv2": ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none"),
 }
 SIZE = (513, 513)
-ROUNDS = 7
+ROUNDS = 15
 PAUSE = 0.06  # seconds in which the threads of the engine before come to rest
 SIDE = 2048  # of the matrices
 
@@ -45,6 +50,60 @@ def network(config: ModelConfig, picture: np.ndarray) -> Any:
         norm.momentum = 0.0
     model(picture, training=True)
     return model
+
+
+def frozen(model: Any) -> Any:
+    """The network as it is, as a TensorFlow graph with constants."""
+    return frozen_function(model, SIZE, batch=1)
+
+
+def openvino_alone(model: Any, *, hint: str = "f32") -> Run:
+    """OpenVINO with its own settings."""
+    import openvino  # noqa: PLC0415
+
+    with tempfile.NamedTemporaryFile(suffix=".pb") as file:
+        file.write(frozen(model).graph.as_graph_def().SerializeToString())
+        file.flush()
+        read = openvino.Core().read_model(file.name)
+    compiled = openvino.compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": hint})
+    return lambda picture: compiled(picture)[0]
+
+
+def onnxruntime_alone(model: Any) -> Run:
+    """ONNX Runtime with its own settings."""
+    import onnxruntime  # noqa: PLC0415
+    import tf2onnx  # noqa: PLC0415
+
+    converted, _ = tf2onnx.convert.from_graph_def(
+        frozen(model).graph.as_graph_def(), input_names=["image:0"], output_names=["Identity:0"]
+    )
+    session = onnxruntime.InferenceSession(converted.SerializeToString())
+    return lambda picture: session.run(None, {"image:0": picture})[0]
+
+
+def litert_alone(model: Any) -> Run:
+    """LiteRT with a thread for each core."""
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
+
+    content = tf.lite.TFLiteConverter.from_concrete_functions([frozen(model)]).convert()
+    interpreter = Interpreter(model_content=content, num_threads=thread_count())
+    interpreter.allocate_tensors()
+    (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+
+    def run(picture: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(source["index"], picture)
+        interpreter.invoke()
+        return interpreter.get_tensor(result["index"])
+
+    return run
+
+
+ALONE = {
+    ("openvino alone", "exact"): openvino_alone,
+    ("openvino alone", "fast"): functools.partial(openvino_alone, hint="bf16"),
+    ("onnxruntime alone", "exact"): onnxruntime_alone,
+    ("litert alone", "exact"): litert_alone,
+}
 
 
 def rows_of(name: str) -> list[dict[str, object]]:
@@ -61,6 +120,10 @@ def rows_of(name: str) -> list[dict[str, object]]:
             run = _started(engine, Setting(model, SIZE, precision, None, pictures))
             if run is not None:
                 runs[engine, precision] = run
+    for (engine, precision), make in ALONE.items():
+        row = ENGINES[engine.split()[0]]
+        if model.count_params() <= row.largest and installed(engine.split()[0]):
+            runs[engine, precision] = make(model)
     matrix = tf.constant(random.normal(size=(SIDE, SIDE)), tf.float32)
     spent: dict[Any, list[float]] = {key: [] for key in runs}
     products = []
@@ -79,8 +142,10 @@ def rows_of(name: str) -> list[dict[str, object]]:
     for key, seconds in spent.items():
         row: dict[str, object] = {"network": name, "engine": key[0], "precision": key[1]}
         row |= compared(seconds, spent["plain", "exact"])
-        reference = spent.get(("openvino", "exact"))
-        row["to_openvino"] = compared(seconds, reference)["ratio"] if reference else ""
+        for peer, precision in ALONE:
+            reference = spent.get((peer, precision))
+            column = f"to_{peer.split()[0]}" + "_fast" * (precision == "fast")
+            row[column] = compared(seconds, reference)["ratio"] if reference else ""
         row["gmacs"], row["bound_ms"] = round(work / 1e9, 1), round(bound, 1)
         rows.append(row)
     return rows

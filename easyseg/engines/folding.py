@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from easyseg._keras import keras, layers
 
-__all__ = ["fold_batch_norms", "with_dtype"]
+__all__ = ["fold_batch_norms", "take_weights", "with_dtype"]
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 HALF = (
@@ -55,11 +57,8 @@ def fold_batch_norms(network: Any) -> Any:
         return args[0] if layer.name in folded else layer(*args, **kwargs)
 
     copy = keras.models.clone_model(network, clone_function=clone, call_function=call)
-    for layer in network.layers:
-        if layer.name in norms:
-            copy.get_layer(layer.name).set_weights(_folded(layer, norms[layer.name]))
-        elif layer.weights and layer.name not in folded and not isinstance(layer, keras.Model):
-            copy.get_layer(layer.name).set_weights(layer.get_weights())
+    new = {name: _folded(network.get_layer(name), norm) for name, norm in norms.items()}
+    take_weights(copy, network, new)
     return copy
 
 
@@ -75,8 +74,25 @@ def with_dtype(network: Any, dtype: str) -> Any:
         return type(layer).from_config(config)
 
     copy = keras.models.clone_model(network, clone_function=clone)
-    copy.set_weights(network.get_weights())
+    take_weights(copy, network)
     return copy
+
+
+def take_weights(
+    copy: Any, network: Any, new: Mapping[str, Sequence[np.ndarray]] = MappingProxyType({})
+) -> None:
+    """Gives the layers of a copy the weights of the network's by name, but nested networks.
+
+    Args:
+        copy: A clone of the network; it may have layers of its own, and their order may differ.
+        network: Where the weights are.
+        new: Weights of layers that have others.
+    """
+    for layer in copy.layers:
+        if layer.name in new:
+            layer.set_weights(new[layer.name])
+        elif layer.weights and not isinstance(layer, keras.Model):
+            layer.set_weights(network.get_layer(layer.name).get_weights())
 
 
 def _norms_after(network: Any) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from easyseg.engines import Run, Setting
-from easyseg.engines.folding import fold_batch_norms, with_dtype
 from easyseg.engines.freezing import INPUT, OUTPUT, frozen_graph
 from easyseg.engines.fusing import FUSED, fuse_convolutions
+from easyseg.engines.inference import for_inference
 from easyseg.engines.store import has_onednn, kept
 from easyseg.threads import thread_count
 
@@ -50,21 +50,19 @@ def has_gpu() -> bool:
 
 def _fused(setting: Setting) -> Any:
     """The graph to run: weights as constants, operations fused."""
-    folded = fold_batch_norms(setting.network)
-    if setting.precision == "fast":
-        folded = with_dtype(folded, "bfloat16")
-    definition = frozen_graph(folded, setting.size)
+    dtype = "bfloat16" if setting.precision == "fast" else "float32"
+    definition = frozen_graph(for_inference(setting.network, dtype), setting.size)
     fuse_convolutions(definition, OUTPUT, kinds=tuple(FUSED) if has_onednn() else ("Conv2D",))
     return definition
 
 
 def _on_gpu(tf: Any, setting: Setting) -> Run:
     """XLA, which pays on a GPU; "fast" computes in float16."""
-    folded = fold_batch_norms(setting.network)
-    if setting.precision == "fast":
-        folded = with_dtype(folded, "float16")
+    network = for_inference(
+        setting.network, "float16" if setting.precision == "fast" else "float32"
+    )
     run = tf.function(
-        lambda x: folded(x, training=False),
+        lambda x: network(x, training=False),
         input_signature=[tf.TensorSpec((None, *setting.size, 3))],
         jit_compile=True,
     )

@@ -33,7 +33,7 @@ def start(setting: Setting) -> Run:
 def _converted(setting: Setting) -> bytes:
     import tensorflow as tf  # noqa: PLC0415
 
-    from easyseg.engines.folding import fold_batch_norms  # noqa: PLC0415  (loads Keras)
+    from easyseg.engines.inference import for_inference  # noqa: PLC0415  (loads Keras)
 
-    function = frozen_function(fold_batch_norms(setting.network), setting.size, batch=1)
+    function = frozen_function(for_inference(setting.network), setting.size, batch=1)
     return tf.lite.TFLiteConverter.from_concrete_functions([function]).convert()

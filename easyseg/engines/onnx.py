@@ -19,8 +19,8 @@ def start(setting: Setting) -> Run:
     content = kept(setting.folder, ENGINES["onnxruntime"].keeps, lambda: _converted(setting))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count()
-    # waiting threads would keep the cores from what is read and written beside the network
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # threads that wait busily after a picture keep the cores from what is read and written
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     return one_by_one(lambda x: session.run(None, {f"{INPUT}:0": x})[0])
 
@@ -28,10 +28,10 @@ def start(setting: Setting) -> Run:
 def _converted(setting: Setting) -> bytes:
     import tf2onnx  # noqa: PLC0415
 
-    from easyseg.engines.folding import fold_batch_norms  # noqa: PLC0415  (loads Keras)
+    from easyseg.engines.inference import for_inference  # noqa: PLC0415  (loads Keras)
 
     model, _ = tf2onnx.convert.from_graph_def(
-        frozen_graph(fold_batch_norms(setting.network), setting.size, batch=1),
+        frozen_graph(for_inference(setting.network), setting.size, batch=1),
         input_names=[f"{INPUT}:0"],
         output_names=[f"{OUTPUT}:0"],
         opset=OPSET,

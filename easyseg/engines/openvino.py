@@ -49,9 +49,9 @@ def _model(core: Any, setting: Setting) -> Any:
             'precision="int8" must be calibrated once: call '
             '`SemanticSegmentation(..., precision="int8").warmup(photos)` with some 100 photos.'
         )
-    from easyseg.engines.folding import fold_batch_norms  # noqa: PLC0415  (loads Keras)
+    from easyseg.engines.inference import for_inference  # noqa: PLC0415  (loads Keras)
 
-    graph = frozen_graph(fold_batch_norms(setting.network), setting.size)
+    graph = frozen_graph(for_inference(setting.network), setting.size)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "frozen.pb")
         path.write_bytes(graph.SerializeToString())

@@ -5,11 +5,14 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from small import tiny_model
+from small import CLASSES, tiny_model
 
 from easyseg import ModelConfig, build_model
 from easyseg.engines.folding import fold_batch_norms, with_dtype
+from easyseg.engines.inference import for_inference
+from easyseg.engines.pooled import pool_once
 from easyseg.models.build import logits_model
+from easyseg.models.inspect import count
 from easyseg.models.multi_scale import multi_scale
 
 
@@ -78,3 +81,35 @@ def test_half_precision_gives_float32_logits(network):
     expected, found = np.asarray(network(picture())), np.asarray(half(picture()))
     assert found.dtype == np.float32
     assert 0 < np.abs(found - expected).max() <= 0.05 * np.abs(expected).max()
+
+
+def test_image_pooling_is_mixed_in_at_one_position(network):
+    copy = pool_once(network)
+    before, after = (count(model, (65, 65)) for model in (network, copy))
+    assert before.multiply_adds - after.multiply_adds == (33 * 33 - 1) * 4 * CLASSES
+    assert before.parameters == after.parameters
+    expected = np.asarray(network(picture()))
+    for found in (copy(picture()), for_inference(network)(picture())):
+        assert np.abs(np.asarray(found) - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("rates", [(), (6,)])
+def test_the_pooling_of_deeplab_is_mixed_in_at_one_position(rates):
+    config = ModelConfig(
+        backbone="mobilenetv2", classes=3, head_channels=32, aspp_rates=rates, decoder="none"
+    )
+    network = logits_model(build_model(config))
+    for variable in network.non_trainable_variables:  # so that no signal dies out
+        variable.assign(np.linspace(0.2, 0.9, variable.shape[0]))
+    copy = pool_once(network)
+    before, after = (count(model, (65, 65)) for model in (network, copy))
+    assert before.multiply_adds - after.multiply_adds == (5 * 5 - 1) * 32 * 32
+    expected, found = (np.asarray(model(picture())) for model in (network, copy))
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
+
+
+def test_without_image_pooling_nothing_is_split():
+    config = ModelConfig(backbone="mobilenetv2", decoder="none", image_pooling=False)
+    network = logits_model(build_model(config))
+    names = {layer.name for layer in network.layers}
+    assert {layer.name for layer in pool_once(network).layers} == names
