@@ -185,6 +185,8 @@ def _clipped(at: np.ndarray, length: int) -> np.ndarray:
 
 def pad(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """`(H, W, 3)` at the upper left of a grey canvas, `(*size, 3) float32`."""
+    if image.shape[:2] == size:
+        return image.astype(np.float32)
     canvas = np.full((*size, 3), MEAN_PIXEL, np.float32)
     canvas[: image.shape[0], : image.shape[1]] = image
     return canvas

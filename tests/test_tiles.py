@@ -11,7 +11,7 @@ import pytest
 
 from easyseg import Predictor, SemanticSegmentation, load_label_set
 from easyseg.errors import InputError
-from easyseg.tiles import UNIT, blend, tile, window_side
+from easyseg.tiles import UNIT, blend, grid_size, tile, window_side
 
 
 @pytest.mark.parametrize("pixels", [65, 257, 400, 513, 1024, 1025])
@@ -37,7 +37,7 @@ def test_windows_cover_the_picture(size):
 
 @pytest.mark.parametrize("size", [(700, 900), (513, 1800), (1300, 600)])
 def test_blending_equal_logits_gives_them_back(size):
-    """Windows cut from one big grid must blend to that grid, row by row."""
+    """Windows cut from one big grid must blend to that grid, block by block."""
     tiling = tile(size, 257)
     rows, cols = tiling.rows[-1] // 4 + 65, tiling.cols[-1] // 4 + 65
     whole = np.random.default_rng(0).normal(size=(rows, cols, 3)).astype(np.float32)
@@ -46,12 +46,32 @@ def test_blending_equal_logits_gives_them_back(size):
         for top in tiling.rows
         for left in tiling.cols
     )
-    next_row = 0
-    for first, stripe in blend(tiling, windows, 4):
-        assert first == max(0, next_row - 1), "a stripe begins with the last row before it"
-        np.testing.assert_allclose(stripe, whole[first : first + len(stripe)], atol=1e-5)
-        next_row = first + len(stripe)
-    assert next_row == rows
+    found = np.full_like(whole, np.nan)
+    for top, left, block in blend(tiling, windows, 4):
+        here = np.s_[top : top + block.shape[0], left : left + block.shape[1]]
+        np.testing.assert_allclose(block, whole[here], atol=1e-5)
+        seen = ~np.isnan(found[here][..., 0])
+        assert seen[: bool(top)].all(), "a block begins with the last row of those above"
+        assert seen[:, : bool(left)].all(), "and with the last column of the one beside it"
+        assert not seen[bool(top) :, bool(left) :].any()
+        found[here] = block
+    assert not np.isnan(found).any()
+    assert grid_size(tiling, 4) == (rows, cols)
+
+
+def test_windows_count_most_where_they_see_most():
+    """Two windows of other logits: from the middle of one to the middle of the other."""
+    tiling = tile((257, 400), 257)
+    first, second = tiling.cols
+    windows = [np.full((65, 65, 1), value, np.float32) for value in (0, 1)]
+    found = np.empty(grid_size(tiling, 4), np.float32)
+    for top, left, block in blend(tiling, iter(windows), 4):
+        found[top : top + block.shape[0], left : left + block.shape[1]] = block[..., 0]
+    assert (found == found[:1]).all()
+    row, shared = found[0], (first + 257 - second) // 4
+    assert (row[: second // 4] == 0).all()
+    assert (row[65:] == 1).all()
+    assert (np.diff(row[second // 4 : second // 4 + shared + 1]) > 0).all()
 
 
 @pytest.fixture(scope="module")
