@@ -1,10 +1,12 @@
 """How long do pictures of a folder take with `segment_folder`, against one after the other?
 
 Both write overlays, in turns, in one process; the ratio is of each pair. `bare_rate` is the share
-of the rate of the network alone, on one canvas in memory again and again, in the same rounds.
-Writes results/folder.csv.
+of the rate of the network alone, on one canvas in memory again and again, in the same rounds. The
+engine is the fastest by `warmup`. Writes results/folder.csv.
 
     python benchmarks/folder.py FOLDER [MODEL ...]
+
+MODEL is a model's name, or that of a backbone, which gets 151 classes and random weights.
 """
 
 from __future__ import annotations
@@ -21,11 +23,20 @@ from _table import compared, write
 from PIL import Image
 
 from easyseg import SemanticSegmentation
+from easyseg.models.backbones import BACKBONES
 from easyseg.sources import find_images, result_paths
 
 PICTURES = 200
 ROUNDS = 3
-BATCHES = (1, 4)
+CLASSES = 151
+
+
+def opened(model: str) -> SemanticSegmentation:
+    """A model with the fastest engine."""
+    known = model in BACKBONES
+    seg = SemanticSegmentation.new(model, classes=CLASSES) if known else SemanticSegmentation(model)
+    seg.warmup()
+    return seg
 
 
 def one_by_one(seg: SemanticSegmentation, sources: list[str], out: Path) -> None:
@@ -45,12 +56,12 @@ def seconds(function, *args, **options) -> float:
     return spent
 
 
-def bare(seg: SemanticSegmentation, count: int, batch: int) -> float:
+def bare(seg: SemanticSegmentation, count: int) -> float:
     """Seconds of the network alone for so many pictures."""
-    canvas = np.zeros((batch, *seg._predictor.input_size, 3), np.float32)
+    canvas = np.zeros((1, *seg._predictor.input_size, 3), np.float32)
     seg._predictor._network(canvas)
     started = time.perf_counter()
-    for _ in range(count // batch):
+    for _ in range(count):
         seg._predictor._network(canvas)
     return time.perf_counter() - started
 
@@ -64,20 +75,21 @@ def megapixels(sources: list[str]) -> float:
     return round(statistics.median(sizes), 2)
 
 
-def measure(seg: SemanticSegmentation, sources: list[str], batch: int) -> dict[str, object]:
+def measure(model: str, sources: list[str]) -> dict[str, object]:
     """A row of the table."""
-    seconds(seg.segment_folder, sources[:batch], batch_size=batch, progress=False)
+    seg = opened(model)
+    seconds(seg.segment_folder, sources[:2], progress=False)
     turns = [
         (
-            seconds(seg.segment_folder, sources, batch_size=batch, progress=False),
+            seconds(seg.segment_folder, sources, progress=False),
             seconds(one_by_one, seg, sources),
-            bare(seg, len(sources), batch),
+            bare(seg, len(sources)),
         )
         for _ in range(ROUNDS)
     ]
     ours, theirs, alone = map(list, zip(*turns, strict=True))
-    row: dict[str, object] = {"model": seg.name, "pictures": len(sources)}
-    row |= {"megapixels": megapixels(sources), "batch": batch, **compared(ours, theirs)}
+    row: dict[str, object] = {"model": model, "engine": seg._predictor.engine, "pictures": len(sources)}
+    row |= {"megapixels": megapixels(sources), **compared(ours, theirs)}
     row["bare_rate"] = round(statistics.median(b / a for a, b in zip(ours, alone, strict=True)), 3)
     return row
 
@@ -89,12 +101,7 @@ def main() -> None:
         return
     folder, *models = sys.argv[1:]
     sources = [picture.source for picture in find_images(folder)][:PICTURES]
-    rows = []
-    for model in models or ["mini"]:
-        seg = SemanticSegmentation(model)
-        seg.segment_image(sources[0])  # compiles
-        rows += [measure(seg, sources, batch) for batch in BATCHES]
-    write("folder", rows)
+    write("folder", [measure(model, sources) for model in models or ["mini"]])
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ SETTINGS = {
     "tensorflow exact": ("tensorflow", "exact"),
     "tensorflow fast": ("tensorflow", "fast"),
     "openvino exact": ("openvino", "exact"),
+    "onnxruntime exact": ("onnxruntime", "exact"),
+    "litert exact": ("litert", "exact"),
     "openvino fast": ("openvino", "fast"),
     "openvino int8": ("openvino", "int8"),
 }

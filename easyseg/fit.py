@@ -61,8 +61,9 @@ Fit = Callable[[np.ndarray, tuple[int, int]], Placement]
 FITS: Registry[Fit] = Registry("fit")
 
 
-@FITS.register("photo")
-def fit_photo(photo: np.ndarray, size: tuple[int, int]) -> Placement:
+def fit_photo(
+    photo: np.ndarray, size: tuple[int, int], own: tuple[int, int] | None = None
+) -> Placement:
     """Pads a photo to `size`; one that is larger is shrunk first, a small one enlarged.
 
     Photos that nearly fill the canvas stay as they are, as in Google's evaluation. Much smaller
@@ -72,8 +73,9 @@ def fit_photo(photo: np.ndarray, size: tuple[int, int]) -> Placement:
     Args:
         photo: `(H, W, 3) uint8 RGB`.
         size: Height and width of the canvas.
+        own: Height and width of the photo itself, where it was shrunk as it was decoded.
     """
-    height, width = photo.shape[:2]
+    height, width = photo.shape[:2] if own is None else own
     new = seen_size((height, width), size)
     if new < (height, width):
         photo = _shrunk(photo, new)
@@ -132,6 +134,7 @@ def fit_graph(
     return Placement(pad(image, size), rows, cols)
 
 
+FITS.register("photo")(fit_photo)
 FITS.register("graph")(fit_graph)
 FITS.register("graph-noresize")(functools.partial(fit_graph, resize=False))
 

@@ -225,11 +225,13 @@ def _through(
     workers: int,
 ) -> Iterator[dict[str, Any]]:
     """The JSON line of each picture; reading and writing run in the pool, the network here."""
+    # a network that is less exact does not need all of a large photo that is not drawn
+    shrunk = predictor.precision != "exact" and not OUTPUTS[write.kind].photo
     in_network: deque[Job] = deque()
     unread: deque[dict[str, Any]] = deque()
 
     def photos() -> Iterator[Prepared]:
-        prepare = functools.partial(_prepared, predictor)
+        prepare = functools.partial(_prepared, predictor, shrunk=shrunk)
         for job, photo in ahead(pool, prepare, jobs, batch_size + workers):
             if isinstance(photo, str):
                 unread.append({"source": job.picture.source, "error": photo})
@@ -249,13 +251,13 @@ def _through(
     yield from unread
 
 
-def _prepared(predictor: Predictor, job: Job) -> tuple[Job, Prepared | str]:
+def _prepared(predictor: Predictor, job: Job, *, shrunk: bool) -> tuple[Job, Prepared | str]:
     """The picture, ready for the network, or why it cannot be read."""
     source = job.picture.source
     if job.picture.problem:
         return job, job.picture.problem
     try:
-        return job, predictor.prepare(source)
+        return job, predictor.prepare(source, shrunk=shrunk)
     except EasysegError as error:
         return job, str(error)
     except Exception as error:  # noqa: BLE001  (no decoder's bug may stop a long run)

@@ -21,7 +21,7 @@ from easyseg.errors import (
     InputError,
     UnreadableImageError,
 )
-from easyseg.jpeg import read_jpeg, turned
+from easyseg.jpeg import REDUCED, TRANSPOSED, read_jpeg, turned
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,6 +31,7 @@ __all__ = [
     "MAX_PIXELS",
     "ImageSource",
     "read_image",
+    "read_shrunk",
     "require_file",
 ]
 
@@ -41,6 +42,8 @@ ImageSource = Any
 
 MAX_PIXELS = 250_000_000
 """Pictures with more pixels are refused before they are decoded; see `read_image`."""
+
+SPARE = 1.5  # times as many pixels along a side as will be needed, which are shrunk as usual
 
 _lock = threading.Lock()  # of Pillow's limit and of the warning filters, which are global
 
@@ -73,20 +76,45 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> np.ndarr
         ImageTooLargeError: More than `max_pixels`.
         InputError: Not a kind of source that is known.
     """
+    return _read(source, max_pixels)[0]
+
+
+def read_shrunk(
+    source: ImageSource, room: tuple[int, int], *, max_pixels: int = MAX_PIXELS
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """Reads a picture that will be shrunk into some room, which decoding may begin with.
+
+    Of a JPEG that is several times larger only the lower frequencies are decoded: a half, a
+    quarter or an eighth of its sides, but not less than `SPARE` of what the room takes.
+
+    Args:
+        source: As in `read_image`, and so are the errors.
+        room: `(height, width)`.
+        max_pixels: As in `read_image`.
+
+    Returns:
+        `(h, w, 3) uint8 RGB`, and the height and width of the picture itself.
+    """
+    return _read(source, max_pixels, room)
+
+
+def _read(
+    source: ImageSource, max_pixels: int, room: tuple[int, int] | None = None
+) -> tuple[np.ndarray, tuple[int, int]]:
     from PIL import Image  # noqa: PLC0415
 
     if isinstance(source, np.ndarray):
-        return _from_array(source, max_pixels)
+        return _whole(_from_array(source, max_pixels))
     if isinstance(source, Image.Image):
         return _decode(source, "PIL image", max_pixels)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _open(io.BytesIO(source), f"{len(source)} bytes", max_pixels)
+        return _open(io.BytesIO(source), f"{len(source)} bytes", max_pixels, room)
     if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
-        return _open(io.BytesIO(_download(source)), source, max_pixels)
+        return _open(io.BytesIO(_download(source)), source, max_pixels, room)
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         require_file(path)
-        return _open(path, str(path), max_pixels)
+        return _open(path, str(path), max_pixels, room)
     raise InputError(
         f"a picture cannot be read from {type(source).__name__}; give a path, an http(s) "
         "address, bytes, a PIL image or an (H, W, 3) uint8 RGB array."
@@ -139,7 +167,13 @@ def _download(address: str) -> bytes:
     return bytes(content)
 
 
-def _open(file: Any, name: str, max_pixels: int) -> np.ndarray:
+def _whole(pixels: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+    return pixels, (pixels.shape[0], pixels.shape[1])
+
+
+def _open(
+    file: Any, name: str, max_pixels: int, room: tuple[int, int] | None
+) -> tuple[np.ndarray, tuple[int, int]]:
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
 
     try:
@@ -159,7 +193,7 @@ def _open(file: Any, name: str, max_pixels: int) -> np.ndarray:
     except DAMAGE as error:
         raise _damaged(name, error) from error
     with image:
-        return _decode(image, name, max_pixels, fresh=True)
+        return _decode(image, name, max_pixels, room, fresh=True)
 
 
 @contextlib.contextmanager
@@ -176,7 +210,14 @@ def _pillow_limit(max_pixels: int) -> Iterator[None]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _decode(image: Image.Image, name: str, max_pixels: int, *, fresh: bool = False) -> np.ndarray:
+def _decode(
+    image: Image.Image,
+    name: str,
+    max_pixels: int,
+    room: tuple[int, int] | None = None,
+    *,
+    fresh: bool = False,
+) -> tuple[np.ndarray, tuple[int, int]]:
     from PIL import ExifTags, Image, ImageOps  # noqa: PLC0415
 
     width, height = image.size
@@ -188,7 +229,9 @@ def _decode(image: Image.Image, name: str, max_pixels: int, *, fresh: bool = Fal
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.tell() == 0 and image.format != "MPO":  # a camera's by-products
             log.warning("%s has %d frames; the first one is used.", name, frames)
-        pixels = read_jpeg(image) if fresh else None  # others may have been drawn on
+        # of one that is not fresh, others may have drawn on the pixels
+        shrink = _shrink((height, width), room) if room else 1
+        pixels = read_jpeg(image, shrink=shrink) if fresh else None
         if pixels is None:
             image.load()
         with _lock, warnings.catch_warnings():
@@ -196,11 +239,20 @@ def _decode(image: Image.Image, name: str, max_pixels: int, *, fresh: bool = Fal
             turn = image.getexif().get(ExifTags.Base.Orientation, 1)
             if pixels is None and turn != 1:  # it copies always
                 image = ImageOps.exif_transpose(image)
-        return _to_rgb(image) if pixels is None else turned(pixels, turn)
+        if pixels is None:
+            return _whole(_to_rgb(image))
+        own = (width, height) if turn in TRANSPOSED else (height, width)
+        return turned(pixels, turn), own
     except Image.DecompressionBombError as error:
         raise _too_large(name, f"a frame of it: {error}", max_pixels) from error
     except DAMAGE as error:
         raise _damaged(name, error) from error
+
+
+def _shrink(size: tuple[int, int], room: tuple[int, int]) -> int:
+    """How many times smaller a picture may be decoded, however it lies."""
+    spare = max(size) / max(room) / SPARE
+    return max(times for times in REDUCED if times <= max(1, spare))
 
 
 def _damaged(name: str, error: Exception) -> UnreadableImageError:

@@ -11,7 +11,7 @@ import numpy as np
 
 from easyseg.threads import thread_count
 
-__all__ = ["encode_jpeg", "read_jpeg", "turned"]
+__all__ = ["REDUCED", "TRANSPOSED", "encode_jpeg", "read_jpeg", "turned"]
 
 END_OF_IMAGE = b"\xff\xd9"
 START_OF_SCAN, START_OF_FRAME = 0xDA, 0xC0
@@ -19,11 +19,17 @@ NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # in pixels; others belo
 RESTART_7 = b"\xff\xd7"  # restart markers count from 0 to 7 over and over
 BLOCK = 16  # pixels of the side of what is coded together, with colours at half the size
 LARGE = 1_000_000  # pixels from which a second thread pays
+REDUCED = {  # how OpenCV is asked for a picture so many times smaller
+    1: cv2.IMREAD_COLOR_RGB,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_COLOR_RGB,
+}
 TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that hold the picture's columns as rows
 FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # what is left to do, in the codes of cv2.flip
 
 
-def read_jpeg(image: Any) -> np.ndarray | None:
+def read_jpeg(image: Any, *, shrink: int = 1) -> np.ndarray | None:
     """The pixels of a JPEG file, as they lie in it.
 
     OpenCV fills what is missing of a truncated file with grey. Those are left to Pillow, and so
@@ -31,6 +37,7 @@ def read_jpeg(image: Any) -> np.ndarray | None:
 
     Args:
         image: The `PIL.ImageFile.ImageFile` that Pillow opened, not yet decoded.
+        shrink: 2, 4 or 8: so many times smaller along each side, which leaves most of the work out.
 
     Returns:
         `(H, W, 3) uint8 RGB`, or `None` where Pillow must decode.
@@ -42,9 +49,10 @@ def read_jpeg(image: Any) -> np.ndarray | None:
     if not content.endswith(END_OF_IMAGE) and not _is_whole(content):
         return None
     pixels = cv2.imdecode(
-        np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+        np.frombuffer(content, np.uint8), REDUCED[shrink] | cv2.IMREAD_IGNORE_ORIENTATION
     )
-    return pixels if pixels is not None and pixels.shape[1::-1] == image.size else None
+    size = tuple(-(-side // shrink) for side in image.size)
+    return pixels if pixels is not None and pixels.shape[1::-1] == size else None
 
 
 def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:

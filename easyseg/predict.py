@@ -13,9 +13,9 @@ import numpy as np
 from easyseg.config import is_count
 from easyseg.engines.ready import Note, Ready, checksum
 from easyseg.errors import ImageError, InputError
-from easyseg.fit import FITS, pad
+from easyseg.fit import FITS, fit_photo, pad
 from easyseg.hub import check_whole
-from easyseg.imaging import ImageSource, read_image
+from easyseg.imaging import ImageSource, read_image, read_shrunk
 from easyseg.labels import LabelSet
 from easyseg.result import Segmentation
 from easyseg.stages import Forwarded, Prepared
@@ -189,17 +189,30 @@ class Predictor:
         canvases = [self._fit(read_image(image), self.input_size).canvas for image in images]
         return self._network.warmup(canvases)
 
-    def prepare(self, image: ImageSource) -> Prepared:
+    def prepare(self, image: ImageSource, *, shrunk: bool = False) -> Prepared:
         """Reads a picture and places it on the network's canvas, in any thread.
+
+        Args:
+            image: The picture.
+            shrunk: Large JPEGs are decoded smaller, as `read_shrunk` does, and so is the photo of
+                the result.
 
         Raises:
             ImageError: It cannot be read.
         """
         started = time.perf_counter()
+        if shrunk and self.window is None and self._fit is fit_photo:
+            photo, own = read_shrunk(image, self.input_size)
+            placed = fit_photo(photo, self.input_size, own)
+            return Prepared(photo, placed, time.perf_counter() - started, _source(image))
         photo = read_image(image)
         whole = self.window is None or max(photo.shape[:2]) <= self.window
-        placed = self._fit(photo, self.input_size) if whole else None
-        return Prepared(photo, placed, time.perf_counter() - started, _source(image))
+        return Prepared(
+            photo,
+            self._fit(photo, self.input_size) if whole else None,
+            time.perf_counter() - started,
+            _source(image),
+        )
 
     def forward(
         self, images: Iterable[ImageSource | Prepared], *, batch_size: int | None = None

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import easyseg.predict
 from easyseg import Predictor, SemanticSegmentation, read_image
 from easyseg.errors import ImageNotFoundError, InputError, OutputError, UnknownNameError
 from easyseg.folder import segment_folder
@@ -69,6 +70,28 @@ def written(folder="."):
 
 
 # What is written
+
+
+@pytest.mark.parametrize(
+    ("precision", "kind", "shrunk"),
+    [("fast", "mask", True), ("fast", "overlay", False), ("exact", "mask", False)],
+)
+def test_large_jpegs_are_decoded_smaller(small, photos, monkeypatch, precision, kind, shrunk):
+    """Where the network is less exact and the photo is not drawn; results keep the photo's size."""
+    draw("photos/large.jpg", size=(600, 400))
+    monkeypatch.setattr(type(small), "precision", precision)
+    seen = []
+    read = easyseg.predict.read_shrunk
+    monkeypatch.setattr(
+        easyseg.predict, "read_shrunk", lambda *args: seen.append(read(*args)) or seen[-1]
+    )
+    segment_folder(small, "photos/large.jpg", "out", kind=kind, progress=False)
+    assert [pixels.shape[:2] for pixels, _ in seen] == [(100, 150)] * shrunk
+    with Image.open("out/large.png") as found:
+        assert found.size == (600, 400)
+        if kind == "mask":
+            exact = small.one("photos/large.jpg").labels
+            assert np.mean(np.asarray(found) == exact) > 0.98
 
 
 def test_results_are_those_of_single_pictures(mini, photos):
@@ -439,7 +462,7 @@ def test_stopped_by_the_user(small, photos, monkeypatch):
             raise KeyboardInterrupt
         return network(batch)
 
-    stopping.batch_size = network.batch_size
+    stopping.batch_size, stopping.precision = network.batch_size, network.precision
     monkeypatch.setattr(small, "_network", stopping)
     with pytest.raises(KeyboardInterrupt):
         segment_folder(small, "photos", "out", progress=False)
@@ -520,6 +543,7 @@ def test_only_a_few_pictures_are_held(small, photos, monkeypatch):
         return network(batch)
 
     monkeypatch.setattr("easyseg.predict.read_image", read)
+    slow.precision = network.precision
     monkeypatch.setattr(small, "_network", slow)
     segment_folder(small, "many", "out", batch_size=4, progress=False)
     assert through[0] == 60

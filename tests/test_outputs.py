@@ -414,3 +414,20 @@ def test_names_wider_than_the_picture_are_cut():
     drawn = draw_legend(picture, [("a very long name of a class " * 5, (1, 2, 3))])
     assert drawn.shape == picture.shape
     assert (drawn != picture).any()
+
+
+@pytest.mark.parametrize("kind", list(OUTPUTS))
+def test_what_needs_no_photo_says_so(kind, tmp_path):
+    """`photo` is what lets a folder of masks go without the photos' pixels."""
+    labels = np.zeros((30, 40), np.uint8)
+    labels[:10], labels[10:15] = 15, 12
+    grid = None
+    if kind == "confidence":
+        logits = np.random.default_rng(0).normal(size=(9, 9, 21)).astype(np.float32)
+        grid = LogitGrid(logits, np.linspace(0, 8, 30), np.linspace(0, 8, 40))
+    suffix = (OUTPUTS[kind].suffixes or (".png",))[0]
+    contents = set()
+    for photo in (PHOTO, 255 - PHOTO):
+        result = Segmentation(labels, load_label_set("voc"), photo, grid=grid)
+        contents.add(result.save(tmp_path / f"result{suffix}", kind).read_bytes())
+    assert len(contents) == 1 + OUTPUTS[kind].photo

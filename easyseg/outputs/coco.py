@@ -82,4 +82,4 @@ def _bbox(start: np.ndarray, end: np.ndarray, height: int) -> list[int]:
     return [int(value) for value in box]
 
 
-OUTPUTS.register("coco")(Document(lambda result, _: as_json(to_coco(result))))
+OUTPUTS.register("coco")(Document(lambda result, _: as_json(to_coco(result)), photo=False))

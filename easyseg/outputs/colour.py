@@ -23,4 +23,4 @@ def colours_of(labels: np.ndarray, label_set: LabelSet) -> np.ndarray:
     return cv2.applyColorMap(labels, label_set.colours[:256, None])  # nine times as quick
 
 
-OUTPUTS.register("colour")(Output(draw_colour))
+OUTPUTS.register("colour")(Output(draw_colour, photo=False))

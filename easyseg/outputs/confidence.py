@@ -31,4 +31,4 @@ def _scale(result: Segmented) -> list[Row]:  # noqa: ARG001
     return [(f"{100 * p:.0f} %", tuple(c)) for p, c in zip(marks[0], colours, strict=True)]
 
 
-OUTPUTS.register("confidence")(Output(draw_confidence, legend=_scale))
+OUTPUTS.register("confidence")(Output(draw_confidence, legend=_scale, photo=False))

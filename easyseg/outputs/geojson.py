@@ -45,5 +45,5 @@ def _closed(ring: np.ndarray) -> list[list[int]]:
 
 
 OUTPUTS.register("geojson")(
-    Document(lambda result, _: as_json(to_geojson(result)), (".geojson", ".json"))
+    Document(lambda result, _: as_json(to_geojson(result)), (".geojson", ".json"), photo=False)
 )

@@ -82,4 +82,4 @@ def _image_path(source: str | None, path: Path) -> str:
         return Path(source).resolve().as_posix()
 
 
-OUTPUTS.register("labelme")(Document(_write))
+OUTPUTS.register("labelme")(Document(_write, photo=False))

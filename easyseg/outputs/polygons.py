@@ -31,4 +31,4 @@ def to_polygons(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
     }
 
 
-OUTPUTS.register("polygons")(Document(lambda result, _: as_json(to_polygons(result))))
+OUTPUTS.register("polygons")(Document(lambda result, _: as_json(to_polygons(result)), photo=False))

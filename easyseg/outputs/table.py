@@ -62,11 +62,13 @@ class Output(NamedTuple):
         draw: From the segmentation and `alpha` to `(H, W, 3) uint8 RGB` or a `PIL.Image.Image`.
         suffixes: File endings that keep it intact; empty if any picture format will do.
         legend: The rows that explain its colours.
+        photo: Whether the photo's pixels are in it.
     """
 
     draw: Callable[[Segmented, float], Any]
     suffixes: tuple[str, ...] = ()
     legend: Callable[[Segmented], Sequence[Row]] = class_rows
+    photo: bool = True
 
 
 class Document(NamedTuple):
@@ -75,10 +77,12 @@ class Document(NamedTuple):
     Attributes:
         write: From the segmentation, and the path that the document will have, to its bytes.
         suffixes: File endings that it may have.
+        photo: Whether the photo's pixels are in it.
     """
 
     write: Callable[[Segmented, Path], bytes]
     suffixes: tuple[str, ...] = (".json",)
+    photo: bool = True
 
 
 OUTPUTS: Registry[Output | Document] = Registry("kind of output", group="easyseg.outputs")
