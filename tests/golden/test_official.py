@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from easyseg.config import ModelConfig
+from easyseg.engines import ENGINES, Setting, installed
 from easyseg.fit import FITS, fit_graph, graph_size
 
 XCEPTION = ModelConfig()
@@ -112,6 +113,29 @@ def test_logits_and_labels(golden, network, record_property, variant, size):
     )
     agreement = (full.argmax(-1) == arrays["labels"]).mean()
     record_property("logits", np.abs(low - arrays["logits_low"]).max() / largest)
+    record_property("labels", agreement)
+    assert agreement >= 0.9995
+
+
+@pytest.mark.parametrize("engine", [name for name in ENGINES if installed(name)])
+@pytest.mark.parametrize(
+    "variant",
+    ["mobilenetv2_pascal_os16", pytest.param("xception65_ade20k_os16", marks=pytest.mark.slow)],
+)
+@pytest.mark.filterwarnings("default")  # other people's converters
+def test_engines(golden, network, record_property, variant, engine):
+    from easyseg.engines.running import _started
+    from easyseg.models.build import logits_model
+    from easyseg.upsample import LogitGrid
+
+    size = (97, 129)
+    arrays = golden.arrays(f"official/{variant}_97x129")
+    run = _started(engine, Setting(logits_model(network(variant)), size))
+    low = run(golden.image(arrays, *size)[None])[0]
+    largest = np.abs(arrays["logits_low"]).max()
+    np.testing.assert_allclose(low, arrays["logits_low"], atol=2e-4 * largest, rtol=0)
+    places = (np.linspace(0, n - 1, side) for n, side in zip(low.shape, size, strict=False))
+    agreement = (LogitGrid(low, *places).labels() == arrays["labels"]).mean()
     record_property("labels", agreement)
     assert agreement >= 0.9995
 
