@@ -88,7 +88,11 @@ def measure(model: str, sources: list[str]) -> dict[str, object]:
         for _ in range(ROUNDS)
     ]
     ours, theirs, alone = map(list, zip(*turns, strict=True))
-    row: dict[str, object] = {"model": model, "engine": seg._predictor.engine, "pictures": len(sources)}
+    row: dict[str, object] = {
+        "model": model,
+        "engine": seg._predictor.engine,
+        "pictures": len(sources),
+    }
     row |= {"megapixels": megapixels(sources), **compared(ours, theirs)}
     row["bare_rate"] = round(statistics.median(b / a for a, b in zip(ours, alone, strict=True)), 3)
     return row

@@ -6,11 +6,20 @@ from typing import Any
 
 from easyseg.engines.folding import fold_batch_norms, with_dtype
 from easyseg.engines.pooled import pool_once
+from easyseg.engines.resizing import resize_at_once
 
 __all__ = ["for_inference"]
 
 
-def for_inference(network: Any, dtype: str = "float32") -> Any:
-    """A copy that computes the same with fewer operations, in "bfloat16" or "float16" if asked."""
+def for_inference(network: Any, dtype: str = "float32", *, one_resize: bool = True) -> Any:
+    """A copy that computes the same with fewer operations.
+
+    Args:
+        network: A functional `keras.Model`.
+        dtype: "float32", "bfloat16" or "float16".
+        one_resize: Whether bilinear resizing becomes TensorFlow's own operation.
+    """
     copy = pool_once(fold_batch_norms(network))
+    if one_resize:
+        copy = resize_at_once(copy)
     return copy if dtype == "float32" else with_dtype(copy, dtype)

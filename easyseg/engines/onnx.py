@@ -30,8 +30,10 @@ def _converted(setting: Setting) -> bytes:
 
     from easyseg.engines.inference import for_inference  # noqa: PLC0415  (loads Keras)
 
+    # tf2onnx rounds the size of a resize with aligned corners down where its factor is not whole
+    network = for_inference(setting.network, one_resize=False)
     model, _ = tf2onnx.convert.from_graph_def(
-        frozen_graph(for_inference(setting.network), setting.size, batch=1),
+        frozen_graph(network, setting.size, batch=1),
         input_names=[f"{INPUT}:0"],
         output_names=[f"{OUTPUT}:0"],
         opset=OPSET,

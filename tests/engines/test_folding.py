@@ -11,6 +11,7 @@ from easyseg import ModelConfig, build_model
 from easyseg.engines.folding import fold_batch_norms, with_dtype
 from easyseg.engines.inference import for_inference
 from easyseg.engines.pooled import pool_once
+from easyseg.engines.resizing import Resize, resize_at_once
 from easyseg.models.build import logits_model
 from easyseg.models.inspect import count
 from easyseg.models.multi_scale import multi_scale
@@ -113,3 +114,15 @@ def test_without_image_pooling_nothing_is_split():
     network = logits_model(build_model(config))
     names = {layer.name for layer in network.layers}
     assert {layer.name for layer in pool_once(network).layers} == names
+
+
+@pytest.mark.parametrize("size", [(65, 65), (64, 97)])
+def test_resizing_is_one_operation(size):
+    """`tiny_model` enlarges its logits; positions between the pixels are the same."""
+    model = tiny_model()
+    copy = resize_at_once(model)
+    assert sum(isinstance(layer, Resize) for layer in copy.layers) == 2
+    image = np.random.default_rng(0).integers(0, 256, (1, *size, 3)).astype(np.float32)
+    expected, found = np.asarray(model(image)), np.asarray(copy(image))
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
