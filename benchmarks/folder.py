@@ -4,13 +4,14 @@ Both write overlays, in turns, in one process; the ratio is of each pair. `bare_
 of the rate of the network alone, on one canvas in memory again and again, in the same rounds. The
 engine is the fastest by `warmup`. Writes results/folder.csv.
 
-    python benchmarks/folder.py FOLDER [MODEL ...]
+    python benchmarks/folder.py FOLDER [MODEL ...] [--rounds N]
 
 MODEL is a model's name, or that of a backbone, which gets 151 classes and random weights.
 """
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import statistics
 import sys
@@ -27,7 +28,6 @@ from easyseg.models.backbones import BACKBONES
 from easyseg.sources import find_images, result_paths
 
 PICTURES = 200
-ROUNDS = 3
 CLASSES = 151
 
 
@@ -75,7 +75,7 @@ def megapixels(sources: list[str]) -> float:
     return round(statistics.median(sizes), 2)
 
 
-def measure(model: str, sources: list[str]) -> dict[str, object]:
+def measure(model: str, sources: list[str], rounds: int) -> dict[str, object]:
     """A row of the table."""
     seg = opened(model)
     seconds(seg.segment_folder, sources[:2], progress=False)
@@ -85,7 +85,7 @@ def measure(model: str, sources: list[str]) -> dict[str, object]:
             seconds(one_by_one, seg, sources),
             bare(seg, len(sources)),
         )
-        for _ in range(ROUNDS)
+        for _ in range(rounds)
     ]
     ours, theirs, alone = map(list, zip(*turns, strict=True))
     row: dict[str, object] = {
@@ -103,9 +103,13 @@ def main() -> None:
     if len(sys.argv) < 2:
         print(__doc__)
         return
-    folder, *models = sys.argv[1:]
-    sources = [picture.source for picture in find_images(folder)][:PICTURES]
-    write("folder", [measure(model, sources) for model in models or ["mini"]])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder")
+    parser.add_argument("models", nargs="*", default=["mini"])
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    sources = [picture.source for picture in find_images(options.folder)][:PICTURES]
+    write("folder", [measure(model, sources, options.rounds) for model in options.models])
 
 
 if __name__ == "__main__":

@@ -5,16 +5,16 @@ turns in one process; ms and base_ms are milliseconds per frame, the ratio is of
 cpu_ratio is of the processor's time, which other programs on the machine disturb less. Writes
 results/video.csv.
 
-    python benchmarks/video.py [FILM]
+    python benchmarks/video.py [FILM [MODEL ...]] [--rounds N]
 
-The engine is the fastest by `warmup`. Xception-65 has random weights.
+The engine is the fastest by `warmup`. MODEL is a name, or a backbone, which gets random weights.
 """
 
 from __future__ import annotations
 
+import argparse
 import functools
 import statistics
-import sys
 import tempfile
 import time
 from fractions import Fraction
@@ -29,7 +29,6 @@ from easyseg import Predictor, Segmentation, SemanticSegmentation
 from easyseg.film import render
 from easyseg.models.backbones import BACKBONES
 
-ROUNDS = 3
 SIZE = (768, 432)
 FRAMES = 377
 MODELS = ("mini", "mobilenetv2.voc", "xception65")
@@ -77,12 +76,16 @@ def clocked(function, *args) -> tuple[float, float]:
 
 def main() -> None:
     """Prints a table and writes the CSV."""
-    source = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+    parser = argparse.ArgumentParser()
+    parser.add_argument("film", type=Path, nargs="?")
+    parser.add_argument("models", nargs="*", default=MODELS)
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.mp4"
-        film = make_film(Path(folder) / "film.mp4", FRAMES, source)
-        for name in MODELS:
+        film = make_film(Path(folder) / "film.mp4", FRAMES, options.film)
+        for name in options.models:
             seg = opened(name)
             predictor = seg._predictor
             canvas = np.zeros((1, *predictor.input_size, 3), np.float32)
@@ -90,7 +93,7 @@ def main() -> None:
             paint = functools.partial(render, paint=Segmentation.plot, progress=False)
             pairs = [
                 (clocked(paint, predictor, film, out), clocked(bare, predictor, canvas, FRAMES))
-                for _ in range(ROUNDS)
+                for _ in range(options.rounds)
             ]
             ours, theirs = ([t / FRAMES for t, _ in times] for times in zip(*pairs, strict=True))
             row = compared(ours, theirs)
