@@ -19,13 +19,12 @@ from easyseg.imaging import ImageSource, read_image, read_shrunk
 from easyseg.labels import LabelSet
 from easyseg.result import Segmentation
 from easyseg.stages import Forwarded, Prepared
-from easyseg.tiles import Tiling, blend, grid_size, tile, window_side
+from easyseg.tiles import Tiling, tile, window_side
 from easyseg.upsample import LogitGrid
 from easyseg.views import check_views
+from easyseg.windows import joined
 
 __all__ = ["Predictor"]
-
-KEEP = 64 * 2**20  # bytes of logits that a tiled picture keeps at most
 
 
 class Predictor:
@@ -250,7 +249,7 @@ class Predictor:
         started = time.perf_counter()
         places = [prepared.placed for prepared in batch if prepared.placed is not None]
         canvases = [placed.canvas for placed in places]
-        logits = self._network(_stacked(canvases))
+        logits = self._network(canvases[0][None] if len(batch) == 1 else np.stack(canvases))
         inference = 1000 * (time.perf_counter() - started) / len(batch)
         return [
             # a view would keep the whole batch's logits alive
@@ -271,24 +270,9 @@ class Predictor:
         """A large picture in windows; its logits are kept if they are not too many."""
         started, photo = time.perf_counter(), prepared.photo
         tiling = tile(photo.shape[:2], window)
-        blocks = blend(tiling, self._window_logits(photo, tiling, batch_size), self._stride)
-        rows, cols = (np.arange(side) / self._stride for side in photo.shape[:2])
-        size, classes = grid_size(tiling, self._stride), len(self.label_set)
-        grid = labels = None
-        if 4 * size[0] * size[1] * classes <= KEEP:
-            whole = np.empty((*size, classes), np.float32)
-            for top, left, block in blocks:
-                whole[top : top + block.shape[0], left : left + block.shape[1]] = block
-            grid = LogitGrid(whole, rows, cols)
-        else:
-            labels = np.empty(photo.shape[:2], np.uint8 if classes <= 256 else np.uint16)
-            for top, left, block in blocks:
-                down, across = (
-                    _between(start, count, self._stride)
-                    for start, count in zip((top, left), block.shape, strict=False)
-                )
-                part = LogitGrid(block, rows[down] - top, cols[across] - left)
-                labels[down, across] = part.labels()
+        logits = self._window_logits(photo, tiling, batch_size)
+        size, classes = (photo.shape[0], photo.shape[1]), len(self.label_set)
+        grid, labels = joined(tiling, logits, size, self._stride, classes)
         speed = {
             "preprocess": 1000 * prepared.seconds,
             "inference": 1000 * (time.perf_counter() - started),
@@ -301,26 +285,13 @@ class Predictor:
         places = [(top, left) for top in tiling.rows for left in tiling.cols]
         side = tiling.window
         for i in range(0, len(places), batch_size):
-            logits = self._network(
-                _stacked(
-                    [
-                        pad(photo[top : top + side, left : left + side], (side, side))
-                        for top, left in places[i : i + batch_size]
-                    ]
-                )
-            )
+            canvases = [
+                pad(photo[top : top + side, left : left + side], (side, side))
+                for top, left in places[i : i + batch_size]
+            ]
+            logits = self._network(np.stack(canvases))
             step = (logits.shape[1] - 1) * self._stride // (side - 1)  # of averaged scales: 4
             yield from logits[:, ::step, ::step]
-
-
-def _stacked(canvases: list[np.ndarray]) -> np.ndarray:
-    """A batch; one alone is not copied."""
-    return canvases[0][None] if len(canvases) == 1 else np.stack(canvases)
-
-
-def _between(start: int, count: int, stride: int) -> slice:
-    """The pixels after a position of the grid, or from the first on, up to `count - 1` further."""
-    return slice(start * stride + bool(start), (start + count - 1) * stride + 1)
 
 
 def _source(image: ImageSource) -> str | None:

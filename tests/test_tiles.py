@@ -108,7 +108,7 @@ def test_windows_agree_with_the_whole(mini, large):
 
 def test_logits_that_are_too_many_are_not_kept(mini, large, monkeypatch):
     kept = predictor(mini, tile=513).one(large)
-    monkeypatch.setattr("easyseg.predict.KEEP", 0)
+    monkeypatch.setattr("easyseg.windows.KEEP", 0)
     dropped = predictor(mini, tile=513).one(large)
     np.testing.assert_array_equal(kept.labels, dropped.labels)
     assert kept.grid is not None
