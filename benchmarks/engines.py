@@ -4,10 +4,10 @@
 
 Random weights whose batch norms fit one picture of noise, 513x513, one photo, all timed in turns in
 one process; a turn is a call that does not count and then `CALLS` that do; ratios are of the same
-round. Rows of "... alone" are the runtimes without easyseg: the
-Keras network converted and called as they say, for a fixed size. `bound_ms` is the time of the
-network's multiply-adds at the rate of a large float32 matrix product, measured in the same rounds.
-Writes results/engines.csv. Equality is tested in tests/contract/test_engines.py.
+round. Rows of "... alone" are the runtimes without easyseg: the Keras network converted and called
+as they say, for a fixed size. `bound_ms` is the time of the network's multiply-adds at the rate of
+a large float32 matrix product, measured in the same rounds. Writes results/engines.csv. Equality is
+tested in tests/contract/test_engines.py.
 """
 
 from __future__ import annotations

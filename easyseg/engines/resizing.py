@@ -7,27 +7,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from easyseg._keras import keras, layers
+from easyseg._keras import keras
 from easyseg.engines.folding import take_weights
 from easyseg.models.resize import AlignCornersResize
 
 __all__ = ["Resize", "resize_at_once"]
 
 
-class Resize(layers.Layer):
+class Resize(AlignCornersResize):
     """`AlignCornersResize` for a TensorFlow graph."""
 
     def call(self, x: Any, like: Any) -> Any:
         """`(N, h, w, C)`, `(N, H, W, D)` -> `(N, H, W, C)`."""
         import tensorflow as tf  # noqa: PLC0415
 
-        size = tuple(tf.shape(like)[1:3]) if None in like.shape[1:3] else tuple(like.shape[1:3])
+        size = tuple(like.shape[1:3])  # engines are made for one size
         resized = tf.raw_ops.ResizeBilinear(images=x, size=size, align_corners=True)
         return tf.cast(resized, x.dtype)  # it gives float32, whatever it takes
-
-    def compute_output_shape(self, x_shape: Any, like_shape: Any) -> Any:
-        """Shape of the result, where it is known."""
-        return (x_shape[0], *like_shape[1:3], x_shape[3])
 
 
 def resize_at_once(network: Any) -> Any:
