@@ -9,9 +9,9 @@ WORKERS := -n auto --maxprocesses 4 --dist loadfile
 # of the many rows of a table, those that CI runs among the slow tests
 CONTRACT := $(patsubst %,'tests/contract/test_networks.py::test_network[%]',hrnet_w18-none \
   aspp-none aspp-lraspp dpc-deeplabv3plus dpc-lraspp lraspp-deeplabv3plus lraspp-none)
-SURGERY := $(patsubst %,'tests/models/test_applications.py::test_dilation_sees_what_strides_saw[%]', \
+SURGERY := $(patsubst %,'tests/models/test_keras_applications.py::test_dilation_sees_what_strides_saw[%]', \
   densenet121 resnet50v2 efficientnetv2b0 convnexttiny keras_xception)
-IMAGENET := 'tests/models/test_applications.py::test_imagenet_weights[efficientnetb0]'
+IMAGENET := 'tests/models/test_keras_applications.py::test_imagenet_weights[efficientnetb0]'
 
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,8 +32,8 @@ test: $(VENV)/.installed ## run the tests (a few minutes on 2 cores)
 	$(BIN)/python -m pytest -m "not slow" $(WORKERS)
 
 test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, real weights, long runs
-	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/test_mini.py tests/weights \
-	  tests/models/test_hub.py tests/training/test_run.py tests/pixellib/test_scripts.py \
+	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/weights \
+	  tests/models/test_kerashub.py tests/training/test_trainer.py tests/pixellib/test_scripts.py \
 	  $(CONTRACT) $(SURGERY) $(IMAGENET)
 
 test-all: $(VENV)/.installed ## run the slow tests too

@@ -13,9 +13,9 @@ from _table import write
 
 from easyseg import ModelConfig, build_model
 from easyseg._keras import keras
-from easyseg.families import BACKBONES, FAMILY
-from easyseg.models.inspect import count
-from easyseg.resources import pretrained_path
+from easyseg.models.backbones.registry import BACKBONES, FAMILY
+from easyseg.models.summary import count
+from easyseg.utils.resources import pretrained_path
 from easyseg.weights.bundle import MINI, read_bundle
 from easyseg.weights.manifest import weight_sets
 

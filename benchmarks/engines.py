@@ -25,12 +25,12 @@ import tensorflow as tf
 from _table import compared, write
 
 from easyseg import ModelConfig, build_model
-from easyseg.engines import ENGINES, Run, Setting, installed
-from easyseg.engines.freezing import frozen_function
-from easyseg.engines.running import _started
+from easyseg.inference.runtimes import ENGINES, Run, Setting, installed
+from easyseg.inference.runtimes.freeze_graph import frozen_function
+from easyseg.inference.runtimes.runner import _started
 from easyseg.models.build import logits_model
-from easyseg.models.inspect import count
-from easyseg.threads import thread_count
+from easyseg.models.summary import count
+from easyseg.utils.threads import thread_count
 
 NETWORKS = {
     "xception65": ModelConfig(classes=151),

@@ -24,8 +24,8 @@ from _table import compared, write
 from PIL import Image
 
 from easyseg import SemanticSegmentation
-from easyseg.models.backbones import BACKBONES
-from easyseg.sources import find_images, result_paths
+from easyseg.io.find_images import find_images, result_paths
+from easyseg.models.backbones.registry import BACKBONES
 
 PICTURES = 200
 CLASSES = 151

@@ -19,10 +19,10 @@ import numpy as np
 from _table import write
 
 from easyseg import Segmentation, SemanticSegmentation, read_image
-from easyseg.backgrounds import BACKGROUNDS
-from easyseg.matting import alpha_of
+from easyseg.inference.background import BACKGROUNDS
+from easyseg.results.matting import alpha_of
 
-PARTS = ("Val", "Test")  # the constants of easyseg.matting were chosen on "Train"
+PARTS = ("Val", "Test")  # the constants of easyseg.results.matting were chosen on "Train"
 BAND = 0.005  # of the diagonal: width of the band of the boundary IoU (Cheng et al., CVPR 2021)
 
 

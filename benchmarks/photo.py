@@ -23,12 +23,12 @@ from _table import compared, write
 from skimage import data
 
 from easyseg import SemanticSegmentation
-from easyseg.fit import fit_photo
-from easyseg.imaging import read_image
-from easyseg.outputs.rendering import draw
-from easyseg.result import Segmentation
-from easyseg.upsample import LogitGrid
-from easyseg.writing import write_image
+from easyseg.inference.preprocess import fit_photo
+from easyseg.io.read_image import read_image
+from easyseg.io.write_image import write_image
+from easyseg.results.logit_grid import LogitGrid
+from easyseg.results.outputs.render import draw
+from easyseg.results.segmentation import Segmentation
 
 SIZE = (3000, 4000)
 QUALITY = 95

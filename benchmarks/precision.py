@@ -18,7 +18,7 @@ from _table import compared, write
 from PIL import Image
 
 from easyseg import Predictor, SemanticSegmentation, read_image
-from easyseg.metrics import ConfusionMatrix
+from easyseg.evaluation.metrics import ConfusionMatrix
 
 SETTINGS = {
     "plain exact": ("plain", "exact"),

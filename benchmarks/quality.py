@@ -18,7 +18,7 @@ from _table import compared, write
 from PIL import Image
 
 from easyseg import SemanticSegmentation, read_image
-from easyseg.metrics import ConfusionMatrix
+from easyseg.evaluation.metrics import ConfusionMatrix
 
 PYRAMID = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)  # of Google's evaluation
 SETTINGS: dict[str, dict[str, object]] = {

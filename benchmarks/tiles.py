@@ -20,7 +20,7 @@ from _table import compared, write
 from skimage import data
 
 from easyseg import LabelSet, ModelConfig, Predictor, build_model
-from easyseg.tiles import tile
+from easyseg.inference.tiling import tile
 
 SMALL, LARGE = (1500, 2000), (6000, 8000)
 WINDOWS = (513, 1025)

@@ -17,14 +17,14 @@ import numpy as np
 from _table import compared, write
 
 from easyseg._keras import keras
-from easyseg.config import ModelConfig
 from easyseg.datasets import open_dataset
 from easyseg.models.build import build_model
-from easyseg.training.augment import DEFAULT_STEPS, Augmenter
-from easyseg.training.examples import Examples
-from easyseg.training.feed import Feed, stream
-from easyseg.training.losses import make_loss
-from easyseg.training.norms import batch_norms, with_frozen
+from easyseg.models.config import ModelConfig
+from easyseg.training.augmentation import DEFAULT_STEPS, Augmenter
+from easyseg.training.batch_norm import batch_norms, with_frozen
+from easyseg.training.data_loader import Feed, stream
+from easyseg.training.sample_cache import Examples
+from easyseg.training.segmentation_loss import make_loss
 
 CROP, BATCH, BATCHES = 128, 4, 4
 ROUNDS, HUB_ROUNDS = 7, 2  # an epoch by KerasHub takes several times as long

@@ -17,7 +17,7 @@ import numpy as np
 from _memory import in_child, peak_of, report, resident
 from _table import compared, write
 
-from easyseg.upsample import LogitGrid
+from easyseg.results.logit_grid import LogitGrid
 
 CASES = [(c, h, w) for h, w in ((375, 500), (1500, 2000), (3000, 4000)) for c in (21, 151)]
 ROUNDS = 5

@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 
 from easyseg import ModelConfig, Predictor, TrainConfig, open_dataset
-from easyseg.evaluate import evaluate
-from easyseg.open import open_model
+from easyseg.evaluation.evaluate import evaluate
 from easyseg.training.plan import make_plan
-from easyseg.training.run import train
+from easyseg.training.trainer import train
+from easyseg.weights.loader import open_model
 
 VARIANTS: dict[str, dict[str, object]] = {
     "decoder": {},

@@ -26,8 +26,8 @@ import numpy as np
 from _table import compared, write
 
 from easyseg import Predictor, Segmentation, SemanticSegmentation
-from easyseg.film import render
-from easyseg.models.backbones import BACKBONES
+from easyseg.inference.video import render
+from easyseg.models.backbones.registry import BACKBONES
 
 SIZE = (768, 432)
 FRAMES = 377

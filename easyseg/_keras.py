@@ -15,8 +15,8 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import keras
 from keras import layers, ops
 
-from easyseg.heap import keep_heap
-from easyseg.threads import limit_threads
+from easyseg.utils.allocator import keep_heap
+from easyseg.utils.threads import limit_threads
 
 __all__ = ["backend", "keras", "layers", "ops"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from places import SHARED, VOC_TARBALL
+from helpers.paths import SHARED, VOC_TARBALL
 
 # what a shell starts in the background ignores Ctrl-C, and its children do too; some tests press it
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -71,7 +71,7 @@ def golden(shared, tmp_path_factory):
 @pytest.fixture(scope="session")
 def voc_home(shared, tmp_path_factory):
     """A cache into which the real `mobilenetv2.voc` weights were imported."""
-    from easyseg.open import import_file
+    from easyseg.weights.loader import import_file
 
     home = tmp_path_factory.mktemp("home")
     import_file("mobilenetv2.voc", VOC_TARBALL, cache=home)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from easyseg import SemanticSegmentation
-from easyseg.metrics import ConfusionMatrix
+from easyseg.evaluation.metrics import ConfusionMatrix
 
 TEXT = """# mini
 

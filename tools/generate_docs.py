@@ -21,8 +21,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 from costs import backbones, published  # noqa: E402
 from networks import row_of  # noqa: E402
 
-from easyseg.config import ModelConfig  # noqa: E402
-from easyseg.labels import load_label_set  # noqa: E402
+from easyseg.models.config import ModelConfig  # noqa: E402
+from easyseg.results.label_set import load_label_set  # noqa: E402
 from easyseg.weights.bundle import MINI  # noqa: E402
 from easyseg.weights.manifest import WeightSet, weight_sets  # noqa: E402
 

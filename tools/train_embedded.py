@@ -34,16 +34,16 @@ import numpy as np
 from PIL import Image
 
 from easyseg._keras import backend, keras
-from easyseg.config import ModelConfig
-from easyseg.imaging import read_image
-from easyseg.labels import load_label_set
-from easyseg.metrics import ConfusionMatrix
+from easyseg.evaluation.metrics import ConfusionMatrix
+from easyseg.io.read_image import read_image
 from easyseg.models.build import build_model, logits_model
-from easyseg.models.resize import AlignCornersResize
-from easyseg.open import open_model
-from easyseg.upsample import LogitGrid
+from easyseg.models.config import ModelConfig
+from easyseg.models.layers.resize import AlignCornersResize
+from easyseg.results.label_set import load_label_set
+from easyseg.results.logit_grid import LogitGrid
 from easyseg.weights.bundle import read_bundle, save_bundle
-from easyseg.weights.load import load_weights
+from easyseg.weights.loader import open_model
+from easyseg.weights.readers import load_weights
 
 PHOTO_SIDE = 320  # longest side of the training photos
 SCALES = (0.5, 1.75)  # of the training photos, in a crop

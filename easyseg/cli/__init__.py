@@ -12,7 +12,7 @@ import click
 
 import easyseg
 from easyseg.errors import EasysegError
-from easyseg.registry import unknown_name
+from easyseg.utils.registry import unknown_name
 
 __all__ = ["cli", "main"]
 
@@ -24,11 +24,11 @@ COMMANDS = {
     "video": ("easyseg.cli.video", "Segment a film, a stream or a camera."),
     "evaluate": ("easyseg.cli.evaluate", "Say how good a model is on a data set."),
     "train": ("easyseg.cli.train", "Train a model further on your own photos."),
-    "models": ("easyseg.cli.weights", "List the models and what is in the cache."),
-    "download": ("easyseg.cli.weights", "Get a model's weights, or import a file."),
-    "warmup": ("easyseg.cli.warmup", "Find the fastest engine for a model, once."),
+    "models": ("easyseg.cli.models", "List the models and what is in the cache."),
+    "download": ("easyseg.cli.models", "Get a model's weights, or import a file."),
+    "warmup": ("easyseg.cli.optimize", "Find the fastest engine for a model, once."),
     "check": ("easyseg.cli.check", "Look through a data set before training."),
-    "info": ("easyseg.cli.weights", "Tell all that is known about a model."),
+    "info": ("easyseg.cli.models", "Tell all that is known about a model."),
 }
 
 

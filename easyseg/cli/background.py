@@ -8,16 +8,16 @@ from typing import Any
 import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from easyseg.backgrounds import BACKGROUNDS, STRENGTHS, edit
+from easyseg.api import SemanticSegmentation
+from easyseg.cli._startup import load_framework_when_needed
 from easyseg.cli.options import MODEL, QUIET, engine_options, film_options, names_and_ids
-from easyseg.cli.quiet import load_framework_when_needed
 from easyseg.errors import InputError
-from easyseg.facade import SemanticSegmentation
-from easyseg.film import VideoSummary, check_film
-from easyseg.imaging import require_file
-from easyseg.outputs.rendering import check_output
-from easyseg.sources import Found, require_writable, spare_sources
-from easyseg.video import is_video
+from easyseg.inference.background import BACKGROUNDS, STRENGTHS, edit
+from easyseg.inference.video import VideoSummary, check_film
+from easyseg.io.find_images import Found, require_writable, spare_sources
+from easyseg.io.read_image import require_file
+from easyseg.io.video import is_video
+from easyseg.results.outputs.render import check_output
 
 __all__ = ["background"]
 

@@ -32,9 +32,9 @@ def check(
     easyseg check street --classes road,car,person --ignore 11
     """  # noqa: D301  (\b is click's mark for lines to keep)
     from easyseg.datasets import open_dataset  # noqa: PLC0415  (NumPy and OpenCV)
-    from easyseg.datasets.check import check as examine  # noqa: PLC0415
-    from easyseg.datasets.sheet import draw_sheet  # noqa: PLC0415
-    from easyseg.writing import write_image  # noqa: PLC0415
+    from easyseg.datasets.check.check import check as examine  # noqa: PLC0415
+    from easyseg.datasets.check.sheet import draw_sheet  # noqa: PLC0415
+    from easyseg.io.write_image import write_image  # noqa: PLC0415
 
     dataset = open_dataset(source, **reading(format_name, classes, ignore))
     report = examine(dataset, quick=quick)

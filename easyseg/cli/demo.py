@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from easyseg.cli.quiet import load_framework_when_needed
+from easyseg.api import SemanticSegmentation
+from easyseg.cli._startup import load_framework_when_needed
 from easyseg.errors import ImageNotFoundError
-from easyseg.facade import SemanticSegmentation
 
 __all__ = ["demo"]
 

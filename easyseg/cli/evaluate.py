@@ -10,12 +10,12 @@ from typing import Any
 
 import click
 
+from easyseg.api import SemanticSegmentation
+from easyseg.cli._startup import load_framework
 from easyseg.cli.options import MODEL, QUIET, data_options, reading, view_options
-from easyseg.cli.quiet import load_framework
 from easyseg.datasets.base import SPLITS
 from easyseg.datasets.open import open_dataset
-from easyseg.facade import SemanticSegmentation
-from easyseg.writing import write_bytes
+from easyseg.io.write_image import write_bytes
 
 __all__ = ["evaluate"]
 

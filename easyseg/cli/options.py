@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from easyseg.engines import AUTO, ENGINES, PRECISIONS
+from easyseg.inference.runtimes import AUTO, ENGINES, PRECISIONS
 
 __all__ = [
     "ALPHA",

@@ -9,7 +9,9 @@ from typing import Any
 import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from easyseg.api import SemanticSegmentation
 from easyseg.cli import one_line
+from easyseg.cli._startup import load_framework_when_needed
 from easyseg.cli.options import (
     ALPHA,
     CLASSES,
@@ -19,12 +21,10 @@ from easyseg.cli.options import (
     names_and_ids,
     view_options,
 )
-from easyseg.cli.quiet import load_framework_when_needed
-from easyseg.facade import SemanticSegmentation
-from easyseg.folder import plan_folder
-from easyseg.imaging import require_file
-from easyseg.outputs import OUTPUTS
-from easyseg.sources import Job
+from easyseg.inference.folder import plan_folder
+from easyseg.io.find_images import Job
+from easyseg.io.read_image import require_file
+from easyseg.results.outputs import OUTPUTS
 
 __all__ = ["segment"]
 

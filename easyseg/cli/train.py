@@ -11,11 +11,11 @@ from typing import Any
 import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from easyseg.api import SemanticSegmentation
+from easyseg.cli._startup import load_framework
 from easyseg.cli.options import MODEL, QUIET, data_options, reading
-from easyseg.cli.quiet import load_framework
 from easyseg.datasets import open_dataset
 from easyseg.errors import InputError
-from easyseg.facade import SemanticSegmentation
 from easyseg.training.config import TrainConfig
 from easyseg.training.plan import part_options
 

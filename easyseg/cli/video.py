@@ -7,6 +7,8 @@ from pathlib import Path
 import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from easyseg.api import SemanticSegmentation
+from easyseg.cli._startup import load_framework_when_needed
 from easyseg.cli.options import (
     ALPHA,
     CLASSES,
@@ -16,11 +18,9 @@ from easyseg.cli.options import (
     film_options,
     names_and_ids,
 )
-from easyseg.cli.quiet import load_framework_when_needed
 from easyseg.errors import InputError
-from easyseg.facade import SemanticSegmentation
-from easyseg.film import check_film
-from easyseg.video import is_address
+from easyseg.inference.video import check_film
+from easyseg.io.video import is_address
 
 __all__ = ["video"]
 

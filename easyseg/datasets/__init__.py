@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from easyseg.datasets.base import IGNORE, SPLITS, Dataset, Sample
+from easyseg.datasets.formats.base import DATASETS, Asked, Format
 from easyseg.datasets.open import Reading, open_dataset
-from easyseg.datasets.table import DATASETS, Asked, Format
 
 __all__ = [
     "DATASETS",

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from easyseg.errors import InputError
-from easyseg.imaging import read_image
-from easyseg.labels import LabelSet
+from easyseg.io.read_image import read_image
+from easyseg.results.label_set import LabelSet
 
 __all__ = ["IGNORE", "SPLITS", "Dataset", "Sample"]
 

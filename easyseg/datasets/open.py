@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from easyseg.datasets.base import Dataset
-from easyseg.datasets.layout import picture_folders
-from easyseg.datasets.select import select
-from easyseg.datasets.table import DATASETS, Asked, Format
+from easyseg.datasets.formats.base import DATASETS, Asked, Format
+from easyseg.datasets.pairing import picture_folders
+from easyseg.datasets.remap import select
 from easyseg.errors import DatasetError, InputError
-from easyseg.labels import LabelSet
+from easyseg.results.label_set import LabelSet
 
 __all__ = ["Reading", "open_dataset"]
 

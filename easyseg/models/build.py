@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from easyseg._keras import keras, layers
-from easyseg.config import ModelConfig
 from easyseg.errors import ConfigError
-from easyseg.hub import HubConfig
-from easyseg.models.aspp import aspp
-from easyseg.models.attention import attend
-from easyseg.models.backbones import Features
-from easyseg.models.backbones.keras_model import backbone_of
-from easyseg.models.blocks import drop
-from easyseg.models.decoder import decode
-from easyseg.models.dpc import dense_prediction_cell
-from easyseg.models.hub import build_hub
-from easyseg.models.lraspp import add_logits, lite_aspp
-from easyseg.models.resize import AlignCornersResize
-from easyseg.models.upsampling import LearnedUpsampling
+from easyseg.models.backbones.base import Features
+from easyseg.models.backbones.custom_keras import backbone_of
+from easyseg.models.config import ModelConfig
+from easyseg.models.decoders.deeplabv3plus import decode
+from easyseg.models.decoders.lraspp import add_logits, lite_aspp
+from easyseg.models.heads.aspp import aspp
+from easyseg.models.heads.dpc import dense_prediction_cell
+from easyseg.models.kerashub.config import HubConfig
+from easyseg.models.kerashub.network import build_hub
+from easyseg.models.layers.attention import attend
+from easyseg.models.layers.conv import drop
+from easyseg.models.layers.learned_upsampling import LearnedUpsampling
+from easyseg.models.layers.resize import AlignCornersResize
 
 __all__ = ["LOGITS", "build_model", "logits_model"]
 

@@ -12,11 +12,11 @@ import math
 from typing import Any, NamedTuple
 
 from easyseg._keras import layers
-from easyseg.models.graph import Call, calls, inside, is_made_of_layers, shapes
-from easyseg.models.lraspp import WindowMean
-from easyseg.models.pooling import AtrousPooling2D
-from easyseg.models.resize import AlignCornersResize
-from easyseg.models.upsampling import LearnedUpsampling
+from easyseg.models.decoders.lraspp import WindowMean
+from easyseg.models.graph_utils import Call, calls, inside, is_made_of_layers, shapes
+from easyseg.models.layers.atrous_pooling import AtrousPooling2D
+from easyseg.models.layers.learned_upsampling import LearnedUpsampling
+from easyseg.models.layers.resize import AlignCornersResize
 
 __all__ = ["Sight", "Stage", "sight"]
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from easyseg.outputs.rendering import check_output
-from easyseg.pixellib.films import play
-from easyseg.pixellib.frames import from_opencv, to_opencv
-from easyseg.pixellib.networks import Networks
-from easyseg.result import Segmentation
-from easyseg.writing import write_image
+from easyseg.io.write_image import write_image
+from easyseg.pixellib.bgr import from_opencv, to_opencv
+from easyseg.pixellib.loading import Networks
+from easyseg.pixellib.video import play
+from easyseg.results.outputs.render import check_output
+from easyseg.results.segmentation import Segmentation
 
 __all__ = ["semantic_segmentation"]
 

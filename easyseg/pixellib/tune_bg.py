@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from easyseg.backgrounds import BACKGROUNDS, Draw, Painter
+from easyseg.api import SemanticSegmentation
 from easyseg.errors import InputError
-from easyseg.facade import SemanticSegmentation
-from easyseg.outputs.rendering import check_output
-from easyseg.pixellib.films import play
-from easyseg.pixellib.frames import from_opencv, to_opencv
-from easyseg.pixellib.networks import Networks
-from easyseg.writing import write_image
+from easyseg.inference.background import BACKGROUNDS, Draw, Painter
+from easyseg.io.write_image import write_image
+from easyseg.pixellib.bgr import from_opencv, to_opencv
+from easyseg.pixellib.loading import Networks
+from easyseg.pixellib.video import play
+from easyseg.results.outputs.render import check_output
 
 __all__ = ["alter_bg"]
 

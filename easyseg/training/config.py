@@ -7,9 +7,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from easyseg.config import is_count, plain
 from easyseg.errors import ConfigError
-from easyseg.registry import unknown_name
+from easyseg.models.config import is_count, plain
+from easyseg.utils.registry import unknown_name
 
 __all__ = ["TrainConfig"]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from easyseg._keras import keras
-from easyseg.config import is_count
 from easyseg.errors import ConfigError
-from easyseg.registry import unknown_name
-from easyseg.training.schedule import Schedule
+from easyseg.models.config import is_count
+from easyseg.training.schedules import Schedule
+from easyseg.utils.registry import unknown_name
 
 __all__ = ["OPTIMIZERS", "make_optimizer"]
 

@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from easyseg.config import ModelConfig
 from easyseg.datasets.base import Dataset, Sample
 from easyseg.errors import ConfigError
-from easyseg.hub import HubConfig
-from easyseg.labels import LabelSet
+from easyseg.models.config import ModelConfig
+from easyseg.models.kerashub.config import HubConfig
+from easyseg.results.label_set import LabelSet
 from easyseg.training.config import TrainConfig
-from easyseg.training.examples import survey
+from easyseg.training.sample_cache import survey
 
 __all__ = ["SETTLED", "Phase", "Plan", "make_plan", "part_options", "phases"]
 

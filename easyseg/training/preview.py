@@ -11,9 +11,9 @@ import numpy as np
 
 from easyseg.datasets.base import IGNORE, Sample
 from easyseg.errors import InputError
-from easyseg.labels import LabelSet
-from easyseg.training.augment import Augmenter
-from easyseg.writing import write_image
+from easyseg.io.write_image import write_image
+from easyseg.results.label_set import LabelSet
+from easyseg.training.augmentation import Augmenter
 
 __all__ = ["preview"]
 

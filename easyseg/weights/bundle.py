@@ -20,15 +20,15 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from easyseg.config import ModelConfig
 from easyseg.errors import InputError, OutputError, WeightsError
-from easyseg.hub import HubConfig
-from easyseg.labels import LabelSet
-from easyseg.registry import unknown_name
-from easyseg.resources import pretrained_path
+from easyseg.io.write_image import write_bytes
+from easyseg.models.config import ModelConfig
+from easyseg.models.kerashub.config import HubConfig
+from easyseg.results.label_set import LabelSet
+from easyseg.utils.registry import unknown_name
+from easyseg.utils.resources import pretrained_path
 from easyseg.weights.manifest import weight_sets
-from easyseg.weights.names import named_variables
-from easyseg.writing import write_bytes
+from easyseg.weights.variable_names import named_variables
 
 __all__ = [
     "MINI",

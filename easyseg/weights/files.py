@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from easyseg.errors import InputError, WeightsError
-from easyseg.registry import unknown_name
+from easyseg.utils.registry import unknown_name
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 
 __all__ = ["entry_of", "layout_of"]

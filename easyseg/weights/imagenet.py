@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from easyseg.config import ModelConfig
 from easyseg.errors import InputError, WeightsError
-from easyseg.models.backbones import BACKBONES, applications, hrnet
-from easyseg.models.surgery import copy_weights
-from easyseg.weights.names import assign, named_variables
-from easyseg.weights.safetensors import read_safetensors
+from easyseg.models.backbones import hrnet
+from easyseg.models.backbones import keras_applications as applications
+from easyseg.models.backbones.atrous import copy_weights
+from easyseg.models.backbones.registry import BACKBONES
+from easyseg.models.config import ModelConfig
+from easyseg.weights.readers.safetensors import read_safetensors
+from easyseg.weights.variable_names import assign, named_variables
 
 __all__ = ["load_imagenet"]
 

@@ -7,9 +7,9 @@ import functools
 import json
 from typing import Any, Literal
 
-from easyseg.config import ModelConfig
-from easyseg.registry import unknown_name
-from easyseg.resources import pretrained_path
+from easyseg.models.config import ModelConfig
+from easyseg.utils.registry import unknown_name
+from easyseg.utils.resources import pretrained_path
 
 __all__ = ["Score", "WeightSet", "weight_set", "weight_sets"]
 

@@ -10,10 +10,10 @@ import numpy as np
 
 from easyseg._keras import keras, layers, ops
 from easyseg.errors import InputError
-from easyseg.labels import LabelSet
-from easyseg.models.graph import sources
-from easyseg.models.upsampling import LearnedUpsampling
-from easyseg.weights.names import named_variables
+from easyseg.models.graph_utils import sources
+from easyseg.models.layers.learned_upsampling import LearnedUpsampling
+from easyseg.results.label_set import LabelSet
+from easyseg.weights.variable_names import named_variables
 
 __all__ = ["TransferReport", "transfer"]
 

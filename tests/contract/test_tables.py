@@ -10,12 +10,12 @@ from PIL import Image
 
 from easyseg import ModelConfig, Segmentation, build_model, load_label_set
 from easyseg.errors import InputError, OutputError, WeightsError
-from easyseg.fit import FITS
-from easyseg.outputs import OUTPUTS, Document, Output
-from easyseg.resources import pretrained_path
-from easyseg.upsample import LogitGrid
-from easyseg.weights.load import LAYOUTS, load_weights
+from easyseg.inference.preprocess import FITS
+from easyseg.results.logit_grid import LogitGrid
+from easyseg.results.outputs import OUTPUTS, Document, Output
+from easyseg.utils.resources import pretrained_path
 from easyseg.weights.manifest import weight_sets
+from easyseg.weights.readers import LAYOUTS, load_weights
 
 MODELS = list(dict.fromkeys(entry.model for entry in weight_sets().values()))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from making import SIZE, box, coco, folders, save, scene
+from helpers.make_dataset import SIZE, box, coco, folders, save, scene
 
 from easyseg.datasets import open_dataset
-from easyseg.datasets.check import check
+from easyseg.datasets.check.check import check
 from easyseg.errors import DatasetError, InputError
 
 

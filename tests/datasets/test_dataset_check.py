@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from making import folders, save, scene
+from helpers.make_dataset import folders, save, scene
 from PIL import Image
 
 from easyseg.cli.check import check as command
 from easyseg.datasets import open_dataset
-from easyseg.datasets.check import check
-from easyseg.datasets.sheet import draw_sheet
+from easyseg.datasets.check.check import check
+from easyseg.datasets.check.sheet import draw_sheet
 
 LARGE = (192, 256)
 

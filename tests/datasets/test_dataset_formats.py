@@ -9,14 +9,14 @@ import pickle
 
 import numpy as np
 import pytest
-from making import SIZE, box, coco, folders, save, scene
+from helpers.make_dataset import SIZE, box, coco, folders, save, scene
+from helpers.paths import ROOT
 from PIL import Image
-from places import ROOT
 
 from easyseg.datasets import DATASETS, IGNORE, Dataset, open_dataset
-from easyseg.datasets.shapes import Shape, as_rle
+from easyseg.datasets.rasterize import Shape, as_rle
 from easyseg.errors import DatasetError, UnknownNameError
-from easyseg.labels import LabelSet, load_label_set
+from easyseg.results.label_set import LabelSet, load_label_set
 
 
 def truth(dataset: Dataset, name: str) -> np.ndarray:

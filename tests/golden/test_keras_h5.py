@@ -12,7 +12,7 @@ import functools
 import numpy as np
 import pytest
 
-from easyseg.config import ModelConfig
+from easyseg.models.config import ModelConfig
 
 XCEPTION = ModelConfig()
 MOBILENET = ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none", output_stride=8)
@@ -42,7 +42,7 @@ FIRST_PADDING = "xception_65-entry_flow-conv1_1-pad"
 @pytest.fixture(scope="module")
 def network(golden):
     from easyseg.models.build import build_model
-    from easyseg.weights.load import load_weights
+    from easyseg.weights.readers import load_weights
 
     @functools.lru_cache(maxsize=1)
     def build(model, output_stride):
@@ -91,7 +91,7 @@ def test_parity(golden, network, monkeypatch, record_property, name, model, outp
 def _resize_with_half_pixel_centres(monkeypatch):
     import tensorflow as tf
 
-    from easyseg.models import resize
+    from easyseg.models.layers import resize
 
     monkeypatch.setattr(
         resize, "resize_align_corners", lambda x, size: tf.image.resize(x, size, "bilinear")
@@ -105,8 +105,8 @@ def _resize_with_half_pixel_centres(monkeypatch):
 @pytest.mark.slow
 def test_pixellibs_own_512_path_differs(golden, network, size, key):
     """Documented, not copied: at 512 its first convolution is shifted by a pixel."""
-    from easyseg.labels import load_label_set
-    from easyseg.predict import Predictor
+    from easyseg.inference.predictor import Predictor
+    from easyseg.results.label_set import load_label_set
 
     net = network("pixellib_xception65_pascal", 8)
     predict = Predictor(net, load_label_set("voc"), input_size=(513, 513), fit="graph")

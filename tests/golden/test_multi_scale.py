@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from easyseg.config import ModelConfig
-from easyseg.labels import LabelSet
+from easyseg.models.config import ModelConfig
+from easyseg.results.label_set import LabelSet
 
 CONFIGS = {
     "xception65_pascal_os16": ModelConfig(),
@@ -18,9 +18,9 @@ LABELS = LabelSet("golden", tuple(f"class {i}" for i in range(21)), ((0, 0, 0),)
 @pytest.mark.slow  # up to half a minute
 @pytest.mark.parametrize("variant", ["xception65_pascal_os16", "mobilenetv2_pascal_os16"])
 def test_multi_scale(golden, record_property, variant):
+    from easyseg.inference.predictor import Predictor
     from easyseg.models.build import build_model
-    from easyseg.predict import Predictor
-    from easyseg.weights.load import load_weights
+    from easyseg.weights.readers import load_weights
 
     model = build_model(CONFIGS[variant])
     load_weights(model, golden.checkpoint(variant), "tf_checkpoint")

@@ -11,9 +11,9 @@ import functools
 import numpy as np
 import pytest
 
-from easyseg.config import ModelConfig
-from easyseg.engines import ENGINES, Setting, installed
-from easyseg.fit import FITS, fit_graph, graph_size
+from easyseg.inference.preprocess import FITS, fit_graph, graph_size
+from easyseg.inference.runtimes import ENGINES, Setting, installed
+from easyseg.models.config import ModelConfig
 
 XCEPTION = ModelConfig()
 MOBILENET = ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none")
@@ -82,7 +82,7 @@ QUICK = "full_xception65_pascal_os16_crop513_noresize"  # of Xception's
 def network(golden):
     """Networks with golden weights, loaded from checkpoints; two variants at most are kept."""
     from easyseg.models.build import build_model
-    from easyseg.weights.load import load_weights
+    from easyseg.weights.readers import load_weights
 
     @functools.lru_cache(maxsize=2)
     def build(variant):
@@ -124,9 +124,9 @@ def test_logits_and_labels(golden, network, record_property, variant, size):
 )
 @pytest.mark.filterwarnings("default")  # other people's converters
 def test_engines(golden, network, record_property, variant, engine):
-    from easyseg.engines.running import _started
+    from easyseg.inference.runtimes.runner import _started
     from easyseg.models.build import logits_model
-    from easyseg.upsample import LogitGrid
+    from easyseg.results.logit_grid import LogitGrid
 
     size = (97, 129)
     arrays = golden.arrays(f"official/{variant}_97x129")
@@ -160,8 +160,8 @@ def test_photos_smaller_than_the_crop(golden, network, record_property, variant,
 
 
 def predictor(model, classes, fit, input_size):
-    from easyseg.labels import LabelSet
-    from easyseg.predict import Predictor
+    from easyseg.inference.predictor import Predictor
+    from easyseg.results.label_set import LabelSet
 
     names = tuple(f"class {i}" for i in range(classes))
     label_set = LabelSet("golden", names, ((0, 0, 0),) * classes)
@@ -217,7 +217,7 @@ def test_resize_is_right_when_compiled_by_xla():
     """Where a position is whole, position and weight must not be rounded separately."""
     import tensorflow as tf
 
-    from easyseg.models.resize import resize_align_corners
+    from easyseg.models.layers.resize import resize_align_corners
 
     rng = np.random.default_rng(0)
     jitted = tf.function(resize_align_corners, jit_compile=True, autograph=False)
@@ -242,11 +242,11 @@ def test_parity_under_jax(golden, tmp_path):
     script.write_text(
         "import sys, numpy as np\n"
         "from easyseg._keras import backend\n"
-        "from easyseg.config import ModelConfig\n"
-        "from easyseg.labels import load_label_set\n"
+        "from easyseg.models.config import ModelConfig\n"
+        "from easyseg.results.label_set import load_label_set\n"
         "from easyseg.models.build import build_model\n"
-        "from easyseg.predict import Predictor\n"
-        "from easyseg.weights.load import load_weights\n"
+        "from easyseg.inference.predictor import Predictor\n"
+        "from easyseg.weights.readers import load_weights\n"
         "from pathlib import Path\n"
         "assert backend() == 'jax'\n"
         "model = build_model(ModelConfig())\n"

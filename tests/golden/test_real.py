@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from helpers.paths import HALF_TARBALL
 from PIL import Image
-from places import HALF_TARBALL
 
 from easyseg import SemanticSegmentation
-from easyseg.metrics import ConfusionMatrix
+from easyseg.evaluation.metrics import ConfusionMatrix
 
 PHOTOS = ("beach", "bikes", "dog", "horses", "person", "rider")
 
@@ -45,7 +45,7 @@ def test_official_labels_of_the_half_width_network(shared, half_width, record_pr
 
 @pytest.fixture(scope="module")
 def half_width(shared, tmp_path_factory):
-    from easyseg.open import import_file
+    from easyseg.weights.loader import import_file
 
     home = tmp_path_factory.mktemp("half")
     import_file("mobilenetv2_050.voc", HALF_TARBALL, cache=home)

@@ -7,11 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from easyseg.config import ModelConfig
 from easyseg.errors import ConfigError
+from easyseg.models.backbones.dilation import atrous_schedule
 from easyseg.models.build import build_model, logits_model
-from easyseg.models.strides import atrous_schedule
-from easyseg.weights.names import named_variables
+from easyseg.models.config import ModelConfig
+from easyseg.weights.variable_names import named_variables
 
 SMALL = ModelConfig(backbone="mobilenetv2", classes=5, depth_multiplier=0.25, head_channels=16)
 
@@ -115,7 +115,8 @@ def test_keras_can_save_and_load_it(tmp_path):
 def test_a_backbone_of_another_package(monkeypatch):
     """It joins the table by name; a decoder whose feature it does not give is refused."""
     from easyseg._keras import layers
-    from easyseg.models.backbones import BACKBONES, Features
+    from easyseg.models.backbones.base import Features
+    from easyseg.models.backbones.registry import BACKBONES
 
     def tiny(x, config):
         return Features({}, layers.Conv2D(4, 3, strides=config.output_stride, name="tiny")(x))
@@ -158,7 +159,7 @@ def test_windows_of_the_gate():
     """As TensorFlow's average pooling without padding; windows are cut to a small feature."""
     import tensorflow as tf
 
-    from easyseg.models.lraspp import WindowMean
+    from easyseg.models.decoders.lraspp import WindowMean
 
     x = np.random.default_rng(0).standard_normal((2, 33, 65, 3)).astype(np.float32)
     layer = WindowMean(25, (4, 5))

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
-from make_hrnet_golden import SIZES, image, sample, weight
+from helpers.make_hrnet_golden import SIZES, image, sample, weight
+from helpers.paths import TESTS
 
-from easyseg.config import ModelConfig
 from easyseg.errors import ConfigError, WeightsError, WeightsMismatchError
-from easyseg.labels import LabelSet
 from easyseg.models.backbones import hrnet
 from easyseg.models.build import build_model, logits_model
+from easyseg.models.config import ModelConfig
+from easyseg.results.label_set import LabelSet
 from easyseg.weights.bundle import read_bundle, save_bundle
 from easyseg.weights.imagenet import load_imagenet, timm_name
-from easyseg.weights.load import load_weights
-from easyseg.weights.names import named_variables
-from easyseg.weights.safetensors import read_safetensors
+from easyseg.weights.readers import load_weights
+from easyseg.weights.readers.safetensors import read_safetensors
+from easyseg.weights.variable_names import named_variables
 
 SMALL = ModelConfig(
     "hrnet_w18",
@@ -86,7 +86,7 @@ def test_it_is_timms(name, kind, tmp_path, monkeypatch):
     before = np.asarray(model.get_layer("logits-semantic").kernel)
     arrays = timm_arrays(model, name)
     load_imagenet(model, config, weights=write_safetensors(tmp_path / "a.safetensors", arrays))
-    golden = np.load(Path(__file__).with_name("hrnet.npz"))
+    golden = np.load(TESTS / "helpers/hrnet_golden.npz")
     features = keras.Model(model.input, model.get_layer("aspp0").input)
     assert sum(np.prod(w.shape) for w in features.trainable_weights) == golden[f"{name}_parameters"]
     expected = golden[f"{name}_{kind}"]

@@ -43,7 +43,7 @@ for folder in json.loads(sys.argv[1]):
 def hub_network():
     from test_hub import segformer
 
-    from easyseg.models.hub import _config_of
+    from easyseg.models.kerashub.network import _config_of
 
     config = _config_of(segformer(3), "tiny")
     return build_model(config), config

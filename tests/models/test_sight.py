@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from easyseg import ModelConfig, build_model
-from easyseg.models.pooling import AtrousPooling2D
+from easyseg.models.layers.atrous_pooling import AtrousPooling2D
+from easyseg.models.layers.learned_upsampling import LearnedUpsampling
 from easyseg.models.sight import Stage, sight
-from easyseg.models.upsampling import LearnedUpsampling
 
 SMALL = ModelConfig(
     backbone="mobilenetv2",

@@ -5,15 +5,15 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
-from tiny import register_tiny
+from helpers.tiny_backbone import register_tiny
 
-from easyseg.config import ATTENTIONS, DROPOUT_PLACES, ModelConfig
-from easyseg.models.attention import attend
 from easyseg.models.build import build_model, logits_model
-from easyseg.models.norms import GroupNorm
-from easyseg.models.resize import resize_align_corners
-from easyseg.models.upsampling import BILINEAR, LearnedUpsampling
-from easyseg.weights.names import assign, named_variables
+from easyseg.models.config import ATTENTIONS, DROPOUT_PLACES, ModelConfig
+from easyseg.models.layers.attention import attend
+from easyseg.models.layers.learned_upsampling import BILINEAR, LearnedUpsampling
+from easyseg.models.layers.norm import GroupNorm
+from easyseg.models.layers.resize import resize_align_corners
+from easyseg.weights.variable_names import assign, named_variables
 
 
 @pytest.fixture(autouse=True)

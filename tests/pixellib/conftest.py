@@ -5,10 +5,19 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from painted import HEIGHT, PLACES, ROWS, VOC, WIDTH, ColourPredictor, FakeCamera, Screen
+from helpers.painted_network import (
+    HEIGHT,
+    PLACES,
+    ROWS,
+    VOC,
+    WIDTH,
+    ColourPredictor,
+    FakeCamera,
+    Screen,
+)
 
 from easyseg import SemanticSegmentation, load_label_set
-from easyseg.pixellib import networks
+from easyseg.pixellib import loading as networks
 
 
 @pytest.fixture

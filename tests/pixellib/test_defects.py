@@ -7,8 +7,8 @@ import re
 import cv2
 import numpy as np
 import pytest
-from painted import HEIGHT, MIDDLE, VOC, WIDTH
-from places import ROOT
+from helpers.painted_network import HEIGHT, MIDDLE, VOC, WIDTH
+from helpers.paths import ROOT
 
 from easyseg.errors import VideoError
 

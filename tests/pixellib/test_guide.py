@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import cv2
-from places import ROOT
+from helpers.paths import ROOT
 
 from easyseg import SemanticSegmentation
-from easyseg.pixellib.networks import NETWORKS
+from easyseg.pixellib.loading import NETWORKS
 from easyseg.pixellib.semantic import semantic_segmentation
 from easyseg.pixellib.tune_bg import METHODS, alter_bg
 

@@ -7,7 +7,7 @@ import inspect
 import cv2
 import numpy as np
 import pytest
-from painted import HEIGHT, MIDDLE, PLACES, ROWS, VOC, WIDTH, FakeCamera
+from helpers.painted_network import HEIGHT, MIDDLE, PLACES, ROWS, VOC, WIDTH, FakeCamera
 
 from easyseg import load_label_set
 from easyseg.errors import ImageError, InputError, OutputError, UnknownNameError, VideoError

@@ -7,7 +7,7 @@ import shutil
 
 import cv2
 import pytest
-from painted import HEIGHT, WIDTH
+from helpers.painted_network import HEIGHT, WIDTH
 
 START = {
     "semantic": "import pixellib\nfrom pixellib.semantic import semantic_segmentation\nimport cv2\n"

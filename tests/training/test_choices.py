@@ -2,14 +2,14 @@
 
 import numpy as np
 import pytest
-from squares import CONFIG, QUICK, paint, start
+from helpers.square_dataset import CONFIG, QUICK, paint, start
 
 from easyseg.datasets import open_dataset
 from easyseg.training.config import TrainConfig
-from easyseg.training.freezing import backbone_layers
+from easyseg.training.freeze_backbone import backbone_layers
 from easyseg.training.plan import make_plan
-from easyseg.training.records import read_state
-from easyseg.training.run import _Run, train
+from easyseg.training.run_dir import read_state
+from easyseg.training.trainer import _Run, train
 
 pytestmark = pytest.mark.slow
 

@@ -7,8 +7,8 @@ import pytest
 
 from easyseg._keras import backend, keras
 from easyseg.errors import ConfigError
-from easyseg.training.loss_terms import LOSSES
-from easyseg.training.losses import auto_class_weights, make_loss
+from easyseg.training.losses import LOSSES
+from easyseg.training.segmentation_loss import auto_class_weights, make_loss
 
 CLASSES = 4
 WEIGHTS = [0.5, 1.0, 2.0, 3.0]

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from squares import CONFIG, paint
+from helpers.square_dataset import CONFIG, paint
 
 from easyseg.datasets import open_dataset
 from easyseg.datasets.base import IGNORE
 from easyseg.errors import ConfigError, DatasetError, ImageError, InputError
+from easyseg.training.build import check_parts
 from easyseg.training.config import TrainConfig
-from easyseg.training.parts import check_parts
 from easyseg.training.plan import make_plan, part_options, phases
 
 
@@ -194,7 +194,7 @@ def test_a_run_without_any_update_is_refused(data):
 
 
 def test_a_batch_that_devices_cannot_share_is_refused(data, monkeypatch):
-    monkeypatch.setattr("easyseg.training.parts.shares", lambda *, distribute: 3)
+    monkeypatch.setattr("easyseg.training.build.shares", lambda *, distribute: 3)
     check_parts(plan(data, batch_size=6))
     with pytest.raises(ConfigError, match=r"batch_size=8 .* to 3 devices; .* a multiple of 3"):
         check_parts(plan(data))

@@ -8,7 +8,7 @@ import pytest
 
 from easyseg import SemanticSegmentation
 from easyseg.datasets import open_dataset
-from easyseg.datasets.check import check
+from easyseg.datasets.check.check import check
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ import sys
 import cv2
 import numpy as np
 import pytest
-from places import ROOT
-from squares import paint
+from helpers.paths import ROOT
+from helpers.square_dataset import paint
 
 pytestmark = pytest.mark.slow
 

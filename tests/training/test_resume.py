@@ -2,16 +2,16 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
-import interrupted
 import numpy as np
 import pytest
-from squares import paint, start
+from helpers import interrupted_training
+from helpers.paths import TESTS
+from helpers.square_dataset import paint, start
 
 from easyseg.errors import TrainingError
-from easyseg.training.records import read_state
-from easyseg.training.run import train
+from easyseg.training.run_dir import read_state
+from easyseg.training.trainer import train
 from easyseg.weights.bundle import read_bundle_weights
 
 
@@ -24,7 +24,7 @@ def shapes(tmp_path_factory):
 def whole(shapes, tmp_path_factory):
     """A run that nothing interrupts."""
     folder = tmp_path_factory.mktemp("whole")
-    train(interrupted.plan(shapes), folder, start=start(), progress=False)
+    train(interrupted_training.plan(shapes), folder, start=start(), progress=False)
     return folder
 
 
@@ -56,25 +56,32 @@ def test_a_run_that_goes_on_ends_as_if_it_had_not_stopped(
 ):
     with pytest.raises(StopError):
         train(
-            interrupted.plan(shapes),
+            interrupted_training.plan(shapes),
             tmp_path,
             start=start(),
-            callbacks=[interrupted.Stop(epoch, batch, stop)],
+            callbacks=[interrupted_training.Stop(epoch, batch, stop)],
             progress=False,
         )
     state = read_state(tmp_path)
     assert state.epoch == done
-    train(interrupted.plan(shapes), tmp_path, state=state, progress=False)
+    train(interrupted_training.plan(shapes), tmp_path, state=state, progress=False)
     assert same_end(whole, tmp_path)
 
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_ends_as_if_it_had_not_been(shapes, whole, tmp_path):
-    here = Path(__file__).parent
-    command = [sys.executable, str(here / "interrupted.py"), str(shapes), str(tmp_path), "2", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "helpers.interrupted_training",
+        str(shapes),
+        str(tmp_path),
+        "2",
+        "1",
+    ]
     done = subprocess.run(
         command,
-        env={**os.environ, "PYTHONPATH": str(here.parents[1])},
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
         check=False,
         capture_output=True,
         timeout=300,
@@ -82,7 +89,7 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(shapes, whole, tmp_pat
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
     state = read_state(tmp_path)
     assert state.epoch == 2
-    train(interrupted.plan(shapes), tmp_path, state=state, progress=False)
+    train(interrupted_training.plan(shapes), tmp_path, state=state, progress=False)
     assert same_end(whole, tmp_path)
 
 

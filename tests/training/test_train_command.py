@@ -1,5 +1,5 @@
 import pytest
-from squares import paint
+from helpers.square_dataset import paint
 
 from easyseg.cli.train import train
 from easyseg.errors import ConfigError, DatasetError, InputError, TrainingError

@@ -1,7 +1,7 @@
 import dataclasses
 
 import pytest
-from remote import Server
+from helpers.file_server import Server
 
 from easyseg.weights.manifest import weight_set
 

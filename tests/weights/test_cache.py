@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from remote import (
+from helpers.file_server import (
     CACHED,
     TAR,
     assert_right,
@@ -20,7 +20,7 @@ from remote import (
 )
 
 from easyseg.errors import WeightsError
-from easyseg.weights.fetch import import_weights
+from easyseg.weights.cache import import_weights
 
 # The disk
 
@@ -94,7 +94,7 @@ def test_threads_download_once(entry, server, home):
 
 PROCESS = """
 import dataclasses, logging, sys
-from easyseg.weights.fetch import fetch_weights
+from easyseg.weights.cache import fetch_weights
 from easyseg.weights.manifest import weight_set
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
 entry = weight_set("mobilenetv2.voc")

@@ -5,7 +5,7 @@ import logging
 import tarfile
 
 import pytest
-from remote import (
+from helpers.file_server import (
     CACHED,
     H5,
     INDEX,
@@ -20,7 +20,7 @@ from remote import (
 )
 
 from easyseg.errors import WeightsError
-from easyseg.weights.fetch import cached_weights, import_weights
+from easyseg.weights.cache import cached_weights, import_weights
 
 # Archives
 

@@ -3,9 +3,9 @@ import re
 
 import pytest
 
-from easyseg.config import ModelConfig
 from easyseg.errors import UnknownNameError
-from easyseg.resources import pretrained_path
+from easyseg.models.config import ModelConfig
+from easyseg.utils.resources import pretrained_path
 from easyseg.weights.manifest import Score, weight_set, weight_sets
 
 NAMES = {

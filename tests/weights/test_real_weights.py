@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from helpers.paths import HALF_TARBALL, VOC_TARBALL
 from PIL import Image
-from places import HALF_TARBALL, VOC_TARBALL
 
 from easyseg import SemanticSegmentation
 from easyseg.errors import WeightsMismatchError
 from easyseg.weights import manifest
-from easyseg.weights.fetch import fetch_weights
+from easyseg.weights.cache import fetch_weights
 from easyseg.weights.manifest import weight_set
 
 
@@ -55,7 +55,7 @@ def test_weights_of_another_head_do_not_enter_the_cache(shared, server, home, mo
 def test_every_official_checkpoint_loads_through_the_manifest(golden):
     """Golden checkpoints have the zoo's names and shapes, Momentum slots and global_step."""
     from easyseg.models.build import build_model
-    from easyseg.weights.load import load_weights
+    from easyseg.weights.readers import load_weights
 
     variants = {
         "xception65.ade20k": "xception65_ade20k_os16",
@@ -84,7 +84,7 @@ def test_every_official_checkpoint_loads_through_the_manifest(golden):
 
 def test_every_keras_file_loads_through_the_manifest(golden):
     from easyseg.models.build import build_model
-    from easyseg.weights.load import load_weights
+    from easyseg.weights.readers import load_weights
 
     files = {
         "xception65.voc_pixellib": "pixellib_xception65_pascal",
@@ -98,7 +98,7 @@ def test_every_keras_file_loads_through_the_manifest(golden):
 
 def test_the_keras_file_of_the_other_class_count(golden):
     from easyseg.models.build import build_model
-    from easyseg.weights.load import load_weights
+    from easyseg.weights.readers import load_weights
 
     model = build_model(weight_set("xception65.voc_pixellib").model)
     with pytest.raises(WeightsMismatchError, match=r"logits/semantic/weights \(file .*151\)"):

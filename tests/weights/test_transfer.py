@@ -9,7 +9,7 @@ import pytest
 
 from easyseg import LabelSet, ModelConfig, build_model, load_label_set, transfer
 from easyseg.errors import InputError
-from easyseg.weights.names import named_variables
+from easyseg.weights.variable_names import named_variables
 
 V3 = ModelConfig(  # as `mobilenetv2.voc`, but narrow
     backbone="mobilenetv2",

@@ -4,7 +4,7 @@ import json
 import shutil
 
 import pytest
-from remote import (
+from helpers.file_server import (
     NO_VERSION,
     PAGE,
     TAR,

@@ -12,11 +12,12 @@ import functools
 from typing import Any, NamedTuple
 
 from easyseg._keras import layers
-from easyseg.config import ModelConfig
-from easyseg.models.backbones.table import BACKBONES, Features
-from easyseg.models.blocks import activate, conv_bn, separable_conv_bn
-from easyseg.models.norms import BatchNorm
-from easyseg.models.strides import atrous_schedule
+from easyseg.models.backbones.base import Features
+from easyseg.models.backbones.dilation import atrous_schedule
+from easyseg.models.backbones.registry import BACKBONES
+from easyseg.models.config import ModelConfig
+from easyseg.models.layers.conv import activate, conv_bn, separable_conv_bn
+from easyseg.models.layers.norm import BatchNorm
 
 NORM = BatchNorm(epsilon=1e-3, momentum=0.9997)
 

@@ -16,12 +16,13 @@ import functools
 from typing import Any
 
 from easyseg._keras import layers
-from easyseg.config import ModelConfig
-from easyseg.models.backbones.preprocessing import preprocess
-from easyseg.models.backbones.table import BACKBONES, Features
-from easyseg.models.blocks import activate, conv_bn
-from easyseg.models.norms import BatchNorm
-from easyseg.models.resize import AlignCornersResize
+from easyseg.models.backbones.base import Features
+from easyseg.models.backbones.normalization import preprocess
+from easyseg.models.backbones.registry import BACKBONES
+from easyseg.models.config import ModelConfig
+from easyseg.models.layers.conv import activate, conv_bn
+from easyseg.models.layers.norm import BatchNorm
+from easyseg.models.layers.resize import AlignCornersResize
 
 NORM = BatchNorm(epsilon=1e-5, momentum=0.9)
 STAGES = ((2, 1), (3, 4), (4, 3))  # branches, modules of stages 2 to 4

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from easyseg._keras import layers
-from easyseg.models.blocks import conv_bn, depthwise_bn, hard_gate
-from easyseg.models.norms import BatchNorm
+from easyseg.models.layers.conv import conv_bn, depthwise_bn, hard_gate
+from easyseg.models.layers.norm import BatchNorm
 
 __all__ = ["NORM", "inverted_residual", "round_to"]
 

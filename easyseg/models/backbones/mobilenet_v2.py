@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from easyseg.config import ModelConfig
+from easyseg.models.backbones.base import Features
+from easyseg.models.backbones.dilation import atrous_schedule
 from easyseg.models.backbones.inverted_residual import NORM, inverted_residual, round_to
-from easyseg.models.backbones.table import BACKBONES, Features
-from easyseg.models.blocks import conv_bn
-from easyseg.models.strides import atrous_schedule
+from easyseg.models.backbones.registry import BACKBONES
+from easyseg.models.config import ModelConfig
+from easyseg.models.layers.conv import conv_bn
 
 SCOPE = "MobilenetV2"
 

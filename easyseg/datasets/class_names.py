@@ -1,0 +1,188 @@
+"""Class names, colours and ids, from the small files that tools write beside masks."""
+
+from __future__ import annotations
+
+import colorsys
+import csv
+import dataclasses
+import io
+from collections.abc import Iterable
+from pathlib import Path
+
+from easyseg.errors import DatasetError
+from easyseg.results.label_set import LabelSet
+
+__all__ = [
+    "BACKGROUND",
+    "BACKGROUNDS",
+    "Class",
+    "Colour",
+    "clean",
+    "distinct_colour",
+    "find_names",
+    "is_void",
+    "make_label_set",
+    "read_lines",
+    "read_text",
+]
+
+Colour = tuple[int, int, int]
+BACKGROUND = "background"
+BACKGROUNDS = {"background", "_background_", "bg"}
+VOIDS = {"void", "ignore", "ignored", "unlabelled", "unlabeled", "don't care"}
+GOLDEN = 0.618034  # of a turn
+NAME_FILES = ("class_dict.csv", "_classes.csv", "labelmap.txt", "label_map.txt", "classes.txt",
+              "class_names.txt", "names.txt", "labels.txt")  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Class:
+    """A class as a file names it.
+
+    Args:
+        name: Its name.
+        colour: Its RGB colour in the masks, if the file says so.
+        value: Its value in the masks, if the file says so; else its place in the file.
+    """
+
+    name: str
+    colour: Colour | None = None
+    value: int | None = None
+
+
+def find_names(root: Path) -> tuple[list[Class], Path | None]:
+    """The classes of the file of names in `root` or in one of its folders; none if there is none.
+
+    Known are `class_dict.csv` (name, r, g, b), Roboflow's `_classes.csv` (pixel value, class),
+    CVAT's `labelmap.txt` (name:r,g,b:parts:actions) and lists with a name on each line.
+
+    Raises:
+        DatasetError: The file cannot be understood.
+    """
+    folders = [root, *sorted(p for p in root.iterdir() if p.is_dir())]
+    for name in NAME_FILES:
+        for folder in folders:
+            path = folder / name
+            if path.is_file():
+                return _read(path), path
+    return [], None
+
+
+def read_text(path: Path) -> str:
+    """The file's text, with or without a byte order mark.
+
+    Raises:
+        DatasetError: It cannot be opened or is not text.
+    """
+    try:
+        return path.read_text("utf-8-sig")
+    except UnicodeDecodeError:
+        return path.read_text("latin-1")
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be read ({error.strerror}); check it.") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """The file's lines without blanks around them, and without empty ones."""
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+
+
+def clean(name: object, number: int) -> str:
+    """A name on one line; an empty one becomes "class <number>"."""
+    text = "".join(c if c.isprintable() else " " for c in str(name))
+    return " ".join(text.split()) or f"class {number}"
+
+
+def is_void(name: str) -> bool:
+    """Whether a class of this name stands for pixels that do not count."""
+    return name.strip("_ ").casefold() in VOIDS
+
+
+def make_label_set(
+    name: str, names: Iterable[str], colours: Iterable[Colour | None] = ()
+) -> LabelSet:
+    """A label set; names that repeat get a number, missing colours are chosen.
+
+    A first class named "background" is the set's void, and black.
+    """
+    unique: list[str] = []
+    for i, given in enumerate(names):
+        text, seen = clean(given, i), {n.casefold() for n in unique}
+        if text.casefold() in seen:
+            text = next(t for k in range(2, 999) if (t := f"{text} {k}").casefold() not in seen)
+        unique.append(text)
+    has_background = bool(unique) and unique[0].casefold() in BACKGROUNDS
+    given_colours = [*colours, *[None] * len(unique)]
+    return LabelSet(
+        name=clean(name, 0),
+        names=tuple(unique),
+        palette=tuple(
+            colour or distinct_colour(i if has_background else i + 1)
+            for i, colour in enumerate(given_colours[: len(unique)])
+        ),
+        void=0 if has_background else 255,
+    )
+
+
+def distinct_colour(index: int) -> Colour:
+    """The colour of a class that has none: black for 0, then hues a golden angle apart."""
+    if index == 0:
+        return 0, 0, 0
+    hue, value = index * GOLDEN % 1, (1.0, 0.7, 0.85)[index % 3]
+    r, g, b = (round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.85, value))
+    return r, g, b
+
+
+def _read(path: Path) -> list[Class]:
+    try:
+        if path.suffix == ".csv":
+            rows = _from_csv(path)
+        elif path.name.startswith("label") and any(":" in line for line in read_lines(path)):
+            rows = _from_cvat(path)
+        else:
+            rows = [Class(line) for line in read_lines(path)]
+    except (ValueError, IndexError) as error:
+        raise DatasetError(
+            f"{path} is no list of classes ({error}); its rows are name,r,g,b in class_dict.csv, "
+            "value,name in _classes.csv, name:r,g,b:: in labelmap.txt, a name in classes.txt."
+        ) from error
+    if not rows:
+        raise DatasetError(f"{path} names no class; write them into it, or remove it.")
+    return rows
+
+
+def _from_csv(path: Path) -> list[Class]:
+    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(read_text(path)))]
+    rows = [row for row in rows if any(row)]
+    head = [cell.casefold() for cell in rows[0]] if rows else []
+    if "pixel value" in head:
+        value, name = head.index("pixel value"), head.index("class")
+        return [Class(row[name], value=int(row[value])) for row in rows[1:]]
+    if head and not _is_number(rows[0][1]):
+        rows = rows[1:]
+    return [Class(row[0], colour=_colour(row[1:4])) for row in rows]
+
+
+def _from_cvat(path: Path) -> list[Class]:
+    rows = []
+    for line in read_lines(path):
+        if line.startswith("#"):
+            continue
+        name, colour, *_ = line.rsplit(":", 3) if line.count(":") >= 3 else line.rsplit(":", 1)
+        rows.append(Class(name, colour=_colour(colour.split(","))))
+    return rows
+
+
+def _colour(cells: list[str]) -> Colour:
+    r, g, b = (int(cell) for cell in cells)
+    if not all(0 <= value <= 255 for value in (r, g, b)):
+        raise ValueError(f"colour {r},{g},{b} is outside 0 to 255")
+    return r, g, b
+
+
+def _is_number(text: str) -> bool:
+    try:
+        int(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,46 @@
+"""CamVid as SegNet's authors give it: `train`, `trainannot`, ... with eleven classes and void."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from easyseg.datasets.base import Dataset
+from easyseg.datasets.class_names import Class, find_names
+from easyseg.datasets.formats.base import DATASETS, Asked, Format
+from easyseg.datasets.formats.image_mask_folders import dataset_of_pairs
+from easyseg.datasets.pairing import find_pairs
+
+__all__: list[str] = []
+
+CLASSES = (
+    Class("sky", (128, 128, 128)),
+    Class("building", (128, 0, 0)),
+    Class("pole", (192, 192, 128)),
+    Class("road", (128, 64, 128)),
+    Class("pavement", (60, 40, 222)),
+    Class("tree", (128, 128, 0)),
+    Class("signsymbol", (192, 128, 128)),
+    Class("fence", (64, 64, 128)),
+    Class("car", (64, 0, 128)),
+    Class("pedestrian", (64, 64, 0)),
+    Class("bicyclist", (0, 128, 192)),
+    Class("void", (0, 0, 0)),
+)
+STEM = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+")  # its four films, and the frame
+
+
+def _recognise(root: Path) -> bool:
+    """Its file names, and no file of names: the other CamVid has 32 classes in colours."""
+    if not root.is_dir() or find_names(root)[0]:
+        return False
+    pairs = find_pairs(root).pairs
+    return bool(pairs) and all(STEM.match(photo.stem) for _, _, photo, _ in pairs)
+
+
+def _read(root: Path, _: Asked) -> Dataset:
+    note = "Files are named as CamVid's: ids 0 to 10 are its classes, 11 (void) does not count."
+    return dataset_of_pairs(root, find_pairs(root), "camvid", CLASSES, notes=[note])
+
+
+DATASETS.register("camvid")(Format(_recognise, _read))

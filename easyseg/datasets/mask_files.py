@@ -1,0 +1,225 @@
+"""Masks that are pictures: their values, which class a value means, and their size."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import warnings
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from easyseg.datasets.base import IGNORE
+from easyseg.errors import DatasetError
+from easyseg.io.read_image import DAMAGE
+
+__all__ = ["Coding", "MaskFile", "fit_mask", "is_jpeg", "pack", "read_values"]
+
+ASPECT = 0.01  # by how much the aspect ratios of a photo and its mask may differ
+STRAY = 0.01  # share of a mask that may have colours which are no class: edges that were smoothed
+EDGES = 0.05  # share of a binary mask that may lie between black and white
+NEAR = 32  # levels from black and white within which a pixel is one or the other
+
+
+@dataclasses.dataclass(frozen=True)
+class Coding:
+    """Which class a value in the mask files means.
+
+    Args:
+        kind: "ids" (grey or palette values), "binary" (black and white, split at 128), or
+            "colours".
+        classes: Class ids, or `IGNORE`, by value (for colours: by packed colour, see `pack`).
+        names: What the classes are called, for messages.
+    """
+
+    kind: str
+    classes: dict[int, int]
+    names: tuple[str, ...] = ()
+
+    def decode(self, values: np.ndarray, path: Path) -> np.ndarray:
+        """`(H, W) uint8` class ids from the file's values.
+
+        Args:
+            values: `(H, W) uint8 or uint16`, or `(H, W, 3) uint8 RGB`.
+            path: For messages.
+
+        Raises:
+            DatasetError: A value that is no class.
+        """
+        if self.kind == "colours":
+            return self._from_colours(values if values.ndim == 3 else np.dstack([values] * 3), path)
+        grey = values if values.ndim == 2 else _grey(values, path)
+        if self.kind == "binary":
+            return self._from_binary(grey, path)
+        table = np.full(1 << 8 * grey.dtype.itemsize, -1, np.int16)
+        known = [value for value in self.classes if value < len(table)]
+        table[known] = [self.classes[value] for value in known]
+        found = table[grey]
+        if found.min(initial=0) < 0:
+            raise self._unknown(grey[found < 0], found.size, path)
+        return found.astype(np.uint8)
+
+    def _from_binary(self, grey: np.ndarray, path: Path) -> np.ndarray:
+        between = np.count_nonzero((grey >= NEAR) & (grey < 256 - NEAR))
+        if between > EDGES * grey.size and grey.size > 64:
+            raise DatasetError(
+                f"{path} is not black and white as the other masks: {100 * between / grey.size:.0f}"
+                " % of it is grey; remove it, or save class ids as PNG."
+            )
+        return np.where(grey >= 128, self.classes[255], self.classes[0]).astype(np.uint8)
+
+    def _from_colours(self, rgb: np.ndarray, path: Path) -> np.ndarray:
+        packed = pack(rgb)
+        known = np.array(sorted(self.classes))
+        at = np.minimum(np.searchsorted(known, packed), len(known) - 1)
+        classes = np.array([self.classes[value] for value in known.tolist()], np.uint8)
+        found = classes[at]
+        strange = known[at] != packed
+        stray = np.count_nonzero(strange)
+        if stray > STRAY * packed.size:
+            values, counts = np.unique(packed[strange], return_counts=True)
+            worst = int(values[counts.argmax()])
+            raise DatasetError(
+                f"{path} has colours that are no class, such as "
+                f"{(worst >> 16, worst >> 8 & 255, worst & 255)}, on "
+                f"{100 * stray / packed.size:.1f} % of it; add them to class_dict.csv, "
+                "or ignore them there under the name void."
+            )
+        found[strange] = IGNORE
+        return found
+
+    def _unknown(self, values: np.ndarray, size: int, path: Path) -> DatasetError:
+        ids, counts = np.unique(values, return_counts=True)
+        shown = ", ".join(str(i) for i in ids[:5].tolist()) + (", …" if len(ids) > 5 else "")
+        share = 100 * counts.sum() / size
+        allowed = sorted(value for value, i in self.classes.items() if i != IGNORE)
+        jpeg = " It is a JPEG, which changes ids: save masks as PNG." if is_jpeg(path) else ""
+        return DatasetError(
+            f"{path} has ids that are no class: {shown} ({share:.2g} % of it); "
+            f"{len(allowed)} classes have ids {_span(allowed)}.{jpeg} "
+            "Correct the mask, name more classes, or give these ids to ignore=."
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class MaskFile:
+    """Reads the truth of one photo from a picture. It is a `Sample.read_truth`."""
+
+    path: Path
+    photo: Path
+    coding: Coding
+
+    def __call__(self, size: tuple[int, int]) -> np.ndarray:
+        """`(H, W) uint8` class ids for a photo of `(height, width)` pixels."""
+        values = read_values(self.path, colours=self.coding.kind == "colours")
+        ids = self.coding.decode(values, self.path)
+        return fit_mask(ids, size, mask=self.path, photo=self.photo)
+
+
+def read_values(path: Path, *, colours: bool = False) -> np.ndarray:
+    """What a mask file holds: `(H, W)` uint8 or uint16 values, or `(H, W, 3) uint8 RGB`.
+
+    Args:
+        path: The mask.
+        colours: Of palette pictures, the colours instead of the indices.
+
+    Raises:
+        DatasetError: It is no picture, or a damaged one.
+    """
+    from PIL import Image  # noqa: PLC0415
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as image:
+                if image.mode == "1":
+                    return np.asarray(image).astype(np.uint8)
+                if image.mode == "L" or (image.mode == "P" and not colours):
+                    return np.asarray(image)
+                if image.mode.startswith("I") or image.mode == "F":
+                    return _wide(np.asarray(image), path)
+                if image.mode in ("LA", "La"):
+                    return np.asarray(image)[..., 0]
+                return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    except DatasetError:
+        raise
+    except DAMAGE as error:  # of which UnidentifiedImageError is one
+        raise DatasetError(
+            f"{path} cannot be read as a mask ({error}); mend it, or remove it and its photo."
+        ) from error
+
+
+def fit_mask(ids: np.ndarray, size: tuple[int, int], *, mask: Path, photo: Path) -> np.ndarray:
+    """The mask at the photo's size, by the nearest pixel, where both have one aspect ratio.
+
+    Args:
+        ids: `(h, w)`.
+        size: `(H, W)` of the photo.
+        mask: For messages.
+        photo: For messages.
+
+    Raises:
+        DatasetError: The aspect ratios differ by more than 1 %, and by more than a pixel.
+    """
+    if ids.shape == size:
+        return ids
+    if not same_aspect(ids.shape, size):
+        h, w = ids.shape
+        turned = same_aspect((w, h), size)
+        why = (
+            "the photo is turned (by its EXIF tag?) and the mask is not; turn the mask"
+            if turned
+            else (
+                "a mask must be of the photo's size, or of its aspect ratio within 1 %; "
+                "export it again or remove both"
+            )
+        )
+        raise DatasetError(f"{mask} ({w}x{h}) does not fit {photo} ({size[1]}x{size[0]}): {why}.")
+    return cv2.resize(ids, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def same_aspect(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    """Whether two sizes differ in scale alone, up to 1 % or the rounding of a pixel."""
+    small, large = sorted((a, b))
+    scale = large[0] / small[0]
+    error = abs(large[1] / scale - small[1])
+    return error <= max(1, ASPECT * small[1]) and small[0] > 1 < small[1]
+
+
+def pack(rgb: np.ndarray) -> np.ndarray:
+    """`(H, W, 3) uint8` colours as `(H, W) int32` numbers 0xRRGGBB."""
+    wide = rgb.astype(np.int32)
+    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+
+
+def _grey(rgb: np.ndarray, path: Path) -> np.ndarray:
+    if (rgb != rgb[..., :1]).any():
+        raise DatasetError(
+            f"{path} is in colours where the other masks hold ids; "
+            "save it as they are, or name the colours in class_dict.csv."
+        )
+    return np.ascontiguousarray(rgb[..., 0])
+
+
+def _wide(values: np.ndarray, path: Path) -> np.ndarray:
+    whole = np.rint(values)
+    if values.size and (not (values == whole).all() or values.min() < 0 or values.max() > 65535):
+        raise DatasetError(f"{path} does not hold ids of 0 to 65535; save class ids as PNG.")
+    return whole.astype(np.uint16)
+
+
+@functools.cache
+def is_jpeg(path: Path) -> bool:
+    """Whether the file begins as JPEGs do."""
+    try:
+        with path.open("rb") as file:
+            return file.read(2) == b"\xff\xd8"
+    except OSError:
+        return False
+
+
+def _span(ids: list[int]) -> str:
+    if ids == list(range(len(ids))):
+        return f"0 to {len(ids) - 1}"
+    return ", ".join(str(i) for i in ids[:12]) + (", …" if len(ids) > 12 else "")

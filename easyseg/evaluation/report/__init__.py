@@ -1,0 +1,190 @@
+"""The report of a training run or an evaluation: charts, sheets, and a page that shows all.
+
+report.html            one page, which needs no other file
+scores.json            all figures
+curves.png             loss and validation by epoch, where there is a `results.csv`
+confusion_matrix.png   what each class was found as
+per_class_iou.png      a bar for each class
+samples.png            photo, truth, what was found, and the errors
+worst/                 the same of each of the photos with the lowest mean IoU
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import json
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+
+from easyseg._keras import backend
+from easyseg.datasets.base import IGNORE, Sample
+from easyseg.evaluation.class_mapping import ClassMatch
+from easyseg.evaluation.report.charts import confusion_chart, curves, iou_chart
+from easyseg.evaluation.report.history import read_history, read_settings
+from easyseg.evaluation.report.html import Figure, page
+from easyseg.evaluation.scores import PhotoScore, Scores
+from easyseg.inference.predictor import Predictor
+from easyseg.io.write_image import cannot_write, encode_image, write_bytes
+from easyseg.results.contact_sheet import Row, sheet
+from easyseg.results.segmentation import Segmentation
+
+__all__ = ["write_report"]
+
+SAMPLES = 6  # rows of the sheet
+WORST = 8
+
+
+def write_report(
+    folder: Path,
+    *,
+    scores: Scores,
+    samples: Sequence[Sample],
+    predictor: Predictor,
+    model: str = "",
+    data: str = "",
+    command: str = "",
+    notes: Sequence[str] = (),
+) -> Path:
+    """Writes the report of an evaluation into a folder, which may be a training run's.
+
+    Reads the run's `results.csv` and `config.yaml` if they are there. Files of an earlier report
+    are replaced; others are left alone.
+
+    Args:
+        folder: Where to.
+        scores: What `evaluate` gave for `samples`.
+        samples: Photos and truths; those that are shown are segmented again.
+        predictor: The model, and how it sees photos.
+        model: Its name, for the page.
+        data: Which data the samples are, for the page.
+        command: What would do it again, for the page.
+        notes: Sentences for the page, such as a data set's.
+
+    Returns:
+        The path of `report.html`.
+
+    Raises:
+        OutputError: A file cannot be written; those written before stay whole.
+        ImageError: A photo cannot be read.
+        DatasetError: A truth cannot be read.
+    """
+    charts = _charts(folder, scores) | _photos(scores, samples, predictor)
+    with cannot_write(folder):
+        for old in folder.glob("worst/[0-9][0-9]_*.png"):
+            old.unlink()
+    for figure in (figure for figures in charts.values() for figure in figures):
+        write_bytes(folder / figure.name, figure.content)
+    write_bytes(folder / "scores.json", _as_json(scores.to_dict()))
+    count = f"{len(scores.photos)} photos"
+    html = page(
+        f"Report: {model or folder.resolve().name}",
+        scores,
+        facts=[
+            ("data", f"{data} ({count})" if data else count),
+            ("classes", f"{len(scores.label_set)} of {scores.label_set.name!r}"),
+            ("model", model),
+            ("views", _views(predictor)),
+            ("command", command),
+            ("written", dt.datetime.now().astimezone().isoformat(" ", "minutes")),
+        ],
+        notes=[*notes, *scores.match.notes],
+        charts=charts,
+        settings=read_settings(folder),
+        versions=_versions(),
+    )
+    path = folder / "report.html"
+    write_bytes(path, html.encode("utf-8", "backslashreplace"))
+    return path
+
+
+def _charts(folder: Path, scores: Scores) -> dict[str, list[Figure]]:
+    """What is drawn from figures alone."""
+    charts: dict[str, list[Figure]] = {"Training": [], "Classes in charts": []}
+    history = read_history(folder)
+    if history is not None:
+        said = "Loss and validation figures by epoch; dotted lines part the phases."
+        charts["Training"].append(Figure("curves.png", curves(history), said))
+    if not np.isnan(scores.mean_iou):
+        said = "What the pixels of each true class were found as, in percent."
+        charts["Classes in charts"] += [
+            Figure("per_class_iou.png", iou_chart(scores), "IoU of each class that occurs."),
+            Figure("confusion_matrix.png", confusion_chart(scores), said, large=True),
+        ]
+    return charts
+
+
+def _photos(
+    scores: Scores, samples: Sequence[Sample], predictor: Predictor
+) -> dict[str, list[Figure]]:
+    """Sheets of some photos and of the worst, which are segmented again."""
+    given = {sample.name: sample for sample in samples}
+    places = np.linspace(0, len(scores.photos) - 1, min(SAMPLES, len(scores.photos))).round()
+    spread = [scores.photos[int(i)] for i in places if scores.photos[int(i)].name in given]
+    worst = [photo for photo in scores.worst(WORST) if photo.name in given]
+    shown = {photo.name: photo for photo in [*spread, *worst]}
+    results = predictor(given[name].photo() for name in shown)
+    rows = {
+        photo.name: _row(photo, given[photo.name], result, scores.match)
+        for photo, result in zip(shown.values(), results, strict=True)
+    }
+    sheets = []
+    if spread:
+        several = [rows[photo.name] for photo in spread]
+        sheets.append(_sheet("samples.png", several, scores, "Spread evenly over the samples."))
+    return {
+        "Photos": sheets,
+        "The worst photos": [
+            _sheet(
+                f"worst/{place:02}_{_file_name(photo.name)}.png",
+                [rows[photo.name]],
+                scores,
+                f"{place}. {rows[photo.name].caption}",
+            )
+            for place, photo in enumerate(worst, 1)
+        ],
+    }
+
+
+def _row(photo: PhotoScore, sample: Sample, result: Segmentation, match: ClassMatch) -> Row:
+    truth = match.true(sample.truth(result.labels.shape))
+    caption = f"{photo.name}: mean IoU {photo.mean_iou:.3f}, accuracy {photo.pixel_accuracy:.3f}"
+    return Row(caption, result.image, truth, match.found(result.labels))
+
+
+def _sheet(name: str, rows: Sequence[Row], scores: Scores, caption: str) -> Figure:
+    picture = sheet(rows, scores.label_set, ignore_index=IGNORE)
+    small = encode_image(picture, ".jpg")  # a quarter of the bytes, for the page
+    return Figure(name, encode_image(picture, ".png"), caption, inline=small)
+
+
+def _views(predictor: Predictor) -> str:
+    """How the predictor sees photos."""
+    height, width = predictor.input_size
+    parts = [f"{'windows' if predictor.window else 'canvas'} of {height}x{width} pixels"]
+    if predictor.scales != (1.0,):
+        parts.append(f"scales {', '.join(f'{scale:g}' for scale in predictor.scales)}")
+    return ", ".join(parts + ["mirror image"] * predictor.flip)
+
+
+def _versions() -> list[tuple[str, str]]:
+    names = ["easyseg", "keras", backend(), "numpy", "opencv-python-headless"]
+    found = [("python", platform.python_version())]
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found.append((name, metadata.version(name)))
+    return found
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-60:]
+
+
+def _as_json(values: Mapping[str, object]) -> bytes:
+    # a name that is no UTF-8 becomes an escape, which JSON has too
+    return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"

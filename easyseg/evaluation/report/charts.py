@@ -1,0 +1,130 @@
+"""Charts of a report, as PNG files in memory."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+
+from easyseg.evaluation.report.history import History
+from easyseg.evaluation.scores import Scores
+from easyseg.results.label_set import LabelSet
+
+__all__ = ["confusion_chart", "curves", "iou_chart"]
+
+DPI = 110
+INK = "#1f5fa8"
+PARTS = {"val_mean_iou": "mean IoU", "val_pixel_accuracy": "pixel accuracy"}
+ANNOTATED = 25  # classes up to which a cell of the matrix has its number
+
+
+def curves(history: History) -> bytes:
+    """Loss, and what was measured on the validation photos, by epoch."""
+    figure = _figure(10, 4)
+    left, right = figure.subplots(1, 2)
+    for axes, names, title in (
+        (left, {"loss": "training", "val_loss": "validation"}, "Loss"),
+        (right, PARTS, "Validation"),
+    ):
+        for name, label in names.items():
+            values = history.columns.get(name)
+            if values is not None and not np.isnan(values).all():
+                axes.plot(history.epochs, values, marker=".", label=label)
+        for i in range(1, len(history.epochs)):
+            if history.phases[i] != history.phases[i - 1]:
+                axes.axvline((history.epochs[i] + history.epochs[i - 1]) / 2, color="0.7", ls=":")
+        axes.set_title(title)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        if axes.get_lines():
+            axes.legend()
+    if history.best is not None:
+        at, value = history.epochs[history.best], history.columns["val_mean_iou"][history.best]
+        right.plot([at], [value], "o", ms=9, mfc="none", mec="black")
+        right.annotate(
+            f"best: {value:.4f}",
+            (at, value),
+            xytext=(0, -16),
+            textcoords="offset points",
+            ha="right" if at > history.epochs.mean() else "left",
+        )
+    return _png(figure)
+
+
+def iou_chart(scores: Scores) -> bytes:
+    """A bar for each class that occurs, the best on top, and the mean."""
+    label_set, iou = scores.label_set, scores.iou
+    ids = sorted(np.flatnonzero(~np.isnan(iou)), key=lambda i: -iou[i])
+    figure = _figure(8, 1.1 + 0.19 * max(len(ids), 3))
+    axes = figure.subplots()
+    rows = np.arange(len(ids))
+    axes.barh(
+        rows,
+        iou[ids],
+        color=[np.divide(label_set.palette[i], 255) for i in ids],
+        edgecolor="0.5",
+        linewidth=0.5,
+    )
+    for row, i in zip(rows, ids, strict=True):
+        free = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # of the mean's line
+        axes.text(iou[i] + 0.01, row, f"{iou[i]:.3f}", va="center", fontsize=7, bbox=free)
+    axes.axvline(scores.mean_iou, color="0.3", ls="--", lw=1, zorder=0)
+    axes.set_yticks(rows, _names(label_set, ids), fontsize=7, parse_math=False)
+    axes.set(xlim=(0, 1.08), ylim=(len(ids) - 0.4, -0.6), xlabel="IoU")
+    axes.set_title(f"IoU of {len(ids)} classes; mean {scores.mean_iou:.4f}", fontsize=10)
+    return _png(figure)
+
+
+def confusion_chart(scores: Scores) -> bytes:
+    """What each true class was found as, in percent of its pixels; classes that occur."""
+    counts, missed = scores.confusion.counts, scores.confusion.missed
+    ids = np.flatnonzero(counts.sum(0) + counts.sum(1) + missed)
+    shares = counts[np.ix_(ids, ids)].astype(float)
+    names, found_names = _names(scores.label_set, ids), _names(scores.label_set, ids)
+    if missed.any():
+        shares = np.column_stack([shares, missed[ids]])
+        found_names = [*found_names, "(none)"]
+    shares *= 100 / np.maximum(scores.confusion.true_pixels[ids], 1)[:, None]
+    side = max(3.5, (0.42 if len(ids) <= ANNOTATED else 0.16) * len(ids))
+    figure = _figure(side + 2.2, side + 1.8)
+    axes = figure.subplots()
+    # the square root shows small confusions too
+    image = axes.imshow(np.sqrt(shares / 100), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    size = 8 if len(ids) <= ANNOTATED else 6.5
+    for across, texts in (("x", found_names), ("y", names)):
+        turned = {"rotation": 90} if across == "x" else {}
+        ticks = getattr(axes, f"set_{across}ticks")
+        ticks(np.arange(len(texts)), texts, fontsize=size, parse_math=False, **turned)
+    if len(ids) <= ANNOTATED:
+        for (row, col), share in np.ndenumerate(shares):
+            if share >= 0.5:
+                colour = "white" if share > 40 else "black"
+                axes.text(col, row, f"{share:.0f}", ha="center", va="center", size=7, color=colour)
+    axes.set(xlabel="found", ylabel="truth")
+    axes.set_title("Percent of the true pixels", fontsize=10)
+    bar = figure.colorbar(image, shrink=min(1, 4 / side), ticks=np.sqrt([0, 0.01, 0.1, 0.5, 1]))
+    bar.ax.set_yticklabels(["0", "1", "10", "50", "100"], fontsize=size)
+    return _png(figure)
+
+
+def _figure(width: float, height: float) -> Any:
+    """A figure of so many inches, apart from pyplot and its state."""
+    from matplotlib.figure import Figure  # noqa: PLC0415  (a second; needed for reports alone)
+
+    return Figure((width, height), dpi=DPI, layout="constrained")
+
+
+def _names(label_set: LabelSet, ids: Any) -> list[str]:
+    names = (" ".join(label_set.names[i].split()) for i in ids)
+    return [name if len(name) <= 30 else f"{name[:29]}…" for name in names]
+
+
+def _png(figure: Any) -> bytes:
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():  # letters that the font lacks are drawn as boxes
+        warnings.filterwarnings("ignore", message="Glyph|Matplotlib currently does not support")
+        figure.savefig(buffer, format="png")
+    return buffer.getvalue()

@@ -1,0 +1,196 @@
+"""`Scores`: how good a model's labels are, on a set of photos."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+
+from easyseg.errors import InputError
+from easyseg.evaluation.boundary import BoundaryScores
+from easyseg.evaluation.class_mapping import ClassMatch
+from easyseg.evaluation.metrics import ConfusionMatrix
+from easyseg.results.label_set import LabelSet
+
+__all__ = ["PhotoScore", "Scores", "figure_name"]
+
+NAN = float("nan")
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoScore:
+    """How good the labels of one photo are.
+
+    Attributes:
+        name: The sample's.
+        mean_iou: Over the classes that occur in it, 0 to 1; NaN if no pixel counts.
+        pixel_accuracy: 0 to 1; NaN if no pixel counts.
+    """
+
+    name: str
+    mean_iou: float
+    pixel_accuracy: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Scores:
+    """Figures from 0 to 1 over the counted pixels of all photos; NaN where there is none.
+
+    Scores of parts of a data set add up: `whole = part_a + part_b`.
+
+    Attributes:
+        confusion: Pixels of each (true class, found class).
+        match: The data set's classes, and how the model's were matched with them.
+        photos: Each photo by itself, in the order of the samples.
+        boundary: What the boundary figures are made of; `None` if they were not asked for.
+    """
+
+    confusion: ConfusionMatrix
+    match: ClassMatch
+    photos: tuple[PhotoScore, ...]
+    boundary: BoundaryScores | None = None
+
+    @property
+    def label_set(self) -> LabelSet:
+        """The classes: row `i` of every array is `label_set.names[i]`."""
+        return self.match.label_set
+
+    @property
+    def iou(self) -> np.ndarray:
+        """Intersection over union, `(classes,)`."""
+        return self.confusion.iou
+
+    @property
+    def mean_iou(self) -> float:
+        """Mean of `iou` over the classes that occur in the truth or were found."""
+        return self.confusion.mean_iou()
+
+    @property
+    def dice(self) -> np.ndarray:
+        """Dice coefficient (F1), `(classes,)`."""
+        return self.confusion.dice
+
+    @property
+    def mean_dice(self) -> float:
+        """Mean of `dice`, as in `mean_iou`."""
+        return self.confusion.mean_dice
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of pixels with the right class."""
+        return self.confusion.pixel_accuracy
+
+    @property
+    def mean_accuracy(self) -> float:
+        """Share of pixels with the right class, for each class of the truth, averaged."""
+        return self.confusion.mean_accuracy
+
+    @property
+    def frequency_weighted_iou(self) -> float:
+        """Mean of `iou`, weighted with the classes' areas in the truth."""
+        return self.confusion.frequency_weighted_iou
+
+    @property
+    def boundary_f(self) -> float:
+        """Mean of the classes' boundary F; NaN if boundaries were not asked for."""
+        return NAN if self.boundary is None else self.boundary.mean_f
+
+    @property
+    def boundary_iou(self) -> float:
+        """Mean of the classes' boundary IoU; NaN if boundaries were not asked for."""
+        return NAN if self.boundary is None else self.boundary.mean_iou
+
+    def worst(self, count: int) -> list[PhotoScore]:
+        """The photos with the lowest mean IoU, the worst first; of equals the less accurate."""
+        counted = [photo for photo in self.photos if not math.isnan(photo.mean_iou)]
+        return sorted(counted, key=lambda p: (p.mean_iou, p.pixel_accuracy))[:count]
+
+    def __add__(self, other: Scores) -> Scores:
+        if self.label_set.names != other.label_set.names:
+            raise InputError("scores of different classes do not add up.")
+        if (self.boundary is None) != (other.boundary is None):
+            raise InputError("scores with and without boundaries do not add up.")
+        boundary = None
+        if self.boundary is not None and other.boundary is not None:
+            boundary = self.boundary + other.boundary
+        photos = self.photos + other.photos
+        return Scores(self.confusion + other.confusion, self.match, photos, boundary)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Plain values for each class; a figure that there is none of is `None`."""
+        columns = {
+            "iou": self.iou,
+            "dice": self.dice,
+            "accuracy": self.confusion.recall,
+            "precision": self.confusion.precision,
+        }
+        if self.boundary is not None:
+            columns |= {"boundary_f": self.boundary.f, "boundary_iou": self.boundary.iou}
+        pixels = self.confusion.true_pixels
+        return [
+            {"id": i, "name": name, "pixels": int(pixels[i])}
+            | {key: _plain(values[i]) for key, values in columns.items()}
+            for i, name in enumerate(self.label_set.names)
+        ]
+
+    def summary(self) -> dict[str, float]:
+        """The figures over all classes, by name."""
+        names = ["mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"]
+        names += ["mean_dice"] + ["boundary_f", "boundary_iou"] * (self.boundary is not None)
+        return {name: getattr(self, name) for name in names}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; a figure that there is none of is `None`."""
+        return {
+            "photos": len(self.photos),
+            **{name: _plain(value) for name, value in self.summary().items()},
+            "label_set": self.label_set.name,
+            "notes": list(self.match.notes),
+            "classes": self.rows(),
+            "confusion": self.confusion.counts.tolist(),
+            "per_photo": [
+                {
+                    "name": photo.name,
+                    "mean_iou": _plain(photo.mean_iou),
+                    "pixel_accuracy": _plain(photo.pixel_accuracy),
+                }
+                for photo in self.photos
+            ],
+        }
+
+    def __str__(self) -> str:
+        """A table of the classes that occur, and the figures over all of them."""
+        rows = [row for row in self.rows() if row["iou"] is not None]
+        keys = [key for key in self.rows()[0] if key not in {"id", "name", "pixels"}]
+        names = [" ".join(row["name"].split()) for row in rows]
+        width = max(map(len, ["class", *names]))
+        heads = [f"{figure_name(key):>6}" for key in keys]
+        lines = ["  ".join([f"{'class':{width}}", *heads, f"{'pixels':>12}"])]
+        for name, row in zip(names, rows, strict=True):
+            cells = [
+                f"{'-' if row[key] is None else format(row[key], '.4f'):>{len(head)}}"
+                for key, head in zip(keys, heads, strict=True)
+            ]
+            lines.append("  ".join([f"{name:{width}}", *cells, f"{row['pixels']:>12,}"]))
+        absent = len(self.label_set) - len(rows)
+        lines += [f"{absent} of {len(self.label_set)} classes do not occur."] * bool(absent)
+        lines += ["", f"{len(self.photos)} photo{'s' * (len(self.photos) != 1)}"]
+        lines += [f"{figure_name(name):22}  {value:.4f}" for name, value in self.summary().items()]
+        return "\n".join([*lines, *self.match.notes])
+
+    def __repr__(self) -> str:
+        return (
+            f"<Scores of {len(self.photos)} photos: mean IoU {self.mean_iou:.4f}, "
+            f"pixel accuracy {self.pixel_accuracy:.4f}>"
+        )
+
+
+def figure_name(key: str) -> str:
+    """A figure's name as people write it: "mean IoU" for `mean_iou`."""
+    return {"boundary_f": "boundary F"}.get(key, key.replace("_", " ").replace("iou", "IoU"))
+
+
+def _plain(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -1,0 +1,1 @@
+"""From images to segmentations: preprocessing, the network, many images, videos."""

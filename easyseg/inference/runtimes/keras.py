@@ -1,0 +1,47 @@
+"""The network as Keras runs it, compiled as suits the backend; it follows its weights."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from easyseg._keras import backend
+from easyseg.inference.runtimes import Run, Setting
+
+__all__ = ["start"]
+
+
+def start(setting: Setting) -> Run:
+    """A function from pictures to logits that sees every change of the network's weights.
+
+    XLA makes dilated depthwise convolutions much slower on CPU, so TensorFlow goes without.
+    """
+    network, size = setting.network, setting.size
+    if backend() == "tensorflow":
+        import tensorflow as tf  # noqa: PLC0415
+
+        graph = tf.function(
+            lambda x: network(x, training=False),
+            input_signature=[tf.TensorSpec((None, *size, 3))],  # one trace for every batch size
+            jit_compile=False,
+        )
+        return lambda x: graph(tf.constant(x, tf.float32)).numpy()
+    if backend() == "jax":
+        import jax  # noqa: PLC0415
+
+        run = jax.jit(
+            lambda trainable, fixed, x: network.stateless_call(trainable, fixed, x, training=False)[
+                0
+            ]
+        )
+        return lambda x: np.asarray(
+            run(
+                [v.value for v in network.trainable_variables],
+                [v.value for v in network.non_trainable_variables],
+                np.asarray(x, np.float32),
+            )
+        )
+    import torch  # noqa: PLC0415
+
+    return torch.no_grad()(
+        lambda x: network(np.asarray(x, np.float32), training=False).cpu().numpy()
+    )

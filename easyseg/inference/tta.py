@@ -1,0 +1,53 @@
+"""Test-time augmentation: the mean of what a network says at several scales and mirrored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from easyseg._keras import keras, ops
+from easyseg.models.layers.resize import resize_align_corners
+
+__all__ = ["multi_scale"]
+
+SMALLEST = 1e-20  # probability whose logarithm is still a number
+
+
+def multi_scale(
+    network: Any, size: tuple[int, int], scales: Sequence[float], *, flip: bool, stride: int
+) -> Any:
+    """A network whose logits are the logarithms of averaged probabilities.
+
+    The procedure is that of Google's evaluation (`predict_labels_multi_scale`): the logits of each
+    scale are enlarged to the canvas's size, softmax, mean over scales and mirror images.
+
+    Args:
+        network: From pictures to logits at a `stride`-th of their size (`logits_model`).
+        size: `(height, width)` of the canvas.
+        scales: Factors of the picture's size, such as (0.5, 0.75, 1.0, 1.25, 1.5, 1.75).
+        flip: Adds the mirror image of each.
+        stride: Input size over logits' size: 4 with a decoder, else the output stride.
+
+    Returns:
+        A `keras.Model` from `(N, *size, 3)` to `(N, *size, classes)`.
+    """
+    image = keras.Input((*size, 3), name="image", dtype="float32")
+    found = []
+    for scale in scales:
+        x = resize_align_corners(image, _scaled(size, scale))
+        found.append(_probabilities(network(x), size, scale, stride))
+        if flip:
+            mirrored = ops.flip(network(ops.flip(x, axis=2)), axis=2)
+            found.append(_probabilities(mirrored, size, scale, stride))
+    mean = ops.add(found[0], 0) if len(found) == 1 else keras.layers.Average()(found)
+    return keras.Model(image, ops.log(ops.maximum(mean, SMALLEST)), name=f"{network.name}_scales")
+
+
+def _probabilities(logits: Any, size: tuple[int, int], scale: float, stride: int) -> Any:
+    logits = resize_align_corners(logits, _scaled(size, max(1.0, scale) / stride))
+    return ops.softmax(resize_align_corners(logits, size), axis=-1)
+
+
+def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
+    """A side that begins and ends with a pixel keeps both: `(side - 1) * scale + 1`."""
+    return int((size[0] - 1) * scale + 1), int((size[1] - 1) * scale + 1)

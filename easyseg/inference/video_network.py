@@ -1,0 +1,80 @@
+"""Frames of a film through the network, in threads of their own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING
+
+from easyseg.inference.smoothing import Smoother
+from easyseg.io.video.types import Frame, Source
+from easyseg.utils.threaded_steps import in_thread
+
+if TYPE_CHECKING:
+    from easyseg.inference.predictor import Predictor  # loads Keras
+    from easyseg.inference.types import Forwarded, Prepared
+
+__all__ = ["Pairs", "forwarding"]
+
+Frames = Generator[Frame, None, None]
+Chosen = Generator[tuple[Frame, "Prepared | None"], None, None]
+Pairs = Generator[tuple[Frame, "Forwarded | None"], None, None]
+
+
+@contextlib.contextmanager
+def forwarding(
+    predictor: Predictor, film: Source, every: int, batch_size: int | None, smooth: float
+) -> Iterator[Pairs]:
+    """Reading in one thread and the network in another, while the pairs are used in a third.
+
+    Of a live source the newest frame waits, and older ones are dropped.
+    """
+    size = batch_size or (1 if film.live else predictor.batch_size)
+    if film.live:  # what is dropped need not be made ready
+        chosen = _chosen(predictor, in_thread(film.frames(), 1, latest=True), every)
+    else:
+        chosen = in_thread(_chosen(predictor, film.frames(), every), 2 * size)
+    pairs = in_thread(_forwarded(predictor, chosen, size, smooth), 1 if film.live else size)
+    with contextlib.closing(chosen), contextlib.closing(pairs):
+        yield pairs
+
+
+def _chosen(predictor: Predictor, frames: Frames, every: int) -> Chosen:
+    """The frames; each `every`-th ready for the network, which does not see the others."""
+    with contextlib.closing(frames):
+        for number, frame in enumerate(frames):
+            yield frame, predictor.prepare(frame.image) if number % every == 0 else None
+
+
+def _forwarded(predictor: Predictor, frames: Chosen, size: int, smooth: float) -> Pairs:
+    """Each frame with what the network made of it; `None` for those that it did not see."""
+    smoother = Smoother(smooth)
+
+    def calm(seen: Forwarded) -> Forwarded:
+        if not smooth or seen.grid is None:
+            return seen
+        logits = smoother(seen.photo, seen.grid.logits)
+        return seen._replace(grid=seen.grid._replace(logits=logits))
+
+    for group in _groups(frames, size):
+        seen = [prepared for _, prepared in group if prepared is not None]
+        results = predictor.forward(seen, batch_size=size)
+        for frame, prepared in group:
+            yield frame, None if prepared is None else calm(next(results))
+
+
+def _groups(frames: Chosen, size: int) -> Iterator[list[tuple[Frame, Prepared | None]]]:
+    """Frames for one batch: up to `size` that the network shall see, and those between.
+
+    Frames that come before any that the network should see wait for nothing.
+    """
+    group: list[tuple[Frame, Prepared | None]] = []
+    seen = 0
+    for frame, prepared in frames:
+        group.append((frame, prepared))
+        seen += prepared is not None
+        if seen in (0, size):
+            yield group
+            group, seen = [], 0
+    if group:
+        yield group

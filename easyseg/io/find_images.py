@@ -1,0 +1,243 @@
+"""Which pictures a list of files, folders and patterns means, and where their results go."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlparse
+
+from easyseg.errors import ImageNotFoundError, InputError
+from easyseg.io.read_image import IMAGE_SUFFIXES
+from easyseg.io.write_image import cannot_write
+
+__all__ = [
+    "Found",
+    "Job",
+    "Source",
+    "common_folder",
+    "find_images",
+    "require_writable",
+    "result_paths",
+    "spare_sources",
+]
+
+RESULT_MARK = ".seg"  # before the ending of results that lie beside pictures
+
+
+class Found(NamedTuple):
+    """A picture, and its place below the folder it was found in.
+
+    Attributes:
+        source: Path or http(s) address.
+        place: Path below the folder that was searched; of a file that was named, its name.
+        problem: Why it cannot be read, if that is known.
+    """
+
+    source: str
+    place: Path
+    problem: str = ""
+
+
+class Job(NamedTuple):
+    """A picture, and where its result goes."""
+
+    picture: Found
+    target: Path
+
+
+Source = str | os.PathLike[str] | Found
+"""A file, a folder, a glob pattern, an http(s) address, `@list.txt`, or what was found before."""
+
+
+def find_images(sources: Source | Iterable[Source], *, results: Path | None = None) -> list[Found]:
+    """The pictures that files, folders, glob patterns and http(s) addresses mean, in order.
+
+    Folders are searched through, for endings that pictures have; results that easyseg wrote
+    beside photos (`*.seg.png`) are passed over. `@list.txt` is a file with a source on each line,
+    as seen from the working folder. A picture that is meant twice is taken once.
+
+    Args:
+        sources: What the user gave: one source or several.
+        results: Folder of results; where it lies in a folder that is searched, it is passed over.
+
+    Raises:
+        ImageNotFoundError: A folder or pattern means no picture, or nothing was given.
+        InputError: `results` is a folder that is searched, or a list cannot be read.
+    """
+    if isinstance(sources, (str, os.PathLike, Found)):
+        sources = [sources]
+    if not isinstance(sources, Iterable):
+        raise _no_source(sources)
+    unique: dict[str, Found] = {}
+    for picture in itertools.chain.from_iterable(_expand(source, results) for source in sources):
+        is_web = "://" in picture.source
+        unique.setdefault(picture.source if is_web else os.path.abspath(picture.source), picture)  # noqa: PTH100  (quicker, for lists of many thousands)
+    if not unique:
+        raise ImageNotFoundError("no picture was given; give files, folders or patterns.")
+    return list(unique.values())
+
+
+def _expand(source: Source, results: Path | None) -> list[Found]:
+    if isinstance(source, Found):
+        return [source]
+    if not isinstance(source, (str, os.PathLike)):
+        raise _no_source(source)
+    source = os.fspath(source)
+    if not source:
+        raise InputError("an empty path was given; for the working folder say '.'.")
+    if source.lower().startswith(("http://", "https://")):
+        return [Found(source, Path(Path(urlparse(source).path).name or "picture"))]
+    if os.path.isdir(source):  # noqa: PTH112  (False, where Path raises, for impossible names)
+        return _search(Path(source), results)
+    if not os.path.exists(source):  # noqa: PTH110
+        if source.startswith("@"):
+            return [found for line in _listed(source) for found in _expand(line, results)]
+        if glob.has_magic(source):
+            return _match(source)
+    return [Found(source, Path(Path(source).name))]
+
+
+def _no_source(value: object) -> InputError:
+    return InputError(
+        f"{type(value).__name__} is no source of pictures; give paths of files or folders, "
+        "patterns or addresses (segment_images takes pictures themselves)."
+    )
+
+
+def _search(folder: Path, results: Path | None) -> list[Found]:
+    old = results.resolve() if results else None
+    if folder.resolve() == old:
+        raise InputError(
+            f"results would lie among the pictures of {folder}; give another folder with -o, "
+            f"or none to have them as *{RESULT_MARK}.png beside the pictures."
+        )
+    closed: list[OSError] = []
+    found = []
+    for root, folders, names in os.walk(folder, onerror=closed.append):
+        if old:
+            folders[:] = [name for name in folders if Path(root, name).resolve() != old]
+        paths = (Path(root, name) for name in names)
+        found += [Found(str(p), p.relative_to(folder)) for p in paths if _is_picture(p)]
+    found += [
+        Found(
+            e.filename,
+            Path(e.filename).relative_to(folder),
+            f"{e.filename} cannot be searched ({e.strerror}); check its permissions.",
+        )
+        for e in closed
+    ]
+    if not found:
+        raise ImageNotFoundError(
+            f"{folder} holds no pictures; looked for {', '.join(IMAGE_SUFFIXES)}."
+        )
+    return sorted(found, key=lambda picture: picture.place)
+
+
+def _match(pattern: str) -> list[Found]:
+    matches = sorted(m for m in glob.iglob(pattern, recursive=True) if _is_picture(Path(m)))  # noqa: PTH207
+    if not matches:
+        raise ImageNotFoundError(f"no picture matches {pattern!r}; check the pattern.")
+    return [Found(m, Path(Path(m).name)) for m in matches]
+
+
+def _listed(source: str) -> list[str]:
+    try:
+        lines = Path(source[1:]).read_text("utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text in UTF-8"
+        raise InputError(
+            f"{source} means a list, but {source[1:] or 'nothing'} cannot be read ({reason}); "
+            "give a text file with one path on each line."
+        ) from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def _is_picture(path: Path) -> bool:
+    """Whether its name is a picture's; what cannot be opened, such as a dead link, counts too."""
+    if path.suffix.lower() not in IMAGE_SUFFIXES or path.stem.endswith(RESULT_MARK):
+        return False
+    return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113  (no raising)
+
+
+def result_paths(
+    found: Sequence[Found], out: Path | None, *, suffixes: Sequence[str] = ()
+) -> list[Path]:
+    """Where each result goes: no two to the same place.
+
+    Args:
+        found: The pictures.
+        out: Folder: results are `<out>/<place>.png`; pictures that differ in their ending only
+            keep it: `dog_jpg.png`. For a single picture it may be a file. Without it they lie
+            beside the photos as `<stem>.seg.png` (for addresses, in the working folder).
+        suffixes: Endings that the kind of result may have; results get the first, else ".png".
+
+    Raises:
+        InputError: `out` is a file, and there are several pictures, or it is no picture.
+    """
+    ending = suffixes[0] if suffixes else ".png"
+    if out is not None and not out.is_dir():
+        if out.suffix.lower() in (*IMAGE_SUFFIXES, *suffixes):
+            if len(found) == 1:
+                return [out]
+            raise InputError(
+                f"-o {out} is one file, but there are {len(found)} pictures; give a folder."
+            )
+        if out.exists():
+            raise InputError(f"-o {out} is a file, but not a picture; give a folder or a {ending}.")
+    if out is None:
+        bases = [p.place if "://" in p.source else Path(p.source) for p in found]
+        ending = RESULT_MARK + ending
+    else:
+        bases = [out / p.place for p in found]
+    stems = Counter(base.with_suffix("") for base in bases)
+    named = [
+        base.with_suffix("") if stems[base.with_suffix("")] == 1
+        else base.with_name(f"{base.stem}_{base.suffix[1:].lower()}")
+        for base in bases
+    ]  # fmt: skip
+    paths: dict[Path, None] = {}  # keeps the order
+    for stem in named:
+        numbers = (f"_{n}" if n > 1 else "" for n in itertools.count(1))
+        names = (stem.with_name(f"{stem.name}{number}{ending}") for number in numbers)
+        paths[next(name for name in names if name not in paths)] = None
+    return list(paths)
+
+
+def common_folder(found: Iterable[Found]) -> Path:
+    """The lowest folder that holds all that was searched; of addresses, the working folder."""
+    roots = {
+        Path.cwd() if "://" in p.source
+        else Path(os.path.abspath(p.source)).parents[max(len(p.place.parts), 1) - 1]  # noqa: PTH100
+        for p in found
+    }  # fmt: skip
+    folder = Path(os.path.commonpath(roots))
+    here = Path.cwd()
+    return folder.relative_to(here) if folder.is_relative_to(here) else folder
+
+
+def require_writable(folder: Path) -> None:
+    """Makes the folder if need be, and tries to write into it.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
+    with cannot_write(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+
+
+def spare_sources(found: Iterable[Found], targets: Iterable[Path]) -> None:
+    """Raises InputError if a result would overwrite a picture."""
+    pictures = {os.path.realpath(p.source) for p in found if "://" not in p.source}
+    for target in targets:
+        if os.path.realpath(target) in pictures:
+            raise InputError(
+                f"the result would overwrite the picture {target}; give another place with -o."
+            )

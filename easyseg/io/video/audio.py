@@ -1,0 +1,78 @@
+"""The sound track, copied without decoding."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from easyseg.io.video._av import load_av
+from easyseg.io.video.open import is_address
+from easyseg.io.video.reader import open_container
+from easyseg.io.video.types import Source
+
+__all__ = ["SoundCopy", "copy_sound"]
+
+log = logging.getLogger(__name__)
+
+
+class SoundCopy:
+    """Packets of a film's first sound track, for another container.
+
+    The film is opened a second time, so that sound is read where the pictures are written, as far
+    as they have come, and not kept while they wait for the network.
+    """
+
+    def __init__(self, name: str, start: Fraction, target: Any) -> None:
+        self._av = load_av()
+        self._container = open_container(name if is_address(name) else Path(name))
+        source = self._container.streams.audio[0]
+        try:
+            self._stream = target.add_stream_from_template(source)
+        except BaseException:
+            self.close()
+            raise
+        self._shift = round(start / source.time_base)
+        self._packets = self._container.demux(source)
+        self._next: Any = None
+
+    def until(self, moment: Fraction | None) -> Iterator[Any]:
+        """Packets that start before `moment`, in seconds of the film; all without it."""
+        while True:
+            packet = self._next or self._read()
+            if packet is None:
+                return
+            if moment is not None and packet.dts * packet.time_base >= moment:
+                self._next = packet
+                return
+            self._next = None
+            packet.stream = self._stream
+            yield packet
+
+    def close(self) -> None:
+        """Closes the film that the sound is read from."""
+        self._container.close()
+
+    def _read(self) -> Any:
+        try:
+            for packet in self._packets:
+                if packet.dts is not None and packet.size:
+                    packet.dts -= self._shift
+                    packet.pts = packet.dts if packet.pts is None else packet.pts - self._shift
+                    return packet
+        except self._av.FFmpegError:
+            pass  # the pictures end there too, and say so
+        return None
+
+
+def copy_sound(source: Source, target: Any, out: Path) -> SoundCopy | None:
+    """The sound of `source` for the container `target`, if there is any that it can hold."""
+    if not source.has_sound:
+        return None
+    try:
+        return SoundCopy(source.name, source.start, target)
+    except ValueError as error:
+        log.warning("%s is written without sound: %s; use .mkv to keep it.", out, error)
+        return None

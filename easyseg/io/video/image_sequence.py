@@ -1,0 +1,77 @@
+"""A film as numbered PNG files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from easyseg.errors import InputError, OutputError
+from easyseg.io.video.types import Frame
+from easyseg.io.write_image import cannot_write, write_image
+
+__all__ = ["PictureWriter", "picture_pattern"]
+
+USUAL_NAME = "%05d.png"
+
+
+class PictureWriter:
+    """Writes each frame as a PNG, numbered from 1 as FFmpeg does; each is there whole or not.
+
+    Args:
+        pattern: Where to, with a place for the number: `out/%05d.png`.
+
+    Raises:
+        OutputError: The folder cannot be written, or holds a film's pictures already.
+    """
+
+    def __init__(self, pattern: Path) -> None:
+        self._frames = 0
+        self._pattern = pattern
+        with cannot_write(pattern):
+            pattern.parent.mkdir(parents=True, exist_ok=True)
+        first = self._path(1)
+        if first.exists():
+            raise OutputError(
+                f"{first} is there already, and an older, longer film would be mixed with this "
+                "one; give a new folder, or remove its pictures."
+            )
+
+    def write(self, picture: np.ndarray, frame: Frame) -> None:  # noqa: ARG002  (no times here)
+        """Adds a picture, `(H, W, 3) uint8 RGB` or `(H, W, 4) uint8 RGBA`."""
+        write_image(self._path(self._frames + 1), picture)
+        self._frames += 1
+
+    def complete(self) -> None:
+        """Nothing is left to do."""
+
+    def __enter__(self) -> PictureWriter:  # noqa: PYI034  (from Python 3.11)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is open."""
+
+    def _path(self, number: int) -> Path:
+        return self._pattern.with_name(self._pattern.name % number)
+
+
+def picture_pattern(out: Path) -> Path | None:
+    """The pattern that a folder or a pattern means; `None` for the name of a film.
+
+    Raises:
+        InputError: It is a .png, but no pattern with one number.
+    """
+    if out.is_dir() or not out.suffix:
+        return out / USUAL_NAME
+    if out.suffix.lower() != ".png":
+        return None
+    try:
+        numbered = out.name % 1 != out.name % 2
+    except (TypeError, ValueError):
+        numbered = False
+    if not numbered:
+        raise InputError(
+            f"{out} is one picture, but a film has many; give a pattern such as "
+            f"{out.with_name(USUAL_NAME)}, or a folder."
+        )
+    return out

@@ -1,0 +1,83 @@
+"""The backbones there are, and what a config must know of each without loading Keras."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from easyseg.models.backbones.keras_backbone import KerasGraph
+from easyseg.utils.registry import Registry
+
+__all__ = ["BACKBONES", "FAMILY", "OUTPUT_STRIDES", "SKIPS", "Family", "family_of"]
+
+OUTPUT_STRIDES = (8, 16, 32)
+SKIPS = (4, 8)  # strides of the low-level features that a decoder can use
+
+
+class Family(NamedTuple):
+    """One file in `easyseg.models.backbones`.
+
+    Attributes:
+        names: Its backbones.
+        any_width: Whether they take a `depth_multiplier` other than 1.
+        skips: Strides of their low-level features.
+        output_strides: Those that they can have.
+        why: What keeps them from having the others.
+    """
+
+    names: tuple[str, ...]
+    any_width: bool = False
+    skips: tuple[int, ...] = SKIPS
+    output_strides: tuple[int, ...] = OUTPUT_STRIDES
+    why: str = ""
+
+
+FAMILIES = {  # by module
+    "aligned_xception": Family(("xception41", "xception65", "xception71")),
+    "resnet_v1_beta": Family(("resnet50_beta", "resnet101_beta")),
+    "mobilenet_v2": Family(("mobilenetv2",), any_width=True),
+    "mobilenet_v3": Family(("mobilenetv3_large", "mobilenetv3_small"), any_width=True),
+    "keras_applications": Family(
+        (
+            *(f"resnet{n}" for n in (50, 101, 152)),
+            *(f"resnet{n}v2" for n in (50, 101, 152)),
+            *(f"densenet{n}" for n in (121, 169, 201)),
+            *(f"efficientnetb{n}" for n in range(8)),
+            *(f"efficientnetv2{n}" for n in ("b0", "b1", "b2", "b3", "s", "m", "l")),
+            *(f"convnext{n}" for n in ("tiny", "small", "base", "large", "xlarge")),
+            *(f"keras_{n}" for n in ("mobilenetv2", "mobilenetv3small", "mobilenetv3large")),
+            "keras_xception",
+        )
+    ),
+    "hrnet": Family(
+        ("hrnet_w18", "hrnet_w32", "hrnet_w48"),
+        skips=(),
+        output_strides=(4,),
+        why="keeps that resolution throughout, with no stride to dilate",
+    ),
+}
+FAMILY = {name: family for family in FAMILIES.values() for name in family.names}
+"""Our families by backbone; a backbone of another package has none."""
+
+BACKBONES: Registry[Any] = Registry(
+    "backbone",
+    group="easyseg.backbones",
+    modules={
+        name: f"easyseg.models.backbones.{module}"
+        for module, family in FAMILIES.items()
+        for name in family.names
+    },
+)
+"""Functions from `(x, config)` to `easyseg.models.backbones.Features`; see docs/adding."""
+
+
+def family_of(backbone: str, graph: KerasGraph | None) -> Family | None:
+    """What is known of a backbone; `None` for one of another package, which checks itself."""
+    if graph is None:
+        return FAMILY.get(backbone)
+    strides = tuple(stride for stride in OUTPUT_STRIDES if stride <= graph.stride)
+    return Family(
+        (graph.name,),
+        skips=tuple(stride for stride, _ in graph.low),
+        output_strides=strides or (graph.stride,),
+        why=f"ends at stride {graph.stride}",
+    )

@@ -1,0 +1,1 @@
+"""What reads the backbone's last features: ASPP, DPC, LR-ASPP."""

@@ -1,0 +1,1 @@
+"""What a segmentation holds, draws and writes."""

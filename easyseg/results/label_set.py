@@ -1,0 +1,147 @@
+"""Label sets: which id means which class, and its colour."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from easyseg.errors import InputError
+from easyseg.utils.registry import unknown_name
+from easyseg.utils.resources import pretrained_path
+
+__all__ = ["LabelSet", "load_label_set"]
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSet:
+    """The classes of a model: channel `i` of the logits is `names[i]`.
+
+    Args:
+        name: Short name: "voc", "ade20k", "cityscapes", or the user's own.
+        names: One name per output channel.
+        palette: One RGB colour, 0 to 255 each, per output channel.
+        void: Id that means "nothing that was asked for": background for VOC (0), the
+            never-trained channel "no class" for ADE20K (0), 255 for Cityscapes, which has
+            neither. `Segmentation.filter` writes it, and overlays leave it uncoloured.
+        ignore_index: Id that ground truth uses for pixels that do not count.
+        aliases: Other spellings: `{"bike": "bicycle"}`.
+
+    Raises:
+        InputError: Names repeat, or names and colours differ in number.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+    void: int = 255
+    ignore_index: int = 255
+    aliases: Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(
+            self, "palette", tuple((int(r), int(g), int(b)) for r, g, b in self.palette)
+        )
+        twice = {name for name in self.names if self.names.count(name) > 1}
+        if twice:
+            raise InputError(f"label set {self.name!r} has {sorted(twice)} twice; rename one.")
+        if len(self.palette) != len(self.names):
+            raise InputError(
+                f"label set {self.name!r} has {len(self.names)} names but "
+                f"{len(self.palette)} colours; give one colour per name."
+            )
+        if not all(0 <= value <= 255 for colour in self.palette for value in colour):
+            raise InputError(
+                f"label set {self.name!r} has colours outside 0 to 255; give (red, green, blue)."
+            )
+        for alias, name in self.aliases.items():
+            if name.casefold() not in {n.casefold() for n in self.names}:
+                raise InputError(
+                    f"label set {self.name!r} has alias {alias!r} for {name!r}, which is no class; "
+                    "correct or remove it."
+                )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name_of(self, class_id: int) -> str:
+        """The class's name; ids outside the table (such as 255) are "void"."""
+        return self.names[class_id] if 0 <= class_id < len(self.names) else "void"
+
+    def ids_of(self, classes: str | int | Iterable[str | int]) -> tuple[int, ...]:
+        """Ids of classes given by name, alias or id, without repeats, in the order given.
+
+        Raises:
+            UnknownNameError: No class has this name (says what is nearest) or id.
+        """
+        wanted: Sequence[str | int]
+        wanted = [classes] if isinstance(classes, (str, int, np.integer)) else list(classes)
+        return tuple(dict.fromkeys(self._id_of(c) for c in wanted))
+
+    def _id_of(self, wanted: str | int) -> int:
+        if isinstance(wanted, (int, np.integer)) and 0 <= int(wanted) < len(self.names):
+            return int(wanted)
+        text = str(wanted).strip().casefold()
+        table = self._ids_by_spelling
+        if text in table:
+            return table[text]
+        raise unknown_name(f"class of {self.name}", wanted, [*self.names, *self.aliases])
+
+    @functools.cached_property
+    def _ids_by_spelling(self) -> dict[str, int]:
+        ids = {name.casefold(): i for i, name in enumerate(self.names)}
+        also = {a.casefold(): ids[n.casefold()] for a, n in self.aliases.items()}
+        return {**also, **ids}
+
+    @functools.cached_property
+    def colours(self) -> np.ndarray:
+        """`(256, 3) uint8 RGB`, indexed by label id; ids without a class are black.
+
+        Label sets of more than 256 classes have as many rows as classes and `void` need.
+        """
+        table = np.zeros((max(256, len(self.palette), self.void + 1), 3), np.uint8)
+        table[: len(self.palette)] = self.palette
+        return table
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is its inverse."""
+        return {
+            "name": self.name,
+            "void": self.void,
+            "ignore_index": self.ignore_index,
+            "aliases": dict(self.aliases),
+            "classes": [[n, *c] for n, c in zip(self.names, self.palette, strict=True)],
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> LabelSet:
+        """The label set that `to_dict` (or a JSON file) describes."""
+        rows = values["classes"]
+        return cls(
+            name=values["name"],
+            names=tuple(row[0] for row in rows),
+            palette=tuple((row[1], row[2], row[3]) for row in rows),
+            void=values.get("void", 255),
+            ignore_index=values.get("ignore_index", 255),
+            aliases=values.get("aliases", {}),
+        )
+
+
+@functools.cache
+def load_label_set(name: str) -> LabelSet:
+    """One of the label sets that come with easyseg: "ade20k", "voc", "cityscapes".
+
+    Raises:
+        UnknownNameError: There is none of this name.
+    """
+    folder = pretrained_path("labels")
+    known = sorted(path.stem for path in Path(folder).glob("*.json"))
+    if name not in known:
+        raise unknown_name("label set", name, known)
+    return LabelSet.from_dict(json.loads((folder / f"{name}.json").read_text("utf-8")))

@@ -1,0 +1,206 @@
+"""Soft edges: how much of each pixel belongs to what is kept, and its colour without the rest.
+
+A photo is `alpha * foreground + (1 - alpha) * background`. The network's probabilities are coarse;
+the guided filter lays their borders on the borders of the photo:
+
+- K. He, J. Sun, X. Tang, "Guided Image Filtering", TPAMI 2013, section 3.4 (colour guide);
+- K. He, J. Sun, "Fast Guided Filter", https://arxiv.org/abs/1505.00996 (small filter, large guide);
+- M. Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021 (`foreground`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from easyseg.results.logit_grid import LogitGrid
+
+__all__ = ["alpha_of", "composite", "cut_out", "foreground", "soft_alpha"]
+
+SIDE = 256  # longest side of the small copy on which the filter's coefficients are computed
+RADIUS = 5  # of its window, in pixels of that copy
+EPSILON = 1e-4  # its smoothness, in squared intensities of 0 to 1
+SURE = 0.7  # what is nowhere as probable as this is a speck (or a hole), not an object
+
+
+def alpha_of(
+    photo: np.ndarray, labels: np.ndarray, grid: LogitGrid | None, ids: Sequence[int]
+) -> np.ndarray:
+    """How much of each pixel belongs to the classes.
+
+    The best class that is kept competes with the best that is not, so that 0.5 lies where the
+    labels change, also where many classes share the probability.
+
+    Args:
+        photo: `(H, W, 3) uint8 RGB`.
+        labels: `(H, W)` ids.
+        grid: The logits; without them the labels are all there is, and their masks are kept as
+            they are.
+        ids: The classes.
+
+    Returns:
+        `(H, W) float32`, 0 to 1.
+    """
+    if grid is None:
+        return np.isin(labels, ids).astype(np.float32)
+    kept = np.isin(np.arange(grid.logits.shape[-1]), ids)
+    if kept.all() or not kept.any():
+        return np.full(labels.shape, kept.all(), np.float32)
+    height, width = _small_size(photo)
+    rivals = LogitGrid(
+        np.stack([grid.logits[..., ~kept].max(-1), grid.logits[..., kept].max(-1)], -1),
+        _sampled(grid.rows, height),
+        _sampled(grid.cols, width),
+    )
+    return soft_alpha(photo, rivals.probability([1]))
+
+
+def soft_alpha(photo: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Coverage of the pixels by what is kept, with its border where the photo has one.
+
+    Args:
+        photo: `(H, W, 3) uint8 RGB`.
+        probability: `(h, w) float32`, 0 to 1, that a pixel is kept. The filter's coefficients are
+            computed at this size.
+
+    Returns:
+        `(H, W) float32`, 0 to 1; exactly 0 and 1 away from borders.
+    """
+    height, width = probability.shape
+    guide = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA) / 255
+    fit = _GuidedFilter(guide)
+    alpha = _ramp(_without_specks(probability.astype(np.float64)), 0.25, 0.75)
+    alpha = _ramp(_apply(fit(alpha), guide), 0.42, 0.58)  # moves the border to the photo's
+    return _enlarged(fit(alpha), photo)
+
+
+def cut_out(photo: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """What is kept, on a transparent ground, in which nothing of the photo stays hidden.
+
+    Args:
+        photo: `(H, W, 3) uint8 RGB`.
+        alpha: `(H, W) float32`, 0 to 1.
+
+    Returns:
+        `(H, W, 4) uint8 RGBA`, not premultiplied.
+    """
+    colours = cv2.copyTo(photo, (alpha == 1).astype(np.uint8))
+    soft = (alpha > 0) & (alpha < 1)
+    colours[soft] = np.rint(foreground(photo, alpha, soft))
+    return np.dstack([colours, np.rint(alpha * 255).astype(np.uint8)])
+
+
+def composite(photo: np.ndarray, alpha: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    """What is kept of the photo, in front of another ground.
+
+    Args:
+        photo: `(H, W, 3) uint8 RGB`.
+        alpha: `(H, W) float32`, 0 to 1.
+        ground: `(H, W, 3) uint8 RGB`.
+
+    Returns:
+        `(H, W, 3) uint8 RGB`; the photo's own pixels where alpha is 1, the ground's where it is 0.
+    """
+    picture = cv2.copyTo(photo, (alpha == 1).astype(np.uint8), ground.copy())
+    soft = (alpha > 0) & (alpha < 1)
+    share = alpha[soft][:, None]
+    picture[soft] = np.rint(share * foreground(photo, alpha, soft) + (1 - share) * ground[soft])
+    return picture
+
+
+def foreground(photo: np.ndarray, alpha: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """Colours of what is kept, freed from the ground that shines through at soft edges.
+
+    Foreground and background are averaged around each pixel, and moved along the foreground so
+    that they mix to the photo's colour again (Forte 2021, equations 4 to 6, one step).
+
+    Args:
+        photo: `(H, W, 3) uint8 RGB`.
+        alpha: `(H, W) float32`, 0 to 1.
+        where: `(H, W) bool`, the n pixels that are asked for.
+
+    Returns:
+        `(n, 3) float32 RGB`, 0 to 255.
+    """
+    height, width = _small_size(photo)
+    small = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    share = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)[..., None]
+    front, back = (
+        cv2.resize(_box(small * w) / (_box(w)[..., None] + 1e-6), alpha.shape[::-1])[where]
+        for w in (share**4, (1 - share) ** 4)  # the purest pixels count most
+    )
+    share = alpha[where][:, None]
+    return np.clip(front + share * (photo[where] - share * front - (1 - share) * back), 0, 255)
+
+
+class _GuidedFilter:
+    """The filter's coefficients `(h, w, 4)` for a target `(h, w)`, in a guide `(h, w, 3)`."""
+
+    def __init__(self, guide: np.ndarray) -> None:
+        self.guide = guide
+        self.mean = _box(guide)
+        products = _outer(guide)
+        covariance = _box(products.reshape(*guide.shape[:2], 9)).reshape(products.shape)
+        self.inverse = np.linalg.inv(covariance - _outer(self.mean) + EPSILON * np.eye(3))
+
+    def __call__(self, target: np.ndarray) -> np.ndarray:
+        mean = _box(target)[..., None]
+        covariance = _box(self.guide * target[..., None]) - self.mean * mean
+        a = np.einsum("hwij,hwj->hwi", self.inverse, covariance)
+        b = mean - (a * self.mean).sum(-1, keepdims=True)
+        return _box(np.dstack([a, b]))
+
+
+def _outer(vectors: np.ndarray) -> np.ndarray:
+    return vectors[..., :, None] * vectors[..., None, :]
+
+
+def _apply(coefficients: np.ndarray, guide: np.ndarray) -> np.ndarray:
+    return (coefficients[..., :3] * guide).sum(-1) + coefficients[..., 3]
+
+
+def _enlarged(coefficients: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """The filter's output at the photo's size; one channel at a time, for the memory."""
+    size = photo.shape[1::-1]
+    *slopes, offset = np.dsplit(coefficients.astype(np.float32), 4)
+    alpha = cv2.resize(offset, size)
+    for channel, slope in enumerate(slopes):
+        alpha += cv2.resize(slope, size) * (photo[..., channel] / np.float32(255))
+    return _ramp(alpha, 0.3, 0.7)
+
+
+def _without_specks(probability: np.ndarray) -> np.ndarray:
+    """Areas over 0.5 that nowhere reach `SURE` sink to 0.25; holes in likeness rise to 0.75."""
+    for _ in range(2):
+        count, parts = cv2.connectedComponents((probability > 0.5).astype(np.uint8), connectivity=4)
+        solid = np.zeros(count, bool)
+        solid[parts[probability >= min(SURE, probability.max())]] = True
+        solid[0] = True  # what is below 0.5
+        kept = np.where(solid[parts], probability, 0.25)
+        probability = 1 - kept  # the second time round these are the holes
+    return probability
+
+
+def _small_size(photo: np.ndarray) -> tuple[int, int]:
+    height, width = photo.shape[:2]
+    scale = min(1.0, SIDE / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _sampled(positions: np.ndarray, count: int) -> np.ndarray:
+    """The positions at the centres of `count` equal parts."""
+    centres = (np.arange(count) + 0.5) * (len(positions) / count) - 0.5
+    return np.interp(centres, np.arange(len(positions)), positions)
+
+
+def _ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """0 up to `low`, 1 from `high`, linear between."""
+    return np.clip((values - low) / (high - low), 0, 1)
+
+
+def _box(values: np.ndarray) -> np.ndarray:
+    """Mean over the window around each pixel."""
+    side = (2 * RADIUS + 1, 2 * RADIUS + 1)
+    return cv2.boxFilter(values, -1, side, borderType=cv2.BORDER_REFLECT)

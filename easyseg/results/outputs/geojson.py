@@ -1,0 +1,49 @@
+"""GeoJSON (RFC 7946): one MultiPolygon per class, in pixels with y downwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, as_json, found_classes
+from easyseg.results.polygon_tracing import trace
+
+__all__ = ["to_geojson"]
+
+
+def to_geojson(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
+    """See `Segmentation.to_geojson`."""
+    height, width = result.labels.shape
+    return {
+        "type": "FeatureCollection",
+        "width": width,
+        "height": height,
+        "features": [
+            {
+                "type": "Feature",
+                "id": class_id,
+                "properties": {
+                    "name": result.label_set.names[class_id],
+                    "color": list(result.label_set.palette[class_id]),
+                },
+                "geometry": {
+                    "type": "MultiPolygon",
+                    "coordinates": [
+                        [_closed(ring) for ring in (polygon.exterior, *polygon.holes)]
+                        for polygon in trace(result.labels == class_id, tolerance=tolerance)
+                    ],
+                },
+            }
+            for class_id in found_classes(result)
+        ],
+    }
+
+
+def _closed(ring: np.ndarray) -> list[list[int]]:
+    return np.concatenate([ring, ring[:1]]).tolist()
+
+
+OUTPUTS.register("geojson")(
+    Document(lambda result, _: as_json(to_geojson(result)), (".geojson", ".json"), photo=False)
+)

@@ -1,0 +1,92 @@
+"""labelme: polygons for the annotation tool of that name."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from easyseg.results.outputs.base import (
+    OUTPUTS,
+    Document,
+    Segmented,
+    as_json,
+    found_classes,
+    photo_name,
+)
+from easyseg.results.polygon_tracing import Polygon, trace
+
+__all__ = ["to_labelme"]
+
+VERSION = "5.5.0"  # of labelme, whose format this is
+
+
+def to_labelme(
+    result: Segmented, *, tolerance: float = 0.0, image_path: str | None = None
+) -> dict[str, Any]:
+    """See `Segmentation.to_labelme`."""
+    height, width = result.labels.shape
+    return {
+        "version": VERSION,
+        "flags": {},
+        "shapes": [
+            {
+                "label": result.label_set.names[class_id],
+                "points": _without_holes(polygon).tolist(),
+                "group_id": None,
+                "description": "",
+                "shape_type": "polygon",
+                "flags": {},
+                "mask": None,
+            }
+            for class_id in found_classes(result)
+            for polygon in trace(result.labels == class_id, tolerance=tolerance)
+        ],
+        "imagePath": image_path or photo_name(result),
+        "imageData": None,
+        "imageHeight": height,
+        "imageWidth": width,
+    }
+
+
+def _without_holes(polygon: Polygon) -> np.ndarray:
+    """One ring that goes into each hole and back on the same way, a slit of no width.
+
+    The way leads from the hole's leftmost corner to the left, until the next ring. Holes further
+    left are joined before, so that this is the exterior or a hole that is part of it already.
+    """
+    ring = polygon.exterior.astype(float)
+    for hole in sorted(polygon.holes, key=lambda h: h[:, 0].min()):
+        hole = np.roll(hole, -np.lexsort((hole[:, 1], hole[:, 0]))[0], axis=0)  # noqa: PLW2901
+        x, y = hole[0]
+        after = np.roll(ring, -1, axis=0)
+        crosses = np.flatnonzero((ring[:, 1] <= y) != (after[:, 1] <= y))
+        slope = (after[crosses] - ring[crosses]).T
+        at = ring[crosses, 0] + (y - ring[crosses, 1]) * slope[0] / slope[1]
+        if (at <= x).any():
+            nearest = np.where(at <= x, at, -np.inf).argmax()
+            edge, door = crosses[nearest], np.array([[at[nearest], y]])
+        else:  # simplification has put this corner outside
+            edge = np.abs(ring - hole[0]).sum(axis=1).argmin()
+            door = ring[edge : edge + 1]
+        ring = np.insert(ring, edge + 1, np.concatenate([door, hole, hole[:1], door]), axis=0)
+    return ring
+
+
+def _write(result: Segmented, path: Path) -> bytes:
+    return as_json(to_labelme(result, image_path=_image_path(result.source, path)))
+
+
+def _image_path(source: str | None, path: Path) -> str:
+    """How labelme finds the photo from the document; without a file, beside it under its name."""
+    if source is None or "://" in source:
+        return f"{path.stem}.jpg"
+    try:
+        return Path(os.path.relpath(source, path.parent)).as_posix()
+    except ValueError:  # on another drive
+        return Path(source).resolve().as_posix()
+
+
+OUTPUTS.register("labelme")(Document(_write, photo=False))

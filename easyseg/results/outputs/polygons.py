@@ -1,0 +1,34 @@
+"""Polygons: the outlines of each class, with holes, as plain JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, as_json, found_classes
+from easyseg.results.polygon_tracing import trace
+
+__all__ = ["to_polygons"]
+
+
+def to_polygons(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
+    """See `Segmentation.to_polygons`."""
+    height, width = result.labels.shape
+    return {
+        "width": width,
+        "height": height,
+        "classes": [
+            {
+                "id": class_id,
+                "name": result.label_set.names[class_id],
+                "color": list(result.label_set.palette[class_id]),
+                "polygons": [
+                    {"exterior": p.exterior.tolist(), "holes": [hole.tolist() for hole in p.holes]}
+                    for p in trace(result.labels == class_id, tolerance=tolerance)
+                ],
+            }
+            for class_id in found_classes(result)
+        ],
+    }
+
+
+OUTPUTS.register("polygons")(Document(lambda result, _: as_json(to_polygons(result)), photo=False))

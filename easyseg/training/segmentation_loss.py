@@ -1,0 +1,164 @@
+"""What training minimises: a weighted sum of the table's losses, over pixels that count."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from easyseg._keras import keras, ops
+from easyseg.errors import ConfigError
+from easyseg.training.losses import LOSSES, Pixels
+from easyseg.utils.registry import unknown_name
+
+__all__ = ["SegmentationLoss", "auto_class_weights", "make_loss"]
+
+log = logging.getLogger(__name__)
+
+WEIGHT_RANGE = (0.1, 10.0)  # a class of a few pixels must not outweigh all others
+
+
+@keras.saving.register_keras_serializable("easyseg")
+class SegmentationLoss(keras.losses.Loss):
+    """A sum of losses of logits, in float32 whatever the network computes in.
+
+    Called with truth `(N, H, W)` of class ids and logits `(N, H, W, classes)`; gives a number.
+    Pixels whose truth is `ignore_index`, or no class, have no influence: the gradient there is 0.
+    A batch without any other pixel has loss 0.
+
+    Args:
+        terms: Rows of `LOSSES` with their weights in the sum.
+        classes: Number of classes.
+        ignore_index: Id of pixels that do not count.
+        class_weights: Weight of each class, or `None` for equal ones.
+        name: Of the loss, for Keras.
+    """
+
+    def __init__(
+        self,
+        terms: Mapping[str, float],
+        classes: int,
+        ignore_index: int = 255,
+        class_weights: Sequence[float] | None = None,
+        name: str = "loss",
+    ) -> None:
+        super().__init__(name=name, reduction="sum_over_batch_size", dtype="float32")
+        self.terms = dict(terms)
+        self.classes = classes
+        self.ignore_index = ignore_index
+        self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The sum, `(1,) float32`: of a scalar, Keras would not divide by the number of devices."""
+        pixels = Pixels(y_true, y_pred, self.classes, self.ignore_index, self.class_weights)
+        total = sum(weight * LOSSES[name](pixels) for name, weight in self.terms.items())
+        return ops.reshape(total, (1,))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments."""
+        names = ("terms", "classes", "ignore_index", "class_weights", "name")
+        return {name: getattr(self, name) for name in names}
+
+
+def make_loss(
+    spec: str | Mapping[str, float],
+    *,
+    classes: int,
+    ignore_index: int = 255,
+    class_weights: Sequence[float] | np.ndarray | None = None,
+) -> SegmentationLoss:
+    """The loss that a name or a sum describes.
+
+    Args:
+        spec: A row of `LOSSES`; several with "+", as in "cross_entropy+dice"; or several with
+            weights, as in {"cross_entropy": 1.0, "dice": 0.5}.
+        classes: Number of classes, at least 2.
+        ignore_index: Id in the truth of pixels that do not count.
+        class_weights: Weight of each class, from 0, `(classes,)`; `auto_class_weights` gives some.
+
+    Raises:
+        ConfigError: There is no such loss, or a value breaks a rule.
+    """
+    if classes < 2:
+        raise ConfigError(
+            f"classes={classes!r} leaves nothing to learn, since every pixel has the one class; "
+            "name the background as a class too."
+        )
+    terms = _terms(spec)
+    if set(terms) == {"boundary"}:
+        log.warning(
+            "the boundary loss says nothing away from borders; add one of regions, as in "
+            "'cross_entropy+boundary'."
+        )
+    weights = None if class_weights is None else [float(weight) for weight in class_weights]
+    if weights is not None:
+        _check_weights(weights, classes)
+    return SegmentationLoss(terms, classes, ignore_index, weights)
+
+
+def auto_class_weights(counts: np.ndarray) -> np.ndarray:
+    """Median frequency balancing: `median(frequency) / frequency`, within `WEIGHT_RANGE`.
+
+    A class's frequency is its share of the pixels of the photos that show it.
+
+    Args:
+        counts: Pixels of each class in each photo, `(photos, classes)`; or in all photos
+            together, `(classes,)`, as if each photo showed every class.
+
+    Returns:
+        `(classes,) float64`; 1 for classes without a pixel.
+
+    References:
+        Eigen and Fergus, "Predicting Depth, Surface Normals and Semantic Labels with a Common
+        Multi-Scale Convolutional Architecture", ICCV 2015,
+        https://arxiv.org/abs/1411.4734.
+    """
+    counts = np.atleast_2d(np.asarray(counts, np.float64))
+    in_photos = ((counts > 0) * counts.sum(1, keepdims=True)).sum(0)
+    shown = in_photos > 0
+    weights = np.ones(counts.shape[1])
+    if shown.any():
+        frequency = counts.sum(0)[shown] / in_photos[shown]
+        weights[shown] = np.clip(np.median(frequency) / frequency, *WEIGHT_RANGE)
+    return weights
+
+
+def _terms(spec: str | Mapping[str, float]) -> dict[str, float]:
+    """Names of losses and their weights."""
+    if isinstance(spec, str):
+        names = [name.strip() for name in spec.split("+")]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"loss {spec!r} has {twice!r} twice; give weights: {{{twice!r}: 2}}.")
+        spec = dict.fromkeys(names, 1.0)
+    elif not isinstance(spec, Mapping) or not spec:
+        raise ConfigError(
+            f"loss {spec!r} is no loss; give a name such as 'cross_entropy', or names with "
+            "weights such as {'cross_entropy': 1, 'dice': 0.5}."
+        )
+    for name, weight in spec.items():
+        if name not in LOSSES:
+            raise ConfigError(str(unknown_name("loss", name, LOSSES)))
+        if not _positive(weight):
+            raise ConfigError(f"loss {name!r} has weight {weight!r}; give a number above 0.")
+    return {name: float(weight) for name, weight in spec.items()}
+
+
+def _check_weights(weights: Sequence[float], classes: int) -> None:
+    if len(weights) != classes:
+        raise ConfigError(
+            f"class_weights has {len(weights)} numbers for {classes} classes; give one for each."
+        )
+    if not all(math.isfinite(w) and w >= 0 for w in weights) or not any(weights):
+        raise ConfigError(
+            f"class_weights={list(weights)} must be numbers from 0, and not all 0; leave it out "
+            "for equal weights."
+        )
+
+
+def _positive(value: object) -> bool:
+    real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return real and math.isfinite(value) and value > 0  # type: ignore[arg-type, operator]

@@ -1,7 +1,0 @@
-"""Films and cameras: frames in, films out."""
-
-from __future__ import annotations
-
-from easyseg.video.sources import is_address, is_video, open_source
-
-__all__ = ["is_address", "is_video", "open_source"]

@@ -1,0 +1,676 @@
+"""The command line: results on stdout, errors as one line on stderr, exit code 2."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import easyseg
+from easyseg import read_image
+from easyseg.cli import main
+
+MODEL = "mobilenetv2.voc"
+
+
+@pytest.fixture
+def home(voc_home, monkeypatch):
+    monkeypatch.setenv("EASYSEG_HOME", str(voc_home))
+    monkeypatch.setenv("EASYSEG_OFFLINE", "1")
+    return voc_home
+
+
+@pytest.fixture
+def run(home, capsys):
+    """Calls the command line in this process; gives exit code, stdout and stderr."""
+
+    def call(*args):
+        with pytest.raises(SystemExit) as caught:
+            main([str(arg) for arg in args])
+        out, err = capsys.readouterr()
+        return caught.value.code, out, err
+
+    return call
+
+
+@pytest.fixture
+def segment(run, seg, monkeypatch):
+    """`easyseg segment` with the model that this session holds, so that it is not built anew."""
+
+    class Ready:
+        def __new__(cls, model, **options):
+            assert model == MODEL
+            assert options["output_stride"] is None
+            return seg
+
+    def call(*args):
+        with monkeypatch.context() as patch:
+            patch.setattr("easyseg.cli.segment.SemanticSegmentation", Ready)
+            return run("segment", *args, "-m", MODEL, "-q")
+
+    return call
+
+
+@pytest.fixture
+def photos(shared, tmp_path, monkeypatch):
+    """The working folder with photos/dog.jpg, photos/deep/cat.png and a small bird.jpg."""
+    monkeypatch.chdir(tmp_path)
+    Path("photos/deep").mkdir(parents=True)
+    for name, target in (
+        ("dog", "photos/dog.jpg"),
+        ("cat_0", "photos/deep/cat.png"),
+        ("bird_0", "bird.jpg"),
+    ):
+        with Image.open(shared / f"data/photos/{name}.jpg") as image:
+            image.resize((240, 180)).save(target)
+    return tmp_path
+
+
+def files():
+    return sorted(str(path) for path in Path().rglob("*") if path.is_file())
+
+
+PHOTOS = ["bird.jpg", "photos/deep/cat.png", "photos/dog.jpg"]
+
+
+def new_files():
+    assert set(PHOTOS) <= set(files())
+    return [name for name in files() if name not in PHOTOS]
+
+
+def assert_one_line(err, *words):
+    assert err.startswith("easyseg: ")
+    assert err.count("\n") == 1
+    assert err.endswith("\n")
+    for word in words:
+        assert word in err
+
+
+# What is segmented, and where results go
+
+
+def test_one_file_to_a_file(segment, photos, seg):
+    code, out, err = segment("photos/dog.jpg", "-o", "new/out.png")
+    assert (code, err) == (0, "")
+    assert new_files() == ["new/out.png"]
+    result = seg.segment_image("photos/dog.jpg")
+    np.testing.assert_array_equal(read_image("new/out.png"), result.plot())
+    summary, place = out.splitlines()
+    for name, ratio in zip(result.class_names, result.ratios, strict=True):
+        assert f"{name} {ratio:.1f} %" in summary
+    assert place == "1 of 1 -> new/out.png"
+
+
+def test_one_file_to_a_folder(segment, photos):
+    code, out, _ = segment("photos/dog.jpg", "-o", "results")
+    assert code == 0
+    assert new_files() == ["results/dog.png"]
+    assert out.endswith("1 of 1 -> results/dog.png\n")
+
+
+def test_a_folder_that_is_called_like_a_picture(segment, photos):
+    Path("out.png").mkdir()
+    assert segment("photos/dog.jpg", "-o", "out.png")[0] == 0
+    assert new_files() == ["out.png/dog.png"]
+
+
+def test_results_go_beside_the_pictures(segment, photos):
+    code, out, err = segment("photos", "bird.jpg")
+    assert (code, err) == (0, "")
+    expected = [
+        "bird.seg.png", "photos/deep/cat.seg.png", "photos/dog.seg.png", "results.jsonl"
+    ]  # fmt: skip
+    assert new_files() == expected
+    assert re.fullmatch(r"3 of 3 done in \d+\.\d s -> beside the pictures\n", out)
+    assert segment("photos", "bird.jpg")[1].startswith("3 of 3 done in ")
+    assert new_files() == expected
+
+
+@pytest.mark.parametrize(
+    ("sources", "results"),
+    [
+        (["photos"], ["out/deep/cat.png", "out/dog.png"]),
+        (["photos/*.jpg"], ["out/dog.png"]),
+        (["**/*.jpg"], ["out/bird.png", "out/dog.png"]),
+        (["bird.jpg", "photos/dog.jpg"], ["out/bird.png", "out/dog.png"]),
+        (["bird.jpg", "photos", "*.jpg"], ["out/bird.png", "out/deep/cat.png", "out/dog.png"]),
+    ],
+    ids=["folder", "pattern", "deep pattern", "files", "all"],
+)
+def test_several(segment, photos, sources, results):
+    code, out, err = segment(*sources, "-o", "out")
+    assert (code, err) == (0, "")
+    count = len(results)
+    is_single = count == 1 and sources == ["photos/*.jpg"]
+    assert new_files() == results + ([] if is_single else ["out/results.jsonl"])
+    assert out.splitlines()[-1].startswith(f"{count} of {count} ")
+    assert out.endswith("-> out/dog.png\n" if is_single else " -> out\n")
+
+
+def test_an_address(segment, photos, monkeypatch):
+    content = Path("photos/dog.jpg").read_bytes()
+    monkeypatch.setattr("easyseg.io.read_image._download", lambda address: content)
+    code, _, err = segment("http://example.org/dog.jpg?big")
+    assert (code, err) == (0, "")
+    assert new_files() == ["dog.seg.png"]
+
+
+# Options
+
+
+def test_kind_and_classes(segment, photos, seg):
+    code, out, _ = segment("photos/dog.jpg", "-o", "m.png", "--kind", "mask", "-c", "dog, People")
+    assert code == 0
+    with Image.open("m.png") as image:
+        assert image.mode == "P"
+        labels = np.asarray(image)
+    expected = seg.segment_image("photos/dog.jpg", classes=["dog", "person"]).labels
+    np.testing.assert_array_equal(labels, expected)
+    assert 12 in labels
+    assert "bicycle" not in out
+
+
+@pytest.mark.parametrize(("alpha", "kind"), [("0", None), ("1", "colour")])
+def test_alpha(segment, photos, seg, alpha, kind):
+    assert segment("photos/dog.jpg", "-o", "out.png", "--alpha", alpha)[0] == 0
+    result = seg.segment_image("photos/dog.jpg")
+    found = result.labels != 0
+    expected = result.plot(kind) if kind else result.image
+    np.testing.assert_array_equal(read_image("out.png")[found], expected[found])
+
+
+def test_legend(segment, photos, seg):
+    assert segment("photos/dog.jpg", "-o", "out.png", "--legend")[0] == 0
+    result = seg.segment_image("photos/dog.jpg")
+    np.testing.assert_array_equal(read_image("out.png"), result.plot(legend=True))
+
+
+def test_the_model_is_opened_by_its_name(run, photos, seg):
+    """Without a short cut: the weights come from the cache, at another output stride too."""
+    code, _, err = run("segment", "photos/dog.jpg", "-o", "a.png", "-m", MODEL, "-k", "mask")
+    assert (code, err) == (0, "")
+    with Image.open("a.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), seg.segment_image("photos/dog.jpg").labels)
+    args = ("-k", "mask", "--output-stride", "8")
+    assert run("segment", "photos/dog.jpg", "-o", "b.png", "-m", MODEL, *args)[0] == 0
+    assert Path("a.png").read_bytes() != Path("b.png").read_bytes()
+
+
+def test_a_bundle_as_the_model(run, photos, seg):
+    seg.save("net")
+    code, _, err = run("segment", "photos/dog.jpg", "-o", "out.png", "-m", "net")
+    assert (code, err) == (0, "")
+    np.testing.assert_array_equal(read_image("out.png"), seg.segment_image("photos/dog.jpg").plot())
+
+
+def test_options_of_the_model(run, photos, seg, monkeypatch):
+    given = {}
+
+    class Recorded:
+        def __new__(cls, model, **options):
+            given.update(options)
+            return seg
+
+    monkeypatch.setattr("easyseg.cli.segment.SemanticSegmentation", Recorded)
+    args = ("--batch-size", 4, "--tile", 513, "--scales", "0.5,1", "--flip", "--output-stride", 8)
+    assert run("segment", "bird.jpg", *args)[0] == 0
+    assert given == {
+        "output_stride": 8,
+        "batch_size": 4,
+        "tile": 513,
+        "scales": (0.5, 1.0),
+        "flip": True,
+        "engine": "auto",
+        "precision": "exact",
+        "progress": True,
+    }
+
+
+def test_help_names_every_kind(run):
+    from easyseg.results.outputs import OUTPUTS
+
+    code, out, _ = run("segment", "--help")
+    assert code == 0
+    assert ", ".join(OUTPUTS) in " ".join(out.split())
+
+
+# Many pictures
+
+
+def test_a_list(segment, photos):
+    Path("list.txt").write_text("bird.jpg\nphotos/deep\n")
+    code, _, err = segment("@list.txt", "-o", "out")
+    assert (code, err) == (0, "")
+    assert new_files() == ["list.txt", "out/bird.png", "out/cat.png", "out/results.jsonl"]
+
+
+def test_the_ending_follows_the_kind(segment, photos):
+    assert segment("photos", "-k", "labelme")[0] == 0
+    documents = ["photos/deep/cat.seg.json", "photos/dog.seg.json"]
+    assert new_files() == [*documents, "photos/results.jsonl"]
+    assert json.loads(Path(documents[1]).read_text())["imagePath"] == "dog.jpg"
+
+
+def test_json_lines_of_a_single_picture(segment, photos, seg):
+    assert segment("bird.jpg", "-o", "out.png", "--jsonl", "areas.jsonl")[0] == 0
+    assert new_files() == ["areas.jsonl", "out.png"]
+    line = json.loads(Path("areas.jsonl").read_text())
+    assert [c["name"] for c in line["classes"]] == seg.segment_image("bird.jpg").class_names
+
+
+def test_resume(segment, photos):
+    assert segment("photos", "-o", "out")[0] == 0
+    before = {name: Path(name).stat().st_mtime_ns for name in new_files()}
+    Path("photos/broken.jpg").write_text("no picture")
+    code, out, err = segment("bird.jpg", "photos", "-o", "out", "--resume")
+    assert code == 2
+    assert re.fullmatch(r"1 of 4 done, 2 skipped, 1 failed in \d+\.\d s -> out\n", out)
+    assert_one_line(err, "photos/broken.jpg is not a picture")
+    for name in ("out/dog.png", "out/deep/cat.png"):
+        assert Path(name).stat().st_mtime_ns == before[name]
+    lines = [json.loads(line) for line in Path("out/results.jsonl").read_text().splitlines()]
+    assert len({line["source"] for line in lines}) == len(lines) == 4
+    code, out, _ = segment("bird.jpg", "-o", "out", "--resume")
+    assert out.startswith("0 of 1 done, 1 skipped in ")
+
+
+def test_stopped_by_the_user(segment, photos, seg, monkeypatch):
+    network, calls = seg._predictor._network, []
+
+    def stopping(batch):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return network(batch)
+
+    stopping.batch_size, stopping.precision = network.batch_size, network.precision
+    monkeypatch.setattr(seg._predictor, "_network", stopping)
+    code, out, err = segment("bird.jpg", "photos", "-o", "out")
+    assert (code, out) == (130, "")
+    assert err.split() == ["easyseg:", "stopped."]
+    # the first result may have been on its way to the disk: it is whole, or not there
+    assert set(new_files()) <= {"out/bird.png", "out/results.jsonl"}
+    if Path("out/bird.png").exists():
+        read_image("out/bird.png")
+
+
+# Errors
+
+
+def test_a_bad_picture_does_not_stop_the_others(segment, photos):
+    Path("photos/broken.jpg").write_text("no picture")
+    Path("photos/empty.png").touch()
+    code, out, err = segment("photos", "-o", "out")
+    assert code == 2
+    assert [name for name in new_files() if name.startswith("out/")] == [
+        "out/deep/cat.png",
+        "out/dog.png",
+        "out/results.jsonl",
+    ]
+    assert re.fullmatch(r"2 of 4 done, 2 failed in \d+\.\d s -> out\n", out)
+    first, second = err.splitlines()
+    assert first.startswith("easyseg: photos/broken.jpg is not a picture")
+    assert second.startswith("easyseg: photos/empty.png is empty (0 bytes)")
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["missing.jpg"], ["missing.jpg does not exist; check the path"]),
+        (["missing.jpg", "missing.png"], ["missing.jpg does not exist", "missing.png does not"]),
+        (["empty"], ["empty holds no pictures; looked for .jpg"]),
+        (["*.webp"], ["no picture matches '*.webp'; check the pattern"]),
+        (["bird.jpg", "-k", "overly"], ["unknown kind of output 'overly'", "'overlay'?"]),
+        (["bird.jpg", "-c", "dgo,cat"], ["unknown class of voc 'dgo'", "Did you mean 'dog'"]),
+        (["photos", "-o", "one.png"], ["-o one.png is one file, but there are 2 pictures"]),
+        (["photos", "-o", "text"], ["-o text is a file, but not a picture"]),
+        (["bird.jpg", "-o", "text/out.png"], ["text cannot be written (File exists)", "-o"]),
+        (["bird.jpg", "-o", "mask.jpg", "-k", "mask"], ["would spoil a mask", "use .png"]),
+        (["bird.jpg", "-o", "bird.jpg"], ["would overwrite the picture bird.jpg"]),
+        (
+            ["photos/deep", "-o", "photos/deep"],
+            ["results would lie among the pictures of photos/deep"],
+        ),
+    ],
+    ids=" ".join,
+)
+def test_errors_are_one_line(segment, photos, args, words):
+    Path("empty").mkdir()
+    Path("text").write_text("mine")
+    before = {name: Path(name).read_bytes() for name in files()}
+    code, out, err = segment(*args)
+    assert code == 2
+    assert out == ""
+    assert len(err.splitlines()) == (2 if args[-1] == "missing.png" else 1)
+    assert all(line.startswith("easyseg: ") for line in err.splitlines())
+    for word in words:
+        assert word in err
+    after = {name: Path(name).read_bytes() for name in files() if name != "results.jsonl"}
+    assert after == before
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("mobilnetv2.voc", "unknown model (nor a folder) 'mobilnetv2.voc'. Did you mean 'mobile"),
+        ("photos", "photos is no model bundle: config.json is missing"),
+        ("xception65.ade20k", "xception65.ade20k is not in the cache"),
+    ],
+)
+def test_models_that_cannot_be_opened(run, photos, model, words):
+    code, out, err = run("segment", "bird.jpg", "-m", model)
+    assert (code, out) == (2, "")
+    assert_one_line(err, words)
+    assert new_files() == []
+
+
+@pytest.mark.parametrize(
+    ("stop", "shown"), [(KeyboardInterrupt, ""), (RuntimeError, "chatter")], ids=["ctrl-c", "error"]
+)
+def test_ctrl_c_while_the_framework_loads_is_quiet(monkeypatch, capfd, stop, shown):
+    from easyseg.cli import _startup as quiet
+
+    def load(_):
+        os.write(2, b"chatter")
+        raise stop
+
+    monkeypatch.setattr(quiet.importlib, "import_module", load)
+    with pytest.raises(stop):
+        quiet.load_framework()
+    assert capfd.readouterr().err == shown
+
+
+def test_line_breaks_in_messages_are_taken_out(segment, photos):
+    Path("two\nlines.jpg").write_text("no picture")
+    code, _, err = segment("two\nlines.jpg", "bird.jpg")
+    assert code == 2
+    assert_one_line(err, "two lines.jpg is not a picture")
+
+
+@pytest.mark.parametrize(
+    ("args", "word"),
+    [
+        (["sgement", "bird.jpg"], "unknown command 'sgement'. Did you mean 'segment'?"),
+        (["segment"], "SOURCE"),
+        (["segment", "bird.jpg", "-m", MODEL, "--alpha", "1.5"], "--alpha"),
+        (["segment", "bird.jpg", "-m", MODEL, "--output-stride", "4"], "--output-stride"),
+        (["segment", "bird.jpg", "--clases", "dog"], "--clases"),
+        (["segment", "bird.jpg", "--batch-size", "0"], "--batch-size"),
+        (["segment", "bird.jpg", "--scales", "1;2"], "'1;2' is no list of factors with commas,"),
+        (["segment", "bird.jpg", "--scales", "9", "-m", "mini"], "scales=(9.0,) must be factors"),
+        (["segment", "bird.jpg", "--tile", "7", "-m", "mini"], "tile=7 must be a whole number"),
+    ],
+)
+def test_misuse_is_one_line(run, photos, args, word):
+    code, out, err = run(*args)
+    assert (code, out) == (2, "")
+    assert err.startswith("easyseg: ")
+    assert err.count("\n") == 1
+    assert word in err
+    assert new_files() == []
+
+
+# models, info, download
+
+
+def test_models(run):
+    code, out, err = run("models")
+    assert (code, err) == (0, "")
+    rows = {line.split()[0]: line for line in out.splitlines()[1:]}
+    assert list(rows) == easyseg.list_models()
+    assert rows[MODEL].endswith("yes")
+    assert "75.32 val" in rows[MODEL]
+    assert not rows["xception65.ade20k"].endswith("yes")
+    assert "151" in rows["xception65.ade20k"]
+
+
+def test_info(run, home):
+    code, out, err = run("info", MODEL)
+    assert (code, err) == (0, "")
+    lines = dict(line.split(None, 1) for line in out.splitlines())
+    assert lines["name"] == MODEL
+    assert lines["classes"].startswith("21 of voc: background, aeroplane, bicycle")
+    assert "DeepLabV3, mobilenetv2" in lines["network"]
+    assert "output stride 16, input 513x513" in lines["network"]
+    assert "75.32 on val" in lines["mIoU"]
+    assert lines["licence"] == "Apache-2.0"
+    assert lines["hash"].startswith("sha384:")
+    assert lines["cached"].startswith(str(home))
+    assert lines["cost"] == "2,146,645 parameters, 2.74 billion multiply-adds for 513x513"
+    assert lines["memory"].startswith("8.6 MB of weights, 50.7 MB of features")
+    assert lines["sees"].startswith("507x507 pixels")
+    assert lines["strides"] == "2 from MobilenetV2-Conv"
+    assert "cached    no\n" in run("info", "xception65.ade20k")[1]
+
+
+def test_info_for_another_size(run):
+    out = run("info", "mini", "--size", "65x97")[1]
+    assert "multiply-adds for 65x97" in out
+    assert "MB of features at their peak for 65x97" in out
+    assert "for 97x97" in run("info", "mini", "--size", "97")[1]
+    code, out, err = run("info", "mini", "--size", "0x97")
+    assert (code, out) == (2, "")
+    assert_one_line(err, "'0x97' is no size; give 513")
+
+
+def test_info_on_other_heads(run):
+    out = run("info", "mobilenetv3_small.cityscapes")[1]
+    assert "Sum of logits, mobilenetv3_small, LR-ASPP, output stride 32, input 1025x2049" in out
+    assert "477,454 parameters, 1.96 billion multiply-adds for 1025x2049" in out
+    out = run("info", "xception71.cityscapes")[1]
+    assert "DeepLabV3+, xception71, dense prediction cell, output stride 16" in out
+
+
+def test_info_on_files(run, tmp_path):
+    """Under its published name, as `SemanticSegmentation` takes it, or like another."""
+    file = tmp_path / "deeplabv3_xception65_ade20k.h5"
+    file.touch()
+    out = run("info", file, "--size", "65")[1]
+    assert "151 of ade20k" in out
+    assert "for 65x65" in out
+    renamed = file.rename(tmp_path / "mine.h5")
+    out = run("info", renamed, "--like", "mobilenetv2_050.voc", "--size", "33")[1]
+    assert "mobilenetv2 x0.5" in out
+    assert "million multiply-adds for 33x33" in out
+    code, out, err = run("info", renamed)
+    assert (code, out) == (2, "")
+    assert_one_line(err, "unknown weights file 'mine.h5'")
+    assert_one_line(run("info", file)[2], "does not exist")
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"), [("info", "model (nor a folder)"), ("download", "weights")]
+)
+def test_unknown_weights(run, command, kind):
+    code, out, err = run(command, "mobilenetv2.vco")
+    assert (code, out) == (2, "")
+    assert_one_line(err, f"unknown {kind} 'mobilenetv2.vco'. Did you mean 'mobilenetv2.voc'")
+
+
+def test_there_is_nothing_to_download_for_mini(run):
+    code, out, err = run("download", "mini")
+    assert (code, err) == (0, "")
+    assert "comes with easyseg" in out
+
+
+def test_a_backend_that_is_not_there_is_one_line(environment, photos):
+    args = ("-m", "easyseg", "segment", "bird.jpg", "-m", MODEL)
+    done = python(*args, env={**environment, "KERAS_BACKEND": "foo"})
+    assert done.returncode == 2
+    assert_one_line(done.stderr, "KERAS_BACKEND='foo'")
+
+
+def test_download_of_what_is_there(run, home):
+    code, out, err = run("download", MODEL)
+    assert (code, err) == (0, "")
+    assert out.startswith(f"{MODEL} ready: {home}")
+
+
+def test_import_of_a_file(run, shared, tmp_path, monkeypatch):
+    monkeypatch.setenv("EASYSEG_HOME", str(tmp_path / "home"))
+    file = shared / "weights/deeplabv3_mnv2_dm05_pascal.rebuilt.tar.gz"
+    code, out, err = run("download", "mobilenetv2_050.voc", "--from", file)
+    assert (code, err) == (0, "")
+    place = tmp_path / "home/weights/mobilenetv2_050.voc"
+    assert out.startswith(f"mobilenetv2_050.voc imported: {place}")
+    record = json.loads((place / "source.json").read_text())
+    assert record["source"] == str(file)
+    assert "yes" in run("models")[1].split("mobilenetv2_050.voc ")[1].splitlines()[0]
+
+
+def tree(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in Path(folder).rglob("*")
+        if path.is_file() and path.suffix != ".lock"
+    }
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_import_of_another_models_file(run, home, shared, tmp_path, monkeypatch, cached):
+    mine = tmp_path / "home"
+    if cached:
+        shutil.copytree(home, mine)
+    monkeypatch.setenv("EASYSEG_HOME", str(mine))
+    before = tree(mine)
+    assert bool(before) == cached
+    file = shared / "weights/deeplabv3_mnv2_dm05_pascal.rebuilt.tar.gz"
+    code, out, err = run("download", MODEL, "--from", file)
+    assert (code, out) == (2, "")
+    assert_one_line(
+        err,
+        "does not hold the weights of this model: ",
+        "of another shape: ",
+        "Choose the model that these weights were made for (`easyseg models` lists them)",
+    )
+    assert tree(mine) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "net.tar.gz does not exist. Give the .tar.gz archive that https://download"),
+        (b"<html>", "net.tar.gz is no .tar.gz archive: it begins with b'<html>'"),
+        (b"\x1f\x8b\x08", "net.tar.gz is damaged or incomplete"),
+    ],
+)
+def test_import_of_what_is_no_weights_file(run, tmp_path, monkeypatch, content, words):
+    monkeypatch.setenv("EASYSEG_HOME", str(tmp_path / "home"))
+    file = tmp_path / "net.tar.gz"
+    if content:
+        file.write_bytes(content)
+    code, out, err = run("download", MODEL, "--from", file)
+    assert (code, out) == (2, "")
+    assert_one_line(err, words)
+    assert tree(tmp_path / "home") == {}
+
+
+# In a process of its own
+
+
+def python(*args, **options):
+    return subprocess.run(
+        [sys.executable, *map(str, args)], capture_output=True, text=True, check=False, **options
+    )
+
+
+@pytest.fixture
+def environment(home):
+    """A user's: nothing that keeps TensorFlow quiet."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
+
+
+def test_a_real_run_says_nothing_on_stderr(environment, photos, seg):
+    args = ("-m", "easyseg", "segment", "photos/dog.jpg", "-o", "out.png", "-m", MODEL)
+    done = python(*args, env=environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith("1 of 1 -> out.png\n")
+    np.testing.assert_array_equal(read_image("out.png"), seg.segment_image("photos/dog.jpg").plot())
+
+
+def test_a_real_run_over_several_says_what_failed(environment, photos):
+    Path("photos/broken.jpg").touch()
+    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    frames[0].save("photos/moving.gif", save_all=True, append_images=frames[1:])
+    done = python("-m", "easyseg", "segment", "photos", "-o", "out", "-m", MODEL, env=environment)
+    assert done.returncode == 2
+    assert re.fullmatch(r"3 of 4 done, 1 failed in \d+\.\d s -> out\n", done.stdout)
+    assert new_files()[:3] == ["out/deep/cat.png", "out/dog.png", "out/moving.png"]
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
+    assert [line for line in lines if not re.search(r"\d/4 \[", line)] == [
+        "easyseg: photos/moving.gif has 2 frames; the first one is used.",
+        "easyseg: photos/broken.jpg is empty (0 bytes); copy or download it again.",
+    ]
+
+
+HEAVY = ("tensorflow", "keras", "jax", "torch", "cv2", "numpy", "PIL", "h5py", "requests")
+
+
+def loaded_by(code, **options):
+    done = python("-c", f"{code}\nprint('LOADED', *sys.modules)", **options)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.partition("LOADED ")[2].split())
+
+
+def command(*args):
+    return (
+        "import sys\n"
+        "from easyseg.cli import main\n"
+        "try:\n"
+        f"    main({list(args)!r})\n"
+        "except SystemExit:\n"
+        "    pass"
+    )
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import sys, easyseg; dir(easyseg)", command("--help"), command("--version"), command("oops")],
+    ids=["import", "help", "version", "unknown command"],
+)
+def test_nothing_heavy_is_loaded(code):
+    assert not loaded_by(code) & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["segment", "--help"],
+        ["segment", "missing.jpg", "-m", MODEL],
+        ["segment", "folder", "-m", MODEL],
+        ["models"],
+        ["info", "nonsense"],
+        ["download", "nonsense"],
+    ],
+    ids=" ".join,
+)
+def test_the_framework_is_not_loaded_without_need(args, tmp_path):
+    (tmp_path / "folder").mkdir()
+    loaded = loaded_by(command(*args), cwd=tmp_path)
+    assert not loaded & {"tensorflow", "keras", "jax", "torch"}
+    assert "numpy" in loaded
+
+
+def test_what_is_public():
+    stub = Path(easyseg.__file__).with_suffix(".pyi").read_text()
+    for name in easyseg.__all__:
+        assert getattr(easyseg, name) is not None
+        assert f" {name} as {name}\n" in stub
+        assert f'    "{name}",\n' in stub
+    assert {*easyseg.__all__, "__version__"} == set(dir(easyseg))
+    with pytest.raises(AttributeError, match="has no attribute 'segment'"):
+        _ = easyseg.segment
+
+
+def test_help_lists_every_command(run):
+    code, out, _ = run("--help")
+    assert code == 0
+    for name in ("segment", "models", "download", "info"):
+        assert f"\n  {name} " in out
+    assert run("--version")[1] == f"easyseg, version {easyseg.__version__}\n"

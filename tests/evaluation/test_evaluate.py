@@ -1,0 +1,324 @@
+"""`evaluate`: the right figures for the right classes, whatever photos it is given."""
+
+import csv
+import json
+import threading
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from easyseg import LabelSet, SemanticSegmentation
+from easyseg.datasets.base import Dataset, Sample
+from easyseg.errors import DatasetError, ImageNotFoundError, InputError, UnknownNameError
+from easyseg.evaluation.class_mapping import match_classes
+from easyseg.evaluation.evaluate import evaluate
+from easyseg.evaluation.scores import Scores
+from easyseg.inference.predictor import Predictor
+
+
+@pytest.fixture(scope="module")
+def mini():
+    return SemanticSegmentation("mini")
+
+
+@pytest.fixture(scope="module")
+def predictor(mini):
+    return Predictor(mini.model, mini.label_set, input_size=(65, 65), batch_size=2)
+
+
+def sample(path, truth):
+    """A sample in memory; `truth` is an array."""
+    return Sample(path.stem, path, path.with_suffix(".png"), lambda _: np.asarray(truth))
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """Five photos of different sizes, with discs of colour in them."""
+    folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
+    paths = []
+    for i in range(5):
+        height, width = 48 + 7 * i, 80 - 5 * i
+        y, x = np.mgrid[:height, :width]
+        pixels = rng.integers(0, 90, (height, width, 3)).astype(np.uint8)
+        pixels[(y - 20) ** 2 + (x - 30) ** 2 < (8 + 2 * i) ** 2] = 60 + 40 * i, 180, 90
+        paths.append(folder / f"photo{i}.bmp")
+        Image.fromarray(pixels).save(paths[-1])
+    return paths
+
+
+@pytest.fixture(scope="module")
+def samples(predictor, photos):
+    """Truths are what the network finds, but for one column that is wrong and one ignored."""
+    rows = []
+    for path, result in zip(photos, predictor(photos), strict=True):
+        truth = result.labels.copy()
+        truth[:, 0] = (truth[:, 0] + 1) % 21
+        truth[:, 1] = 255
+        rows.append(sample(path, truth))
+    return rows
+
+
+def test_figures_are_those_of_the_pixels(predictor, samples):
+    scores = evaluate(predictor, samples)
+    heights = [s.truth().shape[0] for s in samples]
+    counted = sum((s.truth() != 255).sum() for s in samples)
+    assert scores.confusion.counts.sum() == counted
+    assert scores.pixel_accuracy == pytest.approx(1 - sum(heights) / counted)
+    assert 0 < scores.mean_iou < 1
+    assert 0 < scores.boundary_f <= 1
+    assert 0 < scores.boundary_iou < 1
+    assert [photo.name for photo in scores.photos] == [s.name for s in samples]
+    widths = [s.truth().shape[1] - 1 for s in samples]
+    np.testing.assert_allclose(
+        [photo.pixel_accuracy for photo in scores.photos], 1 - 1 / np.array(widths)
+    )
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 9])
+def test_the_batch_and_the_samples_order_do_not_matter(predictor, samples, batch_size):
+    one, other = evaluate(predictor, samples), None
+    other = evaluate(predictor, iter(samples[::-1]), batch_size=batch_size)
+    assert other.mean_iou == pytest.approx(one.mean_iou, abs=0.02)  # another batch, other roundings
+    assert other.pixel_accuracy == pytest.approx(one.pixel_accuracy, abs=0.002)
+
+
+def test_parts_add_up(predictor, samples):
+    whole = evaluate(predictor, samples, batch_size=1)
+    first = evaluate(predictor, samples[:2], batch_size=1)
+    rest = evaluate(predictor, samples[2:], batch_size=1)
+    assert (first + rest).to_dict() == whole.to_dict()
+    with pytest.raises(InputError, match="with and without boundaries"):
+        _ = first + evaluate(predictor, samples[2:], boundary=False)
+
+
+def test_photos_in_windows(mini, samples):
+    tiled = Predictor(mini.model, mini.label_set, tile=65)
+    scores = evaluate(tiled, samples, boundary=False)
+    assert scores.confusion.counts.sum() == sum((s.truth() != 255).sum() for s in samples)
+
+
+def test_without_boundaries(predictor, samples):
+    scores = evaluate(predictor, samples[:1], boundary=False)
+    assert np.isnan([scores.boundary_f, scores.boundary_iou]).all()
+    assert "boundary_f" not in scores.to_dict()
+
+
+def test_the_worst_photos(predictor, samples, photos):
+    blank = sample(photos[0], np.full((48, 80), 255))
+    wrong = sample(photos[1], (samples[1].truth(None) + 1) % 21)
+    scores = evaluate(predictor, [samples[0], wrong, blank], boundary=False)
+    assert [photo.name for photo in scores.worst(5)] == ["photo1", "photo0"]
+    assert len(scores.worst(1)) == 1
+
+
+def test_where_nothing_counts(predictor, photos):
+    scores = evaluate(predictor, [sample(photos[0], np.full((48, 80), 255))])
+    assert np.isnan(list(scores.summary().values())).all()
+    json.dumps(scores.to_dict(), allow_nan=False)
+    assert "21 of 21 classes do not occur" in str(scores)
+
+
+def test_what_cannot_be_evaluated(predictor, samples, photos, tmp_path):
+    before = threading.active_count()
+    with pytest.raises(InputError, match="no samples"):
+        evaluate(predictor, [])
+    with pytest.raises(DatasetError, match=r"photo0\.png: truth has shape \(9, 9\)"):
+        evaluate(predictor, [sample(photos[0], np.zeros((9, 9), int))])
+    with pytest.raises(DatasetError, match=r"photo0\.png: truth has id 21"):
+        evaluate(predictor, [sample(photos[0], np.full((48, 80), 21))])
+    with pytest.raises(ImageNotFoundError, match=r"gone\.jpg"):
+        evaluate(predictor, [*samples, sample(tmp_path / "gone.jpg", np.zeros((1, 1), int))])
+    assert threading.active_count() <= before
+
+
+def test_the_table(predictor, samples):
+    scores = evaluate(predictor, samples)
+    text = str(scores)
+    assert f"mean IoU                {scores.mean_iou:.4f}" in text
+    assert "5 photos" in text
+    assert "background" in text
+    assert f"{scores.mean_iou:.4f}" in repr(scores)
+
+
+# --- classes of the data set that are not the model's
+
+
+def colours(names):
+    return tuple((i, 0, 0) for i in range(len(names)))
+
+
+def label_set(*names, **options):
+    return LabelSet("mine", names, colours(names), **options)
+
+
+MODEL = LabelSet(
+    "voc", ("background", "cat", "dog", "person"), colours("abcd"), 0, aliases={"human": "person"}
+)
+
+
+def found(match):
+    return match.found(np.arange(4)).tolist()
+
+
+def test_the_same_classes_in_another_order():
+    match = match_classes(MODEL, label_set("Person", "dog", "cat", "background"))
+    assert found(match) == [3, 2, 1, 0]
+    assert match.notes == ("4 of the data set's 4 classes are matched with the model's 4.",)
+    assert match_classes(MODEL, MODEL).notes == ()
+
+
+def test_other_classes_of_the_model_are_background():
+    match = match_classes(MODEL, label_set("background", "human"))
+    assert found(match) == [0, 0, 0, 1]
+    assert "count as 'background': cat, dog." in match.notes[-1]
+    assert "human = person" in match.notes[1]
+    renamed = match_classes(MODEL, label_set("nothing", "dog", void=0))
+    assert found(renamed) == [0, 0, 1, 0]
+
+
+def test_without_a_background_they_are_wrong():
+    match = match_classes(MODEL, label_set("cat", "dog"))
+    assert found(match) == [65535, 0, 1, 65535]
+    assert "count as no class, which is wrong: background, person." in match.notes[-1]
+
+
+def test_the_data_sets_own_aliases():
+    assert found(match_classes(MODEL, label_set("kitty", aliases={"cat": "kitty"})))[1] == 0
+
+
+def test_classes_that_the_model_has_not():
+    data = label_set("background", "person", "pole", "sky")
+    with pytest.raises(InputError) as caught:
+        match_classes(MODEL, data)
+    assert "classes that the model's 'voc' has not: pole, sky" in str(caught.value)
+    assert "match={'pole': None}" in str(caught.value)
+    match = match_classes(MODEL, data, {"pole": "dog", "sky": None})
+    assert found(match) == [0, 0, 2, 1]
+    assert match.true(np.array([0, 1, 2, 3, 255])).tolist() == [0, 1, 2, 255, 255]
+    assert match.notes[-1] == "Left out, so not counted: sky."
+
+
+def test_match_names_classes_that_are_none():
+    with pytest.raises(UnknownNameError, match="unknown class of mine 'pol'"):
+        match_classes(MODEL, label_set("pole", "cat"), {"pol": "dog"})
+    with pytest.raises(UnknownNameError, match="unknown class of voc 'dig'"):
+        match_classes(MODEL, label_set("pole", "cat"), {"pole": "dig"})
+
+
+def test_two_classes_for_one():
+    with pytest.raises(InputError, match="'person' and 'human' of data set 'mine' are both"):
+        match_classes(MODEL, label_set("person", "human"))
+
+
+def test_scores_are_by_the_data_sets_classes(predictor, photos):
+    [result] = predictor(photos[:1])
+    cats = int((result.labels == 8).sum())
+    data = label_set("background", "cat")
+    truth = np.where(result.labels == 8, 1, 0)
+    scores = evaluate(predictor, [sample(photos[0], truth)], label_set=data, boundary=False)
+    assert scores.label_set is data
+    assert scores.confusion.counts.tolist() == [[truth.size - cats, 0], [0, cats]]
+    assert "count as 'background'" in str(scores)
+
+
+# --- the facade and the command line
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, mini, photos):
+    """A paired folder: what the model finds as person and elsewhere, as masks of ids."""
+    root = tmp_path_factory.mktemp("data")
+    for kind in ("images", "masks"):
+        for split in ("train", "val"):
+            (root / kind / split).mkdir(parents=True)
+    for i, path in enumerate(photos):
+        split = "val" if i < 3 else "train"
+        with Image.open(path) as photo:
+            photo.save(root / "images" / split / f"{path.stem}.png")
+        mask = np.zeros(mini.segment_image(path).labels.shape, np.uint8)
+        mask[10:30, 20:40] = 1
+        Image.fromarray(mask).save(root / "masks" / split / f"{path.stem}.png")
+    (root / "classes.txt").write_text("background\nperson\n")
+    return root
+
+
+def test_the_facade_takes_folders_data_sets_and_samples(mini, samples, folder):
+    assert isinstance(mini.evaluate(samples[:1], boundary=False, progress=False), Scores)
+    data = Dataset("mine", "test", mini.label_set, {"test": samples[:2]})
+    scores = mini.evaluate(data, split="test", progress=False)
+    assert len(scores.photos) == 2
+    with pytest.raises(InputError, match=r"has no split 'val'; it has test \(2\)"):
+        mini.evaluate(data)
+    scores = mini.evaluate(folder, progress=False)
+    assert len(scores.photos) == 3
+    assert scores.label_set.names == ("background", "person")
+    assert scores.confusion.true_pixels[1] == 3 * 400
+    scores = mini.evaluate(folder, ignore=["background"], format="paired", progress=False)
+    assert scores.label_set.names == ("person",)
+    with pytest.raises(InputError, match="classes, ignore cannot be chosen for samples"):
+        mini.evaluate(samples[:1], classes=["person"], ignore=[3])
+
+
+def test_the_command(folder, tmp_path, capsys):
+    from easyseg.cli import main
+
+    made = {key: tmp_path / f"deep/scores.{key}" for key in ("json", "csv")}
+    args = [str(folder), "-q", "-m", "mini", "--flip", "--report", str(tmp_path / "report")]
+    args += ["--classes", "background,person"]
+    for key, path in made.items():
+        args += [f"--{key}", str(path)]
+    with pytest.raises(SystemExit) as caught:
+        main(["evaluate", *args])
+    out, err = capsys.readouterr()
+    assert (caught.value.code, err) == (0, "")
+    assert "3 photos" in out
+    assert "count as 'background'" in out
+    values = json.loads(made["json"].read_text("utf-8"))
+    assert f"mean IoU                {values['mean_iou']:.4f}" in out
+    with made["csv"].open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["name"] for row in rows] == ["background", "person"]
+    assert float(rows[1]["iou"]) == values["classes"][1]["iou"]
+    page = (tmp_path / "report/report.html").read_text("utf-8")
+    assert f"easyseg evaluate {folder} --model mini --split val --output-stride" in page
+    assert "--classes background,person" in page
+    assert "--flip" in page
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["gone"], "gone"),
+        (["{folder}", "--split", "test"], "has no split 'test'; it has train (2), val (3)"),
+        (["{folder}", "--match", "person"], "'person' is no pair such as human=person."),
+        (["{folder}", "--match", "person=dragon", "-m", "mini"], "dragon"),
+    ],
+)
+def test_the_command_says_what_is_wrong_in_a_line(folder, capsys, args, words):
+    from easyseg.cli import main
+
+    with pytest.raises(SystemExit) as caught:
+        main(["evaluate", "-q", *(arg.format(folder=folder) for arg in args)])
+    out, err = capsys.readouterr()
+    assert caught.value.code == 2
+    assert out == ""
+    assert words in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_mean_iou_on_voc_val(shared, seg):
+    """The figure of `docs/parity.md`, measured in this way."""
+    root = shared / "data/voc"
+    names = (root / "ImageSets/Segmentation/val.txt").read_text("utf-8").split()
+
+    def voc(name):
+        mask = root / f"SegmentationClass/{name}.png"
+        return Sample(
+            name, root / f"JPEGImages/{name}.jpg", mask, lambda _: np.array(Image.open(mask))
+        )
+
+    scores = seg.evaluate(map(voc, names), progress=False)
+    assert scores.mean_iou == pytest.approx(0.6954, abs=0.0005)
+    assert scores.pixel_accuracy == pytest.approx(0.930, abs=0.0005)

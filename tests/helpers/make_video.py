@@ -1,0 +1,136 @@
+"""Short films with a red square, made with PyAV; and a network that finds what is red."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from easyseg import LabelSet
+from easyseg._api_films import Films
+from easyseg.inference.predictor import Predictor
+
+BLUE, RED, GREEN = (20, 40, 200), (230, 20, 20), (0, 255, 0)
+SIDE = 16  # of the square
+REDS = LabelSet("reds", ("background", "red"), ((0, 0, 0), GREEN), void=0)
+
+
+def square_at(number: int, size: tuple[int, int]) -> tuple[int, int]:
+    """Left and top of the square in a frame."""
+    return (4 + number) % (size[0] - SIDE), 6
+
+
+def picture(number: int, size: tuple[int, int] = (96, 64)) -> np.ndarray:
+    """A frame: blue, with a red square that moves to the right near the top."""
+    image = np.empty((size[1], size[0], 3), np.uint8)
+    image[:] = BLUE
+    left, top = square_at(number, size)
+    image[top : top + SIDE, left : left + SIDE] = RED
+    return image
+
+
+def make_clip(
+    path: Path,
+    *,
+    frames: int = 20,
+    size: tuple[int, int] = (96, 64),
+    rate: int = 25,
+    times: list[int] | None = None,
+    time_base: Fraction | None = None,
+    codec: str = "libx264",
+    sound: str | None = None,
+    seconds_of_sound: float | None = None,
+    late: int = 0,
+    turned: float = 0,
+    pixels: str = "yuv420p",
+    colours: tuple[int, int] = (2, 1),
+    pictures=picture,
+    index_first: bool = True,
+) -> Path:
+    """Writes a film and gives its path; `late` is when its clock starts, in seconds."""
+    import av
+
+    options = {"movflags": "faststart"} if index_first and path.suffix == ".mp4" else {}
+    with av.open(str(path), "w", container_options=options) as container:
+        video = container.add_stream(codec, rate=rate, options={"crf": "8", "g": "10"})
+        video.width, video.height, video.pix_fmt = *size, pixels
+        video.codec_context.time_base = time_base or Fraction(1, rate)
+        video.codec_context.colorspace, video.codec_context.color_range = colours
+        if turned:
+            video.set_display_rotation(turned)
+        track = container.add_stream(sound, rate=48000) if sound else None
+        if track is not None:
+            track.codec_context.layout = "mono"
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(pictures(number, size)).reformat(
+                format=pixels,
+                dst_colorspace={1: 1}.get(colours[0], 5),
+                dst_color_range=colours[1],
+            )
+            frame.pts = times[number] if times else number + late * rate
+            frame.time_base = video.codec_context.time_base
+            container.mux(video.encode(frame))
+        container.mux(video.encode())
+        if track is not None:
+            length = seconds_of_sound or frames / rate
+            for tone in tones(length, late):
+                container.mux(track.encode(tone))
+            container.mux(track.encode())
+    return path
+
+
+def tones(seconds: float, late: int):
+    import av
+
+    wave = np.sin(np.arange(int(48000 * seconds)) * 0.05).astype(np.float32)[None] * 0.3
+    for start in range(0, wave.shape[1], 960):
+        part = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(wave[:, start : start + 960]), "fltp", "mono"
+        )
+        part.sample_rate, part.pts, part.time_base = 48000, start + 48000 * late, Fraction(1, 48000)
+        yield part
+
+
+def read_film(path: Path) -> tuple[list[Fraction], list[np.ndarray]]:
+    """Times in seconds, and `(H, W, 3) uint8 RGB`."""
+    import av
+
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+        return [f.pts * f.time_base for f in frames], [f.to_ndarray(format="rgb24") for f in frames]
+
+
+def sound_packets(path: Path) -> list[tuple[float, bytes]]:
+    import av
+
+    with av.open(str(path)) as container:
+        packets = container.demux(audio=0)
+        return [(float(p.pts * p.time_base), bytes(p)) for p in packets if p.size]
+
+
+def is_green(image: np.ndarray) -> np.ndarray:
+    """Where the overlay of class red covers: `(H, W) bool`."""
+    red, green, blue = image.astype(int).transpose(2, 0, 1)
+    return (green > red) & (green > blue)
+
+
+def red_finder(bias: float = -4, **options) -> Predictor:
+    """A network of one convolution: "red" where red is well above green and blue."""
+    from easyseg._keras import keras, layers
+    from easyseg.models.build import LOGITS
+
+    image = keras.Input((None, None, 3), dtype="float32")
+    logits = layers.Conv2D(2, 1, name=LOGITS)(image)
+    model = keras.Model(image, logits)
+    kernel = np.array([[0, 0.1], [0, -0.1], [0, -0.1]], np.float32).reshape(1, 1, 3, 2)
+    model.set_weights([kernel, np.array([0, bias], np.float32)])
+    return Predictor(model, REDS, **{"input_size": (97, 97), **options})
+
+
+class RedFilms(Films):
+    """The facade's methods for films, with the network that finds red."""
+
+    def __init__(self, **options) -> None:
+        self.label_set = REDS
+        self._predictor = red_finder(**options)

@@ -1,0 +1,481 @@
+"""Films in, films out: what is kept of the source, and what is left after errors."""
+
+from __future__ import annotations
+
+import _thread
+import itertools
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.make_video import (
+    RED,
+    SIDE,
+    RedFilms,
+    is_green,
+    make_clip,
+    picture,
+    read_film,
+    sound_packets,
+    square_at,
+)
+from PIL import Image
+
+from easyseg.errors import InputError, OutputError, UnknownNameError
+from easyseg.inference.video import render, stream
+
+av = pytest.importorskip("av", reason="films need easyseg[video]")
+
+
+@pytest.fixture(scope="module")
+def films():
+    return RedFilms()
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4")
+
+
+def photo(result):
+    return result.image
+
+
+def files(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+# What is kept
+
+
+def test_the_film_is_that_of_the_source_with_what_was_found(films, clip, tmp_path):
+    summary = films.segment_video(clip, tmp_path / "new/out.mp4", progress=False)
+    assert files(tmp_path / "new") == ["out.mp4"]
+    times, images = read_film(summary.out)
+    assert times == read_film(clip)[0]
+    for number, image in enumerate(images):
+        left, top = square_at(number, (96, 64))
+        expected = np.zeros((64, 96), bool)
+        expected[top : top + SIDE, left : left + SIDE] = True
+        assert (is_green(image) == expected).mean() > 0.99
+        np.testing.assert_allclose(image[50, 50], picture(0)[50, 50], atol=6)
+    assert (summary.frames, summary.seconds, summary.fps) == (20, 0.8, 25)
+    assert summary.damage == ""
+    assert str(summary).startswith("20 frames, 0.8 s at 25 per second, in ")
+
+
+def test_a_browser_can_play_it(films, clip, tmp_path):
+    out = films.segment_video(clip, tmp_path / "out.mp4", progress=False).out
+    content = out.read_bytes()
+    assert 0 < content.index(b"moov") < content.index(b"mdat")
+    with av.open(str(out)) as container:
+        video = container.streams.video[0]
+        assert video.codec_context.name == "h264"
+        assert video.codec_context.pix_fmt == "yuv420p"
+        assert video.average_rate == 25
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.m4v", "a.mov", "a.mkv", "A.WEBM"])
+def test_every_ending(films, clip, tmp_path, name):
+    films.segment_video(clip, tmp_path / name, progress=False)
+    times, images = read_film(tmp_path / name)
+    assert np.allclose([float(t) for t in times], np.arange(20) / 25, atol=0.001)
+    assert is_green(images[7])[10, 4 + 7 + 8]
+
+
+def test_frames_may_last_differently(films, tmp_path):
+    times = [0, 40, 55, 300, 301, 900, 1000]
+    clip = make_clip(tmp_path / "a.mp4", frames=7, times=times, time_base=Fraction(1, 1000))
+    summary = films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    assert read_film(summary.out)[0] == [Fraction(t, 1000) for t in times]
+
+
+def test_a_clock_that_starts_late_starts_at_zero(films, tmp_path):
+    clip = make_clip(tmp_path / "a.mkv", sound="aac", late=2)
+    assert min(read_film(clip)[0][0], sound_packets(clip)[0][0]) > 1.9
+    films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    times, before = ([float(t) for t in read_film(p)[0]] for p in (tmp_path / "b.mp4", clip))
+    assert times[0] == 0
+    assert np.allclose(np.diff(times), 0.04)
+    apart = sound_packets(clip)[0][0] - before[0]
+    assert sound_packets(tmp_path / "b.mp4")[0][0] - times[0] == pytest.approx(apart, abs=0.002)
+
+
+def test_pictures_that_start_after_the_sound_do_so(films, tmp_path):
+    times = list(range(50, 60))
+    clip = make_clip(tmp_path / "a.mp4", frames=10, times=times, sound="aac", seconds_of_sound=3)
+    films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    assert read_film(tmp_path / "b.mp4")[0] == [Fraction(t, 25) for t in times]
+
+
+@pytest.mark.parametrize(
+    ("ending", "codec"), [(".mp4", "aac"), (".mkv", "aac"), (".mov", "aac"), (".webm", "libopus")]
+)
+def test_sound_is_copied(films, tmp_path, ending, codec):
+    clip = make_clip(tmp_path / "a.mkv", sound=codec, seconds_of_sound=1.5)
+    films.segment_video(clip, tmp_path / f"b{ending}", progress=False)
+    before, after = sound_packets(clip), sound_packets(tmp_path / f"b{ending}")
+    assert [data for _, data in after] == [data for _, data in before]
+    assert np.allclose([t for t, _ in after], [t for t, _ in before], atol=0.002)
+
+
+def test_sound_that_the_format_cannot_hold_is_said(films, tmp_path, caplog):
+    clip = make_clip(tmp_path / "a.mp4", sound="aac")
+    films.segment_video(clip, tmp_path / "b.webm", progress=False)
+    assert "b.webm is written without sound: 'webm' format does not support" in caplog.text
+    assert "use .mkv to keep it" in caplog.text
+    with av.open(str(tmp_path / "b.webm")) as container:
+        assert [s.type for s in container.streams] == ["video"]
+
+
+@pytest.mark.parametrize("turned", [90, 180, -90])
+def test_turned_films_stand_upright(films, tmp_path, turned):
+    clip = make_clip(tmp_path / "a.mp4", frames=3, turned=turned)
+    films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    upright = np.rot90(picture(1), round(turned / 90))
+    image = read_film(tmp_path / "b.mp4")[1][1]
+    assert image.shape == upright.shape
+    assert (is_green(image) == (upright == RED).all(-1)).mean() > 0.98
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        assert next(container.decode(video=0)).rotation == 0
+
+
+@pytest.mark.parametrize("size", [(95, 64), (96, 63), (95, 63), (33, 17)])
+def test_odd_sizes(films, tmp_path, size):
+    clip = make_clip(tmp_path / "a.webm", frames=3, size=size, codec="libvpx-vp9")
+    films.segment_video(clip, tmp_path / "b.webm", progress=False)
+    assert read_film(tmp_path / "b.webm")[1][0].shape[1::-1] == size
+    films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    image = read_film(tmp_path / "b.mp4")[1][0]
+    assert image.shape[1::-1] == tuple(side + side % 2 for side in size)
+    assert np.abs(image[-1].astype(int) - image[-2]).max() < 12
+
+
+@pytest.mark.parametrize("colours", [(1, 1), (6, 1), (2, 1), (1, 2), (5, 2)], ids=str)
+def test_colours_are_coded_as_they_were(films, tmp_path, colours):
+    clip = make_clip(tmp_path / "a.mp4", frames=3, colours=colours)
+    render(films._predictor, clip, tmp_path / "b.mp4", photo, progress=False)
+    for path in (clip, tmp_path / "b.mp4"):
+        image = read_film(path)[1][1]
+        np.testing.assert_allclose(image[50, 50], picture(0)[50, 50], atol=5)
+        np.testing.assert_allclose(image[14, 13], RED, atol=12)
+    with av.open(str(tmp_path / "b.mp4")) as container:
+        context = container.streams.video[0].codec_context
+        assert context.colorspace == colours[0]
+        assert context.color_range in (0, 1)  # 0 is not said, which means the same
+
+
+def test_pixels_that_are_not_square_stay_so(films, tmp_path):
+    def wide(path):
+        with av.open(str(path)) as container:
+            return container.streams.video[0].sample_aspect_ratio
+
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        video = container.add_stream("libx264", rate=25, width=96, height=64)
+        video.codec_context.sample_aspect_ratio = Fraction(4, 3)
+        container.mux(video.encode(av.VideoFrame.from_ndarray(picture(0))))
+        container.mux(video.encode())
+    films.segment_video(tmp_path / "a.mkv", tmp_path / "b.mp4", progress=False)
+    assert wide(tmp_path / "a.mkv") == wide(tmp_path / "b.mp4") == Fraction(4, 3)
+
+
+# Transparency, pictures
+
+
+def test_cut_outs_are_transparent(films, clip, tmp_path):
+    films.segment_video(clip, tmp_path / "b.webm", kind="cutout", progress=False)
+    decoder = av.CodecContext.create("libvpx-vp9", "r")  # FFmpeg's own decoder leaves alpha out
+    with av.open(str(tmp_path / "b.webm")) as container:
+        assert container.streams.video[0].metadata["alpha_mode"] == "1"
+        frames = [f for packet in container.demux(video=0) for f in decoder.decode(packet)]
+    assert len(frames) == 20
+    opaque = frames[5].to_ndarray(format="rgba")[..., 3]
+    assert opaque[14, 17] > 240
+    assert opaque[50, 50] < 15
+
+
+@pytest.mark.parametrize("out", ["folder", "folder/%05d.png", "folder/x-%05d.png"])
+def test_numbered_pictures(films, clip, tmp_path, out):
+    summary = films.segment_video(clip, tmp_path / out, kind="cutout", progress=False)
+    name = "x-%05d.png" if "x-" in out else "%05d.png"
+    assert files(tmp_path / "folder") == [name % n for n in range(1, 21)]
+    assert summary.frames == 20
+    with Image.open(tmp_path / "folder" / (name % 6)) as image:
+        assert image.mode == "RGBA"
+        values = np.asarray(image)
+    np.testing.assert_allclose(values[14, 17], (*RED, 255), atol=8)
+    assert values[50, 50, 3] == 0
+
+
+def test_only_some_classes(films, clip, tmp_path):
+    films.segment_video(clip, tmp_path / "b.mp4", classes="background", progress=False)
+    assert not is_green(read_film(tmp_path / "b.mp4")[1][5]).any()
+    results = films.stream_video(clip, classes=["background"])
+    assert next(results)[1].class_names == ["background"]
+
+
+# Fewer looks, batches, calm
+
+
+class Counting:
+    def __init__(self, predictor):
+        self.batch_size, self._predictor, self.batches = 1, predictor, []
+
+    def prepare(self, image):
+        return self._predictor.prepare(image)
+
+    def forward(self, images, *, batch_size):
+        self.batches.append(len(images))
+        return self._predictor.forward(images, batch_size=batch_size)
+
+
+@pytest.mark.parametrize(
+    ("every", "batch_size", "batches"),
+    [(1, 1, [1] * 20), (1, 8, [8, 8, 4]), (3, 1, [1] * 7), (3, 2, [2, 2, 2, 1]), (50, 4, [1])],
+)
+def test_frames_between_keep_the_last_labels(films, clip, tmp_path, every, batch_size, batches):
+    counting = Counting(films._predictor)
+    results = list(stream(counting, clip, every=every, batch_size=batch_size))
+    assert [count for count in counting.batches if count] == batches
+    assert [seconds for seconds, _ in results] == pytest.approx(np.arange(20) / 25)
+    for number, (_, result) in enumerate(results):
+        left, top = square_at(number - number % every, (96, 64))
+        assert result.labels[top + 8, left + 1] == 1
+        assert result.labels[top + 8, left - 2] == 0
+        left, _ = square_at(number, (96, 64))
+        np.testing.assert_allclose(result.image[top + 8, left + 8], RED, atol=8)
+
+
+def test_the_count_stays_with_every(films, clip, tmp_path):
+    summary = films.segment_video(clip, tmp_path / "b.mp4", every=7, progress=False)
+    assert summary.frames == 20
+    assert read_film(summary.out)[0] == read_film(clip)[0]
+
+
+def flicker(results):
+    labels = [result.labels for _, result in results]
+    return np.mean([(a != b).mean() for a, b in itertools.pairwise(labels)])
+
+
+def test_smoothing_calms_flicker(films, tmp_path):
+    rng = np.random.default_rng(0)
+
+    def noisy(number, size):
+        image = np.full((size[1], size[0], 3), (170, 70, 60), np.uint8)  # nearly red
+        return image + rng.integers(0, 12, (size[1] // 16, size[0] // 16, 1), np.uint8).repeat(
+            16, 0
+        ).repeat(16, 1)
+
+    clip = make_clip(tmp_path / "a.mp4", frames=30, pictures=noisy)
+    rough = flicker(films.stream_video(clip))
+    calm = flicker(films.stream_video(clip, smooth=0.8))
+    assert rough > 0.05
+    assert calm < 0.5 * rough
+
+
+def test_smoothing_starts_anew_at_a_cut(films, tmp_path):
+    def cut(number, size):
+        colour = (230, 20, 20) if number < 5 else (250, 250, 250)
+        return np.full((size[1], size[0], 3), colour, np.uint8)
+
+    clip = make_clip(tmp_path / "a.mp4", frames=10, pictures=cut)
+    labels = [result.labels for _, result in films.stream_video(clip, smooth=0.95)]
+    assert all((a == 1).all() for a in labels[:5])
+    assert all((a == 0).all() for a in labels[5:])
+
+
+# After errors and interruptions
+
+
+def painting(action, *, at):
+    """A painter that does something when it comes to a frame."""
+    count = itertools.count()
+
+    def paint(result):
+        if next(count) == at:
+            action()
+        return result.image
+
+    return paint
+
+
+def fail():
+    raise RuntimeError("no more paint")
+
+
+@pytest.mark.parametrize("ending", [".mp4", ".webm", ".mkv"])
+def test_an_error_leaves_what_was_done(films, tmp_path, caplog, ending):
+    clip = make_clip(tmp_path / "a.mkv", frames=40, sound="libopus")
+    out = tmp_path / f"b{ending}"
+    with pytest.raises(RuntimeError, match="no more paint"):
+        render(films._predictor, clip, out, painting(fail, at=12), progress=False)
+    assert files(tmp_path) == ["a.mkv", out.name]
+    assert read_film(out)[0] == pytest.approx(np.arange(12) / 25, abs=0.001)
+    assert 0.3 < sound_packets(out)[-1][0] < 0.5
+    assert f"{out} holds the 12 frames before that." in caplog.text
+
+
+def test_an_error_before_any_frame_leaves_nothing(films, clip, tmp_path):
+    (tmp_path / "b.mp4").write_text("mine")
+    with pytest.raises(RuntimeError):
+        render(films._predictor, clip, tmp_path / "b.mp4", painting(fail, at=0), progress=False)
+    assert files(tmp_path) == ["b.mp4"]
+    assert (tmp_path / "b.mp4").read_text() == "mine"
+
+
+def test_ctrl_c_leaves_what_was_done(films, tmp_path):
+    clip = make_clip(tmp_path / "a.mp4", frames=300)
+    out = tmp_path / "b.mp4"
+    paint = painting(_thread.interrupt_main, at=30)
+    with pytest.raises(KeyboardInterrupt):
+        render(films._predictor, clip, out, paint, progress=False)
+    assert files(tmp_path) == ["a.mp4", "b.mp4"]
+    assert 30 <= len(read_film(out)[0]) < 100
+
+
+def test_leaving_a_stream_early_stops_its_threads(films, clip, caplog):
+    import threading
+
+    results = films.stream_video(clip, batch_size=2)
+    next(results)
+    assert [t for t in threading.enumerate() if t.name == "easyseg-film"]
+    results.close()
+    assert not [t for t in threading.enumerate() if t.name == "easyseg-film"]
+
+
+def test_an_older_film_is_replaced(films, clip, tmp_path):
+    (tmp_path / "b.mp4").write_text("old")
+    films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    assert len(read_film(tmp_path / "b.mp4")[0]) == 20
+
+
+def test_a_bar_is_shown(films, clip, tmp_path, capsys):
+    films.segment_video(clip, tmp_path / "b.mp4")
+    assert "20/20" in capsys.readouterr().err
+    films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    assert capsys.readouterr().err == ""
+
+
+# Arguments
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"every": 0}, "every=0 must be a whole number from 1"),
+        ({"batch_size": 2.5}, "batch_size=2.5 must be a whole number from 1"),
+        ({"smooth": 1}, "smooth=1 must be from 0"),
+        ({"smooth": "a"}, "smooth='a' must be from 0"),
+        ({"alpha": 2}, "alpha=2 must be from 0"),
+        ({"kind": "geojson"}, "geojson is a document, of which no film can be made"),
+        ({"out": None}, "there is no place for the film: give out, or show=True"),
+        ({"out": "b.png"}, r"b.png is one picture.*give a pattern such as %05d.png, or a folder"),
+        ({"out": "%d-%d.png"}, "give a pattern"),
+        ({"out": "a%z.png"}, "give a pattern"),
+    ],
+)
+def test_arguments_are_checked(films, clip, tmp_path, monkeypatch, options, words):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=words):
+        films.segment_video(clip, **{"out": "b.mp4", **options})
+    assert files(tmp_path) == []
+
+
+def test_names_are_checked_before_any_work(films, clip, tmp_path):
+    with pytest.raises(UnknownNameError, match=r"unknown class of reds 'rad'. Did you mean 'red'"):
+        films.segment_video("missing.mp4", tmp_path / "b.mp4", classes="rad")
+    with pytest.raises(UnknownNameError, match="Did you mean 'red'"):
+        films.stream_video("missing.mp4", classes="rad")
+    with pytest.raises(UnknownNameError, match="kind of output 'overly'"):
+        films.segment_video("missing.mp4", tmp_path / "b.mp4", kind="overly")
+
+
+@pytest.mark.parametrize(
+    ("out", "words"),
+    [
+        ("b.gif", "b.gif cannot be written: its ending is not one of .mp4, .m4v, .mov, .mkv"),
+        ("/proc/b.mp4", r"^/proc/b.mp4 cannot be written \(the system makes no files there\); ch"),
+        ("text/b.mp4", r"text/b.mp4 cannot be written \((Not a directory|File exists)"),
+        ("text/%05d.png", r"cannot be written \((Not a directory|File exists)"),
+        ("old/%05d.png", r"old/00001.png is there already"),
+        ("old", r"old/00001.png is there already"),
+    ],
+)
+def test_places_that_cannot_be_written(films, clip, tmp_path, monkeypatch, out, words):
+    monkeypatch.chdir(tmp_path)
+    Path("text").write_text("mine")
+    Path("old").mkdir()
+    Path("old/00001.png").touch()
+    with pytest.raises(OutputError, match=words):
+        films.segment_video(clip, out, progress=False)
+    assert files(tmp_path) == ["old", "text"]
+
+
+@pytest.mark.parametrize("out", ["b.mp4", "b.mkv"])
+def test_transparency_needs_a_format_that_holds_it(films, clip, tmp_path, out):
+    words = f"{out} cannot hold transparency, which cut-outs have; use .webm, or a folder of PNGs"
+    with pytest.raises(OutputError, match=words):
+        films.segment_video(clip, tmp_path / out, kind="cutout")
+    with pytest.raises(OutputError, match=words):
+        render(
+            films._predictor,
+            clip,
+            tmp_path / out,
+            lambda r: np.dstack([r.image, r.labels]),
+            progress=False,
+        )
+    assert files(tmp_path) == []
+
+
+@pytest.mark.parametrize("wrong", [lambda r: r.labels, lambda r: r.image / 255.0])
+def test_what_is_painted_is_checked(films, clip, tmp_path, wrong):
+    with pytest.raises(InputError, match=r"paint must return \(H, W, 3\) RGB"):
+        render(films._predictor, clip, tmp_path / "b.mp4", wrong, progress=False)
+    assert files(tmp_path) == []
+
+
+def test_the_source_is_spared(films, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    clip = make_clip(Path("a.mp4"), frames=2)
+    before = clip.read_bytes()
+    Path("b.mp4").symlink_to("a.mp4")
+    for out in ("a.mp4", "./a.mp4", "b.mp4"):
+        with pytest.raises(InputError, match="would overwrite the film"):
+            films.segment_video(clip, out, progress=False)
+    assert clip.read_bytes() == before
+
+
+def test_a_full_disk(films, tmp_path, caplog):
+    resource = pytest.importorskip("resource")
+    rng = np.random.default_rng(0)
+
+    def noise(number, size):
+        return rng.integers(0, 256, (size[1], size[0], 3), np.uint8)
+
+    clip = make_clip(tmp_path / "a.mp4", frames=40, pictures=noise)
+    for out in ("b.mp4", "b.webm", "c"):
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9000, limits[1]))
+        try:
+            with pytest.raises(OutputError, match=r"cannot be written \(File too large\); choose"):
+                films.segment_video(clip, tmp_path / out, progress=False)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [f for f in files(tmp_path) if f != "c"] == ["a.mp4"]
+    assert files(tmp_path / "c") == []
+
+
+def test_without_the_encoder(films, clip, tmp_path, monkeypatch):
+    monkeypatch.setattr(av.codec, "codecs_available", {"mpeg4"})
+    with pytest.raises(OutputError, match=r"b.mp4 needs the encoder libx264, which this PyAV"):
+        films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    assert files(tmp_path) == []
+
+
+def test_without_pyav(films, clip, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "av", None)
+    for call in (lambda: films.segment_video(clip, tmp_path / "b.mp4"),
+                 lambda: films.stream_video(clip)):  # fmt: skip
+        with pytest.raises(InputError, match=r'PyAV.*pip install "easyseg\[video\]"'):
+            call()

@@ -1,0 +1,266 @@
+"""Which pictures are meant, and where their results go."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from easyseg.errors import ImageNotFoundError
+from easyseg.io.find_images import Found, common_folder, find_images, result_paths
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """The working folder, with photos in it."""
+    monkeypatch.chdir(tmp_path)
+    for name in (
+        "photos/b.jpg",
+        "photos/a.PNG",
+        "photos/deep/er/c.webp",
+        "photos/notes.txt",
+        "photos/b.seg.png",
+        "photos/.hidden/d.tiff",
+        "photos/folder.jpg/e.gif",
+        "other/b.jpg",
+        "odd[1].jpg",
+        "odd1.jpg",
+    ):
+        path = Path(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path
+
+
+def names(*sources):
+    return [found.source for found in find_images(sources)]
+
+
+def test_a_file(folder):
+    assert find_images(["photos/b.jpg"]) == [Found("photos/b.jpg", Path("b.jpg"))]
+
+
+@pytest.mark.parametrize("name", ["missing.jpg", "photos/notes.txt", "photos/b.seg.png"])
+def test_a_file_that_is_named_is_taken_as_it_is(folder, name):
+    """Whoever reads it says what is wrong with it."""
+    assert names(name) == [name]
+
+
+@pytest.mark.parametrize("source", ["photos", "photos/", "./photos"])
+def test_a_folder_is_searched_through(folder, source):
+    found = find_images([source])
+    assert [str(picture.place) for picture in found] == [
+        ".hidden/d.tiff",
+        "a.PNG",
+        "b.jpg",
+        "deep/er/c.webp",
+        "folder.jpg/e.gif",
+    ]
+    assert all(Path(picture.source).is_file() for picture in found)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("photos/*.jpg", ["photos/b.jpg"]),
+        ("*/b.jpg", ["other/b.jpg", "photos/b.jpg"]),
+        ("photos/*.png", []),
+        ("photos/[ab].*", ["photos/a.PNG", "photos/b.jpg"]),
+        ("photos/**/*.webp", ["photos/deep/er/c.webp"]),
+        ("odd?.jpg", ["odd1.jpg"]),
+        ("odd[1].jpg", ["odd[1].jpg"]),
+    ],
+)
+def test_patterns(folder, pattern, expected):
+    if expected:
+        assert names(pattern) == expected
+    else:
+        with pytest.raises(ImageNotFoundError) as caught:
+            find_images([pattern])
+        assert str(caught.value) == f"no picture matches {pattern!r}; check the pattern."
+
+
+def test_a_folder_without_pictures(folder):
+    (folder / "empty").mkdir()
+    with pytest.raises(ImageNotFoundError, match=r"empty holds no pictures; looked for \.jpg, \.j"):
+        find_images(["photos", "empty"])
+
+
+@pytest.mark.parametrize(
+    "sources",
+    [
+        (Path("photos/b.jpg"), "photos/b.jpg"),
+        ("photos/b.jpg", "photos/b.jpg"),
+        ("photos/b.jpg", "./photos/b.jpg"),
+        ("photos/*.jpg", "photos/b.jpg"),
+        ("photos/b.jpg", "photos/*.jpg"),
+    ],
+)
+def test_a_picture_that_is_named_twice_is_taken_once(folder, sources):
+    assert names(*sources) == ["photos/b.jpg"]
+
+
+def test_an_absolute_and_a_relative_name_of_one_picture(folder):
+    assert names("photos/b.jpg", str(folder / "photos/b.jpg")) == ["photos/b.jpg"]
+
+
+def test_a_picture_in_a_folder_that_is_named_too_keeps_its_order(folder):
+    assert names("photos/deep/er/c.webp", "photos")[0] == "photos/deep/er/c.webp"
+    assert len(names("photos/deep/er/c.webp", "photos")) == 5
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("https://example.org/a/dog.jpg", "dog.jpg"),
+        ("HTTP://example.org/dog.jpg?size=big#top", "dog.jpg"),
+        ("http://example.org", "picture"),
+        ("http://example.org/", "picture"),
+    ],
+)
+def test_addresses(address, place):
+    assert find_images([address, address]) == [Found(address, Path(place))]
+
+
+def test_one_source_needs_no_list(folder):
+    assert find_images("photos/b.jpg") == find_images(["photos/b.jpg"])
+    assert find_images(Path("photos/b.jpg")) == find_images(["photos/b.jpg"])
+
+
+def test_what_was_found_may_be_given_again(folder):
+    found = find_images("photos")
+    assert find_images(found) == found
+    assert find_images(found[0]) == found[:1]
+
+
+def test_a_dead_link_in_a_folder_is_not_passed_over(folder):
+    (folder / "other/dead.jpg").symlink_to("nowhere.jpg")
+    (folder / "other/dead.txt").symlink_to("nowhere.txt")
+    os.mkfifo(folder / "other/pipe.jpg")  # reading would wait for ever
+    assert names("other") == ["other/b.jpg", "other/dead.jpg"]
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "a\0b.jpg"])
+def test_impossible_names_are_left_to_whoever_reads_them(folder, name):
+    assert names(name) == [name]
+
+
+def test_a_list_of_sources(folder):
+    Path("list.txt").write_text("photos/b.jpg\n\n  other\r\nodd?.jpg\n", "utf-8")
+    assert names("@list.txt") == ["photos/b.jpg", "other/b.jpg", "odd1.jpg"]
+    Path("@odd.jpg").touch()
+    assert names("@odd.jpg") == ["@odd.jpg"], "a file of that name comes first"
+
+
+def test_results_beside_pictures_are_passed_over_in_patterns_too(folder):
+    Path("photos/b.seg.tif").touch()
+    assert names("photos/b*") == ["photos/b.jpg"]
+
+
+# Where results go
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        (["photos"], "photos"),
+        (["photos/deep"], "photos/deep"),
+        (["photos/b.jpg"], "photos"),
+        (["photos/deep/er/c.webp", "photos/b.jpg"], "photos"),
+        (["photos", "other"], "."),
+        (["photos/**/*.webp"], "photos/deep/er"),
+        (["https://example.org/a.jpg"], "."),
+        (["odd1.jpg"], "."),
+    ],
+)
+def test_the_folder_that_holds_all(folder, sources, expected):
+    assert common_folder(find_images(sources)) == Path(expected)
+
+
+def test_a_common_folder_outside_the_working_folder(folder, monkeypatch):
+    monkeypatch.chdir("other")
+    assert common_folder(find_images(["../photos"])) == folder / "photos"
+    assert common_folder(find_images([str(folder / "photos")])) == folder / "photos"
+
+
+@pytest.mark.parametrize(
+    ("suffixes", "ending"), [((), ".png"), ((".json",), ".json"), ((".png", ".tif"), ".png")]
+)
+def test_the_ending_follows_the_kind(suffixes, ending):
+    assert result_paths(found("a.jpg"), Path("out"), suffixes=suffixes) == [Path(f"out/a{ending}")]
+    assert result_paths(found("a.jpg"), None, suffixes=suffixes) == [Path(f"in/a.seg{ending}")]
+
+
+def test_a_file_for_one_picture(tmp_path):
+    for name in ("x.png", "x.JPG"):
+        assert result_paths(found("a.jpg"), tmp_path / name) == [tmp_path / name]
+    json = tmp_path / "x.json"
+    assert result_paths(found("a.jpg"), json, suffixes=(".json",)) == [json]
+    assert result_paths(found("a.jpg"), json) == [json / "a.png"], "a folder"
+
+
+def found(*places):
+    return [Found(f"in/{place}", Path(place)) for place in places]
+
+
+def targets(*places, folder="out"):
+    paths = result_paths(found(*places), Path(folder))
+    return [str(path.relative_to(folder)) for path in paths]
+
+
+def test_results_go_to_the_same_places_below_the_folder():
+    assert targets("dog.jpg", "deep/er/cat.webp") == ["dog.png", "deep/er/cat.png"]
+
+
+def test_results_without_a_folder_go_beside_the_photos():
+    pictures = [*found("dog.jpg", "deep/cat.webp"), Found("http://x.org/a.jpg", Path("a.jpg"))]
+    assert result_paths(pictures, None) == [
+        Path("in/dog.seg.png"),
+        Path("in/deep/cat.seg.png"),
+        Path("a.seg.png"),
+    ]
+
+
+def test_pictures_that_differ_in_their_ending_only():
+    assert targets("dog.jpg", "dog.PNG", "cat.jpg") == ["dog_jpg.png", "dog_png.png", "cat.png"]
+    assert result_paths(found("dog.jpg", "dog.png"), None) == [
+        Path("in/dog_jpg.seg.png"),
+        Path("in/dog_png.seg.png"),
+    ]
+
+
+def test_pictures_of_the_same_name_from_two_folders(folder):
+    pictures = find_images(["photos/b.jpg", "other/b.jpg"])
+    paths = result_paths(pictures, Path("out"))
+    assert len(set(paths)) == 2
+    assert all(path.parent == Path("out") and path.name.startswith("b_jpg") for path in paths)
+    assert result_paths(pictures, None) == [Path("photos/b.seg.png"), Path("other/b.seg.png")]
+
+
+@pytest.mark.parametrize(
+    "places",
+    [
+        ("dog.jpg", "dog.png", "dog_jpg.png", "dog_jpg_2.png", "dog_png.gif"),
+        ("dog_jpg_2.png", "dog_jpg.png", "dog.png", "dog.jpg"),
+        ("dog.jpg", "dog.jpg", "dog.jpg", "dog_jpg_2.jpg"),
+        ("picture", "picture", "picture"),
+        ("my.dog.jpg", "my.cat.jpg", "my.jpg"),
+        (".jpg", "a/.jpg"),
+    ],
+)
+@pytest.mark.parametrize("folder", ["out", None])
+def test_no_two_results_go_to_the_same_place(places, folder):
+    paths = result_paths(found(*places), folder and Path(folder))
+    assert len(set(paths)) == len(places)
+    assert all(path.name.endswith(".png" if folder else ".seg.png") for path in paths)
+
+
+def test_names_with_dots_are_kept():
+    assert targets("my.dog.jpg", "my.cat.jpg") == ["my.dog.png", "my.cat.png"]
+
+
+def test_results_of_an_earlier_run_below_the_folder_are_passed_over(tmp_path):
+    for name in ("a.png", "out/a.png", "more/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    found = find_images([str(tmp_path)], results=tmp_path / "out")
+    assert [str(f.place) for f in found] == ["a.png", "more/b.png"]

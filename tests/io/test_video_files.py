@@ -1,0 +1,284 @@
+"""Real films, a real browser, and the command line."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.make_video import RedFilms, is_green, make_clip, read_film, sound_packets
+from helpers.paths import TESTS
+
+from easyseg.cli import main
+
+av = pytest.importorskip("av", reason="films need easyseg[video]")
+
+SHORT = "solidWhiteRight"
+NAMES = [
+    SHORT,
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in ("bottle-detection", "car-detection", "one-by-one-person-detection")
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def films():
+    return RedFilms()
+
+
+@pytest.fixture(scope="module")
+def blind_films():
+    """Finds nothing, quickly."""
+    return RedFilms(bias=-1000)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_real_films(blind_films, shared, tmp_path, name):
+    source = shared / f"data/videos/{name}.mp4"
+    out = blind_films.segment_video(source, tmp_path / "out.mp4", every=9, progress=False).out
+    with av.open(str(source)) as a, av.open(str(out)) as b:
+        frames = [[(f.pts * f.time_base, f.width, f.height) for f in c.decode(video=0)]
+                  for c in (a, b)]  # fmt: skip
+        assert frames[0] == frames[1]
+        assert abs(a.duration - b.duration) / 1e6 <= 1 / a.streams.video[0].average_rate
+        has_sound = bool(a.streams.audio)
+        assert bool(b.streams.audio) == has_sound
+    if has_sound:
+        assert [data for _, data in sound_packets(out)] == [
+            data for _, data in sound_packets(source)
+        ]
+
+
+# A browser
+
+
+PAGE = """<video src="{name}" muted></video><canvas width="{width}" height="{height}"></canvas>
+<pre id="said">nothing</pre><script>
+const video = document.querySelector("video"), said = document.getElementById("said");
+video.onerror = () => said.textContent = "error " + video.error.message;
+video.oncanplay = () => {{
+  const canvas = document.querySelector("canvas").getContext("2d");
+  canvas.drawImage(video, 0, 0);
+  const at = (x, y) => Array.from(canvas.getImageData(x, y, 1, 1).data).join(",");
+  said.textContent = ["canplay", video.videoWidth, video.videoHeight, video.duration,
+                      at({x}, {y}), at(2, 2)].join(" ");
+}};
+</script>"""
+
+
+@pytest.fixture
+def look(tmp_path):
+    """What Chromium says of a film: the event, size, seconds, RGBA of two pixels."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("needs Chromium: apt-get install chromium")
+    folder = tmp_path / "site"
+    folder.mkdir()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    handler = functools.partial(Handler, directory=str(folder))
+
+    def call(film, size, point):
+        shutil.copy(film, folder)
+        (folder / "page.html").write_text(
+            PAGE.format(name=film.name, width=size[0], height=size[1], x=point[0], y=point[1])
+        )
+        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            done = subprocess.run(
+                [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+                 "--no-first-run", "--disable-background-networking",
+                 "--disable-component-update", "--disable-sync", "--virtual-time-budget=20000",
+                 f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+                 f"http://127.0.0.1:{server.server_port}/page.html"],
+                capture_output=True, text=True, check=False, timeout=120,
+            )  # fmt: skip
+            server.shutdown()
+        return re.search(r'<pre id="said">(.*?)</pre>', done.stdout)[1].split()
+
+    return call
+
+
+@pytest.mark.parametrize("name", ["b.mp4", "b.webm"])
+def test_a_browser_plays_it(films, tmp_path, look, name):
+    clip = make_clip(tmp_path / "a.mkv", frames=25, sound="libopus")
+    films.segment_video(clip, tmp_path / name, progress=False)
+    event, width, height, seconds, found, ground = look(tmp_path / name, (96, 64), (12, 14))
+    assert (event, width, height) == ("canplay", "96", "64")
+    assert float(seconds) == pytest.approx(1, abs=0.08)
+    red, green, blue, _ = map(int, found.split(","))
+    assert green > max(red, blue)
+    np.testing.assert_allclose([int(v) for v in ground.split(",")], (20, 40, 200, 255), atol=14)
+
+
+def test_a_browser_sees_through_cut_outs(films, tmp_path, look):
+    clip = make_clip(tmp_path / "a.mp4", frames=25)
+    films.segment_video(clip, tmp_path / "b.webm", kind="cutout", progress=False)
+    event, *_, found, ground = look(tmp_path / "b.webm", (96, 64), (12, 14))
+    assert event == "canplay"
+    assert int(found.split(",")[3]) > 240
+    assert int(ground.split(",")[3]) < 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_browser_plays_real_films(blind_films, shared, tmp_path, look, name):
+    source = shared / f"data/videos/{name}.mp4"
+    blind_films.segment_video(source, tmp_path / "b.mp4", every=9, progress=False)
+    event, width, height, seconds, *_ = look(tmp_path / "b.mp4", (9, 9), (1, 1))
+    with av.open(str(source)) as container:
+        video = container.streams.video[0]
+        assert (event, int(width), int(height)) == ("canplay", video.width, video.height)
+        assert float(seconds) == pytest.approx(container.duration / 1e6, abs=0.1)
+
+
+# Memory
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_film(tmp_path):
+    """RSS after 2,000 frames against after 200, in a process of its own."""
+    make_clip(tmp_path / "a.mp4", frames=2000, size=(320, 240), sound="aac")
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "from pathlib import Path\n"
+        "from helpers.make_video import red_finder\n"
+        "from easyseg.inference.video import render\n"
+        "rss = []\n"
+        "def paint(result):\n"
+        "    rss.append(int(Path('/proc/self/statm').read_text().split()[1]) * 4096)\n"
+        "    return result.plot()\n"
+        "folder = Path(sys.argv[1])\n"
+        "render(red_finder(), folder / 'a.mp4', folder / 'b.mp4', paint, progress=False)\n"
+        "print(len(rss), rss[200], rss[1999])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path, TESTS],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    count, early, late = map(int, done.stdout.split())
+    assert count == 2000
+    assert late - early < 20e6
+
+
+# The command line
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """`easyseg video` with a network that finds what is red."""
+
+    class Ready(RedFilms):
+        def __init__(self, model, *, batch_size, engine, precision, progress):
+            super().__init__(batch_size=batch_size)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("easyseg.cli.video.SemanticSegmentation", Ready)
+
+    def call(*args):
+        with pytest.raises(SystemExit) as caught:
+            main(["video", *map(str, args)])
+        out, err = capsys.readouterr()
+        return caught.value.code, out, err
+
+    return call
+
+
+def files():
+    return sorted(p.name for p in Path().iterdir())
+
+
+def test_the_command(run):
+    make_clip(Path("a.mp4"))
+    code, out, err = run("a.mp4", "-o", "new/b.webm", "--every", 2, "--batch-size", 4, "-q")
+    assert (code, err) == (0, "")
+    assert out.startswith("20 frames, 0.8 s at 25 per second, in ")
+    assert out.endswith(" -> new/b.webm\n")
+    assert is_green(read_film(Path("new/b.webm"))[1][4])[14, 12]
+
+
+def test_one_frame(run):
+    make_clip(Path("a.mp4"), frames=1)
+    code, out, _ = run("a.mp4", "--every", 5, "-q")
+    assert (code, out[:9]) == (0, "1 frame, ")
+
+
+def test_the_result_goes_beside_the_film(run):
+    make_clip(Path("a.mkv"))
+    code, out, err = run("a.mkv", "-k", "colour", "-c", "red", "--smooth", 0.5)
+    assert code == 0
+    assert out.endswith(" -> a.seg.mp4\n")
+    assert "20/20" in err
+    assert files() == ["a.mkv", "a.seg.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["missing.mp4"], "missing.mp4 does not exist"),
+        (["a.mp4", "-o", "a.mp4"], "would overwrite the film a.mp4"),
+        (["a.mp4", "-o", "b.gif"], "its ending is not one of .mp4"),
+        (["a.mp4", "-k", "cutout"], "a.seg.mp4 cannot hold transparency"),
+        (["a.mp4", "-c", "rad"], "unknown class of reds 'rad'. Did you mean 'red'?"),
+        (["a.mp4", "--smooth", "1"], "--smooth"),
+        (["a.mp4", "--every", "0"], "--every"),
+        (["0"], "where should the film of 0 go? give -o, or --show to see it only"),
+        (["97", "-o", "b.mp4"], "camera 97 cannot be opened"),
+    ],
+    ids=" ".join,
+)
+def test_errors_are_one_line(run, args, words):
+    make_clip(Path("a.mp4"), frames=2)
+    code, out, err = run(*args, "-q")
+    assert (code, out) == (2, "")
+    assert err.startswith("easyseg: ")
+    assert err.count("\n") == 1
+    assert words in err
+    assert files() == ["a.mp4"]
+
+
+def test_help_loads_no_network():
+    script = (
+        "import sys\nfrom easyseg.cli import main\ntry: main(['video', '--help'])\n"
+        "except SystemExit: pass\nprint(*[m for m in ('keras', 'tensorflow', 'av') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == ""
+
+
+@pytest.mark.slow
+def test_ctrl_c_in_a_process_of_its_own(tmp_path):
+    """With the embedded model, as a user would: the film so far is there and plays."""
+    make_clip(tmp_path / "a.mp4", frames=3000, size=(320, 240))
+    running = subprocess.Popen(
+        [sys.executable, "-m", "easyseg", "video", "a.mp4", "-o", "b.mp4"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    time.sleep(1)
+    while not any(p.suffix == ".part" and p.stat().st_size for p in tmp_path.iterdir()):
+        assert running.poll() is None
+        time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    err = running.communicate(timeout=60)[1]
+    assert running.returncode == 130
+    assert err.rstrip().endswith("easyseg: stopped.")
+    assert "b.mp4 holds the " in err
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
+    assert 0 < len(read_film(tmp_path / "b.mp4")[0]) < 3000

@@ -1,0 +1,81 @@
+"""The embedded model's tools run, go on after a stop, and make a bundle that opens."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers.paths import ROOT
+
+from easyseg import SemanticSegmentation
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def voc(shared, tmp_path):
+    """A few real pairs in VOC layout."""
+    source, folder = shared / "data/voc", tmp_path / "voc"
+    names = (source / "ImageSets/Segmentation/train.txt").read_text().split()[:60]
+    for part in ("JPEGImages", "SegmentationClass", "ImageSets/Segmentation"):
+        (folder / part).mkdir(parents=True)
+    for name in names:
+        for part, suffix in (("JPEGImages", ".jpg"), ("SegmentationClass", ".png")):
+            (folder / part / f"{name}{suffix}").symlink_to(source / part / f"{name}{suffix}")
+    (folder / "ImageSets/Segmentation/train.txt").write_text("\n".join(names))
+    return folder
+
+
+def tool(name, *args, home):
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / name, *map(str, args)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "EASYSEG_HOME": str(home)},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_train_stop_go_on_and_save(voc, voc_home, tmp_path):
+    script, cache, run = "train_embedded.py", tmp_path / "cache", tmp_path / "run"
+    tool(script, "prepare", "--labelled", voc, "--cache", cache, home=voc_home)
+    train = ("train", "--cache", cache, "--run", run, "--photos-seen", 128, "--epoch", 32)
+    tool(script, *train, home=voc_home)
+    with (run / "curve.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["mode"] for row in rows] == ["blocks"] * 2 + ["whole"] * 3
+    assert all(np.isfinite(float(row["classes"])) for row in rows)
+    state = (run / "state.npz").stat().st_mtime_ns
+    tool(script, *train, home=voc_home)  # nothing is left to do
+    assert (run / "state.npz").stat().st_mtime_ns == state
+
+    tool(script, "save", tmp_path / "small", "--run", run, home=voc_home)
+    seg = SemanticSegmentation(tmp_path / "small")
+    assert seg.segment_image(np.zeros((40, 60, 3), np.uint8)).labels.shape == (40, 60)
+
+    again = tmp_path / "again"
+    options = ("--run", again, "--start", tmp_path / "small", "--photos-seen", 96, "--epoch", 32)
+    tool(script, "train", "--cache", cache, *options, home=voc_home)
+    with (again / "curve.csv").open() as file:
+        assert {row["mode"] for row in csv.DictReader(file)} == {"whole"}
+
+
+def test_the_card(voc, voc_home, tmp_path, shared):
+    import shutil
+
+    from easyseg.utils.resources import pretrained_path
+
+    bundle = tmp_path / "mini"
+    shutil.copytree(pretrained_path("mini"), bundle)
+    curve = tmp_path / "curve.csv"
+    curve.write_text("epoch,seen,mode,crop,miou,person\n1,2000,whole,97,0.5,0.6\n")
+    arguments = ("--labelled", voc, "--split", "train", "--curve", curve)
+    tool("card_embedded.py", bundle, *arguments, home=voc_home)
+    card = (bundle / "card.md").read_text("utf-8")
+    assert "60 photos" in card
+    assert "| 2,000 | whole | 97 | 0.5 | 0.6 |" in card

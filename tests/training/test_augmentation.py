@@ -1,0 +1,307 @@
+"""Photo and truth stay together, whatever is done to them; and each step does what it says."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from helpers.paths import SHARED
+
+from easyseg.datasets.base import Sample
+from easyseg.errors import ConfigError, InputError
+from easyseg.io.read_image import read_image
+from easyseg.results.label_set import LabelSet
+from easyseg.training.augment_steps import GREY, STEPS
+from easyseg.training.augmentation import DEFAULT_STEPS, Augmenter
+from easyseg.training.preview import preview
+
+COLOURS = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200], [210, 210, 40], [200, 40, 200]])
+CROP = (150, 170)
+
+
+def always(*steps):
+    return [{name: {"chance": 1}} for name in steps]
+
+
+def painted(height=180, width=240, dtype=np.uint8):
+    """A photo whose colour is its class: triangles, so that no turn or mirror image is the same."""
+    truth = np.zeros((height, width), np.uint8)
+    for class_id, points in enumerate(
+        ([(20, 20), (200, 40), (60, 150)], [(100, 20), (230, 20), (230, 120)],
+         [(10, 170), (120, 100), (200, 175)], [(150, 90), (220, 130), (170, 160)]),
+        start=1,
+    ):  # fmt: skip
+        cv2.fillPoly(truth, [np.array(points)], class_id)
+    return COLOURS[truth].astype(np.uint8), truth.astype(dtype)
+
+
+def agreement(photo, truth):
+    """Share of counted pixels, away from borders, whose nearest colour is their class's median."""
+    ids = np.minimum(truth, len(COLOURS)).astype(np.uint8)
+    same = cv2.erode(ids, np.ones((5, 5))) == cv2.dilate(ids, np.ones((5, 5)))
+    inner = (truth != 255) & same
+    pixels, found = photo[inner].astype(float), truth[inner]
+    shown = np.unique(found)
+    means = np.stack([np.median(pixels[found == c], axis=0) for c in shown])
+    away = np.linalg.norm(pixels[:, None] - means, axis=-1)
+    return (shown[away.argmin(1)] == found).mean(), inner.mean()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("steps", [(), *((name,) for name in STEPS), DEFAULT_STEPS, tuple(STEPS)])
+def test_colours_and_classes_stay_together(steps, dtype):
+    photo, truth = painted(dtype=dtype)
+    augmenter = Augmenter(always(*steps), crop=CROP)
+    for seed in range(12):
+        crop, ids = augmenter(photo, truth, np.random.default_rng(seed))
+        assert crop.shape == (*CROP, 3)
+        assert ids.shape == CROP
+        assert (crop.dtype, ids.dtype) == (np.uint8, dtype)
+        assert set(np.unique(ids)) <= {0, 1, 2, 3, 4, 255}
+        right, share = agreement(crop, ids)
+        assert right > 0.97, seed
+        assert share > 0.05, seed
+
+
+def exact(steps, seed=0, photo=None, crop=CROP):
+    picture, truth = painted() if photo is None else photo
+    return Augmenter(steps, crop=crop)(picture, truth, np.random.default_rng(seed))
+
+
+def test_borders_lie_where_the_photo_has_them():
+    """To a pixel: the mask's border against where the colour is half of one and half of other."""
+    for steps in (always("scale"), always("rotate"), always("scale", "rotate", "flip")):
+        for seed in range(8):
+            crop, ids = exact(steps, seed)
+            for class_id, colour in enumerate(COLOURS[:1]):
+                near = np.linalg.norm(crop.astype(float) - colour, axis=-1)
+                others = np.linalg.norm(crop[..., None, :].astype(float) - COLOURS[1:], axis=-1)
+                found = (near < others.min(-1)) & (ids != 255)
+                wrong = (found != (ids == class_id)) & (ids != 255)
+                # only in the pixels along a border, at most one deep
+                border = cv2.morphologyEx(
+                    (ids == class_id).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3))
+                )
+                frame = cv2.dilate((ids == 255).astype(np.uint8), np.ones((3, 3)))
+                assert not (wrong & (border == 0) & (frame == 0)).any()
+                assert (wrong & (frame == 0)).sum() < 0.35 * border.sum()
+
+
+def test_without_steps_it_is_a_piece_of_the_photo():
+    photo, truth = painted()
+    tops = set()
+    for seed in range(20):
+        crop, ids = exact([], seed)
+        at = cv2.matchTemplate(photo, crop, cv2.TM_SQDIFF)
+        top, left = np.unravel_index(at.argmin(), at.shape)
+        np.testing.assert_array_equal(crop, photo[top : top + CROP[0], left : left + CROP[1]])
+        np.testing.assert_array_equal(ids, truth[top : top + CROP[0], left : left + CROP[1]])
+        tops.add(int(top))
+    assert len(tops) > 8
+
+
+def test_a_small_photo_lies_whole_in_the_crop():
+    photo, truth = painted(90, 100)
+    for seed in range(10):
+        crop, ids = exact([], seed, (photo, truth), (120, 140))
+        there = ids != 255
+        rows, cols = np.nonzero(there.any(1))[0], np.nonzero(there.any(0))[0]
+        assert there.sum() == 90 * 100 == len(rows) * len(cols)
+        box = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
+        np.testing.assert_array_equal(crop[box], photo)
+        np.testing.assert_array_equal(ids[box], truth)
+        assert (crop[~there] == GREY).all()
+
+
+def test_flip_is_the_mirror_image():
+    photo, truth = painted()
+    crop, ids = exact(always("flip"), crop=truth.shape)
+    np.testing.assert_array_equal(crop, photo[:, ::-1])
+    np.testing.assert_array_equal(ids, truth[:, ::-1])
+
+
+def test_scale_has_its_range():
+    """A square of 20 pixels, shown 10 to 40 pixels wide."""
+    photo = np.zeros((101, 101, 3), np.uint8)
+    truth = np.zeros((101, 101), np.uint8)
+    truth[40:60, 40:60] = 1
+    sides = [
+        np.sqrt((exact(["scale"], seed, (photo, truth), (210, 210))[1] == 1).sum())
+        for seed in range(60)
+    ]
+    assert 9 <= min(sides) < 13
+    assert 37 < max(sides) <= 41
+
+
+def test_rotate_turns_photo_and_truth_by_the_same_angle():
+    photo = np.zeros((201, 201, 3), np.uint8)
+    truth = np.zeros((201, 201), np.uint8)
+    truth[98:103, 20:181] = 1
+    photo[truth == 1] = 255
+    angles = []
+    for seed in range(30):
+        crop, ids = exact([{"rotate": {"chance": 1}}], seed, (photo, truth), (201, 201))
+        found = []
+        for mask in (ids == 1, crop[..., 0] > 127):
+            y, x = np.nonzero(mask)
+            found.append(np.rad2deg(np.arctan(np.polyfit(x, y, 1)[0])))
+        assert found[0] == pytest.approx(found[1], abs=0.3)
+        angles.append(found[0])
+    assert 12 < max(angles) <= 15.3
+    assert -15.3 <= min(angles) < -12
+
+
+def test_shrinking_does_not_alias():
+    """A fine checkerboard becomes grey, not a coarse pattern."""
+    photo = np.repeat((np.indices((300, 300)).sum(0) % 2 * 255)[..., None], 3, 2).astype(np.uint8)
+    crop, ids = exact(
+        [{"scale": {"low": 0.3, "high": 0.3}}], 0, (photo, np.zeros((300, 300), np.uint8)), (80, 80)
+    )
+    assert crop[ids == 0].std() < 12
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "saturation", "noise", "blur"])
+def test_pixel_steps_leave_the_truth_alone(name):
+    photo, truth = painted()
+    changed = 0
+    for seed in range(10):
+        crop, ids = exact([{name: {"chance": 1}}], seed, crop=truth.shape)
+        np.testing.assert_array_equal(ids, truth)
+        changed += (crop != photo).mean() > 0.01
+    assert changed >= 5
+
+
+def test_pixel_steps_do_what_they_say():
+    photo = np.full((60, 60, 3), (100, 120, 140), np.uint8)
+    photo[:30] = (60, 80, 100)
+    truth = np.zeros((60, 60), np.uint8)
+
+    def many(name):
+        crops = [exact([{name: {"chance": 1}}], s, (photo, truth), (60, 60))[0] for s in range(40)]
+        return np.stack(crops).astype(float)
+
+    shift = many("brightness") - photo
+    assert np.ptp(shift.reshape(40, -1), axis=1).max() == 0  # the same everywhere
+    assert 25 < shift.max() <= 39
+    assert -39 <= shift.min() < -25
+    steps = many("contrast")[:, 45, 0, 0] - many("contrast")[:, 0, 0, 0]
+    assert 23 <= steps.min() < 30
+    assert 50 < steps.max() <= 57
+    spread = np.ptp(many("saturation")[:, 0, 0], axis=-1)
+    assert 19 <= spread.min() < 26
+    assert 54 < spread.max() <= 61
+    deviations = (many("noise") - photo).reshape(40, -1).std(1)
+    assert deviations.min() < 2
+    assert 10 < deviations.max() < 13
+    np.testing.assert_allclose(many("noise").mean(), photo.mean(), atol=0.5)
+    soft = np.abs(np.diff(many("blur")[:, :, 0, 0], axis=1)).max(1)
+    assert soft.max() == 40
+    assert soft.min() < 15
+
+
+def test_cutout_is_grey_and_ignored():
+    photo, truth = painted()
+    areas = []
+    for seed in range(40):
+        crop, ids = exact([{"cutout": {"chance": 1}}], seed, crop=truth.shape)
+        gone = ids == 255
+        assert (crop[gone] == GREY).all()
+        np.testing.assert_array_equal(crop[~gone], photo[~gone])
+        assert gone.sum() == gone.any(0).sum() * gone.any(1).sum()  # a rectangle
+        areas.append(gone.mean())
+    assert 0 < min(areas) < 0.02
+    assert 0.08 < max(areas) <= 0.17
+    assert (painted()[1] == truth).all()  # what was given is not written to
+
+
+def test_ignored_pixels_of_the_truth_stay_ignored():
+    photo, truth = painted()
+    truth[:] = 255
+    assert (exact(always(*STEPS), photo=(photo, truth))[1] == 255).all()
+
+
+def test_is_a_function_of_the_seed():
+    every = always(*STEPS)
+    first, again, other = (exact(every, seed) for seed in (5, 5, 6))
+    np.testing.assert_array_equal(first[0], again[0])
+    np.testing.assert_array_equal(first[1], again[1])
+    assert (first[0] != other[0]).any()
+
+
+def test_chance_is_how_often():
+    truth = painted()[1]
+    mirrored = [
+        (exact([{"flip": {"chance": 0.25}}], s, crop=truth.shape)[1] != truth).any()
+        for s in range(200)
+    ]
+    assert 0.15 < np.mean(mirrored) < 0.35
+
+
+def test_a_list_declares_the_same_again():
+    steps = ["scale", {"rotate": {"degrees": 30}}, {"flip": None}]
+    first = Augmenter(steps, crop=CROP)
+    assert first.steps == [
+        {"scale": {"low": 0.5, "high": 2.0, "chance": 1.0}},
+        {"rotate": {"degrees": 30.0, "chance": 0.5}},
+        {"flip": {"chance": 0.5}},
+    ]
+    assert Augmenter(first.steps, crop=CROP).steps == first.steps
+
+
+@pytest.mark.parametrize(
+    ("steps", "match"),
+    [
+        (["flop"], "Did you mean 'flip'"),
+        ("flip", "is no list"),
+        ([3], "is no step"),
+        ([{"flip": {}, "blur": {}}], "is no step"),
+        ([{"rotate": 15}], "is no step"),
+        ([{"rotate": {"degree": 15}}], "Did you mean 'degrees'"),
+        ([{"rotate": {"degrees": 200}}], "from 0 to 180"),
+        ([{"rotate": {"degrees": "15"}}], "from 0 to 180"),
+        ([{"flip": {"chance": 1.5}}], "probability"),
+        ([{"scale": {"low": 2, "high": 1}}], "exchange them"),
+        (["flip", "flip"], "twice"),
+    ],
+)
+def test_bad_lists(steps, match):
+    with pytest.raises(ConfigError, match=match):
+        Augmenter(steps, crop=CROP)
+
+
+@pytest.mark.parametrize("crop", [(0, 5), (5,), (5.5, 5)])
+def test_bad_crops(crop):
+    with pytest.raises(ConfigError, match="height, width"):
+        Augmenter(crop=crop)
+
+
+def test_preview_is_a_sheet(tmp_path):
+    photo, truth = painted()
+    cv2.imwrite(str(tmp_path / "a.png"), photo[..., ::-1])
+    sample = Sample("a", tmp_path / "a.png", tmp_path / "a_mask.png", lambda size: truth)
+    label_set = LabelSet("own", tuple("abcde"), tuple(map(tuple, COLOURS.tolist())))
+    augmenter = Augmenter([], crop=CROP)
+    path = preview([sample] * 2, augmenter, tmp_path / "s.png", label_set=label_set, columns=3)
+    sheet = read_image(path)
+    assert sheet.shape == (2 * (CROP[0] + 4), 3 * (CROP[1] + 4), 3)
+    cell = sheet[: CROP[0], : CROP[1]]
+    crop, _ = augmenter(photo, truth, np.random.default_rng((0, 0, 0)))
+    np.testing.assert_array_equal(cell, crop)  # half of each colour is the colour
+    with pytest.raises(InputError, match="sample"):
+        preview([], augmenter, tmp_path / "none.png", label_set=label_set)
+
+
+def test_real_photos_stay_in_step(shared):
+    """Every piece of a street scene cut without resampling is the photo's and the mask's."""
+    folder = SHARED / "data/camvid"
+    if not folder.is_dir():
+        pytest.skip(f"needs {folder}")
+    path = min((folder / "train").iterdir())
+    photo = read_image(path)
+    truth = cv2.imread(
+        str(next((folder / "trainannot").glob(f"{path.stem}*"))), cv2.IMREAD_UNCHANGED
+    )
+    crop, ids = exact([], 3, (photo, truth), (200, 200))
+    at = cv2.matchTemplate(photo, crop, cv2.TM_SQDIFF)
+    top, left = np.unravel_index(at.argmin(), at.shape)
+    np.testing.assert_array_equal(ids, truth[top : top + 200, left : left + 200])

@@ -1,0 +1,587 @@
+import csv
+import html
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+
+import filelock
+import numpy as np
+import pytest
+from helpers.paths import TESTS
+from helpers.square_dataset import QUICK, paint, start
+
+from easyseg import SemanticSegmentation
+from easyseg._keras import keras
+from easyseg.datasets import Reading, open_dataset
+from easyseg.errors import ConfigError, InputError, OutputError, TrainingError
+from easyseg.evaluation.class_mapping import match_classes
+from easyseg.evaluation.metrics import ConfusionMatrix
+from easyseg.evaluation.scores import Scores
+from easyseg.io.read_image import read_image
+from easyseg.results.label_set import LabelSet, load_label_set
+from easyseg.training.batch_norm import measure, unmeasured
+from easyseg.training.config import TrainConfig
+from easyseg.training.fine_tune import fine_tune, resume
+from easyseg.training.plan import make_plan
+from easyseg.training.run_dir import locked, new_folder, read_settings, read_state
+from easyseg.training.trainer import _Run, halved, train
+from easyseg.training.validation import warn_if_one_class
+from easyseg.weights.bundle import read_bundle, read_bundle_weights, save_bundle
+
+# names that HTML, CSV, YAML, folders and fonts may stumble over
+ODD = ("ground  / 'wet', \u4e2d \U0001f600", '<b>"&amp;" = $x_1^2$ %s {}', "long " * 60 + "name")
+NAMES = tuple(" ".join(name.split()) for name in ODD)
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    folder = paint(tmp_path_factory.mktemp("data") / "shapes")
+    (folder / "classes.txt").write_text("\n".join(ODD), "utf-8")
+    return folder
+
+
+class Listener(keras.callbacks.Callback):
+    """As a logger of the user's."""
+
+    def __init__(self):
+        super().__init__()
+        self.heard = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.heard.append((epoch, dict(logs)))
+
+
+class StopError(Exception):
+    pass
+
+
+class Stops(keras.callbacks.Callback):
+    """Ends the run in the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise StopError
+
+
+@pytest.fixture(scope="module")
+def listener():
+    return Listener()
+
+
+@pytest.fixture(scope="module")
+def run(shapes, listener, tmp_path_factory):
+    """A short run by the facade's method, from a saved model."""
+    runs = tmp_path_factory.mktemp("runs")
+    opened = start()
+    save_bundle(runs / "start", opened.model, opened.config, opened.label_set)
+    seg = SemanticSegmentation(runs / "start")
+    before = seg.model.get_weights()
+    mine = seg.fine_tune(
+        shapes, runs=runs, callbacks=[listener], progress=False, output_stride=8, **QUICK
+    )
+    assert all(map(np.array_equal, before, seg.model.get_weights()))
+    return mine, runs / "shapes"
+
+
+def plan(shapes, **choices):
+    options = {**QUICK, **choices}
+    return make_plan(
+        open_dataset(shapes),
+        start().config,
+        TrainConfig(**options),
+        same_classes=False,
+        changes={"input_size": (65, 65)},
+    )
+
+
+def weights(folder):
+    return read_bundle_weights(folder / "model.weights.h5")
+
+
+def results(folder):
+    return list(csv.DictReader((folder / "results.csv").read_text().splitlines()))
+
+
+# A run
+
+
+def test_the_model_has_the_classes_of_the_data(run, shapes):
+    mine, _ = run
+    assert len(mine.label_set) == 3
+    assert mine.config.output_stride == 8
+    result = mine.segment_image(shapes / "images/val/0.png")
+    assert result.labels.shape == (64, 64)
+
+
+def test_the_folder_is_a_bundle_with_all_there_is_to_know(run):
+    _, folder = run
+    names = {path.name for path in folder.iterdir()}
+    assert {
+        "config.json",
+        "labels.json",
+        "model.weights.h5",
+        "card.md",
+        "last",
+        "state.npz",
+    } < names
+    assert {"results.csv", "config.yaml", "report.html", "scores.json", "curves.png"} < names
+    assert not [name for name in names if name.endswith(".part")]
+    assert SemanticSegmentation(folder).label_set == SemanticSegmentation(folder / "last").label_set
+    assert "2 validation photos" in (folder / "card.md").read_text()
+
+
+def test_each_epoch_has_a_row(run):
+    _, folder = run
+    rows = results(folder)
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert list(rows[0])[:8] == [
+        *("epoch", "phase", "seconds", "learning_rate"),
+        *("loss", "val_loss", "val_mean_iou", "val_pixel_accuracy"),
+    ]
+    assert len([name for name in rows[0] if name.startswith("val_iou/")]) == 3
+    assert all(float(row["loss"]) > 0 and float(row["val_loss"]) > 0 for row in rows)
+
+
+def test_the_best_epoch_is_what_the_report_measures(run):
+    _, folder = run
+    rows = results(folder)
+    scores = json.loads((folder / "scores.json").read_text())
+    best = max(float(row["val_mean_iou"]) for row in rows)
+    assert scores["mean_iou"] == pytest.approx(best, abs=1e-6)
+
+
+def test_the_settings_say_what_was_done(run, shapes):
+    _, folder = run
+    settings = read_settings(folder)
+    assert settings["data"]["source"] == str(shapes)
+    assert settings["data"]["photos"] == {"train": 6, "val": 2}
+    assert settings["start"].endswith("start")
+    assert TrainConfig.from_dict(settings["training"]).crop == (65, 65)
+    assert settings["versions"]["keras"] == keras.__version__
+    assert "the start was never trained" in settings["notes"][0]
+    assert "the start was never trained" in (folder / "report.html").read_text().split("<h2>")[1]
+
+
+def test_callbacks_hear_of_the_validation(run, listener):
+    assert [epoch for epoch, _ in listener.heard] == [0, 1]
+    assert {"loss", "val_loss", "val_mean_iou", "val_pixel_accuracy"} <= listener.heard[0][1].keys()
+
+
+def test_a_finished_run_is_not_trained_again(run, shapes):
+    mine, folder = run
+    before = (folder / "state.npz").read_bytes()
+    again = SemanticSegmentation.resume(folder, progress=False)
+    assert (folder / "state.npz").read_bytes() == before
+    assert all(map(np.array_equal, mine.model.get_weights(), again.model.get_weights()))
+
+
+def test_a_run_goes_on_with_its_own_choices_only(run, shapes):
+    mine, folder = run
+    with pytest.raises(ConfigError, match="begun with batch_size=2, not 4; leave it out"):
+        mine.fine_tune(shapes, runs=folder.parent, resume=True, batch_size=4)
+    with pytest.raises(ConfigError, match="another network; leave output_stride out"):
+        mine.fine_tune(shapes, runs=folder.parent, resume=True, output_stride=16)
+
+
+def test_choices_that_are_left_open_are_those_of_the_run(run, shapes):
+    mine, folder = run
+    mine.fine_tune(
+        shapes, runs=folder.parent, resume=True, crop=None, frozen_epochs=None, progress=False
+    )
+    with pytest.raises(ConfigError, match="begun with crop="):
+        mine.fine_tune(shapes, runs=folder.parent, resume=True, crop=97)
+
+
+def test_a_run_goes_on_with_its_own_data_only(run, shapes, tmp_path):
+    _, folder = run
+    other = paint(tmp_path / "other", train=4)
+    shutil.copy(shapes / "classes.txt", other)
+    with pytest.raises(TrainingError, match=r"began with .*6.* photos, and now there are .*4"):
+        SemanticSegmentation.resume(folder, data=other)
+
+
+def test_odd_names_of_classes_arrive_everywhere(run, shapes):
+    mine, folder = run
+    assert open_dataset(shapes).label_set.names == NAMES
+    assert mine.label_set.names == SemanticSegmentation(folder / "last").label_set.names == NAMES
+    assert [key for key in results(folder)[0] if "iou/" in key] == [f"val_iou/{n}" for n in NAMES]
+    told = json.loads((folder / "scores.json").read_text("utf-8"))
+    assert [row["name"] for row in told["classes"]] == list(NAMES)
+    page = (folder / "report.html").read_text("utf-8")
+    assert all(html.escape(name) in page for name in NAMES)
+    assert "<b>" not in page
+    for chart in ("per_class_iou.png", "confusion_matrix.png", "curves.png", "samples.png"):
+        height, width, _ = read_image(folder / chart).shape
+        assert height * width < 6e6
+
+
+# Names and folders
+
+
+def test_a_name_that_is_taken_gets_a_number(tmp_path):
+    made = [new_folder(tmp_path / "runs", "mine").name for _ in range(3)]
+    assert made == ["mine", "mine-2", "mine-3"]
+
+
+@pytest.mark.slow
+def test_some_of_the_classes_in_colours_of_ones_own(shapes, tmp_path):
+    """A run that goes on reads its data as it began."""
+    labels = LabelSet("mine", ("floor", "R", "G"), ((9, 9, 9), (1, 2, 3), (4, 5, 6)))
+    reading = Reading(classes=labels, ignore=["floor"])
+    with pytest.raises(StopError):
+        fine_tune(
+            start(), shapes, reading=reading, start_name="s", runs=tmp_path, progress=False,
+            callbacks=[Stops()], options=QUICK,
+        )  # fmt: skip
+    folder = resume(tmp_path / "shapes", progress=False)
+    assert read_settings(folder)["data"]["reading"] == {
+        "classes": ["floor", "R", "G"],
+        "ignore": ["floor"],
+    }
+    found = read_bundle(folder).label_set
+    assert (found.names, found.palette) == (("R", "G"), ((1, 2, 3), (4, 5, 6)))
+    with pytest.raises(TrainingError, match=r"on 2 classes, but .* has others; .*`classes`"):
+        fine_tune(start(), shapes, start_name="s", runs=tmp_path, go_on=True, options={})
+
+
+def test_two_runs_in_one_folder_are_refused(run):
+    _, folder = run
+    with (
+        locked(folder),
+        pytest.raises(TrainingError, match="a run is going on in"),
+    ):
+        SemanticSegmentation.resume(folder)
+    with filelock.FileLock(folder / ".lock", timeout=0):
+        pass
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".", "/tmp/x"])
+def test_a_name_that_is_none_of_a_folder_is_refused(shapes, tmp_path, name):
+    with pytest.raises(InputError, match=r"is no name of a folder; say with runs="):
+        fine_tune(start(), shapes, start_name="s", runs=tmp_path / "runs", name=name, options={})
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_that_was_killed_before_its_first_state_begins_in_its_folder(
+    shapes, tmp_path, monkeypatch
+):
+    class KilledError(Exception):
+        pass
+
+    def killed(plan, folder, **options):
+        raise KilledError
+
+    def tune(**options):
+        fine_tune(
+            start(), shapes, start_name="s", runs=tmp_path, name="mine", options=QUICK, **options
+        )
+
+    monkeypatch.setattr("easyseg.training.fine_tune.train", killed)
+    for _ in range(2):
+        with pytest.raises(KilledError):
+            tune(go_on=True)
+        assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+    with pytest.raises(TrainingError, match=r"mine holds no .* go on: state.npz is missing; begin"):
+        SemanticSegmentation.resume(tmp_path / "mine")
+    with locked(tmp_path / "mine"), pytest.raises(TrainingError, match="a run is going on in"):
+        tune(go_on=True)
+    with pytest.raises(KilledError):
+        tune()
+    (tmp_path / "mine/notes.txt").write_text("the user's own")
+    with pytest.raises(KilledError):
+        tune(go_on=True)
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "mine-2", "mine-3"}
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(TrainingError, match=r"config.yaml is missing; give the folder of a run"):
+        SemanticSegmentation.resume(tmp_path)
+
+
+def test_a_wrong_choice_is_named_before_anything_is_made(shapes, tmp_path):
+    def tune(**options):
+        fine_tune(start(), shapes, start_name="s", runs=tmp_path / "runs", options=options)
+
+    with pytest.raises(ConfigError, match="'epochs'"):
+        tune(epoch=3)
+    with pytest.raises(ConfigError, match="they are the data set's"):
+        tune(classes=5)
+    assert not (tmp_path / "runs").exists()
+
+
+# What goes wrong on the way
+
+
+class BreaksWeights(keras.callbacks.Callback):
+    """An update that leaves no numbers, the last one of the second epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.epoch == 1 and batch == 2:
+            bias = self.model.trainable_variables[-1]
+            bias.assign(bias * float("nan"))
+
+
+def test_weights_that_the_last_update_breaks_are_not_kept(shapes, tmp_path):
+    with pytest.raises(TrainingError, match="validation loss became nan after epoch 2"):
+        train(plan(shapes), tmp_path, start=start(), callbacks=[BreaksWeights()], progress=False)
+    assert read_state(tmp_path).epoch == 1
+    assert all(np.isfinite(weight).all() for weight in weights(tmp_path / "last").values())
+
+
+@pytest.mark.slow
+def test_a_loss_that_is_no_number_ends_the_run(shapes, tmp_path):
+    choices = {"learning_rate": 1e30, "optimizer": "sgd", "warmup_epochs": 0, "epochs": 3}
+    with pytest.raises(TrainingError) as caught:
+        train(plan(shapes, **choices), tmp_path, start=start(), progress=False)
+    message = str(caught.value)
+    assert "the loss became" in message
+    assert "batch 2 of 3" in message or "batch 3 of 3" in message
+    assert f"{shapes}/images/train/" in message
+    assert "at learning rate " in message
+    assert all(np.isfinite(value).all() for value in weights(tmp_path / "last").values())
+    assert read_state(tmp_path).epoch == 0
+
+
+class OutOfMemory(keras.callbacks.Callback):
+    """Raises what TensorFlow raises, for batches of more than so many photos."""
+
+    def __init__(self, limit, batches):
+        super().__init__()
+        self.limit, self.batches = limit, batches
+
+    def on_train_batch_begin(self, batch, logs=None):
+        import tensorflow as tf
+
+        self.batches.append(self.params["steps"])
+        if 6 / self.params["steps"] > self.limit and batch == 1:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+
+@pytest.mark.slow
+def test_a_batch_that_does_not_fit_is_halved(shapes, tmp_path, caplog):
+    seen = []
+    train(
+        plan(shapes, batch_size=3, epochs=1),
+        tmp_path,
+        start=start(),
+        progress=False,
+        callbacks=[OutOfMemory(1, seen)],
+    )
+    state = read_state(tmp_path)
+    assert (state.batch_size, state.accumulate, state.epoch) == (1, 2, 1)
+    assert seen == [2, 2, 6, 6, 6, 6, 6, 6]
+    said = "memory is too small for batches of 3 photos; training goes on with 1, and 2 of them"
+    assert caplog.text.count(said) == 1
+
+
+@pytest.mark.parametrize("room", [2, 0])
+def test_new_norms_are_measured_with_as_many_photos_as_fit(
+    shapes, tmp_path, monkeypatch, caplog, room
+):
+    seen = []
+
+    def small(network, new, batches):
+        def fitting():
+            for batch in batches:
+                if len(batch) > room:
+                    raise MemoryError
+                seen.append(len(batch))
+                yield batch
+
+        measure(network, new, fitting())
+
+    monkeypatch.setattr("easyseg.training.trainer.measure", small)
+    running = _Run(plan(shapes), tmp_path, (), progress=False)
+    if not room:
+        with pytest.raises(TrainingError, match="too small for a batch of one photo"):
+            running.begin(start())
+        return
+    running.begin(start())
+    assert seen == [2] * 16
+    assert caplog.text.count("memory is too small to measure") == 2
+    assert not unmeasured(running.network)
+
+
+def test_memory_that_is_too_small_for_one_photo(run):
+    _, folder = run
+    with pytest.raises(TrainingError, match="too small for a batch of one photo; choose a smaller"):
+        halved(read_state(folder)._replace(batch_size=1), MemoryError(), TrainConfig())
+
+
+def test_trained_batch_norms_do_not_come_to_a_batch_of_one(run):
+    state = read_state(run[1])._replace(batch_size=5)
+    assert halved(state, MemoryError(), TrainConfig(batch_norm="trained")).batch_size == 2
+    state = state._replace(batch_size=3)
+    assert halved(state, MemoryError(), TrainConfig()).batch_size == 1
+    with pytest.raises(TrainingError, match=r"batches of 3 photos.*begin again with batch_norm="):
+        halved(state, MemoryError(), TrainConfig(batch_norm="trained"))
+
+
+@pytest.mark.slow
+def test_the_running_mean_goes_on_after_a_later_epoch_was_halved(shapes, tmp_path):
+    class Later(OutOfMemory):
+        def on_epoch_begin(self, epoch, logs=None):
+            self.limit = 6 if epoch == 0 else 1
+
+    choices = {"batch_size": 3, "epochs": 3, "ema": 0.9}
+    train(
+        plan(shapes, **choices), tmp_path, start=start(), progress=False, callbacks=[Later(6, [])]
+    )
+    state = read_state(tmp_path)
+    assert (state.batch_size, state.accumulate, state.epoch) == (1, 2, 3)
+    assert [row["epoch"] for row in state.rows] == [1, 2, 3]
+    last = weights(tmp_path / "last")["tiny1/weights"]
+    [own] = [value for value in state.model if value.shape == last.shape]
+    distance = np.linalg.norm(last - own)
+    assert 0 < distance < 0.1 * np.linalg.norm(own)  # a mean begun at 0 would be far off
+
+
+class FullDisk(keras.callbacks.Callback):
+    """From an epoch on, no file can grow beyond some bytes."""
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == self.epoch:
+            resource.setrlimit(
+                resource.RLIMIT_FSIZE, (5_000, resource.getrlimit(resource.RLIMIT_FSIZE)[1])
+            )
+
+
+def test_a_full_disk_leaves_the_epoch_before(shapes, tmp_path):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(OutputError, match="cannot be written"):
+            train(
+                plan(shapes, epochs=3),
+                tmp_path,
+                start=start(),
+                progress=False,
+                callbacks=[FullDisk(1)],
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    state = read_state(tmp_path)
+    assert state.epoch == 1
+    assert not list(tmp_path.rglob(".*.part"))
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".last")]
+    last = weights(tmp_path / "last")
+    assert any(np.array_equal(value, last["tiny1/weights"]) for value in state.model)
+    assert read_bundle(tmp_path).config.classes == 3
+
+
+def test_a_disk_that_is_full_at_the_end_leaves_the_best_epoch(run, tmp_path):
+    _, folder = run
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    for name in ("report.html", "scores.json", "curves.png"):
+        (copy / name).unlink()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
+        with pytest.raises(OutputError, match=r"copy/.* cannot be written.*"):
+            resume(copy, progress=False)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not list(copy.rglob(".*.part"))
+    assert all(map(np.array_equal, weights(copy).values(), weights(folder).values()))
+    resume(copy, progress=False)
+    assert (copy / "report.html").is_file()
+
+
+def scores(counts):
+    labels = load_label_set("voc")
+    confusion = ConfusionMatrix(len(labels))
+    confusion.counts[: len(counts), : len(counts)] = counts
+    return Scores(confusion, match_classes(labels, labels), ())
+
+
+def test_one_class_everywhere_is_said(caplog):
+    assert warn_if_one_class(scores([[900, 1], [100, 1]]))
+    assert "finds 'background' on 99.8 % of the validation pixels" in caplog.text
+    assert "class_weights" in caplog.text
+
+
+@pytest.mark.parametrize("counts", [[[900, 0], [60, 40]], [[900, 0], [0, 0]]])
+def test_other_results_are_not_called_so(counts, caplog):
+    assert not warn_if_one_class(scores(counts))
+    assert not caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("choices", "last"),
+    [({}, 3), ({"frozen_epochs": 3}, 5), ({"freeze": "backbone"}, 3)],
+)
+def test_patience_ends_a_run_that_gets_no_better(shapes, tmp_path, choices, last):
+    """Epochs with a backbone that is frozen for a while do not count."""
+    choices = {"learning_rate": 1e-9, "patience": 2, "epochs": 9, **choices}
+    train(plan(shapes, **choices), tmp_path, start=start(), progress=False)
+    state = read_state(tmp_path)
+    assert state.ended
+    assert state.best == 0
+    assert state.epoch == last
+
+
+@pytest.mark.slow
+def test_a_keras_model_of_ones_own(shapes, tmp_path):
+    """It is trained as any backbone: held still first, and taken along in the run folder."""
+    image = keras.Input((None, None, 3))
+    x = image
+    for i in range(4):
+        x = keras.layers.Conv2D(  # with biases as a trained one has
+            8, 3, strides=2, padding="same", name=f"block{i}", bias_initializer="random_normal"
+        )(x)
+    seg = SemanticSegmentation.new(
+        keras.Model(image, x, name="mine"), low="block1", high="block3", classes=2,
+        head_channels=8, input_size=(65, 65),
+    )  # fmt: skip
+    mine = seg.fine_tune(
+        shapes, runs=tmp_path, progress=False, **{**QUICK, "epochs": 2, "frozen_epochs": 1}
+    )
+    assert [row["phase"] for row in results(tmp_path / "shapes")] == ["frozen", "all"]
+    assert mine.config.graph == seg.config.graph
+    assert len(mine.label_set) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("go_on", [False, True])
+def test_two_runs_of_one_name_at_once(tmp_path, go_on):
+    shapes = paint(tmp_path / "shapes")
+    both = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "helpers.simultaneous_training",
+                shapes,
+                tmp_path / "runs",
+                str(go_on),
+            ],
+            env={**os.environ, "PYTHONPATH": str(TESTS)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in both:
+        assert process.stdout.readline() == "ready\n"
+    (shapes / "go").touch()
+    said = sorted(process.communicate(timeout=300)[0].strip() for process in both)
+    folders = {path.name for path in (tmp_path / "runs").iterdir()}
+    if go_on and len(folders) == 1:
+        assert said[0].startswith("a run is going on in")
+        assert said[1] == "mine"
+    else:
+        assert said == ["mine", "mine-2"]
+        assert folders == set(said)
+    for folder in (tmp_path / "runs").iterdir():
+        assert read_state(folder).ended
+        assert (folder / "report.html").is_file()

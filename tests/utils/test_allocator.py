@@ -1,0 +1,68 @@
+"""Large blocks stay in the heap, unless the user says how malloc works."""
+
+import subprocess
+import sys
+
+import pytest
+
+from easyseg.utils import allocator as heap
+
+CALLS = [(-4, 0), (-1, 2**28)]
+FAULTS = """
+import resource
+import numpy as np
+from easyseg.utils.allocator import keep_heap
+{first}
+def faults():
+    np.empty(48 * 2**20, np.uint8)[::4096] = 1
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+begun = faults()  # the start of Python, and the first time, which clears the pages in any case
+print([faults() for _ in range(50)][-1] - begun)
+"""
+
+
+class Library:
+    def __init__(self):
+        self.calls = []
+
+    def mallopt(self, *call):
+        self.calls.append(call)
+
+
+@pytest.fixture
+def library(monkeypatch):
+    for name in [name for name in heap.os.environ if name.startswith(heap.SETTINGS)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(heap.sys, "platform", "linux")
+    made = Library()
+    monkeypatch.setattr(heap.ctypes, "CDLL", lambda _: made)
+    return made
+
+
+def test_glibc_is_told(library):
+    heap.keep_heap()
+    assert library.calls == CALLS
+
+
+@pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_", "GLIBC_TUNABLES"])
+def test_what_the_user_says_stays(library, monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    heap.keep_heap()
+    assert not library.calls
+
+
+def test_other_systems_and_libraries_are_left_alone(library, monkeypatch):
+    monkeypatch.setattr(heap.ctypes, "CDLL", lambda _: object())
+    heap.keep_heap()
+    monkeypatch.setattr(heap.ctypes, "CDLL", None)
+    monkeypatch.setattr(heap.sys, "platform", "win32")
+    heap.keep_heap()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="counts Linux's page faults")
+def test_pages_are_not_cleared_again_and_again():
+    faults = [
+        int(subprocess.check_output([sys.executable, "-c", FAULTS.format(first=first)]))
+        for first in ("keep_heap()", "")
+    ]
+    assert faults[0] < faults[1] / 4

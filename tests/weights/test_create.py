@@ -1,0 +1,109 @@
+"""`SemanticSegmentation.new`: networks that begin to learn."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from helpers.tiny_backbone import register_tiny
+
+from easyseg import LabelSet, SemanticSegmentation, load_label_set
+from easyseg.errors import ConfigError, InputError, UnknownNameError, WeightsError
+
+TINY = {"head_channels": 8, "input_size": (65, 65)}
+PHOTO = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    register_tiny(monkeypatch)
+
+
+def test_it_segments_is_saved_and_opens_again(tmp_path):
+    names = ["background", "road", "car"]
+    seg = SemanticSegmentation.new(
+        "tiny", classes=names, attention="cbam", dropout={"decoder": 0.2}, **TINY
+    )
+    assert seg.config.attention == "cbam"
+    assert seg.label_set.names == tuple(names)
+    assert len(set(seg.label_set.palette)) == 3
+    assert repr(seg).startswith("<SemanticSegmentation tiny: 3 classes")
+    result = seg.segment_image(PHOTO, tmp_path / "a.png")
+    assert result.labels.shape == (50, 70)
+    again = SemanticSegmentation(seg.save(tmp_path / "net"))
+    assert (again.config, again.label_set) == (seg.config, seg.label_set)
+    np.testing.assert_array_equal(again.segment_image(PHOTO).labels, result.labels)
+
+
+@pytest.mark.parametrize(
+    ("classes", "names"),
+    [
+        (2, ("class 0", "class 1")),
+        (np.int64(1), ("class 0",)),
+        (("a", "b", "c"), ("a", "b", "c")),
+        (load_label_set("voc"), load_label_set("voc").names),
+    ],
+    ids=["number", "one", "names", "label set"],
+)
+def test_classes(classes, names):
+    seg = SemanticSegmentation.new("tiny", classes=classes, decoder="none", **TINY)
+    assert seg.label_set.names == names
+    assert seg.model.output_shape[-1] == seg.config.classes == len(names)
+    if isinstance(classes, LabelSet):
+        assert seg.label_set is classes
+
+
+@pytest.mark.parametrize("classes", [0, -1, 2.0, "road", [], [1, 2], None, True])
+def test_what_classes_are_not(classes):
+    with pytest.raises(InputError, match="must be a number from 1, names such as"):
+        SemanticSegmentation.new("mobilenetv2", classes=classes)
+
+
+def test_what_is_refused():
+    new = SemanticSegmentation.new
+    with pytest.raises(InputError, match=r"\['a'\] twice; rename one"):
+        new(classes=["a", "b", "a"])
+    with pytest.raises(ConfigError, match="Did you mean 'output_stride'"):
+        new(classes=2, output_strid=8)
+    with pytest.raises(ConfigError, match="Did you mean 'xception65'"):
+        new("xception66", classes=2)
+    with pytest.raises(UnknownNameError, match="Did you mean 'paper'"):
+        new(classes=2, preset="papers")
+    with pytest.raises(InputError, match="no ImageNet weights for backbone 'tiny'"):
+        new("tiny", classes=2, weights="imagenet", **TINY)
+
+
+def test_a_picture_of_two_channels_is_none():
+    seg = SemanticSegmentation.new("tiny", classes=2, decoder="none", **TINY)
+    with pytest.raises(InputError, match=r"shape \(5, 5, 2\) is no picture; arrays must be \(H, W"):
+        seg.segment_image(np.zeros((5, 5, 2), np.uint8))
+
+
+def test_a_preset():
+    seg = SemanticSegmentation.new(
+        "mobilenetv3_small", classes=2, preset="mobile", input_size=(65, 65)
+    )
+    assert (seg.config.backbone, seg.config.head) == ("mobilenetv3_small", "lraspp")
+    assert seg.segment_image(PHOTO).labels.max() < 2
+
+
+@pytest.mark.slow
+def test_imagenet_weights_from_a_file(tmp_path):
+    """What Keras's download is: a file of the model without its classifier."""
+    source = keras.applications.MobileNetV3Small(
+        include_top=False, weights=None, input_shape=(224, 224, 3)
+    )
+    source.save_weights(tmp_path / "a.weights.h5")
+    seg = SemanticSegmentation.new(
+        "keras_mobilenetv3small",
+        classes=2,
+        weights=tmp_path / "a.weights.h5",
+        head_channels=8,
+        input_size=(65, 65),
+    )
+    ours = seg.model.get_layer("keras_mobilenetv3small-conv").kernel
+    np.testing.assert_array_equal(ours, source.get_layer("conv").kernel)
+    with pytest.raises(WeightsError, match="cannot be had"):
+        SemanticSegmentation.new(
+            "keras_mobilenetv3small", classes=2, weights=tmp_path / "none.weights.h5"
+        )

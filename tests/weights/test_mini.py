@@ -1,0 +1,133 @@
+"""The embedded model: at once, without a network, and good enough."""
+
+from __future__ import annotations
+
+import logging
+import os
+import runpy
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers.make_video import make_clip
+from helpers.paths import ROOT
+from PIL import Image
+
+import easyseg
+from easyseg import SemanticSegmentation
+from easyseg import api as facade
+from easyseg.evaluation.metrics import ConfusionMatrix
+from easyseg.utils.resources import pretrained_path
+
+BUNDLE = pretrained_path("mini")
+
+
+@pytest.fixture(scope="module")
+def mini():
+    return SemanticSegmentation("mini")
+
+
+@pytest.fixture(scope="module")
+def samples():
+    data = pytest.importorskip("skimage", reason="its photos: pip install easyseg[demo]").__path__
+    return [os.path.join(data[0], "data", name) for name in ("astronaut.png", "chelsea.png")]  # noqa: PTH118
+
+
+def test_it_is_small():
+    assert (BUNDLE / "model.weights.h5").stat().st_size <= 5_000_000
+    assert "mIoU" in (BUNDLE / "card.md").read_text("utf-8")
+
+
+def test_it_is_the_default_and_says_so_once(caplog):
+    facade._say_default.cache_clear()
+    with caplog.at_level(logging.WARNING):
+        first, second = SemanticSegmentation(), SemanticSegmentation()
+    assert first.name == second.name == "mini"
+    (line,) = [r.getMessage() for r in caplog.records if r.name.startswith("easyseg")]
+    assert 'SemanticSegmentation("xception65.ade20k")' in line
+    assert "mini" in easyseg.list_models()
+
+
+def test_it_finds_a_person_and_a_cat(mini, samples):
+    for photo, name, least in zip(samples, ("person", "cat"), (25, 50), strict=True):
+        result = mini.segment_image(photo)
+        assert dict(zip(result.class_names, result.ratios, strict=True))[name] > least
+
+
+def test_a_folder_called_mini_that_is_no_bundle_is_not_taken(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mini").mkdir()
+    assert len(SemanticSegmentation("mini").label_set) == 21
+
+
+@pytest.mark.slow
+def test_its_card_tells_the_truth(mini, shared, record_property):
+    """On photos of VOC val, none of which it was trained on."""
+    folder = shared / "data/voc"
+    names = (folder / "ImageSets/Segmentation/val.txt").read_text().split()
+    matrix = ConfusionMatrix(21)
+    photos = (folder / f"JPEGImages/{name}.jpg" for name in names)
+    for name, result in zip(names, mini.segment_images(photos), strict=True):
+        with Image.open(folder / f"SegmentationClass/{name}.png") as truth:
+            matrix.update(np.asarray(truth), result.labels)
+    record_property("miou", matrix.mean_iou())
+    card = (BUNDLE / "card.md").read_text("utf-8")
+    said = float(card.split("**mIoU ")[1].split(",")[0])
+    assert abs(matrix.mean_iou() - said) < 0.002
+
+
+def offline(tmp_path):
+    names = ("PATH", "LD_LIBRARY_PATH")
+    kept = {name: os.environ[name] for name in names if name in os.environ}
+    return {**kept, "HOME": str(tmp_path), "EASYSEG_OFFLINE": "1"}
+
+
+def test_demo(tmp_path, samples):
+    done = subprocess.run(
+        [sys.executable, "-m", "easyseg", "demo"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env=offline(tmp_path),
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "person" in done.stdout
+    assert "cat" in done.stdout
+    written = sorted(path.name for path in (tmp_path / "demo-output").iterdir())
+    kinds = ("cutout", "mask", "overlay")
+    assert written == [f"{n}.{k}.png" for n in ("astronaut", "chelsea") for k in kinds]
+    with Image.open(tmp_path / "demo-output/astronaut.cutout.png") as cutout:
+        assert cutout.mode == "RGBA"
+        assert cutout.getchannel("A").getextrema() == (0, 255)
+
+
+def test_demo_without_its_photos(tmp_path, monkeypatch):
+    from easyseg.cli import demo
+    from easyseg.errors import ImageNotFoundError
+
+    monkeypatch.setattr(demo.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(ImageNotFoundError, match=r"pip install 'easyseg\[demo\]'"):
+        demo.demo.main([], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in sorted((ROOT / "examples").glob("*.py")) if "fine_tune" not in p.stem],
+    ids=lambda p: p.stem,
+)
+def test_examples_run(path, tmp_path, samples, monkeypatch, capsys):
+    arguments = [samples[0], str(tmp_path / "out.png")]
+    if "folder" in path.stem:
+        for photo in samples:
+            with Image.open(photo) as image:
+                image.save(tmp_path / os.path.basename(photo))  # noqa: PTH119
+        arguments = [str(tmp_path)]
+    if "video" in path.stem:
+        pytest.importorskip("av", reason="films need easyseg[video]")
+        film = make_clip(tmp_path / "film.mp4", frames=6)
+        arguments = [str(film), str(tmp_path / "out.mp4")]
+    monkeypatch.setattr(sys, "argv", [str(path), *arguments])
+    runpy.run_path(str(path), run_name="__main__")
+    assert capsys.readouterr().out or (tmp_path / "out.png").exists()
