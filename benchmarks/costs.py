@@ -13,7 +13,7 @@ from _table import write
 
 from easyseg import ModelConfig, build_model
 from easyseg._keras import keras
-from easyseg.models.backbones.registry import BACKBONES, FAMILY
+from easyseg.models.backbones.registry import BACKBONES, SPEC_OF
 from easyseg.models.summary import count
 from easyseg.utils.resources import pretrained_path
 from easyseg.weights.bundle import MINI, read_bundle
@@ -32,8 +32,8 @@ def published() -> Iterator[tuple[str, ModelConfig]]:
 def backbones() -> Iterator[tuple[str, ModelConfig]]:
     """One network for each of our backbones, by the backbone's name."""
     for name in BACKBONES:
-        if name in FAMILY:
-            family = FAMILY[name]
+        if name in SPEC_OF:
+            family = SPEC_OF[name]
             stride = 16 if 16 in family.output_strides else family.output_strides[0]
             decoder = "deeplabv3plus" if 4 in family.skips else "none"
             yield name, ModelConfig(name, output_stride=stride, decoder=decoder)

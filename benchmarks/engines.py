@@ -1,12 +1,12 @@
-"""How long does each engine take for one photo, against plain Keras and the runtimes themselves?
+"""How long does each runtime take for one image, against plain Keras and the runtimes themselves?
 
-    python benchmarks/engines.py [xception65|mobilenetv2 ...]
+    python benchmarks/runtimes.py [xception65|mobilenetv2 ...]
 
-Random weights whose batch norms fit one picture of noise, 513x513, one photo, all timed in turns in
+Random weights whose batch norms fit one image of noise, 513x513, one image, all timed in turns in
 one process; a turn is a call that does not count and then `CALLS` that do; ratios are of the same
 round. Rows of "... alone" are the runtimes without easyseg: the Keras network converted and called
 as they say, for a fixed size. `bound_ms` is the time of the network's multiply-adds at the rate of
-a large float32 matrix product, measured in the same rounds. Writes results/engines.csv. Equality is
+a large float32 matrix product, measured in the same rounds. Writes results/runtimes.csv. Equality is
 tested in tests/contract/test_engines.py.
 """
 
@@ -25,7 +25,7 @@ import tensorflow as tf
 from _table import compared, write
 
 from easyseg import ModelConfig, build_model
-from easyseg.inference.runtimes import ENGINES, Run, Setting, installed
+from easyseg.inference.runtimes import RUNTIMES, Run, RuntimeSpec, installed
 from easyseg.inference.runtimes.freeze_graph import frozen_function
 from easyseg.inference.runtimes.runner import _started
 from easyseg.models.build import logits_model
@@ -33,24 +33,24 @@ from easyseg.models.summary import count
 from easyseg.utils.threads import thread_count
 
 NETWORKS = {
-    "xception65": ModelConfig(classes=151),
+    "xception65": ModelConfig(num_classes=151),
     "mobilenetv2": ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none"),
 }
 SIZE = (513, 513)
 ROUNDS = 9
 CALLS = 3
-PAUSE = 0.06  # seconds in which the threads of the engine before come to rest
+PAUSE = 0.06  # seconds in which the threads of the runtime before come to rest
 SIDE = 2048  # of the matrices
 
 
-def network(config: ModelConfig, picture: np.ndarray) -> Any:
+def network(config: ModelConfig, image: np.ndarray) -> Any:
     """A network in which no signal dies out."""
     keras.utils.set_random_seed(0)
     model = logits_model(build_model(config))
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     for norm in norms:
         norm.momentum = 0.0
-    model(picture, training=True)
+    model(image, training=True)
     return model
 
 
@@ -68,7 +68,7 @@ def openvino_alone(model: Any, *, hint: str = "f32") -> Run:
         file.flush()
         read = openvino.Core().read_model(file.name)
     compiled = openvino.compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": hint})
-    return lambda picture: compiled(picture)[0]
+    return lambda image: compiled(image)[0]
 
 
 def onnxruntime_alone(model: Any) -> Run:
@@ -80,7 +80,7 @@ def onnxruntime_alone(model: Any) -> Run:
         frozen(model).graph.as_graph_def(), input_names=["image:0"], output_names=["Identity:0"]
     )
     session = onnxruntime.InferenceSession(converted.SerializeToString())
-    return lambda picture: session.run(None, {"image:0": picture})[0]
+    return lambda image: session.run(None, {"image:0": image})[0]
 
 
 def litert_alone(model: Any) -> Run:
@@ -92,8 +92,8 @@ def litert_alone(model: Any) -> Run:
     interpreter.allocate_tensors()
     (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
 
-    def run(picture: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(source["index"], picture)
+    def run(image: np.ndarray) -> np.ndarray:
+        interpreter.set_tensor(source["index"], image)
         interpreter.invoke()
         return interpreter.get_tensor(result["index"])
 
@@ -101,41 +101,41 @@ def litert_alone(model: Any) -> Run:
 
 
 ALONE = {
-    ("openvino alone", "exact"): openvino_alone,
-    ("openvino alone", "fast"): functools.partial(openvino_alone, hint="bf16"),
-    ("onnxruntime alone", "exact"): onnxruntime_alone,
-    ("litert alone", "exact"): litert_alone,
+    ("openvino alone", "float32"): openvino_alone,
+    ("openvino alone", "bfloat16"): functools.partial(openvino_alone, hint="bf16"),
+    ("onnxruntime alone", "float32"): onnxruntime_alone,
+    ("litert alone", "float32"): litert_alone,
 }
 
 
 def rows_of(name: str) -> list[dict[str, object]]:
-    """A row for each engine and precision."""
+    """A row for each runtime and precision."""
     random = np.random.default_rng(0)
-    picture = random.integers(0, 256, (1, *SIZE, 3)).astype(np.float32)
-    model = network(NETWORKS[name], picture)
+    image = random.integers(0, 256, (1, *SIZE, 3)).astype(np.float32)
+    model = network(NETWORKS[name], image)
     work = count(model, SIZE).multiply_adds
     calibration = tuple(random.integers(0, 256, (4, *SIZE, 3)).astype(np.float32))
     runs = {}
-    for engine, row in ENGINES.items():
+    for runtime, row in RUNTIMES.items():
         for precision in row.precisions if model.count_params() <= row.largest else ():
-            pictures = calibration if precision == "int8" else ()
-            run = _started(engine, Setting(model, SIZE, precision, None, pictures))
+            images = calibration if precision == "int8" else ()
+            run = _started(runtime, RuntimeSpec(model, SIZE, precision, None, images))
             if run is not None:
-                runs[engine, precision] = run
-    for (engine, precision), make in ALONE.items():
-        row = ENGINES[engine.split()[0]]
-        if model.count_params() <= row.largest and installed(engine.split()[0]):
-            runs[engine, precision] = make(model)
+                runs[runtime, precision] = run
+    for (runtime, precision), make in ALONE.items():
+        row = RUNTIMES[runtime.split()[0]]
+        if model.count_params() <= row.largest and installed(runtime.split()[0]):
+            runs[runtime, precision] = make(model)
     matrix = tf.constant(random.normal(size=(SIDE, SIDE)), tf.float32)
     spent: dict[Any, list[float]] = {key: [] for key in runs}
     products = []
     for _ in range(ROUNDS):
         for key, run in runs.items():
             time.sleep(PAUSE)
-            run(picture)
+            run(image)
             started = time.perf_counter()
             for _ in range(CALLS):
-                run(picture)
+                run(image)
             spent[key].append((time.perf_counter() - started) / CALLS)
         time.sleep(PAUSE)
         started = time.perf_counter()
@@ -144,11 +144,11 @@ def rows_of(name: str) -> list[dict[str, object]]:
     bound = 1000 * work * statistics.median(products)
     rows = []
     for key, seconds in spent.items():
-        row: dict[str, object] = {"network": name, "engine": key[0], "precision": key[1]}
-        row |= compared(seconds, spent["plain", "exact"])
+        row: dict[str, object] = {"network": name, "runtime": key[0], "precision": key[1]}
+        row |= compared(seconds, spent["keras", "float32"])
         for peer, precision in ALONE:
             reference = spent.get((peer, precision))
-            column = f"to_{peer.split()[0]}" + "_fast" * (precision == "fast")
+            column = f"to_{peer.split()[0]}" + "_fast" * (precision == "bfloat16")
             row[column] = compared(seconds, reference)["ratio"] if reference else ""
         row["gmacs"], row["bound_ms"] = round(work / 1e9, 1), round(bound, 1)
         rows.append(row)
@@ -158,7 +158,7 @@ def rows_of(name: str) -> list[dict[str, object]]:
 def main() -> None:
     """Prints the table and writes it as CSV."""
     names = sys.argv[1:] or list(NETWORKS)
-    write("engines", [row for name in names for row in rows_of(name)])
+    write("runtimes", [row for name in names for row in rows_of(name)])
 
 
 if __name__ == "__main__":

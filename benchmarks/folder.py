@@ -1,8 +1,8 @@
-"""How long do pictures of a folder take with `segment_folder`, against one after the other?
+"""How long do images of a folder take with `segment_folder`, against one after the other?
 
 Both write overlays, in turns, in one process; the ratio is of each pair. `bare_rate` is the share
 of the rate of the network alone, on one canvas in memory again and again, in the same rounds. The
-engine is the fastest by `warmup`. Writes results/folder.csv.
+runtime is the fastest by `optimize`. Writes results/folder.csv.
 
     python benchmarks/folder.py FOLDER [MODEL ...] [--rounds N]
 
@@ -27,23 +27,27 @@ from easyseg import SemanticSegmentation
 from easyseg.io.find_images import find_images, result_paths
 from easyseg.models.backbones.registry import BACKBONES
 
-PICTURES = 200
+IMAGES = 200
 CLASSES = 151
 
 
 def opened(model: str) -> SemanticSegmentation:
-    """A model with the fastest engine."""
+    """A model with the fastest runtime."""
     known = model in BACKBONES
-    seg = SemanticSegmentation.new(model, classes=CLASSES) if known else SemanticSegmentation(model)
-    seg.warmup()
+    seg = (
+        SemanticSegmentation.create(model, classes=CLASSES)
+        if known
+        else SemanticSegmentation(model)
+    )
+    seg.optimize()
     return seg
 
 
 def one_by_one(seg: SemanticSegmentation, sources: list[str], out: Path) -> None:
-    """Reads, segments and writes a picture, then the next."""
+    """Reads, segments and writes an image, then the next."""
     found = find_images(sources)
-    for picture, target in zip(found, result_paths(found, out), strict=True):
-        seg.segment_image(picture.source, target)
+    for image, target in zip(found, result_paths(found, out), strict=True):
+        seg.segment_image(image.source, target)
 
 
 def seconds(function, *args, **options) -> float:
@@ -57,7 +61,7 @@ def seconds(function, *args, **options) -> float:
 
 
 def bare(seg: SemanticSegmentation, count: int) -> float:
-    """Seconds of the network alone for so many pictures."""
+    """Seconds of the network alone for so many images."""
     canvas = np.zeros((1, *seg._predictor.input_size, 3), np.float32)
     seg._predictor._network(canvas)
     started = time.perf_counter()
@@ -67,7 +71,7 @@ def bare(seg: SemanticSegmentation, count: int) -> float:
 
 
 def megapixels(sources: list[str]) -> float:
-    """The median size of the pictures."""
+    """The median size of the images."""
     sizes = []
     for source in sources:
         with Image.open(source) as image:
@@ -90,8 +94,8 @@ def measure(model: str, sources: list[str], rounds: int) -> dict[str, object]:
     ours, theirs, alone = map(list, zip(*turns, strict=True))
     row: dict[str, object] = {
         "model": model,
-        "engine": seg._predictor.engine,
-        "pictures": len(sources),
+        "runtime": seg._predictor.runtime,
+        "images": len(sources),
     }
     row |= {"megapixels": megapixels(sources), **compared(ours, theirs)}
     row["bare_rate"] = round(statistics.median(b / a for a, b in zip(ours, alone, strict=True)), 3)
@@ -108,7 +112,7 @@ def main() -> None:
     parser.add_argument("models", nargs="*", default=["mini"])
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    sources = [picture.source for picture in find_images(options.folder)][:PICTURES]
+    sources = [image.source for image in find_images(options.folder)][:IMAGES]
     write("folder", [measure(model, sources, options.rounds) for model in options.models])
 
 

@@ -3,7 +3,7 @@
     python benchmarks/matting.py human/ mini mobilenetv2.voc
 
 The folder holds `{Val,Test}_Images/*.jpg` and `{Val,Test}_Masks/*.png`. "hard" is the label mask,
-"fade" the probability faded from 0.25 to 0.75, "refined" what easyseg does. Photos whose person
+"fade" the probability faded from 0.25 to 0.75, "refined" what easyseg does. Images whose person
 was not found (IoU of the labels below 0.5) say nothing about edges and are left out.
 Writes results/matting.csv.
 """
@@ -53,10 +53,10 @@ def errors(folder: Path, model: str) -> list[dict[str, object]]:
     seg = SemanticSegmentation(model)
     scores: dict[str, list[tuple[float, ...]]] = {}
     for path in sorted(p for part in PARTS for p in (folder / f"{part}_Images").glob("*.jpg")):
-        photo = read_image(path)
+        image = read_image(path)
         drawn = folder / path.parent.name.replace("Images", "Masks") / f"{path.stem}.png"
-        truth = cv2.resize(read_image(drawn)[..., 0], photo.shape[1::-1]) / 255
-        found = alphas(seg.segment_image(photo))
+        truth = cv2.resize(read_image(drawn)[..., 0], image.shape[1::-1]) / 255
+        found = alphas(seg.segment_image(image))
         if iou(found["hard"] > 0.5, truth > 0.5) < 0.5:
             continue
         for name, alpha in found.items():
@@ -64,7 +64,7 @@ def errors(folder: Path, model: str) -> list[dict[str, object]]:
             edge = iou(boundary(mask), boundary(truth > 0.5))
             scores.setdefault(name, []).append((mean, iou(mask, truth > 0.5), edge))
     return [
-        {"model": model, "alpha": name, "photos": len(rows)}
+        {"model": model, "alpha": name, "images": len(rows)}
         | dict(zip(("mae", "iou", "boundary_iou"), np.mean(rows, 0).round(4), strict=True))
         for name, rows in scores.items()
     ]
@@ -90,11 +90,11 @@ def main() -> None:
         return
     folder, models = Path(sys.argv[1]), sys.argv[2:]
     write("matting", [row for model in models for row in errors(folder, model)])
-    photo = read_image(max((folder / "Val_Images").glob("*.jpg")))
-    options = {"change": 255 - photo, "blur": "extreme", "colour": "lime"}
+    image = read_image(max((folder / "Val_Images").glob("*.jpg")))
+    options = {"change": 255 - image, "blur": "extreme", "color": "lime"}
     for side in (513, 4000):
         size = side, side * 3 // 4
-        result = SemanticSegmentation(models[0]).segment_image(cv2.resize(photo, size))
+        result = SemanticSegmentation(models[0]).segment_image(cv2.resize(image, size))
         for effect in BACKGROUNDS:
             times = milliseconds(result, effect, options.get(effect))
             print(f"{size[0]}x{size[1]} {effect}: alpha {times[0]} ms, composite {times[1]} ms")

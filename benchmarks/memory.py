@@ -1,8 +1,8 @@
-"""How much memory does easyseg hold at most, and does it stay flat over many photos?
+"""How much memory does easyseg hold at most, and does it stay flat over many images?
 
     python benchmarks/memory.py
 
-Each case in a process of its own: `base_mb` is held once the model has seen a photo, `peak_mb` at
+Each case in a process of its own: `base_mb` is held once the model has seen an image, `peak_mb` at
 most during the work, `mb` between the two. Fails (exit status 1) where a case holds more than its
 limit, which is about a third above what was measured. Writes results/memory.csv.
 """
@@ -24,9 +24,9 @@ from easyseg import SemanticSegmentation
 
 FEW, MANY = 200, 10_000
 LIMITS = {  # megabytes beyond the model
-    "photo 513x513": 40,
-    "photo 8000x6000, 48 megapixels": 700,
-    f"a folder of {MANY} photos, after {FEW}": 60,
+    "image 513x513": 40,
+    "image 8000x6000, 48 megapixels": 700,
+    f"a folder of {MANY} images, after {FEW}": 60,
     "training, 257x257, batch 4": 1400,
 }
 
@@ -37,40 +37,40 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
 
-def photo(folder: Path, height: int, width: int) -> Callable[[], Any]:
-    """One photo to an overlay, with "mini"."""
-    Image.fromarray(noise(height, width)).save(folder / "photo.jpg", quality=95)
-    seg = SemanticSegmentation("mini", engine="tensorflow")
+def image(folder: Path, height: int, width: int) -> Callable[[], Any]:
+    """One image to an overlay, with "mini"."""
+    Image.fromarray(noise(height, width)).save(folder / "image.jpg", quality=95)
+    seg = SemanticSegmentation("mini", runtime="tensorflow")
     seg.segment_image(noise(513, 513))
-    return lambda: seg.segment_image(folder / "photo.jpg", folder / "overlay.jpg")
+    return lambda: seg.segment_image(folder / "image.jpg", folder / "overlay.jpg")
 
 
 def many(folder: Path) -> Callable[[], Any]:
-    """A folder of small photos to overlays, with a tiny network that saw some of them before."""
-    (folder / "photos").mkdir()
+    """A folder of small images to overlays, with a tiny network that saw some of them before."""
+    (folder / "images").mkdir()
     for i in range(MANY):
-        path = folder / "photos" / f"{i}.jpg"
+        path = folder / "images" / f"{i}.jpg"
         if i < FEW:
             Image.fromarray(noise(64, 96, seed=i)).save(path)
         else:
-            path.hardlink_to(folder / "photos" / f"{i % FEW}.jpg")
-    seg = SemanticSegmentation.new(
+            path.hardlink_to(folder / "images" / f"{i % FEW}.jpg")
+    seg = SemanticSegmentation.create(
         "mobilenetv2", classes=21, depth_multiplier=0.35, input_size=(65, 65)
     )
-    first = [folder / "photos" / f"{i}.jpg" for i in range(FEW)]
+    first = [folder / "images" / f"{i}.jpg" for i in range(FEW)]
     seg.segment_folder(first, folder / "first", progress=False)
-    return lambda: seg.segment_folder(folder / "photos", folder / "out", progress=False)
+    return lambda: seg.segment_folder(folder / "images", folder / "out", progress=False)
 
 
 def training(folder: Path) -> Callable[[], Any]:
-    """An epoch over 16 photos, with "mini"."""
+    """An epoch over 16 images, with "mini"."""
     for part in ("train", "val"):
         for kind in ("images", "masks"):
             (folder / "data" / kind / part).mkdir(parents=True)
         for i in range(16):
-            picture = Image.fromarray(noise(256, 256, seed=i))
-            picture.save(folder / "data/images" / part / f"{i}.jpg")
-            mask = picture.convert("L").point(lambda value: value // 128)
+            image = Image.fromarray(noise(256, 256, seed=i))
+            image.save(folder / "data/images" / part / f"{i}.jpg")
+            mask = image.convert("L").point(lambda value: value // 128)
             mask.save(folder / "data/masks" / part / f"{i}.png")
     seg = SemanticSegmentation("mini")
     options = {"epochs": 1, "crop": 257, "batch_size": 4, "progress": False}
@@ -81,8 +81,8 @@ CASES = dict(
     zip(
         LIMITS,
         (
-            lambda folder: photo(folder, 513, 513),
-            lambda folder: photo(folder, 6000, 8000),
+            lambda folder: image(folder, 513, 513),
+            lambda folder: image(folder, 6000, 8000),
             many,
             training,
         ),

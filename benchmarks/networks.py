@@ -1,6 +1,6 @@
-"""How long does each network take for one photo, against Xception-65 at output stride 16?
+"""How long does each network take for one image, against Xception-65 at output stride 16?
 
-Random weights, 513x513, one photo. Each network is timed in turns with Xception-65, in one
+Random weights, 513x513, one image. Each network is timed in turns with Xception-65, in one
 process; the ratio is to Xception-65 in the same round. Writes results/networks.csv.
 """
 
@@ -18,7 +18,7 @@ from easyseg import LabelSet, ModelConfig, Predictor, build_model
 __all__ = ["NETWORKS", "row_of"]
 
 SIZE = (513, 513)
-XCEPTION = ModelConfig(classes=151)
+XCEPTION = ModelConfig(num_classes=151)
 MOBILENET = ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none")
 NETWORKS = {
     "xception65 os16": XCEPTION,
@@ -48,25 +48,25 @@ for new, network in (*published(), *backbones()):
 
 def predictor(config: ModelConfig) -> Predictor:
     """A network with random weights."""
-    names = tuple(f"class {i}" for i in range(config.classes))
-    label_set = LabelSet("random", names, ((0, 0, 0),) * config.classes)
+    names = tuple(f"class {i}" for i in range(config.num_classes))
+    label_set = LabelSet("random", names, ((0, 0, 0),) * config.num_classes)
     return Predictor(build_model(config), label_set, input_size=config.input_size)
 
 
-def seconds(predict: Predictor, photo: np.ndarray) -> float:
+def seconds(predict: Predictor, image: np.ndarray) -> float:
     """Time of the network alone."""
     started = time.perf_counter()
-    predict._network(predict._fit(photo, predict.input_size).canvas[None])
+    predict._network(predict._fit(image, predict.input_size).canvas[None])
     return time.perf_counter() - started
 
 
 def main() -> None:
     """Prints a table and writes the CSV."""
-    photo = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
     base, rows = predictor(XCEPTION), []
     for name, config in NETWORKS.items():
         predict = predictor(config)
-        times = [(seconds(predict, photo), seconds(base, photo)) for _ in range(ROUNDS + 1)]
+        times = [(seconds(predict, image), seconds(base, image)) for _ in range(ROUNDS + 1)]
         ours, theirs = (list(series) for series in zip(*times[1:], strict=True))  # one compiles
         rows.append({"network": name, **compared(ours, theirs)})
         del predict

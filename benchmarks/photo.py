@@ -1,11 +1,11 @@
 """What does easyseg add to a 12-megapixel JPEG, beside the network, to decoding and encoding?
 
-    python benchmarks/photo.py [--rounds N]
+    python benchmarks/image.py [--rounds N]
 
-A real photo in tiles, 4000x3000, with logits of "mini": everything that turns it into an overlay
-(JPEG, the same quality) but the network, against OpenCV's decoding and encoding of the photo
+A real image in tiles, 4000x3000, with logits of "mini": everything that turns it into an overlay
+(JPEG, the same quality) but the network, against OpenCV's decoding and encoding of the image
 alone. All are timed in turns in one process, wall time and processor time; ratios are of pairs.
-Writes results/photo.csv.
+Writes results/image.csv.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from _table import compared, write
 from skimage import data
 
 from easyseg import SemanticSegmentation
-from easyseg.inference.preprocess import fit_photo
+from easyseg.inference.preprocess import letterbox
 from easyseg.io.read_image import read_image
 from easyseg.io.write_image import write_image
 from easyseg.results.logit_grid import LogitGrid
@@ -35,11 +35,11 @@ QUALITY = 95
 CANVAS = (513, 513)
 
 
-def big_photo() -> np.ndarray:
+def big_image() -> np.ndarray:
     """`(3000, 4000, 3) uint8 RGB`."""
-    photo = data.astronaut()
-    times = [-(-side // of) for side, of in zip(SIZE, photo.shape[:2], strict=True)]
-    return np.tile(photo, (*times, 1))[: SIZE[0], : SIZE[1]].copy()
+    image = data.astronaut()
+    times = [-(-side // of) for side, of in zip(SIZE, image.shape[:2], strict=True)]
+    return np.tile(image, (*times, 1))[: SIZE[0], : SIZE[1]].copy()
 
 
 def alone(source: Path, target: Path) -> None:
@@ -50,22 +50,22 @@ def alone(source: Path, target: Path) -> None:
 
 def steps(source: Path, target: Path, result: Segmentation) -> dict[str, Callable[[], Any]]:
     """What is done around the network, one by one and all together."""
-    photo, logits = result.image, result.grid.logits
+    image, logits = result.image, result.grid.logits
 
     def labels() -> np.ndarray:
         return LogitGrid(logits, *fitted.on_grid(logits.shape[:2])).labels()
 
     def together() -> None:
-        picture = read_image(source)
-        places = fit_photo(picture, CANVAS).on_grid(logits.shape[:2])
+        image = read_image(source)
+        places = letterbox(image, CANVAS).on_grid(logits.shape[:2])
         found = LogitGrid(logits, *places).labels()
-        Segmentation(found, result.label_set, picture).save(target, "overlay")
+        Segmentation(found, result.label_set, image).save(target, "overlay")
 
-    fitted = fit_photo(photo, CANVAS)
+    fitted = letterbox(image, CANVAS)
     overlay = draw(result, "overlay")
     return {
         "read": lambda: read_image(source),
-        "fit": lambda: fit_photo(photo, CANVAS),
+        "fit": lambda: letterbox(image, CANVAS),
         "labels": labels,
         "overlay": lambda: draw(result, "overlay"),
         "write": lambda: write_image(target, overlay),
@@ -86,8 +86,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
-        source, target = Path(folder, "photo.jpg"), Path(folder, "overlay.jpg")
-        write_image(source, big_photo())
+        source, target = Path(folder, "image.jpg"), Path(folder, "overlay.jpg")
+        write_image(source, big_image())
         result = SemanticSegmentation("mini").segment_image(source)
         parts, base = steps(source, target, result), []
         times: dict[str, list[tuple[float, float]]] = {step: [] for step in parts}
@@ -102,7 +102,7 @@ def main() -> None:
         row = compared([wall for wall, _ in pairs], [wall for wall, _ in base])
         cpu = compared([cpu for _, cpu in pairs], [cpu for _, cpu in base])
         rows.append({"step": step, **row, "processor_ratio": cpu["ratio"]})
-    write("photo", rows)
+    write("image", rows)
 
 
 if __name__ == "__main__":

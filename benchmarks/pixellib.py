@@ -1,13 +1,13 @@
-"""How long does a photo take with easyseg, against PixelLib's own way of doing it?
+"""How long does an image take with easyseg, against PixelLib's own way of doing it?
 
     python benchmarks/pixellib.py [--rounds N]
 
-PixelLib's path, written from its description: Xception-65 at output stride 8, the photo shrunk to
+PixelLib's path, written from its description: Xception-65 at output stride 8, the image shrunk to
 512 pixels, Keras `predict`, the argmax at 512x512, enlarged, and the outputs that its ADE20K
 function gives. easyseg: `segment_image` with the same weights (random ones), at its default output
-stride 16 and at 8, by "plain" Keras and by what `warmup` chose. `per photo` is timed in turns in
-one process after a first photo by each; `from process start`, each in a process of its own:
-import, build, load, one photo. Writes results/pixellib.csv.
+stride 16 and at 8, by "keras" Keras and by what `optimize` chose. `per image` is timed in turns in
+one process after a first image by each; `from process start`, each in a process of its own:
+import, build, load, one image. Writes results/pixellib.csv.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SIDE = 512
 ALPHA = 0.7
 STRIDES = (16, 8)
 PIXELLIB = "pixellib"
-WHO = (PIXELLIB, *(f"{engine} {stride}" for engine in ("plain", "auto") for stride in STRIDES))
+WHO = (PIXELLIB, *(f"{runtime} {stride}" for runtime in ("keras", "auto") for stride in STRIDES))
 
 
 class PixelLib:
@@ -39,17 +39,17 @@ class PixelLib:
         from easyseg import ModelConfig, build_model, load_label_set  # noqa: PLC0415
 
         shape = {"output_stride": 8, "input_size": (SIDE, SIDE)}
-        build_model(ModelConfig(classes=21, **shape))
-        self._network = build_model(ModelConfig(classes=151, **shape))
+        build_model(ModelConfig(num_classes=21, **shape))
+        self._network = build_model(ModelConfig(num_classes=151, **shape))
         self._network.load_weights(weights)
         self._labels = load_label_set("ade20k")
 
     def segment(self, source: Path, target: Path) -> dict[str, Any]:
-        """Labels, statistics and an overlay of a photo, which is written."""
-        photo = np.array(Image.open(source))
-        height, width = photo.shape[:2]
+        """Labels, statistics and an overlay of an image, which is written."""
+        image = np.array(Image.open(source))
+        height, width = image.shape[:2]
         ratio = SIDE / max(height, width)
-        small = Image.fromarray(photo).resize((int(ratio * width), int(ratio * height)))
+        small = Image.fromarray(image).resize((int(ratio * width), int(ratio * height)))
         canvas = np.zeros((SIDE, SIDE, 3))
         canvas[: small.height, : small.width] = np.array(small) / 127.5 - 1
         # the networks here scale their input themselves
@@ -57,45 +57,45 @@ class PixelLib:
         labels = logits.argmax(-1)[: small.height, : small.width].astype(np.uint8)
         labels = np.array(Image.fromarray(labels).resize((width, height)))
         ids, areas = np.unique(labels, return_counts=True)
-        colours = np.zeros((height, width, 3), np.uint8)
+        colors = np.zeros((height, width, 3), np.uint8)
         for class_id in ids:
-            colours[labels == class_id] = self._labels.colours[class_id]
-        overlay = cv2.addWeighted(colours, ALPHA, photo, 1 - ALPHA, 0)
+            colors[labels == class_id] = self._labels.colors[class_id]
+        overlay = cv2.addWeighted(colors, ALPHA, image, 1 - ALPHA, 0)
         cv2.imwrite(str(target), cv2.cvtColor(overlay, cv2.COLOR_RGB2BGR))
         names = [self._labels.name_of(int(class_id)) for class_id in ids]
         return {"class_ids": ids, "class_names": names, "ratios": 100 * areas / labels.size,
                 "masks": labels > 0}  # fmt: skip
 
 
-def easyseg(folder: Path, engine: str, output_stride: int) -> Any:
+def easyseg(folder: Path, runtime: str, output_stride: int) -> Any:
     """A model as users open it."""
     from easyseg import SemanticSegmentation  # noqa: PLC0415
 
     return SemanticSegmentation(
-        folder / "bundle", output_stride=output_stride, engine=engine, cache=folder / "cache"
+        folder / "bundle", output_stride=output_stride, runtime=runtime, cache_dir=folder / "cache"
     )
 
 
 def prepare(folder: Path) -> None:
-    """The photo, and the same random weights for both."""
+    """The image, and the same random weights for both."""
     from skimage import data  # noqa: PLC0415
 
     from easyseg import SemanticSegmentation, load_label_set  # noqa: PLC0415
 
-    Image.fromarray(data.astronaut()).save(folder / "photo.jpg", quality=95)
-    seg = SemanticSegmentation.new("xception65", classes=load_label_set("ade20k"))
+    Image.fromarray(data.astronaut()).save(folder / "image.jpg", quality=95)
+    seg = SemanticSegmentation.create("xception65", classes=load_label_set("ade20k"))
     seg.model.save_weights(folder / "pixellib.weights.h5")
     seg.save(folder / "bundle")
     for stride in STRIDES:
-        print(stride, easyseg(folder, "auto", stride).warmup())
+        print(stride, easyseg(folder, "auto", stride).optimize())
 
 
 def opened(who: str, folder: Path) -> Any:
-    """What takes a photo and where the overlay shall lie."""
+    """What takes an image and where the overlay shall lie."""
     if who == PIXELLIB:
         return PixelLib(folder / "pixellib.weights.h5").segment
-    engine, stride = who.split()
-    return easyseg(folder, engine, int(stride)).segment_image
+    runtime, stride = who.split()
+    return easyseg(folder, runtime, int(stride)).segment_image
 
 
 def timed(function: Any, *args: Any) -> float:
@@ -106,7 +106,7 @@ def timed(function: Any, *args: Any) -> float:
 
 
 def fresh(who: str, folder: Path) -> float:
-    """Seconds of a process that segments one photo."""
+    """Seconds of a process that segments one image."""
     return timed(
         lambda: subprocess.run([sys.executable, __file__, "--once", who, str(folder)], check=True)
     )
@@ -117,10 +117,16 @@ def rows_of(what: str, series: dict[str, list[float]]) -> list[dict[str, object]
     rows = []
     for who in WHO[1:]:
         row = compared(series[who], series[PIXELLIB])
-        engine, stride = who.split()
+        runtime, stride = who.split()
         times = round(1 / row["ratio"], 2)
         rows.append(
-            {"what": what, "engine": engine, "output_stride": stride, **row, "times_faster": times}
+            {
+                "what": what,
+                "runtime": runtime,
+                "output_stride": stride,
+                **row,
+                "times_faster": times,
+            }
         )
     return rows
 
@@ -133,18 +139,18 @@ def main() -> None:
     options = parser.parse_args()
     if options.once:
         folder = Path(options.once[1])
-        opened(options.once[0], folder)(folder / "photo.jpg", folder / "out.jpg")
+        opened(options.once[0], folder)(folder / "image.jpg", folder / "out.jpg")
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare(folder)
-        photo, out = folder / "photo.jpg", folder / "out.jpg"
+        image, out = folder / "image.jpg", folder / "out.jpg"
         run = {who: opened(who, folder) for who in WHO}
         for segment in run.values():
-            segment(photo, out)
+            segment(image, out)
         rounds = range(options.rounds)
-        turns = [{who: timed(segment, photo, out) for who, segment in run.items()} for _ in rounds]
-        rows = rows_of("per photo", {who: [turn[who] for turn in turns] for who in run})
+        turns = [{who: timed(segment, image, out) for who, segment in run.items()} for _ in rounds]
+        rows = rows_of("per image", {who: [turn[who] for turn in turns] for who in run})
         starts = [{who: fresh(who, folder) for who in run} for _ in rounds]
         rows += rows_of("from process start", {who: [turn[who] for turn in starts] for who in run})
     write("pixellib", rows)

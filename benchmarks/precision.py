@@ -1,9 +1,9 @@
-"""What do "fast" and "int8" cost in quality?
+"""What do "bfloat16" and "int8" cost in quality?
 
     python benchmarks/precision.py VOC mobilenetv2.voc
 
-VOC is a folder in Pascal VOC's layout. "int8" is calibrated with the first 100 photos of its train
-list, and all are measured on val at the photos' own sizes. Writes results/precision.csv.
+VOC is a folder in Pascal VOC's layout. "int8" is calibrated with the first 100 images of its train
+list, and all are measured on val at the images' own sizes. Writes results/precision.csv.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from easyseg import Predictor, SemanticSegmentation, read_image
 from easyseg.evaluation.metrics import ConfusionMatrix
 
 SETTINGS = {
-    "plain exact": ("plain", "exact"),
-    "tensorflow exact": ("tensorflow", "exact"),
-    "tensorflow fast": ("tensorflow", "fast"),
-    "openvino exact": ("openvino", "exact"),
-    "onnxruntime exact": ("onnxruntime", "exact"),
-    "litert exact": ("litert", "exact"),
-    "openvino fast": ("openvino", "fast"),
+    "plain exact": ("keras", "float32"),
+    "tensorflow exact": ("tensorflow", "float32"),
+    "tensorflow fast": ("tensorflow", "bfloat16"),
+    "openvino exact": ("openvino", "float32"),
+    "onnxruntime exact": ("onnxruntime", "float32"),
+    "litert exact": ("litert", "float32"),
+    "openvino fast": ("openvino", "bfloat16"),
     "openvino int8": ("openvino", "int8"),
 }
 CALIBRATION = 100
@@ -40,29 +40,29 @@ def rows_of(voc: Path, model: str, home: Path) -> list[dict[str, object]]:
     train = (lists / "train.txt").read_text().split()[:CALIBRATION]
     seg = SemanticSegmentation(model)
     predictors = {
-        key: Predictor(seg.model, seg.label_set, engine=engine, precision=precision, home=home)
-        for key, (engine, precision) in SETTINGS.items()
+        key: Predictor(seg.model, seg.label_set, runtime=runtime, precision=precision, home=home)
+        for key, (runtime, precision) in SETTINGS.items()
     }
     for key, predict in predictors.items():
-        photos = [voc / f"JPEGImages/{name}.jpg" for name in train]
-        predict.warmup(photos if key.endswith("int8") else photos[:1])
+        images = [voc / f"JPEGImages/{name}.jpg" for name in train]
+        predict.optimize(images if key.endswith("int8") else images[:1])
     scores = {key: ConfusionMatrix(len(seg.label_set)) for key in predictors}
     agreed: dict[str, list[float]] = {key: [] for key in predictors}
     spent: dict[str, list[float]] = {key: [] for key in predictors}
     for name in names:
-        photo = read_image(voc / f"JPEGImages/{name}.jpg")
+        image = read_image(voc / f"JPEGImages/{name}.jpg")
         with Image.open(voc / f"SegmentationClass/{name}.png") as mask:
             truth = np.asarray(mask)
         exact = None
         for key, predict in predictors.items():
             started = time.perf_counter()
-            labels = predict.one(photo).labels
+            labels = predict.one(image).labels
             spent[key].append(time.perf_counter() - started)
             exact = labels if exact is None else exact
             agreed[key].append(float((labels == exact).mean()))
             scores[key].update(truth, labels)
     return [
-        {"model": model, "setting": key, "photos": len(names)}
+        {"model": model, "setting": key, "images": len(names)}
         | {"miou": round(100 * scores[key].mean_iou(), 2)}
         | {"labels": round(100 * float(np.mean(agreed[key])), 3)}
         | compared(spent[key], spent["plain exact"])

@@ -2,8 +2,8 @@
 
     python benchmarks/quality.py VOC mobilenetv2.voc
 
-VOC is a folder in Pascal VOC's layout; its val photos are measured at their own size, with the
-labels' 255 left out. Each photo goes through all settings in turn; a ratio is the time of a photo
+VOC is a folder in Pascal VOC's layout; its val images are measured at their own size, with the
+labels' 255 left out. Each image goes through all settings in turn; a ratio is the time of an image
 over that of the first setting. Writes results/quality.csv.
 """
 
@@ -38,18 +38,18 @@ def rows_of(voc: Path, model: str) -> list[dict[str, object]]:
     scores = {key: ConfusionMatrix(len(s.label_set)) for key, s in models.items()}
     spent: dict[str, list[float]] = {key: [] for key in models}
     for number, name in enumerate(names):
-        photo = read_image(voc / f"JPEGImages/{name}.jpg")
+        image = read_image(voc / f"JPEGImages/{name}.jpg")
         with Image.open(voc / f"SegmentationClass/{name}.png") as mask:
             truth = np.asarray(mask)
         for key, seg in models.items():
             started = time.perf_counter()
-            result = seg.segment_image(photo)
+            result = seg.segment_image(image)
             if number:  # the first call compiles
                 spent[key].append(time.perf_counter() - started)
             scores[key].update(truth, result.labels)
     base = spent["one scale"]
     return [
-        {"model": model, "setting": key, "photos": len(names)}
+        {"model": model, "setting": key, "images": len(names)}
         | {"miou": round(100 * scores[key].mean_iou(), 2)}
         | compared(spent[key], base)
         for key in models

@@ -2,8 +2,8 @@
 
     python benchmarks/startup.py [--rounds N]
 
-"mini" on one photo, each run in a process of its own. `nothing cached` has an empty cache folder,
-`warmed up` one for which `warmup` was called; the two take turns. Milliseconds of each stage, the
+"mini" on one image, each run in a process of its own. `nothing cached` has an empty cache folder,
+`warmed up` one for which `optimize` was called; the two take turns. Milliseconds of each stage, the
 median; `bare tensorflow` is a process that does nothing but import it, in the same rounds. Writes
 results/startup.csv.
 """
@@ -24,11 +24,11 @@ from typing import Any
 from _memory import in_child, report
 from _table import write
 
-STAGES = ("python", "import", "open", "first photo", "second photo")
-WARMUP = "import easyseg; print(easyseg.SemanticSegmentation('mini').warmup())"
+STAGES = ("python", "import", "open", "first image", "second image")
+WARMUP = "import easyseg; print(easyseg.SemanticSegmentation('mini').optimize())"
 
 
-def run(started: float, photo: str) -> None:
+def run(started: float, image: str) -> None:
     """What a child does; it reports the milliseconds of each stage."""
     times = [started, time.time()]
     from easyseg import SemanticSegmentation  # noqa: PLC0415
@@ -37,10 +37,10 @@ def run(started: float, photo: str) -> None:
     seg = SemanticSegmentation("mini")
     times.append(time.time())
     for name in ("first", "second"):
-        seg.segment_image(photo, Path(photo).with_name(f"{name}.jpg"))
+        seg.segment_image(image, Path(image).with_name(f"{name}.jpg"))
         times.append(time.time())
     spent = [1000 * (b - a) for a, b in itertools.pairwise(times)]
-    report(**dict(zip(STAGES, spent, strict=True)), engine=seg._predictor._network.engine)
+    report(**dict(zip(STAGES, spent, strict=True)), runtime=seg._predictor._network.runtime)
 
 
 def bare() -> float:
@@ -54,7 +54,7 @@ def main() -> None:
     """Prints a table and writes the CSV."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--run", nargs=2, metavar=("STARTED", "PHOTO"))
+    parser.add_argument("--run", nargs=2, metavar=("STARTED", "IMAGE"))
     options = parser.parse_args()
     if options.run:
         run(float(options.run[0]), options.run[1])
@@ -65,14 +65,14 @@ def main() -> None:
         from PIL import Image  # noqa: PLC0415
         from skimage import data  # noqa: PLC0415
 
-        photo = Path(folder, "photo.jpg")
-        Image.fromarray(data.astronaut()).save(photo)
+        image = Path(folder, "image.jpg")
+        Image.fromarray(data.astronaut()).save(image)
         os.environ["EASYSEG_HOME"] = str(Path(folder, "warmed up"))
         subprocess.run([sys.executable, "-c", WARMUP], check=True)
         for _ in range(options.rounds):
             for case, runs in cases.items():
                 os.environ["EASYSEG_HOME"] = str(Path(folder, case))
-                runs.append(in_child(__file__, "--run", time.time(), photo))
+                runs.append(in_child(__file__, "--run", time.time(), image))
             imports.append(bare())
     rows = []
     for case, runs in cases.items():
@@ -81,9 +81,9 @@ def main() -> None:
         rows.append(
             {
                 "case": case,
-                "engine": runs[0]["engine"],
+                "runtime": runs[0]["runtime"],
                 **stages,
-                "to first photo": round(statistics.median(total)),
+                "to first image": round(statistics.median(total)),
                 "bare tensorflow": round(statistics.median(imports)),
             }
         )

@@ -2,9 +2,9 @@
 
     python benchmarks/tiles.py [--rounds N]
 
-"mini"'s network with random weights; a real photo again and again, 2000x1500 against 8000x6000, in
+"mini"'s network with random weights; a real image again and again, 2000x1500 against 8000x6000, in
 turns in one process. `windows` is how many times more of them there are. `mb` is the most memory
-held beyond the photo and its labels, for the larger and for the smaller, each in a process of its
+held beyond the image and its labels, for the larger and for the smaller, each in a process of its
 own. Writes results/tiles.csv.
 """
 
@@ -30,39 +30,39 @@ CLASSES = (21, 151)
 def predictor(classes: int, window: int) -> Predictor:
     """A small network in windows."""
     config = ModelConfig(
-        backbone="mobilenetv2", head_channels=128, low_level_channels=32, classes=classes
+        backbone="mobilenetv2", head_channels=128, low_level_channels=32, num_classes=classes
     )
     names = tuple(f"class {i}" for i in range(classes))
     label_set = LabelSet("random", names, ((0, 0, 0),) * classes)
-    return Predictor(build_model(config), label_set, tile=window, engine="tensorflow")
+    return Predictor(build_model(config), label_set, tile=window, runtime="tensorflow")
 
 
-def photo(size: tuple[int, int]) -> np.ndarray:
+def image(size: tuple[int, int]) -> np.ndarray:
     """`(*size, 3) uint8 RGB`, made without anything beside it."""
     piece = data.astronaut()
-    picture = np.empty((*size, 3), np.uint8)
+    image = np.empty((*size, 3), np.uint8)
     for top in range(0, size[0], piece.shape[0]):
         for left in range(0, size[1], piece.shape[1]):
-            place = picture[top : top + piece.shape[0], left : left + piece.shape[1]]
+            place = image[top : top + piece.shape[0], left : left + piece.shape[1]]
             place[:] = piece[: place.shape[0], : place.shape[1]]
-    return picture
+    return image
 
 
-def seconds(predict: Predictor, picture: np.ndarray) -> float:
+def seconds(predict: Predictor, image: np.ndarray) -> float:
     """One timed call."""
     started = time.perf_counter()
-    predict.one(picture)
+    predict.one(image)
     return time.perf_counter() - started
 
 
 def peak(classes: int, window: int, height: int, width: int) -> None:
-    """Reports the memory of one picture beyond the picture, its copy and its labels."""
+    """Reports the memory of one image beyond the image, its copy and its labels."""
     predict = predictor(classes, window)
-    predict.one(photo((window, window + 1)))  # builds and compiles
-    picture = photo((height, width))
+    predict.one(image((window, window + 1)))  # builds and compiles
+    image = image((height, width))
     give_back()
     before = resident()
-    most, result = peak_of(lambda: predict.one(picture))
+    most, result = peak_of(lambda: predict.one(image))
     report(mb=most - before - (result.image.nbytes + result.labels.nbytes) / 1e6)
 
 
@@ -84,9 +84,9 @@ def main() -> None:
     rows = []
     for classes, window in itertools.product(CLASSES, WINDOWS):
         predict = predictor(classes, window)
-        predict.one(photo(SMALL))
+        predict.one(image(SMALL))
         pairs = [
-            (seconds(predict, photo(LARGE)), seconds(predict, photo(SMALL)))
+            (seconds(predict, image(LARGE)), seconds(predict, image(SMALL)))
             for _ in range(options.rounds)
         ]
         ours, theirs = map(list, zip(*pairs, strict=True))

@@ -4,7 +4,7 @@ ResNet-50 with DeepLabV3+, the same crop and batch, on CPU, without XLA. The thr
 turns in one process, a whole epoch at a time; the ratios are of pairs. Writes
 results/training.csv.
 
-    python benchmarks/training.py PHOTOS  (a data set, such as CamVid)
+    python benchmarks/training.py IMAGES  (a data set, such as CamVid)
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from easyseg.models.build import build_model
 from easyseg.models.config import ModelConfig
 from easyseg.training.augmentation import DEFAULT_STEPS, Augmenter
 from easyseg.training.batch_norm import batch_norms, with_frozen
-from easyseg.training.data_loader import Feed, stream
-from easyseg.training.sample_cache import Examples
+from easyseg.training.data_loader import TrainLoader, stream
+from easyseg.training.sample_cache import SampleCache
 from easyseg.training.segmentation_loss import make_loss
 
 CROP, BATCH, BATCHES = 128, 4, 4
@@ -47,7 +47,7 @@ class Memory(keras.utils.PyDataset):
 
 def ours(classes):
     """DeepLabV3+ on ResNet-50, as `fine_tune` compiles it."""
-    network = build_model(ModelConfig("resnet50", classes=classes))
+    network = build_model(ModelConfig("resnet50", num_classes=classes))
     return _compiled(
         with_frozen(network, batch_norms(network)), make_loss("cross_entropy", classes=classes)
     )
@@ -102,17 +102,19 @@ def main() -> None:
         return
     data = open_dataset(sys.argv[1])
     classes = len(data.label_set)
-    examples = Examples(data.split("train")[: BATCH * BATCHES], canvas=CANVAS, memory=2**30)
-    feed = Feed(examples, Augmenter(DEFAULT_STEPS, crop=(CROP, CROP)), batch_size=BATCH, seed=0)
+    examples = SampleCache(data.split("train")[: BATCH * BATCHES], canvas=CANVAS, memory=2**30)
+    feed = TrainLoader(
+        examples, Augmenter(DEFAULT_STEPS, crop=(CROP, CROP)), batch_size=BATCH, seed=0
+    )
     batches = [feed[i] for i in range(BATCHES)]
     fed = stream(feed)
     memory = stream(Memory(batches))
-    photos, truths = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    images, truths = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     mine, other = ours(classes), theirs(classes)
     turns = (
         lambda: seconds(mine, fed),
         lambda: seconds(mine, memory),
-        lambda: seconds(other, photos / np.float32(255), truths % classes, batch_size=BATCH),
+        lambda: seconds(other, images / np.float32(255), truths % classes, batch_size=BATCH),
     )
     for turn in turns:
         turn()  # traces

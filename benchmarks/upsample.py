@@ -1,4 +1,4 @@
-"""How long do labels at the photo's own size take, against enlarging all logits first?
+"""How long do labels at the image's own size take, against enlarging all logits first?
 
     python benchmarks/upsample.py [--rounds N]
 
@@ -34,7 +34,7 @@ def smooth_logits(classes: int) -> np.ndarray:
 
 
 def grid_of(classes: int, height: int, width: int) -> LogitGrid:
-    """Smooth logits, and a photo over all of them."""
+    """Smooth logits, and an image over all of them."""
     return LogitGrid(
         smooth_logits(classes), np.linspace(0, 128, height), np.linspace(0, 128, width)
     )

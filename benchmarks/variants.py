@@ -2,9 +2,9 @@
 
     python benchmarks/variants.py CAMVID [MODEL] [SEEDS]
 
-Trains every variant from the weights of MODEL (mobilenetv2_050.voc) on a quarter of the photos'
-pixels, with the same photos, crops and order in each variant, and measures it on the validation
-photos at their own size. What varies is one choice; the seed changes new weights, order and
+Trains every variant from the weights of MODEL (mobilenetv2_050.voc) on a quarter of the images'
+pixels, with the same images, crops and order in each variant, and measures it on the validation
+images at their own size. What varies is one choice; the seed changes new weights, order and
 augmentation. Differences are to the first variant with the same seed. Writes
 results/variants.csv after each run; runs that it has are not repeated.
 """
@@ -22,7 +22,7 @@ from easyseg import ModelConfig, Predictor, TrainConfig, open_dataset
 from easyseg.evaluation.evaluate import evaluate
 from easyseg.training.plan import make_plan
 from easyseg.training.trainer import train
-from easyseg.weights.loader import open_model
+from easyseg.weights.loader import load_model
 
 VARIANTS: dict[str, dict[str, object]] = {
     "decoder": {},
@@ -47,7 +47,7 @@ def run(data, start, changes: dict[str, object], seed: int) -> dict[str, float]:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         train(plan, Path(folder), start=start, progress=False)
-        trained = open_model(folder)
+        trained = load_model(folder)
     seconds = time.perf_counter() - started
     assert isinstance(trained.config, ModelConfig)
     predictor = Predictor(trained.model, trained.label_set, input_size=trained.config.input_size)
@@ -83,7 +83,7 @@ def main() -> None:
     data = open_dataset(sys.argv[1])
     model = sys.argv[2] if len(sys.argv) > 2 else "mobilenetv2_050.voc"
     seeds = int(sys.argv[3]) if len(sys.argv) > 3 else 2
-    start = open_model(model)
+    start = load_model(model)
     rows: list[dict[str, object]] = []
     if RESULTS.exists():
         with RESULTS.open(newline="") as file:

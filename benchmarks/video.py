@@ -1,13 +1,13 @@
-"""How much of the bare network's speed do whole films reach: read, segmented, drawn, written?
+"""How much of the bare network's speed do whole videos reach: read, segmented, drawn, written?
 
 Bare means: one frame, ready in memory, through the network again and again. Both are timed in
 turns in one process; ms and base_ms are milliseconds per frame, the ratio is of each pair, and
 cpu_ratio is of the processor's time, which other programs on the machine disturb less. Writes
 results/video.csv.
 
-    python benchmarks/video.py [FILM [MODEL ...]] [--rounds N]
+    python benchmarks/video.py [VIDEO [MODEL ...]] [--rounds N]
 
-The engine is the fastest by `warmup`. MODEL is a name, or a backbone, which gets random weights.
+The runtime is the fastest by `optimize`. MODEL is a name, or a backbone, which gets random weights.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ FRAMES = 377
 CLASSES = 151  # of a backbone with random weights
 
 
-def make_film(path: Path, frames: int, source: Path | None) -> Path:
-    """The first frames of a film at `SIZE`, or a slow pan over coloured blobs."""
+def make_video(path: Path, frames: int, source: Path | None) -> Path:
+    """The first frames of a video at `SIZE`, or a slow pan over colored blobs."""
     rng = np.random.default_rng(0)
     blobs = cv2.resize(rng.integers(0, 256, (27, 60, 3), np.uint8), None, fx=16, fy=16)
     blobs = np.clip(blobs + rng.normal(0, 4, blobs.shape), 0, 255).astype(np.uint8)
@@ -53,10 +53,14 @@ def make_film(path: Path, frames: int, source: Path | None) -> Path:
 
 
 def opened(model: str) -> SemanticSegmentation:
-    """A model, or a backbone with random weights, with the fastest engine."""
+    """A model, or a backbone with random weights, with the fastest runtime."""
     known = model in BACKBONES
-    seg = SemanticSegmentation.new(model, classes=CLASSES) if known else SemanticSegmentation(model)
-    seg.warmup()
+    seg = (
+        SemanticSegmentation.create(model, classes=CLASSES)
+        if known
+        else SemanticSegmentation(model)
+    )
+    seg.optimize()
     return seg
 
 
@@ -76,14 +80,14 @@ def clocked(function, *args) -> tuple[float, float]:
 def main() -> None:
     """Prints a table and writes the CSV."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("film", type=Path, nargs="?")
+    parser.add_argument("video", type=Path, nargs="?")
     parser.add_argument("models", nargs="*", default=["mini"])
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "out.mp4"
-        film = make_film(Path(folder) / "film.mp4", FRAMES, options.film)
+        video = make_video(Path(folder) / "video.mp4", FRAMES, options.video)
         for name in options.models:
             seg = opened(name)
             predictor = seg._predictor
@@ -91,13 +95,13 @@ def main() -> None:
             bare(predictor, canvas, 2)
             paint = functools.partial(render, paint=Segmentation.plot, progress=False)
             pairs = [
-                (clocked(paint, predictor, film, out), clocked(bare, predictor, canvas, FRAMES))
+                (clocked(paint, predictor, video, out), clocked(bare, predictor, canvas, FRAMES))
                 for _ in range(options.rounds)
             ]
             ours, theirs = ([t / FRAMES for t, _ in times] for times in zip(*pairs, strict=True))
             row = compared(ours, theirs)
             cpu = statistics.median(a[1] / b[1] for a, b in pairs)
-            about = {"model": name, "engine": predictor.engine, "frames": FRAMES}
+            about = {"model": name, "runtime": predictor.runtime, "frames": FRAMES}
             rows.append({**about, **row, "cpu_ratio": round(cpu, 3)})
     write("video", rows)
 

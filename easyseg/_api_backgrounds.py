@@ -12,7 +12,7 @@ from easyseg.results.segmentation import Classes
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from easyseg.inference.background import FilmOptions
+    from easyseg.inference.background import VideoOptions
     from easyseg.inference.predictor import Predictor
 
 __all__ = ["Backgrounds"]
@@ -25,15 +25,15 @@ class Backgrounds:
 
     All methods take, and give, the same:
 
-    - `source`: a picture (path, http(s) address, bytes, PIL image, or `(H, W, 3)` uint8 RGB
-      array), a film's path, a stream's address, or a camera's index.
-    - `out`: file to write; a film needs one, or `show=True`.
+    - `source`: an image (path, http(s) address, bytes, PIL image, or `(H, W, 3)` uint8 RGB
+      array), a video's path, a stream's address, or a camera's index.
+    - `out`: file to write; a video needs one, or `show=True`.
     - `keep`: classes to keep, by name, alias or id; by default all but the label set's void.
       Where none of them is found, all is background, which is logged.
-    - They return the picture at its own size: bytes of a PNG for bytes, an array for an array,
-      else a `PIL.Image.Image`; for a film its `VideoSummary`.
+    - They return the image at its own size: bytes of a PNG for bytes, an array for an array,
+      else a `PIL.Image.Image`; for a video its `VideoSummary`.
     - They raise UnknownNameError if the model has no such class, InputError if an option makes no
-      sense (both before any work), ImageError if a picture cannot be read, and OutputError if the
+      sense (both before any work), ImageError if an image cannot be read, and OutputError if the
       result cannot be written, of which no part is then left.
     """
 
@@ -47,18 +47,18 @@ class Backgrounds:
         out: Target = None,
         *,
         keep: Classes | None = None,
-        **film: Unpack[FilmOptions],
+        **video: Unpack[VideoOptions],
     ) -> Any:
-        """Puts another picture behind what is kept; see `Backgrounds` for the arguments.
+        """Puts another image behind what is kept; see `Backgrounds` for the arguments.
 
         Args:
-            source: Picture, film, stream or camera.
-            background: Picture; it is scaled to cover the photo and cropped at its centre.
+            source: Image, video, stream or camera.
+            background: Image; it is scaled to cover the image and cropped at its center.
             out: File to write.
             keep: Classes to keep.
-            **film: `every`, `smooth`, `batch_size`, `progress` and `show`, for films.
+            **video: `frame_stride`, `smoothing`, `batch_size`, `progress` and `show`, for videos.
         """
-        return self._edit(source, out, "change", background, keep, film)
+        return self._edit(source, out, "change", background, keep, video)
 
     def blur_background(
         self,
@@ -67,57 +67,57 @@ class Backgrounds:
         *,
         strength: str | float = "moderate",
         keep: Classes | None = None,
-        **film: Unpack[FilmOptions],
+        **video: Unpack[VideoOptions],
     ) -> Any:
         """Puts what is behind out of focus; see `Backgrounds` for the arguments.
 
         Args:
-            source: Picture, film, stream or camera.
+            source: Image, video, stream or camera.
             out: File to write.
             strength: Standard deviation of the blur: "low", "moderate" or "extreme" for 1, 2 or
-                4 % of the photo's longest side, or a number of pixels.
+                4 % of the image's longest side, or a number of pixels.
             keep: Classes to keep.
-            **film: `every`, `smooth`, `batch_size`, `progress` and `show`, for films.
+            **video: `frame_stride`, `smoothing`, `batch_size`, `progress` and `show`, for videos.
         """
-        return self._edit(source, out, "blur", strength, keep, film)
+        return self._edit(source, out, "blur", strength, keep, video)
 
-    def colour_background(
+    def color_background(
         self,
         source: Any,
-        colour: Any,
+        color: Any,
         out: Target = None,
         *,
         keep: Classes | None = None,
-        **film: Unpack[FilmOptions],
+        **video: Unpack[VideoOptions],
     ) -> Any:
-        """Puts one colour behind what is kept; see `Backgrounds` for the arguments.
+        """Puts one color behind what is kept; see `Backgrounds` for the arguments.
 
         Args:
-            source: Picture, film, stream or camera.
-            colour: `(red, green, blue)` from 0 to 255, a name such as "white", or "#00ff00".
+            source: Image, video, stream or camera.
+            color: `(red, green, blue)` from 0 to 255, a name such as "white", or "#00ff00".
             out: File to write.
             keep: Classes to keep.
-            **film: `every`, `smooth`, `batch_size`, `progress` and `show`, for films.
+            **video: `frame_stride`, `smoothing`, `batch_size`, `progress` and `show`, for videos.
         """
-        return self._edit(source, out, "colour", colour, keep, film)
+        return self._edit(source, out, "color", color, keep, video)
 
-    def grey_background(
+    def gray_background(
         self,
         source: Any,
         out: Target = None,
         *,
         keep: Classes | None = None,
-        **film: Unpack[FilmOptions],
+        **video: Unpack[VideoOptions],
     ) -> Any:
-        """Takes the colours from what is behind; see `Backgrounds` for the arguments.
+        """Takes the colors from what is behind; see `Backgrounds` for the arguments.
 
         Args:
-            source: Picture, film, stream or camera.
+            source: Image, video, stream or camera.
             out: File to write.
             keep: Classes to keep.
-            **film: `every`, `smooth`, `batch_size`, `progress` and `show`, for films.
+            **video: `frame_stride`, `smoothing`, `batch_size`, `progress` and `show`, for videos.
         """
-        return self._edit(source, out, "grey", None, keep, film)
+        return self._edit(source, out, "gray", None, keep, video)
 
     def cutout(
         self,
@@ -125,20 +125,20 @@ class Backgrounds:
         out: Target = None,
         *,
         keep: Classes | None = None,
-        **film: Unpack[FilmOptions],
+        **video: Unpack[VideoOptions],
     ) -> Any:
         """Puts what is kept on a transparent ground; see `Backgrounds` for the arguments.
 
         Args:
-            source: Picture, film, stream or camera.
-            out: File to write, which must hold transparency: .png, .webp or .tif, for a film .webm.
+            source: Image, video, stream or camera.
+            out: File to write, which must hold transparency: .png, .webp or .tif, for a video .webm.
             keep: Classes to keep.
-            **film: `every`, `smooth`, `batch_size`, `progress` and `show`, for films.
+            **video: `frame_stride`, `smoothing`, `batch_size`, `progress` and `show`, for videos.
 
         Returns:
             As the other methods, but RGBA.
         """
-        return self._edit(source, out, "cutout", None, keep, film)
+        return self._edit(source, out, "cutout", None, keep, video)
 
     def _edit(
         self,
@@ -147,8 +147,8 @@ class Backgrounds:
         effect: str,
         option: Any,
         keep: Classes | None,
-        film: FilmOptions,
+        video: VideoOptions,
     ) -> Any:
         from easyseg.inference.background import edit  # noqa: PLC0415  (loads OpenCV)
 
-        return edit(self._predictor, source, out, effect, option, keep=keep, **film)
+        return edit(self._predictor, source, out, effect, option, keep=keep, **video)

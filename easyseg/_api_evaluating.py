@@ -1,4 +1,4 @@
-"""The facade's method for photos whose truth is known."""
+"""The facade's method for images whose truth is known."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from easyseg.errors import InputError
 from easyseg.models.config import ModelConfig
-from easyseg.models.kerashub.config import HubConfig
+from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Evaluating:
     """Part of `SemanticSegmentation`."""
 
     name: str
-    config: ModelConfig | HubConfig
+    config: ModelConfig | KerasHubConfig
     _predictor: Predictor
 
     def evaluate(
@@ -37,20 +37,20 @@ class Evaluating:
         classes: Iterable[str] | LabelSet | None = None,
         ignore: Iterable[str | int] = (),
         split: str = "val",
-        match: Mapping[str, str | None] | None = None,
+        class_map: Mapping[str, str | None] | None = None,
         boundary: bool = True,
         batch_size: int | None = None,
         report: str | os.PathLike[str] | None = None,
         progress: bool = True,
     ) -> Scores:
-        """Says how good the model is, on photos at their own sizes.
+        """Says how good the model is, on images at their own sizes.
 
             scores = seg.evaluate("my_folder")
             print(scores)  # a table of the classes
             print(scores.mean_iou, scores.to_dict()["classes"])
 
         Windows, scales and mirror images are used as this object was made with. Where the data
-        set's classes are not the model's they are matched by name, and `scores.match.notes` says
+        set's classes are not the model's they are matched by name, and `scores.class_mapping.notes` says
         how (`docs/evaluation.md` has the rules and the formulas).
 
         Args:
@@ -60,17 +60,17 @@ class Evaluating:
                 name none, the names of the masks' values.
             ignore: Classes of the data set, by name or id, whose pixels do not count.
             split: Which of the data set's splits: "train", "val" or "test".
-            match: Classes whose names differ, `{name in the data set: name in the model}`; a
+            class_map: Classes whose names differ, `{name in the data set: name in the model}`; a
                 class with `None` for the latter is left out, and its pixels do not count.
             boundary: Measures borders too.
-            batch_size: Photos that go through the network together; by default the model's.
-            report: Folder for charts, sheets, the worst photos, `scores.json` and `report.html`.
+            batch_size: Images that go through the network together; by default the model's.
+            report: Folder for charts, sheets, the worst images, `scores.json` and `report.html`.
             progress: Shows a bar.
 
         Raises:
             InputError: There is no such split, it is empty, or the classes cannot be matched.
             DatasetError: The data set or a truth cannot be read.
-            ImageError: A photo cannot be read.
+            ImageError: An image cannot be read.
             OutputError: The report cannot be written.
         """
         from easyseg.datasets import Reading  # noqa: PLC0415  (NumPy, for this alone)
@@ -93,7 +93,7 @@ class Evaluating:
             self._predictor,
             samples,
             label_set=label_set,
-            match=match,
+            class_map=class_map,
             boundary=boundary,
             batch_size=batch_size,
             progress=progress,
@@ -108,13 +108,13 @@ class Evaluating:
                 predictor=self._predictor,
                 model=self.name,
                 data=f"{source}, {split}" if label_set else source,
-                command=self._command(source, reading, split, match or {}),
+                command=self._command(source, reading, split, class_map or {}),
                 notes=notes,
             )
         return scores
 
     def _command(
-        self, source: str, reading: Reading, split: str, match: Mapping[str, str | None]
+        self, source: str, reading: Reading, split: str, class_map: Mapping[str, str | None]
     ) -> str:
         """What would measure the same in a terminal."""
         seen = self._predictor
@@ -128,6 +128,6 @@ class Evaluating:
         words += ["--flip"] * seen.flip
         for name, value in reading.to_dict().items():
             words += [f"--{name}", value if isinstance(value, str) else ",".join(map(str, value))]
-        for theirs, ours in match.items():
-            words += ["--match", f"{theirs}={ours or ''}"]
+        for theirs, ours in class_map.items():
+            words += ["--class-map", f"{theirs}={ours or ''}"]
         return shlex.join(words)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from easyseg.inference.runtimes.ready import checksum
 from easyseg.io.find_images import Source
 from easyseg.models.config import ModelConfig
-from easyseg.models.kerashub.config import HubConfig
+from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
 from easyseg.results.segmentation import Classes
 
@@ -25,7 +25,7 @@ class Folders:
 
     name: str
     model: Any
-    config: ModelConfig | HubConfig
+    config: ModelConfig | KerasHubConfig
     label_set: LabelSet
     _predictor: Predictor
 
@@ -43,37 +43,37 @@ class Folders:
         batch_size: int | None = None,
         progress: bool = True,
     ) -> FolderSummary:
-        """Segments the pictures of folders, patterns and lists, and writes a result for each.
+        """Segments the images of folders, patterns and lists, and writes a result for each.
 
-            print(seg.segment_folder("photos", "out", resume=True))
+            print(seg.segment_folder("images", "out", resume=True))
 
-        A picture that cannot be read does not stop the others. Reading and writing go on beside
-        the network, and only a few pictures are held at a time. Areas of the classes stand in
-        JSON lines, one object for each picture (`docs/folders.md` says what they hold).
+        An image that cannot be read does not stop the others. Reading and writing go on beside
+        the network, and only a few images are held at a time. Areas of the classes stand in
+        JSON lines, one object for each image (`docs/folders.md` says what they hold).
 
         Args:
             sources: A file, a folder (searched through), a glob pattern, an http(s) address,
                 `@list.txt` (a file with a source on each line), or several of them.
-            out: Folder for the results, or a file for a single picture. Without it, results lie
-                beside the pictures as `<name>.seg.png`.
+            out: Folder for the results, or a file for a single image. Without it, results lie
+                beside the images as `<name>.seg.png`.
             kind: As in `segment_image`; it says the results' ending too.
-            alpha: How much of the class colour covers the photo in an overlay, 0 to 1.
+            alpha: How much of the class color covers the image in an overlay, 0 to 1.
             classes: Only these classes, by name or id.
             legend: Writes names and shares into the lower left corner.
-            resume: Skips pictures that the JSON lines say were done with the same model and
-                options, if the result is there and not older than the picture. Without it, all
+            resume: Skips images that the JSON lines say were done with the same model and
+                options, if the result is there and not older than the image. Without it, all
                 results and the JSON lines are written anew.
             jsonl: Place of the JSON lines, instead of `results.jsonl` in `out`, or without it in
-                the pictures' common folder.
-            batch_size: Pictures that go through the network together; by default the model's.
+                the images' common folder.
+            batch_size: Images that go through the network together; by default the model's.
             progress: Shows a bar.
 
         Returns:
             How many were done, skipped and failed, and why.
 
         Raises:
-            ImageNotFoundError: A folder or pattern means no picture.
-            InputError: Results would overwrite pictures or lie among them.
+            ImageNotFoundError: A folder or pattern means no image.
+            InputError: Results would overwrite images or lie among them.
             OutputError: The results' place cannot be written, or the disk is full; results that
                 were written before stay whole.
             UnknownNameError: The model has no such class, or there is no such kind.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from easyseg.models.config import ModelConfig
-from easyseg.models.kerashub.config import HubConfig
+from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Training:
 
     name: str
     model: Any
-    config: ModelConfig | HubConfig
+    config: ModelConfig | KerasHubConfig
     label_set: LabelSet
 
     def fine_tune(
@@ -41,7 +41,7 @@ class Training:
         progress: bool = True,
         **options: Any,
     ) -> Self:
-        """Trains the model further on your own photos, and gives the trained model.
+        """Trains the model further on your own images, and gives the trained model.
 
             mine = seg.fine_tune("my_folder")
             mine.segment_image("new.jpg", "new.png")
@@ -82,10 +82,10 @@ class Training:
         """
         from easyseg.datasets import Reading  # noqa: PLC0415  (NumPy and OpenCV)
         from easyseg.training.fine_tune import fine_tune  # noqa: PLC0415
-        from easyseg.weights.loader import OpenModel  # noqa: PLC0415  (loads Keras)
+        from easyseg.weights.loader import LoadedModel  # noqa: PLC0415  (loads Keras)
 
         folder = fine_tune(
-            OpenModel(self.model, self.config, self.label_set),
+            LoadedModel(self.model, self.config, self.label_set),
             data,
             reading=Reading(format, classes, ignore),
             start_name=self.name,

@@ -15,7 +15,7 @@ os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import keras
 from keras import layers, ops
 
-from easyseg.utils.allocator import keep_heap
+from easyseg.utils.allocator import keep_freed_memory
 from easyseg.utils.threads import limit_threads
 
 __all__ = ["backend", "keras", "layers", "ops"]
@@ -27,5 +27,5 @@ def backend() -> str:
 
 
 if backend() == "tensorflow":
-    keep_heap()
+    keep_freed_memory()
     limit_threads()

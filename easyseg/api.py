@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from easyseg._api_backgrounds import Backgrounds
 from easyseg._api_evaluating import Evaluating
-from easyseg._api_films import Films
 from easyseg._api_folders import Folders
 from easyseg._api_training import Training
-from easyseg.inference.runtimes import check_engine
-from easyseg.inference.views import check_views
+from easyseg._api_videos import Videos
+from easyseg.inference.runtimes import check_runtime
+from easyseg.inference.views import check_inference_options
 from easyseg.io.read_image import ImageSource
 from easyseg.models.config import ModelConfig
-from easyseg.models.kerashub.config import HubConfig
+from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
 from easyseg.results.segmentation import Classes, Segmentation, check_output
 
@@ -30,11 +30,11 @@ __all__ = ["SemanticSegmentation", "list_models"]
 log = logging.getLogger(__name__)
 
 
-class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
-    """Segments pictures.
+class SemanticSegmentation(Videos, Backgrounds, Folders, Evaluating, Training):
+    """Segments images.
 
     The network is built, and its weights are downloaded if need be, when this object is made; after
-    `warmup`, a compiled engine may be all that is loaded, and the network when it is needed.
+    `optimize`, a compiled runtime may be all that is loaded, and the network when it is needed.
 
         seg = SemanticSegmentation("xception65.ade20k")
         result = seg.segment_image("street.jpg", "street.png")
@@ -49,30 +49,30 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
             "xception65.voc"; an .h5 file under its published name needs none.
         output_stride: 8 for finer borders at two to four times the time, 16, or 32; by default
             the model's own, which is 16 for all published weights.
-        batch_size: Pictures that go through the network together where there are several; by
-            default as many as `warmup` found to be fastest, and one before that.
-        tile: Pictures larger than so many pixels are not shrunk but seen in overlapping windows
-            of this size, such as 513 or 1025: for small things in large pictures.
-        scales: Factors of the picture's size at which it is seen too, such as
+        batch_size: Images that go through the network together where there are several; by
+            default as many as `optimize` found to be fastest, and one before that.
+        tile: Images larger than so many pixels are not shrunk but seen in overlapping windows
+            of this size, such as 513 or 1025: for small things in large images.
+        scales: Factors of the image's size at which it is seen too, such as
             (0.5, 0.75, 1.0, 1.25, 1.5, 1.75): finer and slower.
         flip: Sees the mirror image too, at twice the time.
-        engine: What runs the network: "plain" (Keras), "tensorflow", "openvino", "onnxruntime",
-            "litert"; "auto" is the fastest of them, once `warmup` or a long run has measured.
-            All but "plain" keep the weights that the model has at the first picture.
-        precision: "exact" computes in float32; "fast" in bfloat16, where the processor can;
-            "int8" with 8 bits, after `warmup(photos)` (see docs/performance.md).
-        cache: Folder for downloads; by default `EASYSEG_HOME` or the user's cache.
+        runtime: What runs the network: "keras" (Keras), "tensorflow", "openvino", "onnxruntime",
+            "litert"; "auto" is the fastest of them, once `optimize` or a long run has measured.
+            All but "keras" keep the weights that the model has at the first image.
+        precision: "float32" computes in float32; "bfloat16" in bfloat16, where the processor can;
+            "int8" with 8 bits, after `optimize(images)` (see docs/performance.md).
+        cache_dir: Folder for downloads; by default `EASYSEG_HOME` or the user's cache.
         progress: Shows a bar while downloading.
 
     Raises:
-        UnknownNameError: Neither a known name nor a folder; no such engine or precision.
-        InputError: A file needs `like`; `batch_size`, `tile` or `scales` breaks its rule; the
-            engine has no such precision.
+        UnknownNameError: Neither a known name nor a folder; no such runtime or precision.
+        InputError: A file needs `architecture`; `batch_size`, `tile` or `scales` breaks its rule; the
+            runtime has no such precision.
         ConfigError: Such an output stride cannot be built.
         WeightsError: The weights cannot be had, or are not for this network.
     """
 
-    config: ModelConfig | HubConfig
+    config: ModelConfig | KerasHubConfig
     label_set: LabelSet
     _opening: Opening | None  # none for a fresh network
 
@@ -80,15 +80,15 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
         self,
         model: str | os.PathLike[str] | None = None,
         *,
-        like: str | None = None,
+        architecture: str | None = None,
         output_stride: int | None = None,
         batch_size: int | None = None,
         tile: int | None = None,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
-        engine: str = "auto",
-        precision: str = "exact",
-        cache: str | os.PathLike[str] | None = None,
+        runtime: str = "auto",
+        precision: str = "float32",
+        cache_dir: str | os.PathLike[str] | None = None,
         progress: bool = True,
     ) -> None:
         from easyseg.inference.opening import Opening  # noqa: PLC0415
@@ -96,20 +96,22 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
         if model is None:
             _say_default()
             model = "mini"
-        check_views(batch_size=batch_size, tile=tile, scales=scales)  # before any download
-        check_engine(engine, precision)
+        check_inference_options(
+            batch_size=batch_size, tile=tile, scales=scales
+        )  # before any download
+        check_runtime(runtime, precision)
         self.name = str(model)
         self._opening = Opening(
             model,
-            like=like,
+            architecture=architecture,
             output_stride=output_stride,
-            cache=cache,
+            cache_dir=cache_dir,
             progress=progress,
             batch_size=batch_size,
             tile=tile,
             scales=scales,
             flip=flip,
-            engine=engine,
+            runtime=runtime,
             precision=precision,
         )
         self.config, self.label_set, self._predictor = self._opening.begin()
@@ -124,7 +126,7 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
         return model
 
     @classmethod
-    def new(
+    def create(
         cls,
         backbone: Any = None,
         *,
@@ -138,7 +140,7 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
     ) -> SemanticSegmentation:
         """A network that has not been trained yet, to fine-tune.
 
-            seg = SemanticSegmentation.new("resnet50", classes=["road", "car"], weights="imagenet")
+            seg = SemanticSegmentation.create("resnet50", classes=["road", "car"], weights="imagenet")
 
         Args:
             backbone: Such as "xception65", "mobilenetv2", "resnet50"; by default the preset's. Or
@@ -147,7 +149,7 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
             low: With a Keras model, its layer at stride 4 whose output the decoder gets, or
                 `{4: ..., 8: ...}`; leave it out with decoder="none".
             high: With a Keras model, its layer whose output the head gets.
-            preprocessing: What a Keras model expects of a picture: "tf" for -1 to 1 (the default),
+            preprocessing: What a Keras model expects of an image: "tf" for -1 to 1 (the default),
                 "raw" for 0 to 255, "torch", "caffe" or "tf128".
             preset: "paper", "deeplabv3_resnet50", "se_decoder", "resnet101_stage2_skip" or
                 "mobile"; without, DeepLabV3+ as in `ModelConfig()`.
@@ -163,11 +165,11 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
             WeightsError: The ImageNet weights cannot be had, or are another network's.
         """
         from easyseg.inference.predictor import Predictor  # noqa: PLC0415
-        from easyseg.weights.create import new_model  # noqa: PLC0415  (loads Keras)
+        from easyseg.weights.create import create_model  # noqa: PLC0415  (loads Keras)
 
         fresh = cls.__new__(cls)
         layers = {"low": low, "high": high, "preprocessing": preprocessing}
-        model, config, labels = new_model(
+        model, config, labels = create_model(
             classes, backbone=backbone, layers=layers, preset=preset, weights=weights, **fields
         )
         fresh.name, fresh.model = config.backbone, model
@@ -186,22 +188,22 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
         classes: Classes | None = None,
         legend: bool = False,
     ) -> Segmentation:
-        """Segments a picture and, with `out`, writes what was found.
+        """Segments an image and, with `out`, writes what was found.
 
         Args:
             image: Path, http(s) address, bytes, PIL image, or `(H, W, 3)` uint8 RGB array.
-            out: Picture or document to write, such as "street.png".
-            kind: What is written: "overlay" (photo with tinted classes), "mask" (a palette PNG of
+            out: Image or document to write, such as "street.png".
+            kind: What is written: "overlay" (image with tinted classes), "mask" (a palette PNG of
                 ids), "coco", ...; `docs/outputs.md` lists all, with their endings.
-            alpha: How much of the class colour covers the photo in an overlay, 0 to 1.
+            alpha: How much of the class color covers the image in an overlay, 0 to 1.
             classes: Only these classes, by name or id; the rest becomes the label set's void.
             legend: Writes names and shares into the lower left corner.
 
         Returns:
-            The result at the photo's own size, reduced to `classes` if given.
+            The result at the image's own size, reduced to `classes` if given.
 
         Raises:
-            ImageError: The picture cannot be read.
+            ImageError: The image cannot be read.
             OutputError: The result cannot be written; nothing half-written is left.
             UnknownNameError: The model has no such class, or there is no such kind.
         """
@@ -215,34 +217,34 @@ class SemanticSegmentation(Films, Backgrounds, Folders, Evaluating, Training):
         return result
 
     def segment_images(self, images: Iterable[ImageSource]) -> Iterator[Segmentation]:
-        """Segments pictures one after the other, holding no more than a batch at a time.
+        """Segments images one after the other, holding no more than a batch at a time.
 
         Raises:
-            InputError: `images` is one picture, not several.
-            ImageError: A picture cannot be read; the iterator ends there, after the results of
-                the pictures before it.
+            InputError: `images` is one image, not several.
+            ImageError: An image cannot be read; the iterator ends there, after the results of
+                the images before it.
         """
         return self._predictor(images)
 
-    def warmup(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
-        """Makes ready what the first picture would wait for, and measures.
+    def optimize(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
+        """Makes ready what the first image would wait for, and measures.
 
-        With engine="auto" all engines that are installed take their turn, and the fastest is used
+        With runtime="auto" all runtimes that are installed take their turn, and the fastest is used
         from now on, in later processes too.
 
         Args:
-            images: Photos to calibrate precision="int8" with, some 100 of the kind to come.
+            images: Images to calibrate precision="int8" with, some 100 of the kind to come.
 
         Returns:
-            Milliseconds of the network for a picture, by engine, fastest first.
+            Milliseconds of the network for an image, by runtime, fastest first.
 
         Raises:
-            ImageError: A picture cannot be read.
-            InputError: precision="int8" has neither been calibrated nor photos for it.
+            ImageError: An image cannot be read.
+            InputError: precision="int8" has neither been calibrated nor images for it.
         """
         if self._opening is not None and not self._predictor.has_network:
             self._predictor = self._opening.predictor()
-        times = self._predictor.warmup(images)
+        times = self._predictor.optimize(images)
         if self._opening is not None:
             self._opening.remember(self._predictor)
         return times

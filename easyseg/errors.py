@@ -4,11 +4,11 @@ EasysegError
 ├── InputError             an argument breaks a rule        (also a ValueError)
 │   ├── UnknownNameError   a name that no table holds; says what is nearest
 │   └── ConfigError        a model or training choice that cannot be built
-├── ImageError             a picture that cannot be read    (also an OSError)
+├── ImageError             an image that cannot be read    (also an OSError)
 │   ├── ImageNotFoundError                                  (also a FileNotFoundError)
 │   ├── UnreadableImageError
 │   └── ImageTooLargeError
-├── VideoError             a film or camera that cannot be read (also an OSError)
+├── VideoError             a video or camera that cannot be read (also an OSError)
 │   └── VideoNotFoundError                                  (also a FileNotFoundError)
 ├── DatasetError           a data set that cannot be read or trained on  (also a ValueError)
 ├── TrainingError          a training run that cannot go on
@@ -63,27 +63,27 @@ class ConfigError(InputError):
 
 
 class ImageError(EasysegError, OSError):
-    """A picture that cannot be read."""
+    """An image that cannot be read."""
 
 
 class ImageNotFoundError(ImageError, FileNotFoundError):
-    """There is no picture at this path or address."""
+    """There is no image at this path or address."""
 
 
 class UnreadableImageError(ImageError):
-    """The file is there, but it is not a whole picture in a known format."""
+    """The file is there, but it is not a whole image in a known format."""
 
 
 class ImageTooLargeError(ImageError):
-    """The picture has more pixels than the limit allows."""
+    """The image has more pixels than the limit allows."""
 
 
 class VideoError(EasysegError, OSError):
-    """A film, a stream or a camera that cannot be read."""
+    """A video, a stream or a camera that cannot be read."""
 
 
 class VideoNotFoundError(VideoError, FileNotFoundError):
-    """There is no film at this path."""
+    """There is no video at this path."""
 
 
 class DatasetError(EasysegError, ValueError):

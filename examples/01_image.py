@@ -1,10 +1,10 @@
-"""Two lines: segment a photo, write an overlay."""
+"""Two lines: segment an image, write an overlay."""
 
 import sys
 
 from easyseg import SemanticSegmentation
 
-photo, out = sys.argv[1:3]
+image, out = sys.argv[1:3]
 seg = SemanticSegmentation("mini")
-result = seg.segment_image(photo, out)
+result = seg.segment_image(image, out)
 print(result)

@@ -1,9 +1,9 @@
-"""Cut the people and animals out of a photo, onto a transparent ground."""
+"""Cut the people and animals out of an image, onto a transparent ground."""
 
 import sys
 
 from easyseg import SemanticSegmentation
 
-photo, out = sys.argv[1:3]
+image, out = sys.argv[1:3]
 seg = SemanticSegmentation("mini")
-seg.segment_image(photo, out, kind="cutout", classes=["person", "cat", "dog", "horse"])
+seg.segment_image(image, out, kind="cutout", classes=["person", "cat", "dog", "horse"])

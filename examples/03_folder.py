@@ -1,4 +1,4 @@
-"""Overlays of a folder of photos, and the areas of what is in them; a later run goes on."""
+"""Overlays of a folder of images, and the areas of what is in them; a later run goes on."""
 
 import json
 import sys
@@ -11,6 +11,6 @@ print(summary)
 for source, message in summary.failed:
     print(source, message)
 with summary.jsonl.open() as lines:
-    for photo in map(json.loads, lines):
-        names = (f"{found['name']} {found['ratio']:.0f} %" for found in photo.get("classes", []))
-        print(photo["source"], *names, sep="\t")
+    for image in map(json.loads, lines):
+        names = (f"{found['name']} {found['ratio']:.0f} %" for found in image.get("classes", []))
+        print(image["source"], *names, sep="\t")

@@ -1,13 +1,13 @@
-"""A film with its classes tinted, and the areas of a class over time as CSV."""
+"""A video with its classes tinted, and the areas of a class over time as CSV."""
 
 import sys
 
 from easyseg import SemanticSegmentation
 
-film, out = sys.argv[1:3]
+video, out = sys.argv[1:3]
 seg = SemanticSegmentation("mini")
-print(seg.segment_video(film, out, smooth=0.5), file=sys.stderr)
+print(seg.segment_video(video, out, smoothing=0.5), file=sys.stderr)
 print("seconds,person")
-for seconds, result in seg.stream_video(film, every=5):
+for seconds, result in seg.stream_video(video, frame_stride=5):
     shares = dict(zip(result.class_names, result.ratios, strict=True))
     print(f"{seconds:.3f},{shares.get('person', 0):.2f}")

@@ -74,7 +74,7 @@ def voc_home(shared, tmp_path_factory):
     from easyseg.weights.loader import import_file
 
     home = tmp_path_factory.mktemp("home")
-    import_file("mobilenetv2.voc", VOC_TARBALL, cache=home)
+    import_file("mobilenetv2.voc", VOC_TARBALL, cache_dir=home)
     return home
 
 
@@ -83,7 +83,7 @@ def seg(voc_home):
     """The real MobileNetV2 VOC model."""
     from easyseg import SemanticSegmentation
 
-    return SemanticSegmentation("mobilenetv2.voc", cache=voc_home)
+    return SemanticSegmentation("mobilenetv2.voc", cache_dir=voc_home)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Measures the embedded model on photos that it has not seen, and writes its card.
+"""Measures the embedded model on images that it has not seen, and writes its card.
 
 python tools/card_embedded.py pretrained/mini --average --labelled VOC --curve .train/run/curve.csv
 """
@@ -22,11 +22,11 @@ classes of Pascal VOC, {parameters:,} parameters, {megabytes:.1f} MB on disk (fl
 
 ## How good it is
 
-{photos} photos of VOC 2012 val at their own size, none of which was trained on or selected by; one
+{images} images of VOC 2012 val at their own size, none of which was trained on or selected by; one
 scale, output stride 16, input {side}x{side}. The figures do not compare with those published for
 the whole of VOC val, which has more birds, boats, trains and aeroplanes.
 
-**mIoU {miou:.4f}, pixel accuracy {accuracy:.4f}, person {person:.4f}.** On the same photos the
+**mIoU {miou:.4f}, pixel accuracy {accuracy:.4f}, person {person:.4f}.** On the same images the
 teacher (`mobilenetv2.voc`) has 0.6954, 0.9301 and 0.858.
 
 | Class | IoU | Class | IoU | Class | IoU |
@@ -37,18 +37,18 @@ teacher (`mobilenetv2.voc`) has 0.6954, 0.9301 and 0.858.
 
 `tools/train_embedded.py`, from random initialisation, on a 2-core CPU, TensorFlow backend.
 
-* Data: 3,452 photos of VOC 2012 train with masks (171 of them kept apart for selection) and 1,231
-  photos without masks (people, animals, objects, streets), longest side 320.
+* Data: 3,452 images of VOC 2012 train with masks (171 of them kept apart for selection) and 1,231
+  images without masks (people, animals, objects, streets), longest side 320.
 * Teacher: Google's MobileNetV2 checkpoint `mobilenetv2.voc` (Apache-2.0), asked on each crop.
 * First each of the 17 blocks learned the teacher's block on the teacher's features ("blocks"), then
   the network as a whole learned features, the teacher's probabilities and the true labels (half and
   half where there are labels), at growing crops ("whole").
 * Augmentation: scale 0.5 to 1.75, crop, mirror, brightness, contrast, saturation, white balance,
-  grey.
+  gray.
 * AdamW, cosine; {seen:,} crops seen{runs}; weights {weights}.
-* The input's side and which weights to keep were chosen on the photos kept for selection.
+* The input's side and which weights to keep were chosen on the images kept for selection.
 
-mIoU and person IoU on the 171 photos kept for selection, against crops seen:
+mIoU and person IoU on the 171 images kept for selection, against crops seen:
 
 | Crops | Mode | Crop | mIoU | person |
 |---|---|---|---|---|
@@ -62,9 +62,9 @@ pixels of the input, small and crowded objects are missed, and animals of one ki
 another. It knows nothing outside its 20 classes. For paper quality name a published model, such as
 `xception65.voc`.
 
-## Licence
+## License
 
-MIT, as the code. The photos belong to their owners and are not part of the model.
+MIT, as the code. The images belong to their owners and are not part of the model.
 """
 
 
@@ -82,8 +82,8 @@ def main() -> None:
     seg = SemanticSegmentation(args.folder)
     names = (args.labelled / f"ImageSets/Segmentation/{args.split}.txt").read_text().split()
     matrix = ConfusionMatrix(len(seg.label_set))
-    photos = (args.labelled / f"JPEGImages/{name}.jpg" for name in names)
-    for name, result in zip(names, seg.segment_images(photos), strict=True):
+    images = (args.labelled / f"JPEGImages/{name}.jpg" for name in names)
+    for name, result in zip(names, seg.segment_images(images), strict=True):
         with Image.open(args.labelled / f"SegmentationClass/{name}.png") as truth:
             matrix.update(np.asarray(truth), result.labels)
     rows = _joined(args.curve)
@@ -92,7 +92,7 @@ def main() -> None:
         classes=len(iou),
         parameters=seg.model.count_params(),
         megabytes=(args.folder / "model.weights.h5").stat().st_size / 1e6,
-        photos=len(names),
+        images=len(names),
         side=seg.config.input_size[0],
         miou=matrix.mean_iou(),
         accuracy=matrix.pixel_accuracy,

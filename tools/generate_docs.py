@@ -117,7 +117,7 @@ def classes(entry: WeightSet) -> str:
 def download(entry: WeightSet) -> str:
     """Size and kind of the file."""
     size = f"{entry.size_mb:g} MB" if entry.size_mb else "size unknown"
-    return size if entry.layout == "tf_checkpoint" else f"{size}, Keras .h5"
+    return size if entry.file_format == "tf_checkpoint" else f"{size}, Keras .h5"
 
 
 def counted(row: Row, *, size: bool) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Trains the small model that ships with easyseg (`pretrained/mini`), from random initialisation.
 
-A student learns from a teacher and from true labels, on random crops of any photos:
+A student learns from a teacher and from true labels, on random crops of any images:
 - target of a pixel: `(1 - a) * teacher's probabilities + a * one-hot label` (a = 0 without label);
 - hints: after each block of the backbone, which teacher and student share in shape, the student's
   features shall be the teacher's on the same crop; the loss is the share of the teacher's variance
@@ -10,11 +10,11 @@ A student learns from a teacher and from true labels, on random crops of any pho
 At first each block is fed with the teacher's features, so that all blocks learn at once from the
 first step ("blocks"); then the network runs as a whole ("whole").
 
-    python tools/train_embedded.py prepare --labelled VOC --split train --photos DIR ...
+    python tools/train_embedded.py prepare --labelled VOC --split train --images DIR ...
     python tools/train_embedded.py train --teacher mobilenetv2.voc
     python tools/train_embedded.py save pretrained/mini
 
-Every epoch leaves a checkpoint; the same command (with the same `--photos-seen` and `--epoch`)
+Every epoch leaves a checkpoint; the same command (with the same `--images-seen` and `--epoch`)
 goes on from it, and `train --start pretrained/mini` goes on from weights that were saved. Runs on
 any Keras backend (set KERAS_BACKEND); the teacher is a name from `easyseg models` or a bundle.
 """
@@ -42,19 +42,19 @@ from easyseg.models.layers.resize import AlignCornersResize
 from easyseg.results.label_set import load_label_set
 from easyseg.results.logit_grid import LogitGrid
 from easyseg.weights.bundle import read_bundle, save_bundle
-from easyseg.weights.loader import open_model
+from easyseg.weights.loader import load_model
 from easyseg.weights.readers import load_weights
 
-PHOTO_SIDE = 320  # longest side of the training photos
-SCALES = (0.5, 1.75)  # of the training photos, in a crop
+IMAGE_SIDE = 320  # longest side of the training images
+SCALES = (0.5, 1.75)  # of the training images, in a crop
 STRIDE = 4  # of the student's logits, where the loss is taken
 VOID = 255
-HELD_OUT = 20  # one labelled photo in so many is kept for selection, by hash of its name
+HELD_OUT = 20  # one labelled image in so many is kept for selection, by hash of its name
 STUDENT = ModelConfig(backbone="mobilenetv2", head_channels=128, low_level_channels=32)
 BLOCKS = 17  # inverted residuals of the backbone
 LOW_LEVEL = "MobilenetV2-expanded_conv_2-depthwise-relu6"
 PERSON = 15
-# (mode, crop, batch, top learning rate, share of all photos): small crops first, as they are cheap
+# (mode, crop, batch, top learning rate, share of all images): small crops first, as they are cheap
 STAGES = (
     ("blocks", 97, 16, 1e-2, 0.50),
     ("whole", 129, 16, 1e-3, 0.25),
@@ -72,20 +72,20 @@ GOING_ON = (  # from weights that were saved: higher rates would destroy what th
 
 
 def prepare(args: argparse.Namespace) -> None:
-    """Shrinks the photos and their masks into one .npz each."""
+    """Shrinks the images and their masks into one .npz each."""
     args.cache.mkdir(parents=True, exist_ok=True)
-    for name, photo_path, mask_path in _jobs(args):
+    for name, image_path, mask_path in _jobs(args):
         path = args.cache / f"{name}.npz"
         if path.exists():
             continue
-        photo = _shrink(read_image(photo_path))
+        image = _shrink(read_image(image_path))
         label = np.zeros((0, 0), np.uint8)
         if mask_path is not None:
             with Image.open(mask_path) as mask:
                 label = np.asarray(mask, np.uint8)
-            label = cv2.resize(label, photo.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+            label = cv2.resize(label, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         part = path.with_suffix(".part.npz")
-        np.savez_compressed(part, photo=photo, label=label)
+        np.savez_compressed(part, image=image, label=label)
         part.replace(path)
 
 
@@ -93,9 +93,9 @@ def _jobs(args: argparse.Namespace) -> list[tuple[str, Path, Path | None]]:
     jobs: list[tuple[str, Path, Path | None]] = []
     names = (args.labelled / f"ImageSets/Segmentation/{args.split}.txt").read_text().split()
     for name in names:
-        photo = args.labelled / f"JPEGImages/{name}.jpg"
-        jobs.append((f"labelled_{name}", photo, args.labelled / f"SegmentationClass/{name}.png"))
-    for folder in args.photos:
+        image = args.labelled / f"JPEGImages/{name}.jpg"
+        jobs.append((f"labelled_{name}", image, args.labelled / f"SegmentationClass/{name}.png"))
+    for folder in args.images:
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() in {".jpg", ".jpeg", ".png"}:
                 key = hashlib.sha256(str(path.relative_to(folder)).encode()).hexdigest()[:8]
@@ -103,19 +103,19 @@ def _jobs(args: argparse.Namespace) -> list[tuple[str, Path, Path | None]]:
     return jobs
 
 
-def _shrink(photo: np.ndarray) -> np.ndarray:
-    scale = PHOTO_SIDE / max(photo.shape[:2])
+def _shrink(image: np.ndarray) -> np.ndarray:
+    scale = IMAGE_SIDE / max(image.shape[:2])
     if scale >= 1:
-        return photo
-    size = [max(1, round(side * scale)) for side in photo.shape[1::-1]]
-    return cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+        return image
+    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 # ---------------------------------------------------------------- data
 
 
 def held_out(name: str) -> bool:
-    """Whether a labelled photo is kept for selection."""
+    """Whether a labelled image is kept for selection."""
     return (
         name.startswith("labelled_")
         and int(hashlib.sha256(name.encode()).hexdigest(), 16) % HELD_OUT == 0
@@ -123,7 +123,7 @@ def held_out(name: str) -> bool:
 
 
 def load_samples(cache: Path, *, selection: bool) -> list[dict[str, np.ndarray]]:
-    """The prepared photos, in memory."""
+    """The prepared images, in memory."""
     samples = []
     for path in sorted(cache.glob("*.npz")):
         if held_out(path.stem) == selection:
@@ -133,9 +133,9 @@ def load_samples(cache: Path, *, selection: bool) -> list[dict[str, np.ndarray]]
 
 
 class Crops(keras.utils.PyDataset):
-    """Batches of random crops: photos `(B, S, S, 3) uint8` and targets `(B, s, s, 2)`.
+    """Batches of random crops: images `(B, S, S, 3) uint8` and targets `(B, s, s, 2)`.
 
-    A target is the label (255 where there is none) and the weight: 0 outside the photo.
+    A target is the label (255 where there is none) and the weight: 0 outside the image.
     """
 
     def __init__(self, samples, crop, batch, steps, *, seed):
@@ -149,21 +149,21 @@ class Crops(keras.utils.PyDataset):
     def __getitem__(self, index):
         rng = np.random.default_rng([self.seed, index])
         picks = rng.integers(len(self.samples), size=self.batch)
-        photos, targets = zip(*(self._one(self.samples[p], rng) for p in picks), strict=True)
+        images, targets = zip(*(self._one(self.samples[p], rng) for p in picks), strict=True)
         hints = np.zeros((self.batch, BLOCKS), np.float32)
-        return np.stack(photos), {"classes": np.stack(targets), "hints": hints}
+        return np.stack(images), {"classes": np.stack(targets), "hints": hints}
 
     def _one(self, sample, rng):
-        photo, label = sample["photo"], sample["label"]
-        # output pixel i lies at offset + i / scale in the photo
+        image, label = sample["image"], sample["label"]
+        # output pixel i lies at offset + i / scale in the image
         scale = 2 ** rng.uniform(*np.log2(SCALES))
         seen = (self.crop - 1) / scale
         offset = [
             rng.uniform(min(0.0, side - 1 - seen), max(0.0, side - 1 - seen))
-            for side in photo.shape[:2]
+            for side in image.shape[:2]
         ]
-        picture = cv2.warpAffine(
-            cv2.blur(photo, (2, 2)) if scale < 0.6 else photo,
+        image = cv2.warpAffine(
+            cv2.blur(image, (2, 2)) if scale < 0.6 else image,
             np.array([[1 / scale, 0, offset[1]], [0, 1 / scale, offset[0]]]),
             (self.crop, self.crop),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -173,8 +173,8 @@ class Crops(keras.utils.PyDataset):
             np.rint(offset[axis] + np.arange(0, self.crop, STRIDE) / scale).astype(int)
             for axis in (0, 1)
         )
-        inside = ((rows >= 0) & (rows < photo.shape[0]))[:, None] & (
-            (cols >= 0) & (cols < photo.shape[1])
+        inside = ((rows >= 0) & (rows < image.shape[0]))[:, None] & (
+            (cols >= 0) & (cols < image.shape[1])
         )
         target = np.full((len(rows), len(cols), 2), VOID, np.float32)
         target[..., 1] = inside
@@ -184,15 +184,15 @@ class Crops(keras.utils.PyDataset):
             )
             target[..., 0] = np.where(inside, label[np.ix_(*clipped)], VOID)
         if rng.random() < 0.5:
-            picture, target = picture[:, ::-1], target[:, ::-1]
-        return _colour_jitter(picture, rng), target
+            image, target = image[:, ::-1], target[:, ::-1]
+        return _color_jitter(image, rng), target
 
 
-def _colour_jitter(picture: np.ndarray, rng) -> np.ndarray:
-    x = picture.astype(np.float32)
+def _color_jitter(image: np.ndarray, rng) -> np.ndarray:
+    x = image.astype(np.float32)
     if rng.random() < 0.8:
-        grey = x @ np.float32([0.299, 0.587, 0.114])
-        x = grey[..., None] + (x - grey[..., None]) * rng.uniform(0.5, 1.5)  # saturation
+        gray = x @ np.float32([0.299, 0.587, 0.114])
+        x = gray[..., None] + (x - gray[..., None]) * rng.uniform(0.5, 1.5)  # saturation
         x = (x - 127.5) * rng.uniform(0.7, 1.3) + 127.5 + rng.uniform(-32, 32)
         x *= rng.uniform(0.9, 1.1, 3).astype(np.float32)  # white balance
     if rng.random() < 0.05:
@@ -204,7 +204,7 @@ def _colour_jitter(picture: np.ndarray, rng) -> np.ndarray:
 
 
 def distiller(student, teacher, mode: str):
-    """Photo -> {"classes": student's logits and teacher's probabilities, "hints": distances}."""
+    """Image -> {"classes": student's logits and teacher's probabilities, "hints": distances}."""
     ops = keras.ops
     ends = block_ends(student)
     seen = keras.Model(
@@ -251,7 +251,7 @@ def in_parts(student, ends: list[str], inputs: list):
 
 
 def class_loss(trust_labels: float):
-    """Cross-entropy against the mixture of teacher and label, inside the photo."""
+    """Cross-entropy against the mixture of teacher and label, inside the image."""
 
     def classes(target, output):
         ops = keras.ops
@@ -272,16 +272,16 @@ def hint_loss(_, distances):
 
 
 def plan(
-    total: int, epoch_photos: int, stages: tuple[tuple, ...] = STAGES
+    total: int, epoch_images: int, stages: tuple[tuple, ...] = STAGES
 ) -> list[tuple[str, int, int, int, float]]:
-    """One `(mode, crop, batch, steps, learning rate)` per epoch of about `epoch_photos`.
+    """One `(mode, crop, batch, steps, learning rate)` per epoch of about `epoch_images`.
 
     The rate rises and falls once in "blocks" and once in "whole", with a cosine.
     """
     rows = [
-        (mode, crop, batch, epoch_photos // batch, rate)
+        (mode, crop, batch, epoch_images // batch, rate)
         for mode, crop, batch, rate, share in stages
-        for _ in range(max(1, round(total * share / epoch_photos)))
+        for _ in range(max(1, round(total * share / epoch_images)))
     ]
     epochs = []
     for i, row in enumerate(rows):
@@ -297,7 +297,7 @@ def train(args: argparse.Namespace) -> None:
     keras.utils.set_random_seed(args.seed)
     args.run.mkdir(parents=True, exist_ok=True)
     samples, selection = (load_samples(args.cache, selection=s) for s in (False, True))
-    print(f"{len(samples)} photos to train on, {len(selection)} to select by, {backend()}")
+    print(f"{len(samples)} images to train on, {len(selection)} to select by, {backend()}")
     student = logits_model(build_model(STUDENT))
     for layer in student.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -305,12 +305,12 @@ def train(args: argparse.Namespace) -> None:
     optimizer = keras.optimizers.AdamW(weight_decay=args.weight_decay, clipnorm=5.0)
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     optimizer.build(student.trainable_variables)
-    teacher = logits_model(open_model(args.teacher).model)
+    teacher = logits_model(load_model(args.teacher).model)
     state = args.run / "state.npz"
     if args.start and not state.exists():
         load_weights(student, read_bundle(args.start).weights, "bundle")
     first, seen, average = restore(state, student, optimizer)
-    epochs = plan(args.photos_seen, args.epoch, GOING_ON if args.start else STAGES)
+    epochs = plan(args.images_seen, args.epoch, GOING_ON if args.start else STAGES)
     model, compiled = None, None
     for number in range(first, len(epochs)):
         mode, crop, batch, steps, rate = epochs[number]
@@ -341,12 +341,12 @@ def train(args: argparse.Namespace) -> None:
 
 
 def scores(model, samples) -> dict[str, float]:
-    """Mean and person IoU on the photos kept for selection, at their own size."""
+    """Mean and person IoU on the images kept for selection, at their own size."""
     confusion = ConfusionMatrix(STUDENT.classes)
     for sample in samples:
-        canvas = np.full((1, PHOTO_SIDE + 1, PHOTO_SIDE + 1, 3), 127.5, np.float32)
+        canvas = np.full((1, IMAGE_SIDE + 1, IMAGE_SIDE + 1, 3), 127.5, np.float32)
         height, width = sample["label"].shape
-        canvas[0, :height, :width] = sample["photo"]
+        canvas[0, :height, :width] = sample["image"]
         logits = np.asarray(model.predict_on_batch(canvas))[0]
         at = [np.arange(side) / STRIDE for side in (height, width)]
         confusion.update(sample["label"], LogitGrid(logits, *at).labels())
@@ -390,7 +390,7 @@ def checkpoint(path: Path, student, optimizer, average, epoch: int, seen: int) -
 
 
 def restore(path: Path, student, optimizer=None) -> tuple[int, int, list[np.ndarray]]:
-    """Epochs done, photos seen, and the weights averaged over the epochs."""
+    """Epochs done, images seen, and the weights averaged over the epochs."""
     if not path.exists():
         return 0, 0, [keras.ops.convert_to_numpy(v) for v in student.variables]
     with np.load(path) as data:
@@ -416,7 +416,7 @@ def save(args: argparse.Namespace) -> None:
     card = args.card.read_text("utf-8") if args.card else ""
     config = STUDENT.replace(input_size=(args.side, args.side))
     save_bundle(args.folder, model, config, load_label_set("voc"), card=card, dtype="float16")
-    print(f"{args.folder}: epoch {epoch}, {seen} photos seen")
+    print(f"{args.folder}: epoch {epoch}, {seen} images seen")
 
 
 def main() -> None:
@@ -427,7 +427,7 @@ def main() -> None:
     one.set_defaults(run_command=prepare)
     one.add_argument("--labelled", type=Path, required=True, help="folder in VOC layout")
     one.add_argument("--split", default="train")
-    one.add_argument("--photos", type=Path, nargs="*", default=[])
+    one.add_argument("--images", type=Path, nargs="*", default=[])
     one.add_argument("--cache", type=Path, default=Path(".train/cache"))
     two = commands.add_parser("train")
     two.set_defaults(run_command=train)
@@ -436,8 +436,8 @@ def main() -> None:
     two.add_argument("--teacher", default="mobilenetv2.voc", help="name or bundle")
     two.add_argument("--start", type=Path, help="bundle to go on from, instead of random weights")
     two.add_argument("--hints", type=float, default=5.0, help="weight of the hints")
-    two.add_argument("--photos-seen", type=int, default=240_000)
-    two.add_argument("--epoch", type=int, default=4_000, help="photos per epoch")
+    two.add_argument("--images-seen", type=int, default=240_000)
+    two.add_argument("--epoch", type=int, default=4_000, help="images per epoch")
     two.add_argument("--labels", type=float, default=0.5, help="trust in true labels, 0 to 1")
     two.add_argument("--check-every", type=int, default=5)
     two.add_argument("--seed", type=int, default=0)
@@ -446,7 +446,7 @@ def main() -> None:
     three.add_argument("folder", type=Path)
     three.add_argument("--run", type=Path, default=Path(".train/run"))
     three.add_argument("--card", type=Path)
-    three.add_argument("--side", type=int, default=513, help="to which pictures are fitted")
+    three.add_argument("--side", type=int, default=513, help="to which images are fitted")
     two.add_argument("--weight-decay", type=float, default=1e-3)
     two.add_argument("--ema", type=float, default=0.8, help="of the weights, per epoch")
     three.add_argument("--average", action="store_true", help="the averaged weights")

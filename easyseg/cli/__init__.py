@@ -18,15 +18,15 @@ __all__ = ["cli", "main"]
 
 # name: (module, short help)
 COMMANDS = {
-    "demo": ("easyseg.cli.demo", "Segment two sample photos with the embedded model."),
-    "segment": ("easyseg.cli.segment", "Segment pictures, folders or patterns."),
-    "background": ("easyseg.cli.background", "Change, blur, colour or remove the background."),
-    "video": ("easyseg.cli.video", "Segment a film, a stream or a camera."),
+    "demo": ("easyseg.cli.demo", "Segment two sample images with the embedded model."),
+    "segment": ("easyseg.cli.segment", "Segment images, folders or patterns."),
+    "background": ("easyseg.cli.background", "Change, blur, color or remove the background."),
+    "video": ("easyseg.cli.video", "Segment a video, a stream or a camera."),
     "evaluate": ("easyseg.cli.evaluate", "Say how good a model is on a data set."),
-    "train": ("easyseg.cli.train", "Train a model further on your own photos."),
+    "train": ("easyseg.cli.train", "Train a model further on your own images."),
     "models": ("easyseg.cli.models", "List the models and what is in the cache."),
     "download": ("easyseg.cli.models", "Get a model's weights, or import a file."),
-    "warmup": ("easyseg.cli.optimize", "Find the fastest engine for a model, once."),
+    "optimize": ("easyseg.cli.optimize", "Find the fastest runtime for a model, once."),
     "check": ("easyseg.cli.check", "Look through a data set before training."),
     "info": ("easyseg.cli.models", "Tell all that is known about a model."),
 }

@@ -34,7 +34,7 @@ def load_framework() -> None:
 
 
 def load_framework_when_needed() -> None:
-    """The same, as soon as a model opens for which no compiled engine is enough."""
+    """The same, as soon as a model opens for which no compiled runtime is enough."""
     from easyseg.inference.opening import Opening  # noqa: PLC0415  (OpenCV)
 
     Opening.before_keras = load_framework

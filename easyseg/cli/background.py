@@ -10,10 +10,10 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli._startup import load_framework_when_needed
-from easyseg.cli.options import MODEL, QUIET, engine_options, film_options, names_and_ids
+from easyseg.cli.options import MODEL, QUIET, names_and_ids, runtime_options, video_options
 from easyseg.errors import InputError
 from easyseg.inference.background import BACKGROUNDS, STRENGTHS, edit
-from easyseg.inference.video import VideoSummary, check_film
+from easyseg.inference.video import VideoSummary, check_video
 from easyseg.io.find_images import Found, require_writable, spare_sources
 from easyseg.io.read_image import require_file
 from easyseg.io.video import is_video
@@ -21,55 +21,60 @@ from easyseg.results.outputs.render import check_output
 
 __all__ = ["background"]
 
-DEFAULTS = {"every": 1, "batch_size": None, "smooth": 0.0, "show": False}  # of options for films
-OPTIONS = {"change": "with", "colour": "colour", "blur": "strength"}  # effect: what it takes
+DEFAULTS = {
+    "frame_stride": 1,
+    "batch_size": None,
+    "smoothing": 0.0,
+    "show": False,
+}  # of options for videos
+OPTIONS = {"change": "with", "color": "color", "blur": "strength"}  # effect: what it takes
 
 
 @click.command()
 @click.argument("effect", metavar="EFFECT")
 @click.argument("source", metavar="SOURCE")
 @click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write.")
-@click.option("--with", "picture", metavar="PICTURE", help="For change: what stands behind.")
-@click.option("--colour", help="For colour: white, '#00ff00' or 'rgb(0,255,0)'.")
+@click.option("--with", "image", metavar="IMAGE", help="For change: what stands behind.")
+@click.option("--color", help="For color: white, '#00ff00' or 'rgb(0,255,0)'.")
 @click.option(
     "--strength",
     help=f"For blur: {', '.join(STRENGTHS)}, or a number of pixels.  [default: moderate]",
 )
 @click.option("--keep", help="Classes to keep, with commas: person,dog.  [default: all found]")
 @MODEL
-@film_options
-@engine_options
+@video_options
+@runtime_options
 @QUIET
 def background(
     effect: str,
     source: str,
     out: Path,
-    picture: str | None,
-    colour: str | None,
+    image: str | None,
+    color: str | None,
     strength: str | None,
     keep: str | None,
     model: str | None,
-    every: int,
+    frame_stride: int,
     batch_size: int | None,
-    smooth: float,
+    smoothing: float,
     show: bool,
-    engine: str,
+    runtime: str,
     precision: str,
     quiet: bool,
 ) -> None:
-    """EFFECT (change, blur, colour, grey or cutout) on what is behind the classes kept of SOURCE.
+    """EFFECT (change, blur, color, gray or cutout) on what is behind the classes kept of SOURCE.
 
-    SOURCE is a picture, a film, an address, or a camera's number.
+    SOURCE is an image, a video, an address, or a camera's number.
 
     \b
     easyseg background blur me.jpg -o blurred.png --keep person --strength extreme
     """  # noqa: D301  (\b is click's mark for lines to keep)
-    option = _option(effect, {"with": picture, "colour": colour, "strength": strength})
+    option = _option(effect, {"with": image, "color": color, "strength": strength})
     subject = int(source) if source.isdecimal() else source
-    film = is_video(subject)
+    video = is_video(subject)
     # what cannot be read or written is said before the network is loaded
-    if film:
-        check_film(subject, out, alpha=effect == "cutout")
+    if video:
+        check_video(subject, out, alpha=effect == "cutout")
     else:
         check_output(out, "cutout" if effect == "cutout" else "overlay")
         spare_sources([Found(source, Path())], [out])
@@ -77,11 +82,16 @@ def background(
             require_file(Path(source))
     require_writable(out.parent)
     load_framework_when_needed()
-    seg = SemanticSegmentation(model, engine=engine, precision=precision, progress=not quiet)
-    given = {"every": every, "batch_size": batch_size, "smooth": smooth, "show": show}
-    for_films: dict[str, Any] = {n: value for n, value in given.items() if value != DEFAULTS[n]}
-    if film:
-        for_films["progress"] = not quiet
+    seg = SemanticSegmentation(model, runtime=runtime, precision=precision, progress=not quiet)
+    given = {
+        "frame_stride": frame_stride,
+        "batch_size": batch_size,
+        "smoothing": smoothing,
+        "show": show,
+    }
+    for_videos: dict[str, Any] = {n: value for n, value in given.items() if value != DEFAULTS[n]}
+    if video:
+        for_videos["progress"] = not quiet
     with logging_redirect_tqdm():
         done = edit(
             seg._predictor,
@@ -90,7 +100,7 @@ def background(
             effect,
             option,
             keep=names_and_ids(keep),
-            **for_films,
+            **for_videos,
         )
     click.echo(f"{done} -> {out}" if isinstance(done, VideoSummary) else f"1 of 1 -> {out}")
 

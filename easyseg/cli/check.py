@@ -15,8 +15,8 @@ __all__ = ["check"]
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @data_options
-@click.option("--sheet", type=click.Path(path_type=Path), help="Write a picture of samples here.")
-@click.option("--quick", is_flag=True, help="Read masks, but of photos only the headers.")
+@click.option("--sheet", type=click.Path(path_type=Path), help="Write an image of samples here.")
+@click.option("--quick", is_flag=True, help="Read masks, but of images only the headers.")
 def check(
     source: Path,
     format_name: str | None,

@@ -14,7 +14,7 @@ from easyseg.errors import ImageNotFoundError
 
 __all__ = ["demo"]
 
-PHOTOS = ("astronaut.png", "chelsea.png")  # a person, a cat: scikit-image's sample photos
+IMAGES = ("astronaut.png", "chelsea.png")  # a person, a cat: scikit-image's sample images
 KINDS = ("overlay", "mask", "cutout")
 
 
@@ -25,34 +25,34 @@ KINDS = ("overlay", "mask", "cutout")
     type=click.Path(path_type=Path),
     default="demo-output",
     show_default=True,
-    help="Folder for the pictures.",
+    help="Folder for the images.",
 )
 @click.option("-m", "--model", default="mini", show_default=True, help="Name or folder.")
 def demo(out: Path, model: str) -> None:
-    """Segment two sample photos: an overlay, a mask and a cut-out of each."""
-    photos = _sample_photos()
+    """Segment two sample images: an overlay, a mask and a cut-out of each."""
+    images = _sample_images()
     load_framework_when_needed()
     started = time.perf_counter()
     seg = SemanticSegmentation(model)
     click.echo(f"{model}: loaded in {time.perf_counter() - started:.1f} s")
-    for photo in photos:
-        result = seg.segment_image(photo)
+    for image in images:
+        result = seg.segment_image(image)
         for kind in KINDS:
-            result.save(out / f"{photo.stem}.{kind}.png", kind, legend=True)
+            result.save(out / f"{image.stem}.{kind}.png", kind, legend=True)
         height, width = result.labels.shape
-        click.echo(f"\n{photo.name} ({width}x{height})")
+        click.echo(f"\n{image.name} ({width}x{height})")
         for name, ratio in zip(result.class_names, result.ratios, strict=True):
             click.echo(f"  {name:<12} {ratio:5.1f} %")
         spent = ", ".join(f"{step} {ms:.0f} ms" for step, ms in result.speed.items())
         click.echo(f"  {spent}")
-    click.echo(f"\n{len(photos) * len(KINDS)} pictures in {out}/")
+    click.echo(f"\n{len(images) * len(KINDS)} images in {out}/")
 
 
-def _sample_photos() -> list[Path]:
+def _sample_images() -> list[Path]:
     package = importlib.util.find_spec("skimage")
     if package is None or package.origin is None:
         raise ImageNotFoundError(
-            "the demo's photos come with scikit-image, which is not installed: "
-            "pip install 'easyseg[demo]', or segment a photo of your own: easyseg segment PHOTO."
+            "the demo's images come with scikit-image, which is not installed: "
+            "pip install 'easyseg[demo]', or segment an image of your own: easyseg segment IMAGE."
         )
-    return [Path(package.origin).parent / "data" / name for name in PHOTOS]
+    return [Path(package.origin).parent / "data" / name for name in IMAGES]

@@ -12,7 +12,7 @@ import click
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli._startup import load_framework
-from easyseg.cli.options import MODEL, QUIET, data_options, reading, view_options
+from easyseg.cli.options import MODEL, QUIET, data_options, inference_options, reading
 from easyseg.datasets.base import SPLITS
 from easyseg.datasets.open import open_dataset
 from easyseg.io.write_image import write_bytes
@@ -35,10 +35,10 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
 @MODEL
 @data_options
 @click.option(
-    "--split", type=click.Choice(SPLITS), default="val", show_default=True, help="Which photos."
+    "--split", type=click.Choice(SPLITS), default="val", show_default=True, help="Which images."
 )
 @click.option(
-    "--match",
+    "--class-map",
     multiple=True,
     callback=_pairs,
     metavar="DATA=MODEL",
@@ -50,9 +50,9 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
 @click.option(
     "--report",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for charts, sheets, the worst photos and report.html.",
+    help="Folder for charts, sheets, the worst images and report.html.",
 )
-@view_options
+@inference_options
 @QUIET
 def evaluate(
     data: str,
@@ -61,7 +61,7 @@ def evaluate(
     classes: str | None,
     ignore: str | None,
     split: str,
-    match: dict[str, str | None],
+    class_map: dict[str, str | None],
     boundary: bool,
     json_file: Path | None,
     csv_file: Path | None,
@@ -70,9 +70,9 @@ def evaluate(
     quiet: bool,
     **view: Any,
 ) -> None:
-    """Say how good a model is on DATA, a data set with photos and their truths.
+    """Say how good a model is on DATA, a data set with images and their truths.
 
-    Figures are from 0 to 1, by the data set's classes, at the photos' own sizes.
+    Figures are from 0 to 1, by the data set's classes, at the images' own sizes.
     """
     read = reading(format_name, classes, ignore)
     dataset = open_dataset(data, **read)  # what is wrong is said before the network is loaded
@@ -83,7 +83,7 @@ def evaluate(
         data,
         **read,
         split=split,
-        match=match,
+        class_map=class_map,
         boundary=boundary,
         report=report,
         progress=not quiet,

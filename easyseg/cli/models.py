@@ -11,12 +11,12 @@ import click
 
 from easyseg.cli._startup import load_framework
 from easyseg.models.config import ModelConfig
-from easyseg.models.kerashub.config import PREFIX, HubConfig, is_hub
+from easyseg.models.kerashub.config import PREFIX, KerasHubConfig, is_hub
 from easyseg.results.label_set import LabelSet, load_label_set
 from easyseg.utils.resources import pretrained_path
 from easyseg.weights.bundle import MINI, bundle_folder, read_bundle, read_card
 from easyseg.weights.cache import cached_weights
-from easyseg.weights.files import entry_of, layout_of
+from easyseg.weights.files import entry_of, file_format_of
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 
 __all__ = ["download", "info", "models"]
@@ -56,12 +56,12 @@ def download(name: str, file: Path | None) -> None:
         return
     entry = weight_set(name)
     load_framework()
-    from easyseg.weights.loader import import_file, open_model  # noqa: PLC0415  (loads Keras)
+    from easyseg.weights.loader import import_file, load_model  # noqa: PLC0415  (loads Keras)
 
     if file is not None:
         click.echo(f"{name} imported: {import_file(name, file)}")
         return
-    open_model(name)
+    load_model(name)
     click.echo(f"{name} ready: {cached_weights(entry)}")
 
 
@@ -80,20 +80,20 @@ def _height_and_width(
 
 @click.command()
 @click.argument("model")
-@click.option("--like", metavar="NAME", help="Published weights that a file is like.")
+@click.option("--architecture", metavar="NAME", help="Published weights that a file is like.")
 @click.option(
     "--size",
     callback=_height_and_width,
     metavar="N|HxW",
-    help="Count for pictures of this size, not the model's own.",
+    help="Count for images of this size, not the model's own.",
 )
-def info(model: str, like: str | None, size: tuple[int, int] | None) -> None:
+def info(model: str, architecture: str | None, size: tuple[int, int] | None) -> None:
     """Tell all that is known about MODEL.
 
     MODEL is a name from `easyseg models`, the folder of a saved model or of a run, a weights file
     (.h5, .pb), or "hub:" and a preset of KerasHub's.
     """
-    told = _told(model, like)
+    told = _told(model, architecture)
     for key, value in (
         *told.rows.items(),
         *_inspected(told.config, size or told.config.input_size),
@@ -112,12 +112,12 @@ class _Told(NamedTuple):
         card: What it says of itself, in Markdown.
     """
 
-    config: ModelConfig | HubConfig
+    config: ModelConfig | KerasHubConfig
     rows: dict[str, str]
     card: str = ""
 
 
-def _told(model: str, like: str | None) -> _Told:
+def _told(model: str, architecture: str | None) -> _Told:
     if is_hub(model):
         load_framework()
         from easyseg.models.kerashub.network import read_preset  # noqa: PLC0415  (loads Keras)
@@ -125,9 +125,9 @@ def _told(model: str, like: str | None) -> _Told:
         _, config, label_set = read_preset(model.removeprefix(PREFIX))
         classes = {"classes": _classes(label_set)}
         return _Told(config, {"name": model, **classes, "network": _network(config)})
-    if layout_of(model):
-        entry = entry_of(Path(model), like)
-        return _Told(entry.model, {"file": model, "like": entry.name, **_kind(entry)})
+    if file_format_of(model):
+        entry = entry_of(Path(model), architecture)
+        return _Told(entry.model, {"file": model, "architecture": entry.name, **_kind(entry)})
     folder = bundle_folder(model)
     if folder is not None:
         bundle = read_bundle(folder)
@@ -157,7 +157,7 @@ def _published(entry: WeightSet) -> dict[str, str]:
         "address": entry.url,
         "size": _size(entry),
         "hash": entry.known_hash or "none published; the first download is recorded and trusted",
-        "licence": entry.licence,
+        "license": entry.license,
         "cached": str(cached_weights(entry) or "no"),
     }
     return {**rows, "note": entry.note} if entry.note else rows
@@ -168,16 +168,23 @@ def _embedded_row() -> tuple[str, str, str, str, str, str]:
     size = bundle.weights.stat().st_size / 1e6
     miou = re.search(r"mIoU (0\.\d+)", read_card(bundle.weights.parent))
     shown = f"{100 * float(miou[1]):.2f}" if miou else "-"
-    return MINI, str(bundle.config.classes), f"{size:.1f} MB", f"{shown} card", "MIT", "comes along"
+    return (
+        MINI,
+        str(bundle.config.num_classes),
+        f"{size:.1f} MB",
+        f"{shown} card",
+        "MIT",
+        "comes along",
+    )
 
 
 def _row(entry: WeightSet) -> tuple[str, str, str, str, str, str]:
     return (
         entry.name,
-        str(entry.model.classes),
+        str(entry.model.num_classes),
         f"{entry.size_mb:g} MB" if entry.size_mb else "?",
         f"{entry.miou[0].value:.2f} {entry.miou[0].split}" if entry.miou else "-",
-        entry.licence,
+        entry.license,
         "yes" if cached_weights(entry) else "",
     )
 
@@ -188,7 +195,9 @@ def _size(entry: WeightSet) -> str:
     return f"about {entry.size_mb:g} MB" if entry.size_mb else "unknown"
 
 
-def _inspected(config: ModelConfig | HubConfig, size: tuple[int, int]) -> Iterator[tuple[str, str]]:
+def _inspected(
+    config: ModelConfig | KerasHubConfig, size: tuple[int, int]
+) -> Iterator[tuple[str, str]]:
     """What the network itself tells, built with fresh weights."""
     load_framework()
     from easyseg.models.build import build_model, logits_model  # noqa: PLC0415  (loads Keras)
@@ -214,8 +223,8 @@ def _large(number: int) -> str:
 
 def _sees(field: tuple[int, int] | None, *, whole: bool) -> str:
     if field is None:
-        return "the whole picture, by attention"
-    means = ", and the whole picture through means over it" if whole else ""
+        return "the whole image, by attention"
+    means = ", and the whole image through means over it" if whole else ""
     return f"{_sides(field)} pixels around each{means}"
 
 
@@ -228,8 +237,8 @@ def _stride(stride: tuple[float, float]) -> str:
     return down if down == across else f"{down}x{across}"
 
 
-def _network(config: ModelConfig | HubConfig) -> str:
-    if isinstance(config, HubConfig):
+def _network(config: ModelConfig | KerasHubConfig) -> str:
+    if isinstance(config, KerasHubConfig):
         return f"{PREFIX}{config.hub} of KerasHub's, input {_sides(config.input_size)}"
     width = f" x{config.depth_multiplier:g}" if config.depth_multiplier != 1 else ""
     context = {"aspp": "image pooling", "dpc": "dense prediction cell", "lraspp": "LR-ASPP"}

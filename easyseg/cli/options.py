@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from easyseg.inference.runtimes import AUTO, ENGINES, PRECISIONS
+from easyseg.inference.runtimes import AUTO, PRECISIONS, RUNTIMES
 
 __all__ = [
     "ALPHA",
@@ -15,11 +15,11 @@ __all__ = [
     "MODEL",
     "QUIET",
     "data_options",
-    "engine_options",
-    "film_options",
+    "inference_options",
     "names_and_ids",
     "reading",
-    "view_options",
+    "runtime_options",
+    "video_options",
 ]
 
 MODEL = click.option(
@@ -34,9 +34,9 @@ ALPHA = click.option(
     help="Strength of the overlay.",
 )
 QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
-FILM_OPTIONS = (
+VIDEO_OPTIONS = (
     click.option(
-        "--every",
+        "--frame-stride",
         default=1,
         show_default=True,
         type=click.IntRange(1),
@@ -48,7 +48,7 @@ FILM_OPTIONS = (
         help="Frames that go through the network together; by default what was measured, else 1.",
     ),
     click.option(
-        "--smooth",
+        "--smoothing",
         default=0.0,
         show_default=True,
         type=click.FloatRange(0, 1, max_open=True),
@@ -67,11 +67,11 @@ def _factors(_: click.Context, __: click.Parameter, value: str) -> tuple[float, 
         ) from error
 
 
-VIEW_OPTIONS = (
+INFERENCE_OPTIONS = (
     click.option(
         "--batch-size",
         type=click.IntRange(1),
-        help="Pictures that go through the network together; by default what was measured, else 1.",
+        help="Images that go through the network together; by default what was measured, else 1.",
     ),
     click.option(
         "--output-stride",
@@ -80,14 +80,14 @@ VIEW_OPTIONS = (
         help="8 is finer and slower.",
     ),
     click.option(
-        "--tile", type=int, metavar="PIXELS", help="See large pictures in windows of this size."
+        "--tile", type=int, metavar="PIXELS", help="See large images in windows of this size."
     ),
     click.option(
         "--scales",
         default="1",
         callback=_factors,
         metavar="FACTORS",
-        help="See pictures at several sizes: 0.5,1,1.5; finer and slower.",
+        help="See images at several sizes: 0.5,1,1.5; finer and slower.",
     ),
     click.option("--flip", is_flag=True, help="See the mirror image too; twice the time."),
 )
@@ -102,12 +102,12 @@ DATA_OPTIONS = (
 )
 
 
-ENGINE_OPTIONS = (
+RUNTIME_OPTIONS = (
     click.option(
-        "--engine",
+        "--runtime",
         default=AUTO,
         show_default=True,
-        type=click.Choice([AUTO, *ENGINES]),
+        type=click.Choice([AUTO, *RUNTIMES]),
         help="What runs the network.",
     ),
     click.option(
@@ -136,23 +136,23 @@ def reading(format_name: str | None, classes: str | None, ignore: str | None) ->
     }
 
 
-def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options that say what runs the network."""
-    for option in reversed(ENGINE_OPTIONS):
+    for option in reversed(RUNTIME_OPTIONS):
         command = option(command)
     return command
 
 
-def film_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that every command on films has."""
-    for option in reversed(FILM_OPTIONS):
+def video_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that every command on videos has."""
+    for option in reversed(VIDEO_OPTIONS):
         command = option(command)
     return command
 
 
-def view_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that say how a network sees pictures."""
-    for option in reversed(VIEW_OPTIONS):
+def inference_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that say how a network sees images."""
+    for option in reversed(INFERENCE_OPTIONS):
         command = option(command)
     return command
 

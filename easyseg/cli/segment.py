@@ -17,9 +17,9 @@ from easyseg.cli.options import (
     CLASSES,
     MODEL,
     QUIET,
-    engine_options,
+    inference_options,
     names_and_ids,
-    view_options,
+    runtime_options,
 )
 from easyseg.inference.folder import plan_folder
 from easyseg.io.find_images import Job
@@ -35,22 +35,22 @@ __all__ = ["segment"]
     "-o",
     "--out",
     type=click.Path(path_type=Path),
-    help="File for one picture, else a folder.  [default: SOURCE.seg.png beside each picture]",
+    help="File for one image, else a folder.  [default: SOURCE.seg.png beside each image]",
 )
 @MODEL
 @click.option("-k", "--kind", default="overlay", show_default=True, help=f"{', '.join(OUTPUTS)}.")
 @CLASSES
 @ALPHA
-@click.option("--legend", is_flag=True, help="Write names and shares into the picture.")
+@click.option("--legend", is_flag=True, help="Write names and shares into the image.")
 @click.option("--resume", is_flag=True, help="Skip what the JSON lines say is done.")
 @click.option(
     "--jsonl",
     type=click.Path(path_type=Path),
     help="Class areas, a JSON object on each line.  [default: results.jsonl in the folder of "
-    "results, or of the pictures; none for one picture]",
+    "results, or of the images; none for one image]",
 )
-@view_options
-@engine_options
+@inference_options
+@runtime_options
 @QUIET
 def segment(
     sources: tuple[str, ...],
@@ -67,21 +67,21 @@ def segment(
     tile: int | None,
     scales: tuple[float, ...],
     flip: bool,
-    engine: str,
+    runtime: str,
     precision: str,
     quiet: bool,
 ) -> None:
-    """Segment SOURCE...: pictures, folders, patterns ('*.jpg'), addresses or @list.txt.
+    """Segment SOURCE...: images, folders, patterns ('*.jpg'), addresses or @list.txt.
 
     @list.txt is a file with a source on each line.
 
-    A picture that cannot be read does not stop the others; the exit code is then 2.
+    An image that cannot be read does not stop the others; the exit code is then 2.
     """
     # what cannot be read or written is said before the network is loaded
     jobs = plan_folder(sources, out, kind=kind, alpha=alpha)
     single = len(jobs) == 1 and not resume and jsonl is None
-    if single and "://" not in jobs[0].picture.source:
-        require_file(Path(jobs[0].picture.source))
+    if single and "://" not in jobs[0].image.source:
+        require_file(Path(jobs[0].image.source))
     load_framework_when_needed()
     seg = SemanticSegmentation(
         model,
@@ -90,7 +90,7 @@ def segment(
         tile=tile,
         scales=scales,
         flip=flip,
-        engine=engine,
+        runtime=runtime,
         precision=precision,
         progress=not quiet,
     )
@@ -105,7 +105,7 @@ def segment(
         return
     with logging_redirect_tqdm():  # warnings stand on lines of their own, above the bar
         summary = seg.segment_folder(
-            [job.picture for job in jobs],
+            [job.image for job in jobs],
             out,
             resume=resume,
             jsonl=jsonl,
@@ -121,7 +121,7 @@ def segment(
 
 
 def _segment_one(seg: SemanticSegmentation, job: Job, drawing: dict[str, Any]) -> None:
-    result = seg.segment_image(job.picture.source, job.target, **drawing)
+    result = seg.segment_image(job.image.source, job.target, **drawing)
     pairs = zip(result.class_names, result.ratios, strict=True)
     spent = sum(result.speed.values()) / 1000
     areas = ", ".join(f"{name} {ratio:.1f} %" for name, ratio in pairs)

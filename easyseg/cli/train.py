@@ -77,7 +77,7 @@ def train(
     quiet: bool,
     **choices: Any,
 ) -> None:
-    """Train a model further on DATA, a folder of photos with their masks or annotations.
+    """Train a model further on DATA, a folder of images with their masks or annotations.
 
     \b
     easyseg train my_folder --epochs 30 -o runs/mine

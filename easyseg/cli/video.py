@@ -14,12 +14,12 @@ from easyseg.cli.options import (
     CLASSES,
     MODEL,
     QUIET,
-    engine_options,
-    film_options,
     names_and_ids,
+    runtime_options,
+    video_options,
 )
 from easyseg.errors import InputError
-from easyseg.inference.video import check_film
+from easyseg.inference.video import check_video
 from easyseg.io.video import is_address
 
 __all__ = ["video"]
@@ -33,16 +33,16 @@ RESULT_ENDING = ".seg.mp4"
     "-o",
     "--out",
     type=click.Path(path_type=Path),
-    help=f"Film (.mp4, .mov, .mkv, .webm) or folder for PNGs.  [default: SOURCE{RESULT_ENDING}]",
+    help=f"Video (.mp4, .mov, .mkv, .webm) or folder for PNGs.  [default: SOURCE{RESULT_ENDING}]",
 )
 @MODEL
 @click.option(
-    "-k", "--kind", default="overlay", show_default=True, help="overlay, colour, cutout, …"
+    "-k", "--kind", default="overlay", show_default=True, help="overlay, color, cutout, …"
 )
 @CLASSES
 @ALPHA
-@film_options
-@engine_options
+@video_options
+@runtime_options
 @QUIET
 def video(
     source: str,
@@ -51,15 +51,15 @@ def video(
     kind: str,
     classes: str | None,
     alpha: float,
-    every: int,
+    frame_stride: int,
     batch_size: int | None,
-    smooth: float,
+    smoothing: float,
     show: bool,
-    engine: str,
+    runtime: str,
     precision: str,
     quiet: bool,
 ) -> None:
-    """Segment SOURCE: a film, an address (http://, rtsp://, …) or a camera's number.
+    """Segment SOURCE: a video, an address (http://, rtsp://, …) or a camera's number.
 
     Ctrl-C keeps what was done until then; for a camera it is the way to end.
 
@@ -72,24 +72,24 @@ def video(
         out = Path(source).with_suffix(RESULT_ENDING)
     if out is None and not show:
         raise InputError(
-            f"where should the film of {source} go? give -o, or --show to see it only."
+            f"where should the video of {source} go? give -o, or --show to see it only."
         )
-    film = int(source) if source.isdecimal() else source
+    video = int(source) if source.isdecimal() else source
     if out is not None:
-        check_film(film, out, alpha=kind == "cutout")
+        check_video(video, out, alpha=kind == "cutout")
     load_framework_when_needed()
     seg = SemanticSegmentation(
-        model, batch_size=batch_size, engine=engine, precision=precision, progress=not quiet
+        model, batch_size=batch_size, runtime=runtime, precision=precision, progress=not quiet
     )
     with logging_redirect_tqdm():
         summary = seg.segment_video(
-            film,
+            video,
             out,
             kind=kind,
             alpha=alpha,
             classes=names_and_ids(classes),
-            every=every,
-            smooth=smooth,
+            frame_stride=frame_stride,
+            smoothing=smoothing,
             progress=not quiet,
             show=show,
         )

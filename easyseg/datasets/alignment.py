@@ -1,4 +1,4 @@
-"""Whether masks lie on their photos: edges of the one against edges of the other."""
+"""Whether masks lie on their images: edges of the one against edges of the other."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ FEWEST = 8  # samples without which nothing is said
 
 
 class Evidence(NamedTuple):
-    """How well the mask's edges meet the photo's.
+    """How well the mask's edges meet the image's.
 
     Attributes:
-        shifts: `(2 REACH + 1, 2 REACH + 1) float32`, mean strength of the photo's edges under
+        shifts: `(2 REACH + 1, 2 REACH + 1) float32`, mean strength of the image's edges under
             those of the mask, for each shift down (rows) and right (columns), in standard
-            deviations of the photo's edges; the middle is the mask as it is.
+            deviations of the image's edges; the middle is the mask as it is.
         mirrored: The same for the mask as seen in a mirror, without a shift.
-        scale: Pixels of the photo in a pixel of the shifts.
+        scale: Pixels of the image in a pixel of the shifts.
     """
 
     shifts: np.ndarray
@@ -34,22 +34,22 @@ class Evidence(NamedTuple):
     scale: float
 
 
-def edge_evidence(photo: np.ndarray, truth: np.ndarray) -> Evidence | None:
+def edge_evidence(image: np.ndarray, truth: np.ndarray) -> Evidence | None:
     """Compares the edges at all shifts, by correlation; `None` of masks without edges.
 
     Args:
-        photo: `(H, W, 3) uint8 RGB`.
+        image: `(H, W, 3) uint8 RGB`.
         truth: `(H, W) uint8`.
     """
     scale = max(1.0, max(truth.shape) / SIDE)
     size = (round(truth.shape[1] / scale), round(truth.shape[0] / scale))
-    grey = cv2.resize(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+    gray = cv2.resize(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
     mask = cv2.resize(truth, size, interpolation=cv2.INTER_NEAREST_EXACT)
-    gx, gy = cv2.spatialGradient(cv2.GaussianBlur(grey, (3, 3), 0))
+    gx, gy = cv2.spatialGradient(cv2.GaussianBlur(gray, (3, 3), 0))
     strength = cv2.magnitude(gx.astype(np.float32), gy.astype(np.float32))
     deviation = float(strength.std())
     inner = np.zeros_like(mask)
-    inner[REACH:-REACH, REACH:-REACH] = 1  # edges that stay in the picture at all shifts
+    inner[REACH:-REACH, REACH:-REACH] = 1  # edges that stay in the image at all shifts
     edges = (cv2.morphologyEx(mask, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)) > 0) & (
         inner > 0
     )
@@ -74,7 +74,7 @@ def misplaced(found: Sequence[Evidence]) -> str:
     shifts = np.stack([e.shifts for e in found])
     here = shifts[:, REACH, REACH]
     if _better(np.array([e.mirrored for e in found]) - here):
-        return "masks seem to be mirrored: their edges meet those of the photos when they are"
+        return "masks seem to be mirrored: their edges meet those of the images when they are"
     total = shifts.mean(axis=0)
     down, right = np.unravel_index(int(total.argmax()), total.shape)
     dy, dx = int(down) - REACH, int(right) - REACH
@@ -82,7 +82,7 @@ def misplaced(found: Sequence[Evidence]) -> str:
         return ""
     scale = float(np.median([e.scale for e in found]))
     return (
-        f"masks seem to be shifted: their edges meet those of the photos when they are moved by "
+        f"masks seem to be shifted: their edges meet those of the images when they are moved by "
         f"{dx * scale:+.0f} pixels to the right and {dy * scale:+.0f} down"
     )
 

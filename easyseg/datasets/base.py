@@ -20,21 +20,21 @@ IGNORE = 255  # in every `truth()`: pixels that do not count
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """A photo and its truth, read when asked for.
+    """An image and its truth, read when asked for.
 
     Args:
         name: Unique within its split, for messages and file names.
-        image: The photo.
-        mask: The file that holds its truth (picture, text or JSON), for messages.
-        read_truth: Gives the truth for a photo of `(height, width)` pixels.
+        image: The image.
+        mask: The file that holds its truth (image, text or JSON), for messages.
+        mask_reader: Gives the truth for an image of `(height, width)` pixels.
     """
 
     name: str
     image: Path
     mask: Path
-    read_truth: Callable[[tuple[int, int]], np.ndarray] = dataclasses.field(repr=False)
+    mask_reader: Callable[[tuple[int, int]], np.ndarray] = dataclasses.field(repr=False)
 
-    def photo(self) -> np.ndarray:
+    def read_image(self) -> np.ndarray:
         """`(H, W, 3) uint8 RGB`.
 
         Raises:
@@ -42,16 +42,16 @@ class Sample:
         """
         return read_image(self.image)
 
-    def truth(self, size: tuple[int, int] | None = None) -> np.ndarray:
+    def read_mask(self, size: tuple[int, int] | None = None) -> np.ndarray:
         """`(H, W) uint8` class ids, of which there are 255 at most; `IGNORE` does not count.
 
         Args:
-            size: `(height, width)` of the photo, if it is known; else the photo is opened for it.
+            size: `(height, width)` of the image, if it is known; else the image is opened for it.
 
         Raises:
             DatasetError: The truth cannot be read, or breaks a rule; names the file and the cure.
         """
-        return self.read_truth(self.photo().shape[:2] if size is None else size)
+        return self.mask_reader(self.read_image().shape[:2] if size is None else size)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +64,8 @@ class Dataset:
         label_set: Its classes; ids in `Sample.truth` are channels of this set.
         splits: Samples of "train", "val" and "test", as far as there are any.
         notes: What the reader assumed, merged or left out, in sentences.
-        unlabelled: Photos that have no truth; they are in no split.
-        orphans: Masks without a photo.
+        unlabelled: Images that have no truth; they are in no split.
+        orphans: Masks without an image.
     """
 
     name: str

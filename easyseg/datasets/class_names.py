@@ -1,4 +1,4 @@
-"""Class names, colours and ids, from the small files that tools write beside masks."""
+"""Class names, colors and ids, from the small files that tools write beside masks."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = [
     "BACKGROUND",
     "BACKGROUNDS",
     "Class",
-    "Colour",
+    "Color",
     "clean",
-    "distinct_colour",
+    "distinct_color",
     "find_names",
     "is_void",
     "make_label_set",
@@ -26,7 +26,7 @@ __all__ = [
     "read_text",
 ]
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 BACKGROUND = "background"
 BACKGROUNDS = {"background", "_background_", "bg"}
 VOIDS = {"void", "ignore", "ignored", "unlabelled", "unlabeled", "don't care"}
@@ -41,12 +41,12 @@ class Class:
 
     Args:
         name: Its name.
-        colour: Its RGB colour in the masks, if the file says so.
+        color: Its RGB color in the masks, if the file says so.
         value: Its value in the masks, if the file says so; else its place in the file.
     """
 
     name: str
-    colour: Colour | None = None
+    color: Color | None = None
     value: int | None = None
 
 
@@ -99,9 +99,9 @@ def is_void(name: str) -> bool:
 
 
 def make_label_set(
-    name: str, names: Iterable[str], colours: Iterable[Colour | None] = ()
+    name: str, names: Iterable[str], colors: Iterable[Color | None] = ()
 ) -> LabelSet:
-    """A label set; names that repeat get a number, missing colours are chosen.
+    """A label set; names that repeat get a number, missing colors are chosen.
 
     A first class named "background" is the set's void, and black.
     """
@@ -112,20 +112,20 @@ def make_label_set(
             text = next(t for k in range(2, 999) if (t := f"{text} {k}").casefold() not in seen)
         unique.append(text)
     has_background = bool(unique) and unique[0].casefold() in BACKGROUNDS
-    given_colours = [*colours, *[None] * len(unique)]
+    given_colors = [*colors, *[None] * len(unique)]
     return LabelSet(
         name=clean(name, 0),
         names=tuple(unique),
         palette=tuple(
-            colour or distinct_colour(i if has_background else i + 1)
-            for i, colour in enumerate(given_colours[: len(unique)])
+            color or distinct_color(i if has_background else i + 1)
+            for i, color in enumerate(given_colors[: len(unique)])
         ),
         void=0 if has_background else 255,
     )
 
 
-def distinct_colour(index: int) -> Colour:
-    """The colour of a class that has none: black for 0, then hues a golden angle apart."""
+def distinct_color(index: int) -> Color:
+    """The color of a class that has none: black for 0, then hues a golden angle apart."""
     if index == 0:
         return 0, 0, 0
     hue, value = index * GOLDEN % 1, (1.0, 0.7, 0.85)[index % 3]
@@ -160,7 +160,7 @@ def _from_csv(path: Path) -> list[Class]:
         return [Class(row[name], value=int(row[value])) for row in rows[1:]]
     if head and not _is_number(rows[0][1]):
         rows = rows[1:]
-    return [Class(row[0], colour=_colour(row[1:4])) for row in rows]
+    return [Class(row[0], color=_color(row[1:4])) for row in rows]
 
 
 def _from_cvat(path: Path) -> list[Class]:
@@ -168,15 +168,15 @@ def _from_cvat(path: Path) -> list[Class]:
     for line in read_lines(path):
         if line.startswith("#"):
             continue
-        name, colour, *_ = line.rsplit(":", 3) if line.count(":") >= 3 else line.rsplit(":", 1)
-        rows.append(Class(name, colour=_colour(colour.split(","))))
+        name, color, *_ = line.rsplit(":", 3) if line.count(":") >= 3 else line.rsplit(":", 1)
+        rows.append(Class(name, color=_color(color.split(","))))
     return rows
 
 
-def _colour(cells: list[str]) -> Colour:
+def _color(cells: list[str]) -> Color:
     r, g, b = (int(cell) for cell in cells)
     if not all(0 <= value <= 255 for value in (r, g, b)):
-        raise ValueError(f"colour {r},{g},{b} is outside 0 to 255")
+        raise ValueError(f"color {r},{g},{b} is outside 0 to 255")
     return r, g, b
 
 

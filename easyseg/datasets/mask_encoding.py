@@ -1,4 +1,4 @@
-"""What the values in mask files mean: ids, black and white, palette or colours."""
+"""What the values in mask files mean: ids, black and white, palette or colors."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import NamedTuple
 import numpy as np
 
 from easyseg.datasets.base import IGNORE
-from easyseg.datasets.class_names import BACKGROUND, Class, Colour, is_void
-from easyseg.datasets.mask_files import NEAR, Coding, is_jpeg, pack, read_values
+from easyseg.datasets.class_names import BACKGROUND, Class, Color, is_void
+from easyseg.datasets.mask_files import NEAR, MaskEncoding, is_jpeg, pack, read_values
 from easyseg.errors import DatasetError
 
-__all__ = ["Classes", "choose_coding"]
+__all__ = ["Classes", "infer_encoding"]
 
 THREADS = 4
 MOST_CLASSES = 255  # 255 itself is for what does not count
-MOST_VALUES = 200  # of grey masks; photographs have more
+MOST_VALUES = 200  # of gray masks; photographs have more
 MANY = 32  # values of which a mask of ids seldom has more, and a smoothed one always
-RARE = 0.001  # share below which a colour is an edge that was smoothed
-COVERED = 0.98  # share that the other colours must reach
+RARE = 0.001  # share below which a color is an edge that was smoothed
+COVERED = 0.98  # share that the other colors must reach
 
 
 class Classes(NamedTuple):
@@ -32,13 +32,13 @@ class Classes(NamedTuple):
     Attributes:
         coding: Classes by value.
         names: Of each class.
-        colours: Of each class, where the masks have some.
+        colors: Of each class, where the masks have some.
         notes: What was assumed.
     """
 
-    coding: Coding
+    coding: MaskEncoding
     names: list[str]
-    colours: list[Colour | None]
+    colors: list[Color | None]
     notes: list[str]
 
 
@@ -47,16 +47,16 @@ class _Survey:
     """What all masks together hold."""
 
     values: Counter[int] = dataclasses.field(default_factory=Counter)
-    colours: Counter[int] = dataclasses.field(default_factory=Counter)
+    colors: Counter[int] = dataclasses.field(default_factory=Counter)
     palette: dict[int, int] = dataclasses.field(default_factory=dict)
     palettes_differ: bool = False
     rgb: int = 0  # masks that are stored as RGB
-    coloured: int = 0  # of these, those that are not grey
+    colored: int = 0  # of these, those that are not gray
     read: int = 0
     example: Path | None = None
 
 
-def choose_coding(
+def infer_encoding(
     paths: Sequence[Path], table: Sequence[Class], *, ignore: Sequence[int] = ()
 ) -> Classes:
     """Looks at masks and says what their values mean.
@@ -72,10 +72,10 @@ def choose_coding(
         DatasetError: No mask can be read, or they look like photographs.
     """
     seen = _survey(paths[:: max(1, len(paths) // 16)] if table else paths)
-    listed = {_packed(c.colour) for c in table if c.colour}
-    if _in_colours(seen, listed):
-        return _colours(seen, table)
-    return _grey(seen, list(table), list(ignore))
+    listed = {_packed(c.color) for c in table if c.color}
+    if _in_colors(seen, listed):
+        return _colors(seen, table)
+    return _gray(seen, list(table), list(ignore))
 
 
 def _survey(paths: Sequence[Path]) -> _Survey:
@@ -85,28 +85,28 @@ def _survey(paths: Sequence[Path]) -> _Survey:
             if isinstance(found, DatasetError):
                 problem = problem or found
                 continue
-            values, colours, palette, is_rgb = found
+            values, colors, palette, is_rgb = found
             total.read += 1
             total.example = total.example or path
             total.rgb += is_rgb
-            total.coloured += is_rgb and not values
+            total.colored += is_rgb and not values
             total.values.update(values)
-            total.colours.update(colours)
+            total.colors.update(colors)
             total.palettes_differ |= any(total.palette.get(i, c) != c for i, c in palette.items())
             total.palette.update(palette)
     if not total.read:
-        raise problem or DatasetError("there are no masks; add them beside the photos.")
+        raise problem or DatasetError("there are no masks; add them beside the images.")
     return total
 
 
 def _look(path: Path) -> tuple[dict[int, int], dict[int, int], dict[int, int], bool] | DatasetError:
-    """Values, colours, colours of palette indices, and whether the file is RGB."""
+    """Values, colors, colors of palette indices, and whether the file is RGB."""
     try:
         values = read_values(path)
         if values.ndim == 3:
-            colours = _count(pack(values))
-            grey = all((c >> 16) == (c & 255) == (c >> 8 & 255) for c in colours)
-            return ({c & 255: n for c, n in colours.items()} if grey else {}), colours, {}, True
+            colors = _count(pack(values))
+            gray = all((c >> 16) == (c & 255) == (c >> 8 & 255) for c in colors)
+            return ({c & 255: n for c, n in colors.items()} if gray else {}), colors, {}, True
         counts = _count(values)
         palette = _palette(path)
         return (
@@ -133,53 +133,53 @@ def _palette(path: Path) -> dict[int, int]:
     with Image.open(path) as image:
         flat = image.getpalette("RGB") if image.mode == "P" else None
     rows = zip(*[iter(flat or [])] * 3, strict=False)
-    return {i: _packed(colour) for i, colour in enumerate(rows)}
+    return {i: _packed(color) for i, color in enumerate(rows)}
 
 
-def _in_colours(seen: _Survey, listed: set[int]) -> bool:
+def _in_colors(seen: _Survey, listed: set[int]) -> bool:
     if seen.palettes_differ:
         return True
     if seen.palette and listed:
         return set(seen.palette.values()) <= listed and len(seen.palette) > 1
-    return seen.coloured > 0 and 2 * seen.rgb >= seen.read
+    return seen.colored > 0 and 2 * seen.rgb >= seen.read
 
 
-def _colours(seen: _Survey, table: Sequence[Class]) -> Classes:
-    if table and all(c.colour for c in table):
-        return _as_listed(table, [_packed(c.colour) for c in table], "colours", [])
-    size, count = seen.colours.total(), len(seen.colours)
-    common = {c for c, n in seen.colours.items() if n >= RARE * size or count <= MANY}
-    if len(common) > MOST_CLASSES or sum(seen.colours[c] for c in common) < COVERED * size:
+def _colors(seen: _Survey, table: Sequence[Class]) -> Classes:
+    if table and all(c.color for c in table):
+        return _as_listed(table, [_packed(c.color) for c in table], "colors", [])
+    size, count = seen.colors.total(), len(seen.colors)
+    common = {c for c, n in seen.colors.items() if n >= RARE * size or count <= MANY}
+    if len(common) > MOST_CLASSES or sum(seen.colors[c] for c in common) < COVERED * size:
         raise DatasetError(
-            f"the masks ({seen.example} and others) have {count} colours: they look like "
-            "photographs, or were saved as JPEG; save them as PNG, or list the colours in "
+            f"the masks ({seen.example} and others) have {count} colors: they look like "
+            "photographs, or were saved as JPEG; save them as PNG, or list the colors in "
             "class_dict.csv (name,r,g,b)."
         )
     ordered = sorted(common)
     if table and len(table) != len(ordered):
         raise DatasetError(
-            f"the masks have {len(ordered)} colours ({', '.join(map(_hex, ordered[:12]))}), but "
-            f"{len(table)} classes are named; list names and colours in class_dict.csv."
+            f"the masks have {len(ordered)} colors ({', '.join(map(_hex, ordered[:12]))}), but "
+            f"{len(table)} classes are named; list names and colors in class_dict.csv."
         )
     names = [c.name for c in table] or [BACKGROUND if c == 0 else _hex(c) for c in ordered]
     rows = [Class(n, _rgb(c)) for n, c in zip(names, ordered, strict=True)]
-    notes = ["No file names the colours of the masks; the classes are the colours found: "
+    notes = ["No file names the colors of the masks; the classes are the colors found: "
              + ", ".join(f"{r.name} = {_hex(c)}" for r, c in zip(rows[:12], ordered, strict=False))
              + ("." if len(rows) <= 12 else ", …")]  # fmt: skip
     if count > len(common):
-        notes.append(f"{count - len(common)} rare colours, as of smoothed edges, do not count.")
-    return _as_listed(rows, ordered, "colours", notes)
+        notes.append(f"{count - len(common)} rare colors, as of smoothed edges, do not count.")
+    return _as_listed(rows, ordered, "colors", notes)
 
 
-def _grey(seen: _Survey, table: list[Class], ignore: list[int]) -> Classes:
+def _gray(seen: _Survey, table: list[Class], ignore: list[int]) -> Classes:
     values = set(seen.values) - {IGNORE} - set(ignore)
     if _is_binary(seen, table, ignore):
         if len(table) == 1:
             table = [Class(BACKGROUND), *table]
         rows = table or [Class(BACKGROUND), Class("foreground")]
         rows = [dataclasses.replace(c, value=None) for c in rows]
-        greys = "; greys are taken as the nearer of both" if len(seen.values) > 2 else ""
-        note = f"Black and white masks: 0 is {rows[0].name!r}, 255 is {rows[1].name!r}{greys}."
+        grays = "; grays are taken as the nearer of both" if len(seen.values) > 2 else ""
+        note = f"Black and white masks: 0 is {rows[0].name!r}, 255 is {rows[1].name!r}{grays}."
         return _as_listed(rows, [0, 255], "binary", [note])
     if seen.example is not None and is_jpeg(seen.example):
         raise DatasetError(
@@ -208,14 +208,14 @@ def _grey(seen: _Survey, table: list[Class], ignore: list[int]) -> Classes:
     result = _as_listed(table, found, "ids", notes)
     result.coding.classes.update(dict.fromkeys(ignore, IGNORE))
     result.coding.classes.setdefault(IGNORE, IGNORE)
-    colours = [c.colour or (_rgb(seen.palette[v]) if v in seen.palette else None)
+    colors = [c.color or (_rgb(seen.palette[v]) if v in seen.palette else None)
                for c, v in zip(table, found, strict=True) if not is_void(c.name)]  # fmt: skip
-    usable = len({c for c in colours if c}) == len(colours)
-    return result._replace(colours=colours if usable else result.colours)
+    usable = len({c for c in colors if c}) == len(colors)
+    return result._replace(colors=colors if usable else result.colors)
 
 
 def _is_binary(seen: _Survey, table: list[Class], ignore: list[int]) -> bool:
-    """Only 0 and 255; or nearly only, with greys between, as smoothing and JPEG leave them."""
+    """Only 0 and 255; or nearly only, with grays between, as smoothing and JPEG leave them."""
     if len(table) > 2 or 255 not in seen.values or 255 in ignore or max(seen.values) > 255:
         return False
     if len(table) == 2 and any(c.value not in (None, 0, 255) for c in table):
@@ -241,15 +241,15 @@ def _as_listed(
     ids = {id(c): i for i, c in enumerate(counting)}
     names = [c.name for c in counting]
     classes = {v: ids.get(id(c), IGNORE) for c, v in zip(table, values, strict=True)}
-    return Classes(Coding(kind, classes), names, [c.colour for c in counting], notes)
+    return Classes(MaskEncoding(kind, classes), names, [c.color for c in counting], notes)
 
 
-def _packed(colour: Colour | tuple[int, ...] | None) -> int:
-    r, g, b = colour or (0, 0, 0)
+def _packed(color: Color | tuple[int, ...] | None) -> int:
+    r, g, b = color or (0, 0, 0)
     return r << 16 | g << 8 | b
 
 
-def _rgb(packed: int) -> Colour:
+def _rgb(packed: int) -> Color:
     return packed >> 16, packed >> 8 & 255, packed & 255
 
 

@@ -1,4 +1,4 @@
-"""Masks that are pictures: their values, which class a value means, and their size."""
+"""Masks that are images: their values, which class a value means, and their size."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from easyseg.datasets.base import IGNORE
 from easyseg.errors import DatasetError
 from easyseg.io.read_image import DAMAGE
 
-__all__ = ["Coding", "MaskFile", "fit_mask", "is_jpeg", "pack", "read_values"]
+__all__ = ["MaskEncoding", "MaskFile", "fit_mask", "is_jpeg", "pack", "read_values"]
 
-ASPECT = 0.01  # by how much the aspect ratios of a photo and its mask may differ
-STRAY = 0.01  # share of a mask that may have colours which are no class: edges that were smoothed
+ASPECT = 0.01  # by how much the aspect ratios of an image and its mask may differ
+STRAY = 0.01  # share of a mask that may have colors which are no class: edges that were smoothed
 EDGES = 0.05  # share of a binary mask that may lie between black and white
 NEAR = 32  # levels from black and white within which a pixel is one or the other
 
 
 @dataclasses.dataclass(frozen=True)
-class Coding:
+class MaskEncoding:
     """Which class a value in the mask files means.
 
     Args:
-        kind: "ids" (grey or palette values), "binary" (black and white, split at 128), or
-            "colours".
-        classes: Class ids, or `IGNORE`, by value (for colours: by packed colour, see `pack`).
+        kind: "ids" (gray or palette values), "binary" (black and white, split at 128), or
+            "colors".
+        classes: Class ids, or `IGNORE`, by value (for colors: by packed color, see `pack`).
         names: What the classes are called, for messages.
     """
 
@@ -47,29 +47,29 @@ class Coding:
         Raises:
             DatasetError: A value that is no class.
         """
-        if self.kind == "colours":
-            return self._from_colours(values if values.ndim == 3 else np.dstack([values] * 3), path)
-        grey = values if values.ndim == 2 else _grey(values, path)
+        if self.kind == "colors":
+            return self._from_colors(values if values.ndim == 3 else np.dstack([values] * 3), path)
+        gray = values if values.ndim == 2 else _gray(values, path)
         if self.kind == "binary":
-            return self._from_binary(grey, path)
-        table = np.full(1 << 8 * grey.dtype.itemsize, -1, np.int16)
+            return self._from_binary(gray, path)
+        table = np.full(1 << 8 * gray.dtype.itemsize, -1, np.int16)
         known = [value for value in self.classes if value < len(table)]
         table[known] = [self.classes[value] for value in known]
-        found = table[grey]
+        found = table[gray]
         if found.min(initial=0) < 0:
-            raise self._unknown(grey[found < 0], found.size, path)
+            raise self._unknown(gray[found < 0], found.size, path)
         return found.astype(np.uint8)
 
-    def _from_binary(self, grey: np.ndarray, path: Path) -> np.ndarray:
-        between = np.count_nonzero((grey >= NEAR) & (grey < 256 - NEAR))
-        if between > EDGES * grey.size and grey.size > 64:
+    def _from_binary(self, gray: np.ndarray, path: Path) -> np.ndarray:
+        between = np.count_nonzero((gray >= NEAR) & (gray < 256 - NEAR))
+        if between > EDGES * gray.size and gray.size > 64:
             raise DatasetError(
-                f"{path} is not black and white as the other masks: {100 * between / grey.size:.0f}"
-                " % of it is grey; remove it, or save class ids as PNG."
+                f"{path} is not black and white as the other masks: {100 * between / gray.size:.0f}"
+                " % of it is gray; remove it, or save class ids as PNG."
             )
-        return np.where(grey >= 128, self.classes[255], self.classes[0]).astype(np.uint8)
+        return np.where(gray >= 128, self.classes[255], self.classes[0]).astype(np.uint8)
 
-    def _from_colours(self, rgb: np.ndarray, path: Path) -> np.ndarray:
+    def _from_colors(self, rgb: np.ndarray, path: Path) -> np.ndarray:
         packed = pack(rgb)
         known = np.array(sorted(self.classes))
         at = np.minimum(np.searchsorted(known, packed), len(known) - 1)
@@ -81,7 +81,7 @@ class Coding:
             values, counts = np.unique(packed[strange], return_counts=True)
             worst = int(values[counts.argmax()])
             raise DatasetError(
-                f"{path} has colours that are no class, such as "
+                f"{path} has colors that are no class, such as "
                 f"{(worst >> 16, worst >> 8 & 255, worst & 255)}, on "
                 f"{100 * stray / packed.size:.1f} % of it; add them to class_dict.csv, "
                 "or ignore them there under the name void."
@@ -104,28 +104,28 @@ class Coding:
 
 @dataclasses.dataclass(frozen=True)
 class MaskFile:
-    """Reads the truth of one photo from a picture. It is a `Sample.read_truth`."""
+    """Reads the truth of one image from an image. It is a `Sample.mask_reader`."""
 
     path: Path
-    photo: Path
-    coding: Coding
+    image: Path
+    coding: MaskEncoding
 
     def __call__(self, size: tuple[int, int]) -> np.ndarray:
-        """`(H, W) uint8` class ids for a photo of `(height, width)` pixels."""
-        values = read_values(self.path, colours=self.coding.kind == "colours")
+        """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
+        values = read_values(self.path, colors=self.coding.kind == "colors")
         ids = self.coding.decode(values, self.path)
-        return fit_mask(ids, size, mask=self.path, photo=self.photo)
+        return fit_mask(ids, size, mask=self.path, image=self.image)
 
 
-def read_values(path: Path, *, colours: bool = False) -> np.ndarray:
+def read_values(path: Path, *, colors: bool = False) -> np.ndarray:
     """What a mask file holds: `(H, W)` uint8 or uint16 values, or `(H, W, 3) uint8 RGB`.
 
     Args:
         path: The mask.
-        colours: Of palette pictures, the colours instead of the indices.
+        colors: Of palette images, the colors instead of the indices.
 
     Raises:
-        DatasetError: It is no picture, or a damaged one.
+        DatasetError: It is no image, or a damaged one.
     """
     from PIL import Image  # noqa: PLC0415
 
@@ -135,7 +135,7 @@ def read_values(path: Path, *, colours: bool = False) -> np.ndarray:
             with Image.open(path) as image:
                 if image.mode == "1":
                     return np.asarray(image).astype(np.uint8)
-                if image.mode == "L" or (image.mode == "P" and not colours):
+                if image.mode == "L" or (image.mode == "P" and not colors):
                     return np.asarray(image)
                 if image.mode.startswith("I") or image.mode == "F":
                     return _wide(np.asarray(image), path)
@@ -146,18 +146,18 @@ def read_values(path: Path, *, colours: bool = False) -> np.ndarray:
         raise
     except DAMAGE as error:  # of which UnidentifiedImageError is one
         raise DatasetError(
-            f"{path} cannot be read as a mask ({error}); mend it, or remove it and its photo."
+            f"{path} cannot be read as a mask ({error}); mend it, or remove it and its image."
         ) from error
 
 
-def fit_mask(ids: np.ndarray, size: tuple[int, int], *, mask: Path, photo: Path) -> np.ndarray:
-    """The mask at the photo's size, by the nearest pixel, where both have one aspect ratio.
+def fit_mask(ids: np.ndarray, size: tuple[int, int], *, mask: Path, image: Path) -> np.ndarray:
+    """The mask at the image's size, by the nearest pixel, where both have one aspect ratio.
 
     Args:
         ids: `(h, w)`.
-        size: `(H, W)` of the photo.
+        size: `(H, W)` of the image.
         mask: For messages.
-        photo: For messages.
+        image: For messages.
 
     Raises:
         DatasetError: The aspect ratios differ by more than 1 %, and by more than a pixel.
@@ -168,14 +168,14 @@ def fit_mask(ids: np.ndarray, size: tuple[int, int], *, mask: Path, photo: Path)
         h, w = ids.shape
         turned = same_aspect((w, h), size)
         why = (
-            "the photo is turned (by its EXIF tag?) and the mask is not; turn the mask"
+            "the image is turned (by its EXIF tag?) and the mask is not; turn the mask"
             if turned
             else (
-                "a mask must be of the photo's size, or of its aspect ratio within 1 %; "
+                "a mask must be of the image's size, or of its aspect ratio within 1 %; "
                 "export it again or remove both"
             )
         )
-        raise DatasetError(f"{mask} ({w}x{h}) does not fit {photo} ({size[1]}x{size[0]}): {why}.")
+        raise DatasetError(f"{mask} ({w}x{h}) does not fit {image} ({size[1]}x{size[0]}): {why}.")
     return cv2.resize(ids, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
@@ -188,16 +188,16 @@ def same_aspect(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 
 
 def pack(rgb: np.ndarray) -> np.ndarray:
-    """`(H, W, 3) uint8` colours as `(H, W) int32` numbers 0xRRGGBB."""
+    """`(H, W, 3) uint8` colors as `(H, W) int32` numbers 0xRRGGBB."""
     wide = rgb.astype(np.int32)
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
 
-def _grey(rgb: np.ndarray, path: Path) -> np.ndarray:
+def _gray(rgb: np.ndarray, path: Path) -> np.ndarray:
     if (rgb != rgb[..., :1]).any():
         raise DatasetError(
-            f"{path} is in colours where the other masks hold ids; "
-            "save it as they are, or name the colours in class_dict.csv."
+            f"{path} is in colors where the other masks hold ids; "
+            "save it as they are, or name the colors in class_dict.csv."
         )
     return np.ascontiguousarray(rgb[..., 0])
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from easyseg.datasets.base import Dataset
 from easyseg.datasets.formats.base import DATASETS, Asked, Format
-from easyseg.datasets.pairing import picture_folders
+from easyseg.datasets.pairing import image_folders
 from easyseg.datasets.remap import select
 from easyseg.errors import DatasetError, InputError
 from easyseg.results.label_set import LabelSet
 
 __all__ = ["Reading", "open_dataset"]
 
-LAST = "paired"  # any folders of pictures will do for it: formats of other packages come first
+LAST = "paired"  # any folders of images will do for it: formats of other packages come first
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Reading:
         return open_dataset(source, format=self.format, classes=self.classes, ignore=self.ignore)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values of what was chosen; `Reading(**values)` is the same without colours."""
+        """Plain values of what was chosen; `Reading(**values)` is the same without colors."""
         names = self.classes.names if isinstance(self.classes, LabelSet) else self.classes
         ignore = (self.ignore,) if isinstance(self.ignore, (str, int)) else self.ignore
         chosen = {
@@ -107,11 +107,11 @@ def _recognise(root: Path) -> Format:
         raise DatasetError(
             f"{root} is no data set that is known ({known}); give the folder that it lies in."
         )
-    folders = picture_folders(root)
+    folders = image_folders(root)
     count = sum(map(len, folders.values()))
     if not count:
-        raise DatasetError(f"{root} holds no pictures; give the folder of a data set.")
+        raise DatasetError(f"{root} holds no images; give the folder of a data set.")
     raise DatasetError(
-        f"{root} holds {count} pictures, but no masks or annotations for them were found; "
+        f"{root} holds {count} images, but no masks or annotations for them were found; "
         f"put them into images/ and masks/ under the same names, or name the format ({known})."
     )

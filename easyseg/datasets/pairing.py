@@ -1,4 +1,4 @@
-"""Which folders hold photos and which hold masks, for which split, by their names."""
+"""Which folders hold images and which hold masks, for which split, by their names."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from easyseg.datasets.base import SPLITS
 from easyseg.errors import DatasetError
 from easyseg.io.read_image import IMAGE_SUFFIXES
 
-__all__ = ["Pairs", "bare", "find_pairs", "pair", "picture_folders", "split_of"]
+__all__ = ["Pairs", "bare", "find_pairs", "image_folders", "pair", "split_of"]
 
 SPLIT_WORDS = {"train": "train", "training": "train", "val": "val", "valid": "val",
                "validation": "val", "dev": "val", "test": "test", "testing": "test"}  # fmt: skip
 MASK_WORDS = {"mask", "masks", "annot", "annots", "annotation", "annotations", "gt", "label",
               "labels", "groundtruth", "truth", "ground", "seg", "segmentation", "segmentations",
               "target", "targets", "segmaps"}  # fmt: skip
-PHOTO_WORDS = {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "input",
+IMAGE_WORDS = {"image", "images", "img", "imgs", "input",
                "inputs", "rgb", "frames", "jpegimages", "original", "originals"}  # fmt: skip
 PASSED_OVER = {"visualization", "visualisation", "overlay", "overlays", "preview"}
-JOINED = re.compile(rf"({'|'.join(SPLIT_WORDS)})({'|'.join(MASK_WORDS | PHOTO_WORDS)})")
-AFFIX = "image|img|photo|sat|rgb|mask|label|labels|gt|seg|segmentation|annotation|target|matte"
+JOINED = re.compile(rf"({'|'.join(SPLIT_WORDS)})({'|'.join(MASK_WORDS | IMAGE_WORDS)})")
+AFFIX = "image|img|image|sat|rgb|mask|label|labels|gt|seg|segmentation|annotation|target|matte"
 AFFIXES = re.compile(
     rf"^(?:{AFFIX})s?[_\- ]+(?=.)|"
     rf"(?<=.)[_\- ]+(?:{AFFIX}|L|leftImg8bit|(?:gtFine_)?label(?:Train)?Ids)$",
@@ -37,16 +37,16 @@ DEEPEST = 6  # folders below the data set's own; links are followed, and may lea
 
 
 class Pairs(NamedTuple):
-    """Photos and masks that belong together, and what was left over.
+    """Images and masks that belong together, and what was left over.
 
     Attributes:
-        pairs: `(split or "", name, photo, mask)`.
-        photos: Photos without a mask.
-        masks: Masks without a photo.
+        pairs: `(split or "", name, image, mask)`.
+        images: Images without a mask.
+        masks: Masks without an image.
     """
 
     pairs: list[tuple[str, str, Path, Path]]
-    photos: list[Path]
+    images: list[Path]
     masks: list[Path]
 
 
@@ -58,18 +58,18 @@ class Place(NamedTuple):
     rest: tuple[str, ...]
 
 
-def picture_folders(root: Path) -> dict[Path, list[Path]]:
-    """Folders below `root` (and itself) that hold pictures, with the pictures, in order."""
+def image_folders(root: Path) -> dict[Path, list[Path]]:
+    """Folders below `root` (and itself) that hold images, with the images, in order."""
     found = {}
     for at, folders, files in os.walk(root, followlinks=True):
         here = Path(at)
         deep = len(here.relative_to(root).parts) >= DEEPEST
         folders[:] = [] if deep else sorted(f for f in folders if not f.startswith((".", "__")))
-        pictures = sorted(
+        images = sorted(
             f for f in files if f.lower().endswith(IMAGE_SUFFIXES) and not f.startswith(".")
         )
-        if pictures:
-            found[here] = [here / name for name in pictures]
+        if images:
+            found[here] = [here / name for name in images]
     return found
 
 
@@ -79,62 +79,62 @@ def split_of(name: str) -> str:
 
 
 def find_pairs(root: Path) -> Pairs:
-    """Pairs photos and masks of all folders below `root`.
+    """Pairs images and masks of all folders below `root`.
 
     A folder's words say its split and whether it holds masks; folders whose other words are the
     same belong together, as `images/train` and `masks/train`, `Train_Images` and `Train_Masks`,
-    `train` and `trainannot` do. A folder of photos without a folder of masks may hold both:
+    `train` and `trainannot` do. A folder of images without a folder of masks may hold both:
     `x.jpg` and `x.png`, or `x.png` and `x_mask.png`.
 
     Raises:
-        DatasetError: Two masks lay claim to one photo.
+        DatasetError: Two masks lay claim to one image.
     """
-    photos: dict[tuple[str, tuple[str, ...]], list[Path]] = defaultdict(list)
+    images: dict[tuple[str, tuple[str, ...]], list[Path]] = defaultdict(list)
     masks: dict[tuple[str, tuple[str, ...]], list[Path]] = defaultdict(list)
-    for folder, pictures in picture_folders(root).items():
+    for folder, files in image_folders(root).items():
         place = _place(folder.relative_to(root))
         if place is not None:
-            (masks if place.is_mask else photos)[place.split, place.rest] += pictures
+            (masks if place.is_mask else images)[place.split, place.rest] += files
     result = Pairs([], [], [])
-    for key in dict.fromkeys([*photos, *masks]):
-        mine, theirs = photos[key], masks[key]
+    for key in dict.fromkeys([*images, *masks]):
+        mine, theirs = images[key], masks[key]
         if mine and not theirs:
             mine, theirs = _in_one_folder(mine)
         found = pair(mine, theirs)
         split, rest = key
         result.pairs.extend(
-            (split, "/".join([*rest, photo.stem]), photo, mask) for photo, mask in found[0]
+            (split, "/".join([*rest, image.stem]), image, mask) for image, mask in found[0]
         )
-        result.photos.extend(found[1])
+        result.images.extend(found[1])
         result.masks.extend(found[2])
-    return Pairs(sorted(result.pairs, key=_in_order), result.photos, result.masks)
+    return Pairs(sorted(result.pairs, key=_in_order), result.images, result.masks)
 
 
 def pair(
-    photos: Iterable[Path], masks: Iterable[Path]
+    images: Iterable[Path], masks: Iterable[Path]
 ) -> tuple[list[tuple[Path, Path]], list[Path], list[Path]]:
-    """Photos and masks of one name; those with a customary addition (`_mask`) likewise.
+    """Images and masks of one name; those with a customary addition (`_mask`) likewise.
 
     Raises:
-        DatasetError: Two masks lay claim to one photo.
+        DatasetError: Two masks lay claim to one image.
     """
-    photos = list(photos)
+    images = list(images)
     exact, loose = defaultdict(list), defaultdict(list)
     for mask in masks:
         exact[mask.stem].append(mask)
         loose[bare(mask.stem)].append(mask)
     pairs, alone, taken = [], [], set()
-    for photo in photos:
-        found = exact.get(photo.stem) or loose.get(bare(photo.stem)) or []
+    for image in images:
+        found = exact.get(image.stem) or loose.get(bare(image.stem)) or []
         if len(found) > 1:
             raise DatasetError(
-                f"{photo} has two masks, {found[0]} and {found[1]}; remove or rename one."
+                f"{image} has two masks, {found[0]} and {found[1]}; remove or rename one."
             )
         if found:
-            pairs.append((photo, found[0]))
+            pairs.append((image, found[0]))
             taken.add(found[0])
         else:
-            alone.append(photo)
+            alone.append(image)
     return pairs, alone, [m for group in exact.values() for m in group if m not in taken]
 
 
@@ -154,7 +154,7 @@ def _place(relative: Path) -> Place | None:
                 split = SPLIT_WORDS[word]
             elif word in MASK_WORDS:
                 is_mask = True
-            elif word not in PHOTO_WORDS:
+            elif word not in IMAGE_WORDS:
                 rest.append(word)
     return Place(split, is_mask, tuple(rest))
 
@@ -171,14 +171,14 @@ def _words(name: str) -> list[str]:
     return words
 
 
-def _in_one_folder(pictures: list[Path]) -> tuple[list[Path], list[Path]]:
-    """Photos and masks of a folder that holds both; all are photos if it does not."""
-    masks = [p for p in pictures if MASK_AFFIX.search(p.stem)]
+def _in_one_folder(images: list[Path]) -> tuple[list[Path], list[Path]]:
+    """Images and masks of a folder that holds both; all are images if it does not."""
+    masks = [p for p in images if MASK_AFFIX.search(p.stem)]
     if not masks:
-        stems = {p.stem for p in pictures if p.suffix.lower() in (".jpg", ".jpeg")}
-        masks = [p for p in pictures if p.suffix.lower() == ".png" and p.stem in stems]
+        stems = {p.stem for p in images if p.suffix.lower() in (".jpg", ".jpeg")}
+        masks = [p for p in images if p.suffix.lower() == ".png" and p.stem in stems]
     mine = set(masks)
-    return [p for p in pictures if p not in mine], masks
+    return [p for p in images if p not in mine], masks
 
 
 def _in_order(row: tuple[str, str, Path, Path]) -> tuple[int, str]:

@@ -14,7 +14,7 @@ from easyseg.errors import DatasetError
 
 __all__ = ["Shape", "as_rle", "draw_shapes"]
 
-FARTHEST = 4  # picture sizes by which a corner may lie outside: further ones are not in pixels
+FARTHEST = 4  # image sizes by which a corner may lie outside: further ones are not in pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +58,7 @@ def as_rle(shape: Shape, size: tuple[int, int]) -> dict[str, Any]:
     """The shape in COCO's run lengths.
 
     Raises:
-        DatasetError: Coordinates or lengths that do not fit the picture.
+        DatasetError: Coordinates or lengths that do not fit the image.
     """
     height, width = size
     outline = shape.outline
@@ -73,8 +73,8 @@ def as_rle(shape: Shape, size: tuple[int, int]) -> dict[str, Any]:
     flat = np.concatenate(polygons)
     if not np.isfinite(flat).all() or np.abs(flat).max() > FARTHEST * max(size):
         raise DatasetError(
-            f"{shape.where} has a corner at {np.nan_to_num(flat).max():g} in a photo of "
-            f"{width}x{height}; give pixels of this photo, or remove the shape."
+            f"{shape.where} has a corner at {np.nan_to_num(flat).max():g} in an image of "
+            f"{width}x{height}; give pixels of this image, or remove the shape."
         )
     return coco_mask.merge(coco_mask.frPyObjects([p.tolist() for p in polygons], height, width))
 

@@ -16,14 +16,14 @@ __all__ = ["select"]
 
 @dataclasses.dataclass(frozen=True)
 class _Renumbered:
-    """A truth whose ids go through a table. It is a `Sample.read_truth`."""
+    """A truth whose ids go through a table. It is a `Sample.mask_reader`."""
 
-    read_truth: Callable[[tuple[int, int]], np.ndarray]
+    mask_reader: Callable[[tuple[int, int]], np.ndarray]
     table: tuple[int, ...]  # 256 entries
 
     def __call__(self, size: tuple[int, int]) -> np.ndarray:
-        """`(H, W) uint8` class ids for a photo of `(height, width)` pixels."""
-        return np.array(self.table, np.uint8)[self.read_truth(size)]
+        """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
+        return np.array(self.table, np.uint8)[self.mask_reader(size)]
 
 
 def select(dataset: Dataset, asked: Asked) -> Dataset:
@@ -71,4 +71,4 @@ def select(dataset: Dataset, asked: Asked) -> Dataset:
 
 
 def _renumber(sample: Sample, table: tuple[int, ...]) -> Sample:
-    return dataclasses.replace(sample, read_truth=_Renumbered(sample.read_truth, table))
+    return dataclasses.replace(sample, mask_reader=_Renumbered(sample.mask_reader, table))

@@ -12,12 +12,12 @@ from easyseg.evaluation.metrics import mean_of
 
 __all__ = ["BoundaryScores", "border", "rim"]
 
-F_TOLERANCE = 0.0075  # of the photo's diagonal, Csurka et al.
-RIM_WIDTH = 0.02  # of the photo's diagonal, Cheng et al.
+F_TOLERANCE = 0.0075  # of the image's diagonal, Csurka et al.
+RIM_WIDTH = 0.02  # of the image's diagonal, Cheng et al.
 
 
 class BoundaryScores:
-    """Boundary F and boundary IoU of each class over any number of photos.
+    """Boundary F and boundary IoU of each class over any number of images.
 
     Where the truth does not count, both sides are taken for ignored, so that borders along
     ignored pixels agree as far as the classes beside them do. Scores of parts of a data set add up.
@@ -37,12 +37,12 @@ class BoundaryScores:
         self.classes = classes
         self.ignore_index = ignore_index
         self._f_sum = np.zeros(classes)
-        self._photos = np.zeros(classes, np.int64)  # in which the class has a border
+        self._images = np.zeros(classes, np.int64)  # in which the class has a border
         self._overlap = np.zeros(classes, np.int64)
         self._union = np.zeros(classes, np.int64)
 
     def update(self, truth: np.ndarray, found: np.ndarray) -> None:
-        """Adds one photo: two `(H, W)` integer arrays.
+        """Adds one image: two `(H, W)` integer arrays.
 
         Raises:
             InputError: Sizes differ.
@@ -67,7 +67,7 @@ class BoundaryScores:
         precision = _near(found, true, tolerance)
         recall = _near(true, found, tolerance)
         self._f_sum[i] += 2 * precision * recall / max(precision + recall, 1e-12)
-        self._photos[i] += 1
+        self._images[i] += 1
 
     def _add_iou(self, i: int, true: np.ndarray, found: np.ndarray) -> None:
         self._overlap[i] += cv2.countNonZero(true & found)
@@ -77,7 +77,7 @@ class BoundaryScores:
         if (self.classes, self.ignore_index) != (other.classes, other.ignore_index):
             raise InputError("boundary scores of different classes do not add up.")
         both = BoundaryScores(self.classes, ignore_index=self.ignore_index)
-        for name in ("_f_sum", "_photos", "_overlap", "_union"):
+        for name in ("_f_sum", "_images", "_overlap", "_union"):
             setattr(both, name, getattr(self, name) + getattr(other, name))
         return both
 
@@ -85,19 +85,19 @@ class BoundaryScores:
     def f(self) -> np.ndarray:
         """Boundary F of each class, `(classes,)`, 0 to 1; NaN where neither side has a border.
 
-        Of one photo it is `2 P R / (P + R)`, where precision P is the share of the found border
+        Of one image it is `2 P R / (P + R)`, where precision P is the share of the found border
         that lies within 0.75 % of the diagonal of the true one, and recall R the reverse. It is
-        averaged over the photos in which either side has a border of the class.
+        averaged over the images in which either side has a border of the class.
         """
         shape = np.full(self.classes, np.nan)
-        return np.divide(self._f_sum, self._photos, out=shape, where=self._photos > 0)
+        return np.divide(self._f_sum, self._images, out=shape, where=self._images > 0)
 
     @property
     def iou(self) -> np.ndarray:
         """Boundary IoU of each class, `(classes,)`, 0 to 1; NaN where neither side has it.
 
-        Intersection over union, over all photos, of the pixels of either mask that lie within
-        2 % of the diagonal of its border; the photo's frame is a border.
+        Intersection over union, over all images, of the pixels of either mask that lie within
+        2 % of the diagonal of its border; the image's frame is a border.
         """
         shape = np.full(self.classes, np.nan)
         return np.divide(self._overlap, self._union, out=shape, where=self._union > 0)

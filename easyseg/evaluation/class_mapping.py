@@ -11,14 +11,14 @@ import numpy as np
 from easyseg.errors import InputError, UnknownNameError
 from easyseg.results.label_set import LabelSet
 
-__all__ = ["ClassMatch", "match_classes"]
+__all__ = ["ClassMapping", "map_classes"]
 
 UNCOUNTED = 255  # in the truth
 NO_CLASS = 65535  # among found labels: wrong, for no class
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class ClassMatch:
+class ClassMapping:
     """How found labels and true ones are brought to the data set's classes.
 
     Attributes:
@@ -42,9 +42,9 @@ class ClassMatch:
         return truth if self.true_ids is None else self.true_ids[truth]
 
 
-def match_classes(
-    model: LabelSet, data: LabelSet, match: Mapping[str, str | None] | None = None
-) -> ClassMatch:
+def map_classes(
+    model: LabelSet, data: LabelSet, class_map: Mapping[str, str | None] | None = None
+) -> ClassMapping:
     """Finds each class of a data set among a model's, by name.
 
     Capitals do not matter, and aliases of either side count. Classes that only the model has are
@@ -54,16 +54,16 @@ def match_classes(
     Args:
         model: The model's classes.
         data: The data set's.
-        match: Names in the data set, each with its name in the model, where they differ;
+        class_map: Names in the data set, each with its name in the model, where they differ;
             `{"pole": None}` leaves a class out: its pixels do not count.
 
     Raises:
         InputError: The data set has classes that the model has not, or two for one; names them.
-        UnknownNameError: `match` names a class that is none.
+        UnknownNameError: `class_map` names a class that is none.
     """
-    given = {data.ids_of(theirs)[0]: ours for theirs, ours in (match or {}).items()}
+    given = {data.ids_of(theirs)[0]: ours for theirs, ours in (class_map or {}).items()}
     if not given and _spellings(model) == _spellings(data):
-        return ClassMatch(data)
+        return ClassMapping(data)
     pairs: dict[int, int] = {}  # id of the data set: id of the model
     for i, name in enumerate(data.names):
         wanted = given.get(i, name)
@@ -88,7 +88,7 @@ def match_classes(
         notes.append(f"Classes that only the model has count as {where}: {names}.")
     if left_out:
         notes.append(f"Left out, so not counted: {_some([data.names[i] for i in left_out])}.")
-    return ClassMatch(data, tuple(notes), found_ids, true_ids if left_out else None)
+    return ClassMapping(data, tuple(notes), found_ids, true_ids if left_out else None)
 
 
 def _spellings(label_set: LabelSet) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ __all__ = ["ConfusionMatrix", "mean_of"]
 
 
 class ConfusionMatrix:
-    """Counts of (true class, found class) over any number of pictures.
+    """Counts of (true class, found class) over any number of images.
 
     Matrices of parts of a data set add up: `whole = part_a + part_b`.
 
@@ -32,7 +32,7 @@ class ConfusionMatrix:
         self.missed = np.zeros(classes, np.int64)
 
     def update(self, truth: np.ndarray, found: np.ndarray) -> None:
-        """Adds one picture: two `(H, W)` integer arrays.
+        """Adds one image: two `(H, W)` integer arrays.
 
         A found id outside the classes (such as void) counts as wrong, for no class.
 

@@ -1,4 +1,4 @@
-"""`Scores`: how good a model's labels are, on a set of photos."""
+"""`Scores`: how good a model's labels are, on a set of images."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 
 from easyseg.errors import InputError
 from easyseg.evaluation.boundary import BoundaryScores
-from easyseg.evaluation.class_mapping import ClassMatch
+from easyseg.evaluation.class_mapping import ClassMapping
 from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.results.label_set import LabelSet
 
-__all__ = ["PhotoScore", "Scores", "figure_name"]
+__all__ = ["ImageScore", "Scores", "figure_name"]
 
 NAN = float("nan")
 
 
 @dataclasses.dataclass(frozen=True)
-class PhotoScore:
-    """How good the labels of one photo are.
+class ImageScore:
+    """How good the labels of one image are.
 
     Attributes:
         name: The sample's.
@@ -36,26 +36,26 @@ class PhotoScore:
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Scores:
-    """Figures from 0 to 1 over the counted pixels of all photos; NaN where there is none.
+    """Figures from 0 to 1 over the counted pixels of all images; NaN where there is none.
 
     Scores of parts of a data set add up: `whole = part_a + part_b`.
 
     Attributes:
         confusion: Pixels of each (true class, found class).
-        match: The data set's classes, and how the model's were matched with them.
-        photos: Each photo by itself, in the order of the samples.
+        class_mapping: The data set's classes, and how the model's were matched with them.
+        images: Each image by itself, in the order of the samples.
         boundary: What the boundary figures are made of; `None` if they were not asked for.
     """
 
     confusion: ConfusionMatrix
-    match: ClassMatch
-    photos: tuple[PhotoScore, ...]
+    class_mapping: ClassMapping
+    images: tuple[ImageScore, ...]
     boundary: BoundaryScores | None = None
 
     @property
     def label_set(self) -> LabelSet:
         """The classes: row `i` of every array is `label_set.names[i]`."""
-        return self.match.label_set
+        return self.class_mapping.label_set
 
     @property
     def iou(self) -> np.ndarray:
@@ -102,9 +102,9 @@ class Scores:
         """Mean of the classes' boundary IoU; NaN if boundaries were not asked for."""
         return NAN if self.boundary is None else self.boundary.mean_iou
 
-    def worst(self, count: int) -> list[PhotoScore]:
-        """The photos with the lowest mean IoU, the worst first; of equals the less accurate."""
-        counted = [photo for photo in self.photos if not math.isnan(photo.mean_iou)]
+    def worst(self, count: int) -> list[ImageScore]:
+        """The images with the lowest mean IoU, the worst first; of equals the less accurate."""
+        counted = [image for image in self.images if not math.isnan(image.mean_iou)]
         return sorted(counted, key=lambda p: (p.mean_iou, p.pixel_accuracy))[:count]
 
     def __add__(self, other: Scores) -> Scores:
@@ -115,8 +115,8 @@ class Scores:
         boundary = None
         if self.boundary is not None and other.boundary is not None:
             boundary = self.boundary + other.boundary
-        photos = self.photos + other.photos
-        return Scores(self.confusion + other.confusion, self.match, photos, boundary)
+        images = self.images + other.images
+        return Scores(self.confusion + other.confusion, self.class_mapping, images, boundary)
 
     def rows(self) -> list[dict[str, Any]]:
         """Plain values for each class; a figure that there is none of is `None`."""
@@ -144,19 +144,19 @@ class Scores:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; a figure that there is none of is `None`."""
         return {
-            "photos": len(self.photos),
+            "images": len(self.images),
             **{name: _plain(value) for name, value in self.summary().items()},
             "label_set": self.label_set.name,
-            "notes": list(self.match.notes),
+            "notes": list(self.class_mapping.notes),
             "classes": self.rows(),
             "confusion": self.confusion.counts.tolist(),
-            "per_photo": [
+            "per_image": [
                 {
-                    "name": photo.name,
-                    "mean_iou": _plain(photo.mean_iou),
-                    "pixel_accuracy": _plain(photo.pixel_accuracy),
+                    "name": image.name,
+                    "mean_iou": _plain(image.mean_iou),
+                    "pixel_accuracy": _plain(image.pixel_accuracy),
                 }
-                for photo in self.photos
+                for image in self.images
             ],
         }
 
@@ -176,13 +176,13 @@ class Scores:
             lines.append("  ".join([f"{name:{width}}", *cells, f"{row['pixels']:>12,}"]))
         absent = len(self.label_set) - len(rows)
         lines += [f"{absent} of {len(self.label_set)} classes do not occur."] * bool(absent)
-        lines += ["", f"{len(self.photos)} photo{'s' * (len(self.photos) != 1)}"]
+        lines += ["", f"{len(self.images)} image{'s' * (len(self.images) != 1)}"]
         lines += [f"{figure_name(name):22}  {value:.4f}" for name, value in self.summary().items()]
-        return "\n".join([*lines, *self.match.notes])
+        return "\n".join([*lines, *self.class_mapping.notes])
 
     def __repr__(self) -> str:
         return (
-            f"<Scores of {len(self.photos)} photos: mean IoU {self.mean_iou:.4f}, "
+            f"<Scores of {len(self.images)} images: mean IoU {self.mean_iou:.4f}, "
             f"pixel accuracy {self.pixel_accuracy:.4f}>"
         )
 

@@ -1,4 +1,4 @@
-"""What stands behind the classes that are kept: a picture, a blur, a colour, grey, nothing."""
+"""What stands behind the classes that are kept: an image, a blur, a color, gray, nothing."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
     from easyseg.inference.predictor import Predictor
 
-__all__ = ["BACKGROUNDS", "STRENGTHS", "Draw", "FilmOptions", "Painter", "edit"]
+__all__ = ["BACKGROUNDS", "STRENGTHS", "Draw", "Painter", "VideoOptions", "edit"]
 
 log = logging.getLogger(__name__)
 
 Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From a photo `(H, W, 3) uint8 RGB` and alpha `(H, W) float32` to RGB or RGBA uint8."""
+"""From an image `(H, W, 3) uint8 RGB` and alpha `(H, W) float32` to RGB or RGBA uint8."""
 
 BACKGROUNDS: Registry[Callable[[Any], Draw]] = Registry(
     "background", group="easyseg.inference.background"
@@ -42,34 +42,34 @@ STRENGTHS = {"low": 0.01, "moderate": 0.02, "extreme": 0.04}  # sigma, of the lo
 
 
 @BACKGROUNDS.register("change")
-def change(picture: ImageSource) -> Draw:
-    """Another picture, scaled to cover the photo and cropped at its centre."""
-    ground = _read_ground(picture)
+def change(background: ImageSource) -> Draw:
+    """Another image, scaled to cover the image and cropped at its center."""
+    ground = _read_ground(background)
     fitted = functools.lru_cache(maxsize=1)(functools.partial(_cover, ground))
-    return lambda photo, alpha: composite(photo, alpha, fitted(photo.shape[:2]))
+    return lambda image, alpha: composite(image, alpha, fitted(image.shape[:2]))
 
 
 @BACKGROUNDS.register("blur")
 def blur(strength: str | float) -> Draw:
-    """The photo's own ground out of focus, without the colours of what is kept."""
+    """The image's own ground out of focus, without the colors of what is kept."""
     sigma_of = _sigma(strength)
-    return lambda photo, alpha: composite(photo, alpha, _blurred(photo, 1 - alpha, sigma_of(photo)))
+    return lambda image, alpha: composite(image, alpha, _blurred(image, 1 - alpha, sigma_of(image)))
 
 
-@BACKGROUNDS.register("colour")
-def colour(value: Any) -> Draw:
-    """One colour."""
+@BACKGROUNDS.register("color")
+def color(value: Any) -> Draw:
+    """One color."""
     rgb = _rgb(value)
-    return lambda photo, alpha: composite(photo, alpha, np.full_like(photo, rgb))
+    return lambda image, alpha: composite(image, alpha, np.full_like(image, rgb))
 
 
-@BACKGROUNDS.register("grey")
-def grey(_: None) -> Draw:
-    """The photo's own ground without its colours."""
+@BACKGROUNDS.register("gray")
+def gray(_: None) -> Draw:
+    """The image's own ground without its colors."""
 
-    def draw(photo: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-        ground = cv2.cvtColor(cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-        return cv2.blendLinear(photo, ground, alpha, 1 - alpha)
+    def draw(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        ground = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        return cv2.blendLinear(image, ground, alpha, 1 - alpha)
 
     return draw
 
@@ -80,11 +80,11 @@ def cutout(_: None) -> Draw:
     return cut_out
 
 
-class FilmOptions(TypedDict, total=False):
+class VideoOptions(TypedDict, total=False):
     """What `easyseg.inference.video.render` takes besides."""
 
-    every: int
-    smooth: float
+    frame_stride: int
+    smoothing: float
     batch_size: int | None
     progress: bool
     show: bool
@@ -98,28 +98,28 @@ def edit(
     option: Any = None,
     *,
     keep: Classes | None = None,
-    **film: Unpack[FilmOptions],
+    **video: Unpack[VideoOptions],
 ) -> Any:
-    """Puts what is kept of a picture or film on another ground.
+    """Puts what is kept of an image or video on another ground.
 
     Args:
         predictor: Finds the classes.
-        source: Picture (as `read_image` takes), film, stream's address or camera's index.
+        source: Image (as `read_image` takes), video, stream's address or camera's index.
         out: File to write.
         effect: Name in `BACKGROUNDS`.
-        option: What the effect takes: picture, strength or colour; the others take `None`.
+        option: What the effect takes: image, strength or color; the others take `None`.
         keep: Classes by name, alias or id; `None` for all but the label set's void.
-        **film: For films, as `easyseg.inference.video.render` takes them.
+        **video: For videos, as `easyseg.inference.video.render` takes them.
 
     Returns:
-        Bytes of a PNG for bytes, an array for an array, else a `PIL.Image.Image`; for films a
+        Bytes of a PNG for bytes, an array for an array, else a `PIL.Image.Image`; for videos a
         `VideoSummary`.
 
     Raises:
         UnknownNameError: The model has no such class, or there is no such effect.
-        InputError: The option is none that the effect takes, a film has no `out`, or a picture
-            has options of films.
-        ImageError: A picture cannot be read.
+        InputError: The option is none that the effect takes, a video has no `out`, or an image
+            has options of videos.
+        ImageError: An image cannot be read.
         OutputError: The result cannot be written; nothing half-written is left.
     """
     paint = Painter(BACKGROUNDS[effect](option), predictor, keep)
@@ -129,18 +129,18 @@ def edit(
 
         if out is not None:
             check_target(Path(out), alpha=effect == "cutout")
-        summary = render(predictor, source, out, paint, **film)
+        summary = render(predictor, source, out, paint, **video)
         paint.warn()
         return summary
-    if film:
-        raise InputError(f"{', '.join(film)} is for films, and this is a picture; leave it out.")
+    if video:
+        raise InputError(f"{', '.join(video)} is for videos, and this is an image; leave it out.")
     if out is not None:
         check_output(Path(out), "cutout" if effect == "cutout" else "overlay")
-    picture = paint(predictor.one(source))
+    image = paint(predictor.one(source))
     paint.warn()
     if out is not None:
-        write_image(out, picture)
-    return _like(source, picture)
+        write_image(out, image)
+    return _like(source, image)
 
 
 class Painter:
@@ -157,14 +157,14 @@ class Painter:
 
     def __init__(self, draw: Draw, predictor: Predictor, keep: Classes | None) -> None:
         labels = predictor.label_set
-        every = (i for i in range(len(labels)) if i != labels.void)
+        all_ids = (i for i in range(len(labels)) if i != labels.void)
         self._draw = draw
-        self._ids = tuple(every) if keep is None else labels.ids_of(keep)
+        self._ids = tuple(all_ids) if keep is None else labels.ids_of(keep)
         self._names = "any class" if keep is None else ", ".join(map(labels.name_of, self._ids))
         self._kept = self._replaced = False
 
     def __call__(self, result: Segmentation) -> np.ndarray:
-        """The picture on its new ground: `(H, W, 3)` RGB or `(H, W, 4)` RGBA, uint8."""
+        """The image on its new ground: `(H, W, 3)` RGB or `(H, W, 4)` RGBA, uint8."""
         alpha = alpha_of(result.image, result.labels, result.grid, self._ids)
         self._kept = self._kept or bool(alpha.any())
         self._replaced = self._replaced or not alpha.all()
@@ -181,13 +181,13 @@ class Painter:
             )
 
 
-def _like(source: Any, picture: np.ndarray) -> Any:
-    """The picture as the kind of thing that the source is."""
+def _like(source: Any, result: np.ndarray) -> Any:
+    """The image as the kind of thing that the source is."""
     from PIL import Image  # noqa: PLC0415
 
     if isinstance(source, np.ndarray):
-        return picture
-    image = Image.fromarray(picture)
+        return result
+    image = Image.fromarray(result)
     if not isinstance(source, (bytes, bytearray, memoryview)):
         return image
     buffer = io.BytesIO()
@@ -195,29 +195,29 @@ def _like(source: Any, picture: np.ndarray) -> Any:
     return buffer.getvalue()
 
 
-def _cover(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """The middle of the picture at `(height, width)`, undistorted, as CSS's `cover` does it."""
+def _cover(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The middle of the image at `(height, width)`, undistorted, as CSS's `cover` does it."""
     from PIL import Image, ImageOps  # noqa: PLC0415
 
-    return np.array(ImageOps.fit(Image.fromarray(picture), size[::-1]))
+    return np.array(ImageOps.fit(Image.fromarray(image), size[::-1]))
 
 
-def _blurred(photo: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
-    """Weighted Gaussian mean, `blur(weight * photo) / blur(weight)`, at a size that suits sigma."""
+def _blurred(image: np.ndarray, weight: np.ndarray, sigma: float) -> np.ndarray:
+    """Weighted Gaussian mean, `blur(weight * image) / blur(weight)`, at a size that suits sigma."""
     scale = max(1.0, sigma / 3)
-    height, width = photo.shape[:2]
+    height, width = image.shape[:2]
     size = max(1, round(width / scale)), max(1, round(height / scale))
     weight = weight[..., None]
-    pixels = cv2.resize(np.dstack([photo * weight, weight]), size, interpolation=cv2.INTER_AREA)
+    pixels = cv2.resize(np.dstack([image * weight, weight]), size, interpolation=cv2.INTER_AREA)
     pixels = cv2.GaussianBlur(pixels, (0, 0), sigma / scale)
     mean = pixels[..., :3] / np.maximum(pixels[..., 3:], 1e-6)
     return cv2.resize(np.rint(mean).clip(0, 255).astype(np.uint8), (width, height))
 
 
 def _sigma(strength: Any) -> Callable[[np.ndarray], float]:
-    """From a photo to the blur's standard deviation in its pixels."""
+    """From an image to the blur's standard deviation in its pixels."""
     if isinstance(strength, str) and strength in STRENGTHS:
-        return lambda photo: STRENGTHS[strength] * max(photo.shape[:2])
+        return lambda image: STRENGTHS[strength] * max(image.shape[:2])
     number = isinstance(strength, (int, float)) and not isinstance(strength, bool)
     if number and 0 < strength < float("inf"):
         return lambda _: float(strength)
@@ -247,10 +247,10 @@ def _rgb(value: Any) -> tuple[int, ...]:
         if close
         else ("give (red, green, blue) from 0 to 255, a name such as 'white', or '#00ff00'.")
     )
-    raise InputError(f"colour={value!r} is no colour; {hint}")
+    raise InputError(f"color={value!r} is no color; {hint}")
 
 
-def _read_ground(picture: ImageSource) -> np.ndarray:
-    if isinstance(picture, str | os.PathLike) and is_video(picture):
-        raise InputError(f"{picture} is a film; give a picture for the background.")
-    return read_image(picture)
+def _read_ground(image: ImageSource) -> np.ndarray:
+    if isinstance(image, str | os.PathLike) and is_video(image):
+        raise InputError(f"{image} is a video; give an image for the background.")
+    return read_image(image)

@@ -1,4 +1,4 @@
-"""Segments many pictures: reading, the network and writing overlap, and a later run can go on."""
+"""Segments many images: reading, the network and writing overlap, and a later run can go on."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ from easyseg.io.find_images import (
     spare_sources,
 )
 from easyseg.io.read_image import IMAGE_SUFFIXES
-from easyseg.models.config import is_count
 from easyseg.results.outputs import OUTPUTS
 from easyseg.results.outputs.render import check_output
 from easyseg.results.segmentation import Classes, Segmentation
 from easyseg.utils.concurrency import ahead
 from easyseg.utils.threads import thread_count
+from easyseg.utils.validation import is_count
 
 if TYPE_CHECKING:
     from easyseg.inference.predictor import Predictor
-    from easyseg.inference.types import Forwarded, Prepared
+    from easyseg.inference.types import PreparedImage, RawPrediction
     from easyseg.results.label_set import LabelSet
 
 __all__ = ["FolderSummary", "plan_folder", "segment_folder"]
@@ -49,14 +49,14 @@ NO_MORE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # after which every write w
 
 @dataclasses.dataclass(frozen=True)
 class FolderSummary:
-    """What became of a run over many pictures.
+    """What became of a run over many images.
 
     Attributes:
-        done: Pictures segmented in this run.
-        skipped: Pictures that were done before.
-        failed: `(source, message)` of each picture that could not be read or written.
+        done: Images segmented in this run.
+        skipped: Images that were done before.
+        failed: `(source, message)` of each image that could not be read or written.
         elapsed: Seconds.
-        out: Folder of the results; `None` where they lie beside the pictures.
+        out: Folder of the results; `None` where they lie beside the images.
         jsonl: The JSON lines.
     """
 
@@ -71,7 +71,7 @@ class FolderSummary:
         total = self.done + self.skipped + len(self.failed)
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         failed = f", {len(self.failed)} failed" if self.failed else ""
-        place = self.out or "beside the pictures"
+        place = self.out or "beside the images"
         return f"{self.done} of {total} done{skipped}{failed} in {self.elapsed:.1f} s -> {place}"
 
 
@@ -86,13 +86,13 @@ def plan_folder(
 
     Args:
         sources: As in `segment_folder`; so are the others.
-        out: Folder, or a file for a single picture.
+        out: Folder, or a file for a single image.
         kind: A row of `OUTPUTS`.
         alpha: 0 to 1.
 
     Raises:
-        ImageNotFoundError: A folder or pattern means no picture.
-        InputError: Results would overwrite pictures or lie among them, `out` has the ending of
+        ImageNotFoundError: A folder or pattern means no image.
+        InputError: Results would overwrite images or lie among them, `out` has the ending of
             another kind, or an argument breaks its rule.
         OutputError: The results' folder cannot be written, or their ending would spoil them.
     """
@@ -123,18 +123,18 @@ def segment_folder(
     progress: bool = True,
     settings: Mapping[str, Any] | None = None,
 ) -> FolderSummary:
-    """Segments pictures and writes a result for each; see `SemanticSegmentation.segment_folder`.
+    """Segments images and writes a result for each; see `SemanticSegmentation.segment_folder`.
 
     Args:
         predictor: The network.
         sources: A file, a folder, a glob pattern, an http(s) address, `@list.txt`, or several.
-        out: Folder, or a file for a single picture; without it, results lie beside the pictures.
+        out: Folder, or a file for a single image; without it, results lie beside the images.
         kind: A row of `OUTPUTS`.
         alpha: 0 to 1.
         classes: Only these classes.
-        legend: Writes names and shares into the picture.
+        legend: Writes names and shares into the image.
         resume: Skips what the JSON lines say is done, under the same settings.
-        jsonl: Instead of `results.jsonl` in `out`, or in the pictures' common folder.
+        jsonl: Instead of `results.jsonl` in `out`, or in the images' common folder.
         batch_size: Instead of the predictor's own.
         progress: Shows a bar.
         settings: What the results depend on beside these options, such as the model's name;
@@ -157,7 +157,7 @@ def segment_folder(
     workers = min(MOST_WORKERS, thread_count())
     with (
         ThreadPoolExecutor(workers) as pool,
-        tqdm(total=len(todo), disable=not progress or len(todo) < 2, unit="picture") as bar,
+        tqdm(total=len(todo), disable=not progress or len(todo) < 2, unit="image") as bar,
     ):
         try:
             size = batch_size or predictor.batch_size
@@ -187,7 +187,7 @@ def _refuse_other_kinds(out: Path, kind: str) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Writer:
-    """Finishes a picture and writes its result."""
+    """Finishes an image and writes its result."""
 
     kind: str
     alpha: float
@@ -200,8 +200,8 @@ class _Writer:
             "kind": self.kind, "alpha": self.alpha, "legend": self.legend, "classes": names
         }  # fmt: skip
 
-    def __call__(self, item: tuple[Job, Forwarded]) -> dict[str, Any]:
-        """The picture's JSON line."""
+    def __call__(self, item: tuple[Job, RawPrediction]) -> dict[str, Any]:
+        """The image's JSON line."""
         job, forwarded = item
         result = forwarded.finish()
         if self.ids is not None:
@@ -211,7 +211,7 @@ class _Writer:
         except EasysegError as error:
             if isinstance(error.__cause__, OSError) and error.__cause__.errno in NO_MORE:
                 raise
-            return {"source": job.picture.source, "error": str(error)}
+            return {"source": job.image.source, "error": str(error)}
         return _describe(job, result)
 
 
@@ -224,23 +224,23 @@ def _through(
     batch_size: int,
     workers: int,
 ) -> Iterator[dict[str, Any]]:
-    """The JSON line of each picture; reading and writing run in the pool, the network here."""
-    # a network that is less exact does not need all of a large photo that is not drawn
-    shrunk = predictor.precision != "exact" and not OUTPUTS[write.kind].photo
+    """The JSON line of each image; reading and writing run in the pool, the network here."""
+    # a network that is less exact does not need all of a large image that is not drawn
+    shrunk = predictor.precision != "float32" and not OUTPUTS[write.kind].image
     in_network: deque[Job] = deque()
     unread: deque[dict[str, Any]] = deque()
 
-    def photos() -> Iterator[Prepared]:
+    def images() -> Iterator[PreparedImage]:
         prepare = functools.partial(_prepared, predictor, shrunk=shrunk)
-        for job, photo in ahead(pool, prepare, jobs, batch_size + workers):
-            if isinstance(photo, str):
-                unread.append({"source": job.picture.source, "error": photo})
+        for job, image in ahead(pool, prepare, jobs, batch_size + workers):
+            if isinstance(image, str):
+                unread.append({"source": job.image.source, "error": image})
             else:
                 in_network.append(job)
-                yield photo
+                yield image
 
-    def forwarded() -> Iterator[tuple[Job, Forwarded]]:
-        for each in predictor.forward(photos(), batch_size=batch_size):
+    def forwarded() -> Iterator[tuple[Job, RawPrediction]]:
+        for each in predictor.forward(images(), batch_size=batch_size):
             yield in_network.popleft(), each
 
     line: dict[str, Any]
@@ -251,11 +251,11 @@ def _through(
     yield from unread
 
 
-def _prepared(predictor: Predictor, job: Job, *, shrunk: bool) -> tuple[Job, Prepared | str]:
-    """The picture, ready for the network, or why it cannot be read."""
-    source = job.picture.source
-    if job.picture.problem:
-        return job, job.picture.problem
+def _prepared(predictor: Predictor, job: Job, *, shrunk: bool) -> tuple[Job, PreparedImage | str]:
+    """The image, ready for the network, or why it cannot be read."""
+    source = job.image.source
+    if job.image.problem:
+        return job, job.image.problem
     try:
         return job, predictor.prepare(source, shrunk=shrunk)
     except EasysegError as error:
@@ -269,7 +269,7 @@ def _describe(job: Job, result: Segmentation) -> dict[str, Any]:
     found = zip(result.class_ids, result.class_names, result.ratios, strict=True)
     size = width * height
     return {
-        "source": job.picture.source,
+        "source": job.image.source,
         "result": str(job.target),
         "width": width,
         "height": height,
@@ -286,7 +286,7 @@ def _lines_of(jobs: list[Job], out: Path | None, jsonl: str | os.PathLike[str] |
     if jsonl is not None:
         path = Path(jsonl)
     elif out is None:
-        path = common_folder(job.picture for job in jobs) / JSON_LINES
+        path = common_folder(job.image for job in jobs) / JSON_LINES
     else:
         path = (out.parent if jobs[0].target == out else out) / JSON_LINES
     if path.absolute() in {job.target.absolute() for job in jobs}:

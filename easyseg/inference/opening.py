@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from easyseg.errors import EasysegError, WeightsError
 from easyseg.inference.predictor import Predictor
-from easyseg.inference.runtimes import ENGINES, ready
+from easyseg.inference.runtimes import RUNTIMES, ready
 from easyseg.inference.tiling import window_side
 from easyseg.models.config import ModelConfig
-from easyseg.models.kerashub.config import HubConfig, is_hub
+from easyseg.models.kerashub.config import KerasHubConfig, is_hub
 from easyseg.results.label_set import LabelSet
 from easyseg.weights.cache import cache_home
-from easyseg.weights.resolve import Located, locate
+from easyseg.weights.resolve import ModelSource, resolve
 
 if TYPE_CHECKING:
-    from easyseg.weights.loader import OpenModel
+    from easyseg.weights.loader import LoadedModel
 
 __all__ = ["Opening"]
 
@@ -28,25 +28,25 @@ log = logging.getLogger(__name__)
 
 
 class Opening:
-    """Chooses what a model's first picture needs.
+    """Chooses what a model's first image needs.
 
-    Where `warmup` found an engine that starts from a file of its own, that is all which is loaded:
+    Where `optimize` found a runtime that starts from a file of its own, that is all which is loaded:
     not TensorFlow, not the weights.
 
     Attributes:
         before_keras: Is called before Keras is loaded; the command line does that quietly.
 
     Args:
-        model: As for `easyseg.weights.loader.open_model`, and so `like`, `output_stride`, `progress`.
+        model: As for `easyseg.weights.loader.load_model`, and so `architecture`, `output_stride`, `progress`.
         like: The published weights whose network and classes a file has.
         output_stride: Instead of the model's own.
-        cache: Folder for downloads, and for what engines keep.
+        cache_dir: Folder for downloads, and for what runtimes keep.
         progress: Shows a bar while downloading.
         tile: As for `Predictor`, and so the others.
-        scales: Factors of the picture's size.
+        scales: Factors of the image's size.
         flip: Sees mirror images too.
-        batch_size: Pictures that go through the network together.
-        engine: What runs the network.
+        batch_size: Images that go through the network together.
+        runtime: What runs the network.
         precision: Of its numbers.
     """
 
@@ -56,43 +56,47 @@ class Opening:
         self,
         model: str | os.PathLike[str],
         *,
-        like: str | None,
+        architecture: str | None,
         output_stride: int | None,
-        cache: str | os.PathLike[str] | None,
+        cache_dir: str | os.PathLike[str] | None,
         progress: bool,
         tile: int | None,
         scales: Sequence[float],
         flip: bool,
         batch_size: int | None,
-        engine: str,
+        runtime: str,
         precision: str,
     ) -> None:
         self._model, self._progress = model, progress
-        self._where: dict[str, Any] = {"like": like, "output_stride": output_stride, "cache": cache}
+        self._where: dict[str, Any] = {
+            "architecture": architecture,
+            "output_stride": output_stride,
+            "cache_dir": cache_dir,
+        }
         self._begun: Path | None = None  # the note of what runs without its network
         self._lock = threading.Lock()
         located = self._locate()
         if located is not None and located.entry is None and located.weights is not None:
             file = located.weights.absolute()  # also if the working folder changes
-            self._model = file.parent if located.layout == "bundle" else file
-        self._home = cache_home(cache)
+            self._model = file.parent if located.file_format == "bundle" else file
+        self._home = cache_home(cache_dir)
         self._views: dict[str, Any] = {
             "batch_size": batch_size,
             "tile": tile,
             "scales": scales,
             "flip": flip,
         }
-        self._engine: dict[str, Any] = {"engine": engine, "precision": precision}
-        self._opened: OpenModel | None = None
+        self._engine: dict[str, Any] = {"runtime": runtime, "precision": precision}
+        self._opened: LoadedModel | None = None
 
-    def begin(self) -> tuple[ModelConfig | HubConfig, LabelSet, Predictor]:
+    def begin(self) -> tuple[ModelConfig | KerasHubConfig, LabelSet, Predictor]:
         """What the model is, and what segments with it."""
         located = self._locate()
         path = self._note(located)
-        fits = located is not None and len(located.label_set) == located.config.classes
+        fits = located is not None and len(located.label_set) == located.config.num_classes
         if located is not None and path is not None and fits:
             size = self._size(located)
-            network = ready.start(path, size, self._engine["engine"], self._engine["precision"])
+            network = ready.start(path, size, self._engine["runtime"], self._engine["precision"])
             if network is not None:
                 self._begun = path
                 predictor = Predictor.ready(
@@ -106,11 +110,11 @@ class Opening:
         return self.opened.config, self.opened.label_set, self.predictor()
 
     @property
-    def opened(self) -> OpenModel:
+    def opened(self) -> LoadedModel:
         """The model with its network and weights.
 
         Raises:
-            WeightsError: Its files are not those any more with which the engine works.
+            WeightsError: Its files are not those any more with which the runtime works.
         """
         with self._lock:
             if self._opened is None:
@@ -134,7 +138,7 @@ class Opening:
         )
 
     def remember(self, predictor: Predictor) -> None:
-        """Leaves a note for later processes, after `predictor.warmup`.
+        """Leaves a note for later processes, after `predictor.optimize`.
 
         Only what the model's files hold is remembered: not weights that were changed since.
         """
@@ -143,38 +147,38 @@ class Opening:
             if path is None:
                 return
             ready.forget(path)
-            engine = predictor.engine
-            starts_alone = engine is not None and ENGINES[engine].keeps
+            runtime = predictor.runtime
+            starts_alone = runtime is not None and RUNTIMES[runtime].keeps
             if starts_alone and predictor.precision == self._engine["precision"]:
                 unchanged = predictor.kept_for(self._open().model)
                 if unchanged is not None:
                     ready.remember(path, unchanged)
         except EasysegError as error:  # the files are gone; what was measured holds
-            log.warning("the engine is not remembered: %s", error)
+            log.warning("the runtime is not remembered: %s", error)
 
-    def _open(self) -> OpenModel:
+    def _open(self) -> LoadedModel:
         type(self).before_keras()
-        from easyseg.weights.loader import open_model  # noqa: PLC0415  (loads Keras)
+        from easyseg.weights.loader import load_model  # noqa: PLC0415  (loads Keras)
 
-        return open_model(self._model, progress=self._progress, **self._where)
+        return load_model(self._model, progress=self._progress, **self._where)
 
-    def _locate(self) -> Located | None:
-        return None if is_hub(self._model) else locate(self._model, **self._where)
+    def _locate(self) -> ModelSource | None:
+        return None if is_hub(self._model) else resolve(self._model, **self._where)
 
-    def _size(self, located: Located) -> tuple[int, int]:
+    def _size(self, located: ModelSource) -> tuple[int, int]:
         """`(height, width)` of what the network sees."""
         if self._views["tile"] is None:
             return located.config.input_size
         side = window_side(self._views["tile"])
         return side, side
 
-    def _note(self, located: Located | None) -> Path | None:
+    def _note(self, located: ModelSource | None) -> Path | None:
         """Where the note on this model lies, if it can have one."""
         plain = tuple(self._views["scales"]) == (1.0,) and not self._views["flip"]
         if located is None or located.weights is None or not plain:
             return None
         config = located.config.to_dict()
-        if "hub" in config:  # half-pixel centres, which `Predictor.ready` has not
+        if "hub" in config:  # half-pixel centers, which `Predictor.ready` has not
             return None
         return ready.note_path(
             self._home, config, located.weights, self._size(located), *self._engine.values()

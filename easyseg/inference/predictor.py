@@ -1,4 +1,4 @@
-"""`Predictor`: an iterable of pictures in, an iterator of `Segmentation`s out."""
+"""`Predictor`: an iterable of images in, an iterator of `Segmentation`s out."""
 
 from __future__ import annotations
 
@@ -11,47 +11,47 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import ImageError, InputError
-from easyseg.inference.preprocess import FITS, fit_photo, pad
+from easyseg.inference.preprocess import FITS, letterbox, pad
 from easyseg.inference.runtimes.ready import Note, Ready, checksum
 from easyseg.inference.tiling import Tiling, tile, window_side
-from easyseg.inference.types import Forwarded, Prepared
-from easyseg.inference.views import check_views
+from easyseg.inference.types import PreparedImage, RawPrediction
+from easyseg.inference.views import check_inference_options
 from easyseg.inference.windows import joined
 from easyseg.io.read_image import ImageSource, read_image, read_shrunk
-from easyseg.models.config import is_count
 from easyseg.models.kerashub.config import check_whole
 from easyseg.results.label_set import LabelSet
 from easyseg.results.logit_grid import LogitGrid
 from easyseg.results.segmentation import Segmentation
+from easyseg.utils.validation import is_count
 
 __all__ = ["Predictor"]
 
 
 class Predictor:
-    """Segments pictures with a network.
+    """Segments images with a network.
 
     Args:
         model: A network of `build_model`.
         label_set: Its classes.
-        input_size: `(height, width)` of the canvas on which pictures are placed.
-        fit: How: "photo" pads, and shrinks what is too large; "graph" and "graph-noresize" do
+        input_size: `(height, width)` of the canvas on which images are placed.
+        fit: How: "image" pads, and shrinks what is too large; "graph" and "graph-noresize" do
             what Google's exported graphs do, to compare with them.
-        batch_size: Pictures (or windows) that go through the network together; by default as
-            many as the engine was measured to like best, and one before that.
-        tile: Larger pictures are not shrunk but seen in overlapping windows of so many pixels
+        batch_size: Images (or windows) that go through the network together; by default as
+            many as the runtime was measured to like best, and one before that.
+        tile: Larger images are not shrunk but seen in overlapping windows of so many pixels
             (rounded up to `32 k + 1`), whose logits are blended.
-        scales: Factors of the picture's size at which it is seen too; the probabilities are
+        scales: Factors of the image's size at which it is seen too; the probabilities are
             averaged, as in Google's multi-scale evaluation.
         flip: Each scale is seen in its mirror image too.
-        engine: What runs the network: a row of `easyseg.inference.runtimes.ENGINES`, or "auto". Only "plain"
+        runtime: What runs the network: a row of `easyseg.inference.runtimes.RUNTIMES`, or "auto". Only "keras"
             follows the model's weights when they change.
-        precision: "exact" is float32; "fast" and "int8" are less exact.
-        home: The cache folder, where engines keep what they compiled.
+        precision: "float32" is float32; "bfloat16" and "int8" are less exact.
+        home: The cache folder, where runtimes keep what they compiled.
 
     Raises:
-        InputError: An argument breaks its rule, the engine has no such precision, or the label
+        InputError: An argument breaks its rule, the runtime has no such precision, or the label
             set has another number of classes than the network.
-        UnknownNameError: No such `fit`, `engine` or `precision`.
+        UnknownNameError: No such `fit`, `runtime` or `precision`.
     """
 
     def __init__(
@@ -60,22 +60,22 @@ class Predictor:
         label_set: LabelSet,
         *,
         input_size: tuple[int, int] = (513, 513),
-        fit: str = "photo",
+        fit: str = "image",
         batch_size: int | None = None,
         tile: int | None = None,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
-        engine: str = "plain",
-        precision: str = "exact",
+        runtime: str = "keras",
+        precision: str = "float32",
         home: Path | None = None,
     ) -> None:
         # they load Keras, which a predictor that is `ready` does without
-        from easyseg.inference.runtimes.runner import Running  # noqa: PLC0415
+        from easyseg.inference.runtimes.runner import Runner  # noqa: PLC0415
         from easyseg.inference.tta import multi_scale  # noqa: PLC0415
         from easyseg.models.build import logits_model  # noqa: PLC0415
         from easyseg.models.kerashub.network import HalfPixelResize  # noqa: PLC0415
 
-        check_views(batch_size=batch_size, tile=tile, scales=scales)
+        check_inference_options(batch_size=batch_size, tile=tile, scales=scales)
         if len(input_size) != 2 or not all(is_count(side) for side in input_size):
             raise InputError(f"input_size={input_size!r} must be (height, width) in pixels.")
         classes = model.output_shape[-1]
@@ -93,8 +93,8 @@ class Predictor:
         self._stride = 512 // (network.compute_output_shape((1, 513, 513, 3))[1] - 1)
         if tuple(scales) != (1.0,) or flip:
             network = multi_scale(network, self.input_size, scales, flip=flip, stride=self._stride)
-        self._network: Any = Running(
-            network, self.input_size, engine=engine, precision=precision, home=home
+        self._network: Any = Runner(
+            network, self.input_size, runtime=runtime, precision=precision, home=home
         )
 
     @classmethod
@@ -107,10 +107,10 @@ class Predictor:
         batch_size: int | None = None,
         tile: int | None = None,
     ) -> Predictor:
-        """A predictor whose engine, `network`, is at work already, which needs no Keras."""
+        """A predictor whose runtime, `network`, is at work already, which needs no Keras."""
         made = cls.__new__(cls)
         made._half_pixel = False
-        made._place(label_set, input_size, "photo", batch_size, tile)
+        made._place(label_set, input_size, "image", batch_size, tile)
         made.scales, made.flip = (1.0,), False
         made._stride, made._network = network.stride, network
         return made
@@ -131,22 +131,22 @@ class Predictor:
         self._fit = FITS[fit]
 
     @property
-    def engine(self) -> str | None:
-        """What runs the network; `None` before the first picture."""
-        return self._network.engine
+    def runtime(self) -> str | None:
+        """What runs the network; `None` before the first image."""
+        return self._network.runtime
 
     @property
     def weights(self) -> str | None:
-        """A checksum of the weights, where the engine stands without them."""
+        """A checksum of the weights, where the runtime stands without them."""
         return self._network.weights if isinstance(self._network, Ready) else None
 
     @property
     def has_network(self) -> bool:
-        """Whether there is a Keras network behind the engine, without which nothing is measured."""
+        """Whether there is a Keras network behind the runtime, without which nothing is measured."""
         return not isinstance(self._network, Ready)
 
     def kept_for(self, model: Any) -> Note | None:
-        """What to remember of the engine, if it has the weights of this model."""
+        """What to remember of the runtime, if it has the weights of this model."""
         from easyseg.inference.runtimes.cache import network_folder  # noqa: PLC0415
         from easyseg.models.build import logits_model  # noqa: PLC0415
 
@@ -155,11 +155,11 @@ class Predictor:
         if folder is None or folder != network_folder(folder.parents[1], network, self.input_size):
             return None
         size = running.batch_size
-        return Note(running.engine, folder.name, size, self._stride, checksum(model))
+        return Note(running.runtime, folder.name, size, self._stride, checksum(model))
 
     @property
     def batch_size(self) -> int:
-        """Pictures (or windows) that go through the network together."""
+        """Images (or windows) that go through the network together."""
         return self._batch_size or self._network.batch_size
 
     @property
@@ -168,67 +168,67 @@ class Predictor:
         return self._network.precision
 
     def __call__(self, images: Iterable[ImageSource]) -> Iterator[Segmentation]:
-        """Segments each picture, in order.
+        """Segments each image, in order.
 
         Raises:
-            InputError: `images` is one picture, not several.
-            ImageError: A picture cannot be read; the iterator ends there, after the results of
-                the pictures before it.
+            InputError: `images` is one image, not several.
+            ImageError: An image cannot be read; the iterator ends there, after the results of
+                the images before it.
         """
         if isinstance(images, (str, bytes, os.PathLike, np.ndarray)):
-            raise InputError("one picture was given for several; put it into a list: [picture].")
+            raise InputError("one image was given for several; put it into a list: [image].")
         return (forwarded.finish() for forwarded in self.forward(images))
 
     def one(self, image: ImageSource) -> Segmentation:
-        """Segments one picture."""
+        """Segments one image."""
         return next(self.forward([image])).finish()
 
-    def warmup(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
-        """Makes the engine ready, and "auto" find the fastest; see `Running.warmup`."""
+    def optimize(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
+        """Makes the runtime ready, and "auto" find the fastest; see `Runner.optimize`."""
         canvases = [self._fit(read_image(image), self.input_size).canvas for image in images]
-        return self._network.warmup(canvases)
+        return self._network.optimize(canvases)
 
-    def prepare(self, image: ImageSource, *, shrunk: bool = False) -> Prepared:
-        """Reads a picture and places it on the network's canvas, in any thread.
+    def prepare(self, image: ImageSource, *, shrunk: bool = False) -> PreparedImage:
+        """Reads an image and places it on the network's canvas, in any thread.
 
         Args:
-            image: The picture.
-            shrunk: Large JPEGs are decoded smaller, as `read_shrunk` does, and so is the photo of
+            image: The image.
+            shrunk: Large JPEGs are decoded smaller, as `read_shrunk` does, and so is the image of
                 the result.
 
         Raises:
             ImageError: It cannot be read.
         """
         started = time.perf_counter()
-        if shrunk and self.window is None and self._fit is fit_photo:
-            photo, own = read_shrunk(image, self.input_size)
-            placed = fit_photo(photo, self.input_size, own)
-            return Prepared(photo, placed, time.perf_counter() - started, _source(image))
-        photo = read_image(image)
-        whole = self.window is None or max(photo.shape[:2]) <= self.window
-        return Prepared(
-            photo,
-            self._fit(photo, self.input_size) if whole else None,
+        if shrunk and self.window is None and self._fit is letterbox:
+            pixels, own = read_shrunk(image, self.input_size)
+            placed = letterbox(pixels, self.input_size, own)
+            return PreparedImage(pixels, placed, time.perf_counter() - started, _source(image))
+        pixels = read_image(image)
+        whole = self.window is None or max(pixels.shape[:2]) <= self.window
+        return PreparedImage(
+            pixels,
+            self._fit(pixels, self.input_size) if whole else None,
             time.perf_counter() - started,
             _source(image),
         )
 
     def forward(
-        self, images: Iterable[ImageSource | Prepared], *, batch_size: int | None = None
-    ) -> Iterator[Forwarded]:
-        """The first half of the work: reads pictures and runs the network, in order.
+        self, images: Iterable[ImageSource | PreparedImage], *, batch_size: int | None = None
+    ) -> Iterator[RawPrediction]:
+        """The first half of the work: reads images and runs the network, in order.
 
-        `Forwarded.finish` is the second half, which may run in another thread.
+        `RawPrediction.finish` is the second half, which may run in another thread.
 
         Args:
             images: As in `__call__`, or what `prepare` made of them in other threads.
             batch_size: Instead of the predictor's own.
         """
         size = batch_size or self.batch_size
-        batch: list[Prepared] = []
+        batch: list[PreparedImage] = []
         for image in images:
             try:
-                prepared = image if isinstance(image, Prepared) else self.prepare(image)
+                prepared = image if isinstance(image, PreparedImage) else self.prepare(image)
             except ImageError:
                 yield from self._forward_batch(batch)
                 raise
@@ -243,7 +243,7 @@ class Predictor:
                 batch = []
         yield from self._forward_batch(batch)
 
-    def _forward_batch(self, batch: list[Prepared]) -> list[Forwarded]:
+    def _forward_batch(self, batch: list[PreparedImage]) -> list[RawPrediction]:
         if not batch:
             return []
         started = time.perf_counter()
@@ -253,8 +253,8 @@ class Predictor:
         inference = 1000 * (time.perf_counter() - started) / len(batch)
         return [
             # a view would keep the whole batch's logits alive
-            Forwarded(
-                prepared.photo,
+            RawPrediction(
+                prepared.image,
                 LogitGrid(
                     values if len(batch) == 1 else values.copy(),
                     *placed.on_grid(values.shape[:2], half_pixel=self._half_pixel),
@@ -266,27 +266,29 @@ class Predictor:
             for prepared, placed, values in zip(batch, places, logits, strict=True)
         ]
 
-    def _forward_windows(self, prepared: Prepared, window: int, batch_size: int) -> Forwarded:
-        """A large picture in windows; its logits are kept if they are not too many."""
-        started, photo = time.perf_counter(), prepared.photo
-        tiling = tile(photo.shape[:2], window)
-        logits = self._window_logits(photo, tiling, batch_size)
-        size, classes = (photo.shape[0], photo.shape[1]), len(self.label_set)
+    def _forward_windows(
+        self, prepared: PreparedImage, window: int, batch_size: int
+    ) -> RawPrediction:
+        """A large image in windows; its logits are kept if they are not too many."""
+        started, image = time.perf_counter(), prepared.image
+        tiling = tile(image.shape[:2], window)
+        logits = self._window_logits(image, tiling, batch_size)
+        size, classes = (image.shape[0], image.shape[1]), len(self.label_set)
         grid, labels = joined(tiling, logits, size, self._stride, classes)
         speed = {
             "preprocess": 1000 * prepared.seconds,
             "inference": 1000 * (time.perf_counter() - started),
         }
-        return Forwarded(photo, grid, self.label_set, speed, labels, prepared.source)
+        return RawPrediction(image, grid, self.label_set, speed, labels, prepared.source)
 
     def _window_logits(
-        self, photo: np.ndarray, tiling: Tiling, batch_size: int
+        self, image: np.ndarray, tiling: Tiling, batch_size: int
     ) -> Iterator[np.ndarray]:
         places = [(top, left) for top in tiling.rows for left in tiling.cols]
         side = tiling.window
         for i in range(0, len(places), batch_size):
             canvases = [
-                pad(photo[top : top + side, left : left + side], (side, side))
+                pad(image[top : top + side, left : left + side], (side, side))
                 for top, left in places[i : i + batch_size]
             ]
             logits = self._network(np.stack(canvases))

@@ -1,7 +1,7 @@
-"""From a photo to the network's input and back: `fit` pads, and remembers where pixels went.
+"""From an image to the network's input and back: `fit` pads, and remembers where pixels went.
 
-A `Placement` says, for each row and column of the photo, where it lies on the input canvas. The
-logits are a grid over that canvas (`Placement.on_grid`), so labels at the photo's own size are the
+A `Letterboxed` says, for each row and column of the image, where it lies on the input canvas. The
+logits are a grid over that canvas (`Letterboxed.on_grid`), so labels at the image's own size are the
 argmax of the logits interpolated at those places (see `easyseg.results.logit_grid`).
 """
 
@@ -17,18 +17,18 @@ import numpy as np
 from easyseg.errors import InputError
 from easyseg.utils.registry import Registry
 
-__all__ = ["FITS", "Placement", "fit_graph", "fit_photo", "pad", "seen_size"]
+__all__ = ["FITS", "Letterboxed", "fit_graph", "letterbox", "pad", "seen_size"]
 
 MEAN_PIXEL = 127.5  # 0 after scaling to -1 to 1
-NEARLY_FULL = 0.75  # share of the canvas's side from which a photo is not enlarged
+NEARLY_FULL = 0.75  # share of the canvas's side from which an image is not enlarged
 
 
-class Placement(NamedTuple):
-    """A photo on the network's canvas.
+class Letterboxed(NamedTuple):
+    """An image on the network's canvas.
 
     Attributes:
-        canvas: `(h, w, 3) float32 RGB`, 0 to 255, grey where there is no photo.
-        rows: `(H,) float64`, where each row of the photo lies on the canvas, in its pixels.
+        canvas: `(h, w, 3) float32 RGB`, 0 to 255, gray where there is no image.
+        rows: `(H,) float64`, where each row of the image lies on the canvas, in its pixels.
         cols: `(W,) float64`, the same for the columns.
     """
 
@@ -44,7 +44,7 @@ class Placement(NamedTuple):
         Args:
             cells: `(h, w)`.
             half_pixel: The edges of the canvas and of the logits agree, as in SegFormer; else the
-                centres of their corners do, as in DeepLab.
+                centers of their corners do, as in DeepLab.
         """
         rows, cols = (
             _clipped((at + 0.5) * (n / side) - 0.5, n)
@@ -57,84 +57,84 @@ class Placement(NamedTuple):
         return rows, cols
 
 
-Fit = Callable[[np.ndarray, tuple[int, int]], Placement]
+Fit = Callable[[np.ndarray, tuple[int, int]], Letterboxed]
 FITS: Registry[Fit] = Registry("fit")
 
 
-def fit_photo(
-    photo: np.ndarray, size: tuple[int, int], own: tuple[int, int] | None = None
-) -> Placement:
-    """Pads a photo to `size`; one that is larger is shrunk first, a small one enlarged.
+def letterbox(
+    image: np.ndarray, size: tuple[int, int], own: tuple[int, int] | None = None
+) -> Letterboxed:
+    """Pads an image to `size`; one that is larger is shrunk first, a small one enlarged.
 
-    Photos that nearly fill the canvas stay as they are, as in Google's evaluation. Much smaller
+    Images that nearly fill the canvas stay as they are, as in Google's evaluation. Much smaller
     ones would be seen at a scale that the networks were not trained for (`docs/parity.md` has
     figures).
 
     Args:
-        photo: `(H, W, 3) uint8 RGB`.
+        image: `(H, W, 3) uint8 RGB`.
         size: Height and width of the canvas.
-        own: Height and width of the photo itself, where it was shrunk as it was decoded.
+        own: Height and width of the image itself, where it was shrunk as it was decoded.
     """
-    height, width = photo.shape[:2] if own is None else own
+    height, width = image.shape[:2] if own is None else own
     new = seen_size((height, width), size)
     if new < (height, width):
-        photo = _shrunk(photo, new)
+        image = _shrunk(image, new)
     elif new != (height, width):
-        photo = cv2.resize(photo, new[::-1], interpolation=cv2.INTER_CUBIC)
+        image = cv2.resize(image, new[::-1], interpolation=cv2.INTER_CUBIC)
     rows, cols = (
         _clipped((np.arange(n) + 0.5) * (m / n) - 0.5, m)
         for n, m in zip((height, width), new, strict=True)
     )
-    return Placement(pad(photo, size), rows, cols)
+    return Letterboxed(pad(image, size), rows, cols)
 
 
-def _shrunk(photo: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _shrunk(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Means over areas. Sides are halved first while they are much too long, which is faster."""
-    height, width = photo.shape[:2]
+    height, width = image.shape[:2]
     while min(height / size[0], width / size[1]) >= 4 and height % 2 == width % 2 == 0:
         height, width = height // 2, width // 2
-        photo = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA)
-    return cv2.resize(photo, size[::-1], interpolation=cv2.INTER_AREA)
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    return cv2.resize(image, size[::-1], interpolation=cv2.INTER_AREA)
 
 
-def seen_size(photo: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
-    """Height and width at which `fit_photo` puts a photo of this size on the canvas."""
-    scale = min(canvas[0] / photo[0], canvas[1] / photo[1])
+def seen_size(image: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
+    """Height and width at which `letterbox` puts an image of this size on the canvas."""
+    scale = min(canvas[0] / image[0], canvas[1] / image[1])
     if 1 <= scale <= 1 / NEARLY_FULL:
-        return photo
-    return max(1, int(photo[0] * scale)), max(1, int(photo[1] * scale))
+        return image
+    return max(1, int(image[0] * scale)), max(1, int(image[1] * scale))
 
 
 def fit_graph(
-    photo: np.ndarray, size: tuple[int, int], *, resize: bool = True, factor: int | None = None
-) -> Placement:
+    source: np.ndarray, size: tuple[int, int], *, resize: bool = True, factor: int | None = None
+) -> Letterboxed:
     """Does what Google's exported graph does, for comparison with it.
 
     With `resize`, the longest side becomes the shorter side of `size`, up or down, bilinear with
     aligned corners, without antialiasing; labels are taken at that size and spread to the
-    photo's by nearest neighbour. Without, the photo must fit and is only padded.
+    image's by nearest neighbour. Without, the image must fit and is only padded.
 
     Args:
-        photo: `(H, W, 3) uint8 RGB`.
+        image: `(H, W, 3) uint8 RGB`.
         size: Height and width of the canvas.
         resize: Whether the graph was exported with resizing.
         factor: The graph's `resize_factor`: sides grow to the next `k * factor + 1`.
     """
-    old = photo.shape[:2]
+    old = source.shape[:2]
     if not resize and (old[0] > size[0] or old[1] > size[1]):
         raise InputError(
-            f"a photo of {old[1]}x{old[0]} does not fit the {size[1]}x{size[0]} input of a graph "
-            'that does not resize; use fit="graph" or fit="photo".'
+            f"an image of {old[1]}x{old[0]} does not fit the {size[1]}x{size[0]} input of a graph "
+            'that does not resize; use fit="graph" or fit="image".'
         )
     new = graph_size(old, min(size), factor) if resize else old
-    image = photo.astype(np.float32)
+    image = source.astype(np.float32)
     for axis in (1, 0):
         image = _resize_axis(image, new[axis], axis)
     rows, cols = (_nearest(n, m) for n, m in zip(old, new, strict=True))
-    return Placement(pad(image, size), rows, cols)
+    return Letterboxed(pad(image, size), rows, cols)
 
 
-FITS.register("photo")(fit_photo)
+FITS.register("image")(letterbox)
 FITS.register("graph")(fit_graph)
 FITS.register("graph-noresize")(functools.partial(fit_graph, resize=False))
 
@@ -187,7 +187,7 @@ def _clipped(at: np.ndarray, length: int) -> np.ndarray:
 
 
 def pad(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """`(H, W, 3)` at the upper left of a grey canvas, `(*size, 3) float32`."""
+    """`(H, W, 3)` at the upper left of a gray canvas, `(*size, 3) float32`."""
     if image.shape[:2] == size:
         return image.astype(np.float32)
     canvas = np.full((*size, 3), MEAN_PIXEL, np.float32)

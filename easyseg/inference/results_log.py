@@ -1,4 +1,4 @@
-"""The JSON lines of a run: one object for each picture, so that a later run can go on."""
+"""The JSON lines of a run: one object for each image, so that a later run can go on."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def begin(
     """Begins the JSON lines of a run.
 
     Args:
-        jobs: The pictures and their results.
-        path: The file. Lines of an earlier run stay, if their pictures are not done anew.
+        jobs: The images and their results.
+        path: The file. Lines of an earlier run stay, if their images are not done anew.
         settings: What the results depend on, as plain values.
-        resume: Whether pictures are passed over that were done with the same settings, and whose
+        resume: Whether images are passed over that were done with the same settings, and whose
             result is there and not older. Else nothing stays.
 
     Returns:
@@ -42,11 +42,9 @@ def begin(
         old = []
     made = {(e["source"], str(e.get("result"))) for e in old if e["settings"] == settings}
     todo = [
-        job
-        for job in jobs
-        if (job.picture.source, str(job.target)) not in made or not _is_fresh(job)
+        job for job in jobs if (job.image.source, str(job.target)) not in made or not _is_fresh(job)
     ]
-    sources = {job.picture.source for job in todo}
+    sources = {job.image.source for job in todo}
     results = {str(job.target) for job in todo}
     stay = (e for e in old if e["source"] not in sources and str(e.get("result")) not in results)
     write_bytes(path, b"".join(map(_encode, stay)))
@@ -100,10 +98,10 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _is_fresh(job: Job) -> bool:
-    """Whether the result is there and not older than the picture."""
+    """Whether the result is there and not older than the image."""
     try:
         made = job.target.stat().st_mtime_ns
-        is_web = "://" in job.picture.source
-        return is_web or made >= Path(job.picture.source).stat().st_mtime_ns
+        is_web = "://" in job.image.source
+        return is_web or made >= Path(job.image.source).stat().st_mtime_ns
     except OSError:
         return False

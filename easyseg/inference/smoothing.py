@@ -14,7 +14,7 @@ CUT = 20  # mean difference of their values, 0 to 255, from which it is another 
 class Smoother:
     """An exponential mean of the logits over time, which calms flicker.
 
-    It starts anew where the film cuts to another scene.
+    It starts anew where the video cuts to another scene.
 
     Args:
         weight: Share of the past, from 0 to below 1.
@@ -25,14 +25,14 @@ class Smoother:
         self._mean: np.ndarray | None = None
         self._thumb: np.ndarray | None = None
 
-    def __call__(self, photo: np.ndarray, logits: np.ndarray) -> np.ndarray:
+    def __call__(self, image: np.ndarray, logits: np.ndarray) -> np.ndarray:
         """The mean of these logits and those before, `(h, w, classes) float32`.
 
         Args:
-            photo: `(H, W, 3) uint8 RGB`, the frame.
+            image: `(H, W, 3) uint8 RGB`, the frame.
             logits: `(h, w, classes) float32`.
         """
-        thumb = cv2.resize(photo, THUMB, interpolation=cv2.INTER_AREA).astype(np.float32)
+        thumb = cv2.resize(image, THUMB, interpolation=cv2.INTER_AREA).astype(np.float32)
         same = self._thumb is not None and np.abs(thumb - self._thumb).mean() <= CUT
         if same and self._mean is not None and self._mean.shape == logits.shape:
             logits = logits + np.float32(self._weight) * (self._mean - logits)

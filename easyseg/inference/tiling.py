@@ -1,7 +1,7 @@
-"""Large pictures in overlapping windows, whose logits are blended window by window.
+"""Large images in overlapping windows, whose logits are blended window by window.
 
 Windows lie a multiple of `UNIT` pixels apart and are `k * UNIT + 1` pixels wide, so that the
-logits of all of them lie on one grid over the picture, and blending needs no resampling.
+logits of all of them lie on one grid over the image, and blending needs no resampling.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ def window_side(pixels: int) -> int:
 
 
 def tile(size: tuple[int, int], window: int) -> Tiling:
-    """Covers a picture with windows, which may reach over its lower and right edges.
+    """Covers an image with windows, which may reach over its lower and right edges.
 
     Args:
-        size: Height and width of the picture.
+        size: Height and width of the image.
         window: From `window_side`.
     """
     step = max(UNIT, int((1 - OVERLAP) * window) // UNIT * UNIT)
@@ -71,7 +71,7 @@ class _Side(NamedTuple):
 
 
 def _side(starts: tuple[int, ...], stride: int, cells: int) -> _Side:
-    """A window counts most at its centre, and falls off linearly to its edges."""
+    """A window counts most at its center, and falls off linearly to its edges."""
     starts = tuple(start // stride for start in starts)
     length = starts[-1] + cells
     ramp = np.minimum(np.arange(1, cells + 1), np.arange(cells, 0, -1)).astype(np.float32)
@@ -91,10 +91,10 @@ def grid_size(tiling: Tiling, stride: int) -> tuple[int, int]:
 def blend(
     tiling: Tiling, logits: Iterable[np.ndarray], stride: int
 ) -> Iterator[tuple[int, int, np.ndarray]]:
-    """The blended logits of the whole picture, block by block, as soon as they are settled.
+    """The blended logits of the whole image, block by block, as soon as they are settled.
 
-    A window counts most at its centre, where it sees most around a pixel. What is held meanwhile
-    is a window's logits and, over the picture's width, as many rows as windows have in common.
+    A window counts most at its center, where it sees most around a pixel. What is held meanwhile
+    is a window's logits and, over the image's width, as many rows as windows have in common.
 
     Args:
         tiling: Where the windows lie.
@@ -103,7 +103,7 @@ def blend(
 
     Yields:
         `(top, left, (h, w, classes) float32)`: a block of the grid whose first row and column, but
-        at the picture's edge, are the last of the blocks before it, so that pixels between them
+        at the image's edge, are the last of the blocks before it, so that pixels between them
         can be interpolated.
     """
     logits = iter(logits)

@@ -22,9 +22,9 @@ def multi_scale(
     scale are enlarged to the canvas's size, softmax, mean over scales and mirror images.
 
     Args:
-        network: From pictures to logits at a `stride`-th of their size (`logits_model`).
+        network: From images to logits at a `stride`-th of their size (`logits_model`).
         size: `(height, width)` of the canvas.
-        scales: Factors of the picture's size, such as (0.5, 0.75, 1.0, 1.25, 1.5, 1.75).
+        scales: Factors of the image's size, such as (0.5, 0.75, 1.0, 1.25, 1.5, 1.75).
         flip: Adds the mirror image of each.
         stride: Input size over logits' size: 4 with a decoder, else the output stride.
 

@@ -1,4 +1,4 @@
-"""What a picture is on its way: `Prepared`, through the network `Forwarded`, then a result."""
+"""What an image is on its way: `PreparedImage`, through the network `RawPrediction`, then a result."""
 
 from __future__ import annotations
 
@@ -7,44 +7,44 @@ from typing import NamedTuple
 
 import numpy as np
 
-from easyseg.inference.preprocess import Placement
+from easyseg.inference.preprocess import Letterboxed
 from easyseg.results.label_set import LabelSet
 from easyseg.results.logit_grid import LogitGrid
 from easyseg.results.segmentation import Segmentation
 
-__all__ = ["Forwarded", "Prepared"]
+__all__ = ["PreparedImage", "RawPrediction"]
 
 
-class Prepared(NamedTuple):
-    """A picture that is ready for the network.
+class PreparedImage(NamedTuple):
+    """An image that is ready for the network.
 
     Attributes:
-        photo: `(H, W, 3) uint8 RGB`.
-        placed: The photo on the network's canvas; `None` for one that is seen in windows.
+        image: `(H, W, 3) uint8 RGB`.
+        placed: The image on the network's canvas; `None` for one that is seen in windows.
         seconds: How long that took.
         source: Its path or address, if it has one.
     """
 
-    photo: np.ndarray
-    placed: Placement | None
+    image: np.ndarray
+    placed: Letterboxed | None
     seconds: float
     source: str | None = None
 
 
-class Forwarded(NamedTuple):
-    """A picture that went through the network, before its labels are computed.
+class RawPrediction(NamedTuple):
+    """An image that went through the network, before its labels are computed.
 
     Attributes:
-        photo: `(H, W, 3) uint8 RGB`.
+        image: `(H, W, 3) uint8 RGB`.
         grid: Its logits; `_replace(grid=...)` puts others in their place. `None` for a tiled
-            picture that has too many of them to be kept.
+            image that has too many of them to be kept.
         label_set: The network's classes.
         speed: Milliseconds spent in "preprocess" and "inference".
         labels: Its labels, where there is no grid.
         source: Its path or address, if it has one.
     """
 
-    photo: np.ndarray
+    image: np.ndarray
     grid: LogitGrid | None
     label_set: LabelSet
     speed: dict[str, float]
@@ -52,9 +52,9 @@ class Forwarded(NamedTuple):
     source: str | None = None
 
     def finish(self) -> Segmentation:
-        """Labels at the photo's own size."""
+        """Labels at the image's own size."""
         started = time.perf_counter()
         labels = self.labels if self.grid is None else self.grid.labels()
         assert labels is not None  # noqa: S101  (for mypy)
         speed = {**self.speed, "postprocess": 1000 * (time.perf_counter() - started)}
-        return Segmentation(labels, self.label_set, self.photo, speed, self.grid, self.source)
+        return Segmentation(labels, self.label_set, self.image, speed, self.grid, self.source)

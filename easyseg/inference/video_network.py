@@ -1,4 +1,4 @@
-"""Frames of a film through the network, in threads of their own."""
+"""Frames of a video through the network, in threads of their own."""
 
 from __future__ import annotations
 
@@ -12,48 +12,48 @@ from easyseg.utils.threaded_steps import in_thread
 
 if TYPE_CHECKING:
     from easyseg.inference.predictor import Predictor  # loads Keras
-    from easyseg.inference.types import Forwarded, Prepared
+    from easyseg.inference.types import PreparedImage, RawPrediction
 
 __all__ = ["Pairs", "forwarding"]
 
 Frames = Generator[Frame, None, None]
-Chosen = Generator[tuple[Frame, "Prepared | None"], None, None]
-Pairs = Generator[tuple[Frame, "Forwarded | None"], None, None]
+Chosen = Generator[tuple[Frame, "PreparedImage | None"], None, None]
+Pairs = Generator[tuple[Frame, "RawPrediction | None"], None, None]
 
 
 @contextlib.contextmanager
 def forwarding(
-    predictor: Predictor, film: Source, every: int, batch_size: int | None, smooth: float
+    predictor: Predictor, video: Source, frame_stride: int, batch_size: int | None, smoothing: float
 ) -> Iterator[Pairs]:
     """Reading in one thread and the network in another, while the pairs are used in a third.
 
     Of a live source the newest frame waits, and older ones are dropped.
     """
-    size = batch_size or (1 if film.live else predictor.batch_size)
-    if film.live:  # what is dropped need not be made ready
-        chosen = _chosen(predictor, in_thread(film.frames(), 1, latest=True), every)
+    size = batch_size or (1 if video.live else predictor.batch_size)
+    if video.live:  # what is dropped need not be made ready
+        chosen = _chosen(predictor, in_thread(video.frames(), 1, latest=True), frame_stride)
     else:
-        chosen = in_thread(_chosen(predictor, film.frames(), every), 2 * size)
-    pairs = in_thread(_forwarded(predictor, chosen, size, smooth), 1 if film.live else size)
+        chosen = in_thread(_chosen(predictor, video.frames(), frame_stride), 2 * size)
+    pairs = in_thread(_forwarded(predictor, chosen, size, smoothing), 1 if video.live else size)
     with contextlib.closing(chosen), contextlib.closing(pairs):
         yield pairs
 
 
-def _chosen(predictor: Predictor, frames: Frames, every: int) -> Chosen:
-    """The frames; each `every`-th ready for the network, which does not see the others."""
+def _chosen(predictor: Predictor, frames: Frames, frame_stride: int) -> Chosen:
+    """The frames; each `frame_stride`-th ready for the network, which does not see the others."""
     with contextlib.closing(frames):
         for number, frame in enumerate(frames):
-            yield frame, predictor.prepare(frame.image) if number % every == 0 else None
+            yield frame, predictor.prepare(frame.image) if number % frame_stride == 0 else None
 
 
-def _forwarded(predictor: Predictor, frames: Chosen, size: int, smooth: float) -> Pairs:
+def _forwarded(predictor: Predictor, frames: Chosen, size: int, smoothing: float) -> Pairs:
     """Each frame with what the network made of it; `None` for those that it did not see."""
-    smoother = Smoother(smooth)
+    smoother = Smoother(smoothing)
 
-    def calm(seen: Forwarded) -> Forwarded:
-        if not smooth or seen.grid is None:
+    def calm(seen: RawPrediction) -> RawPrediction:
+        if not smoothing or seen.grid is None:
             return seen
-        logits = smoother(seen.photo, seen.grid.logits)
+        logits = smoother(seen.image, seen.grid.logits)
         return seen._replace(grid=seen.grid._replace(logits=logits))
 
     for group in _groups(frames, size):
@@ -63,12 +63,12 @@ def _forwarded(predictor: Predictor, frames: Chosen, size: int, smooth: float) -
             yield frame, None if prepared is None else calm(next(results))
 
 
-def _groups(frames: Chosen, size: int) -> Iterator[list[tuple[Frame, Prepared | None]]]:
+def _groups(frames: Chosen, size: int) -> Iterator[list[tuple[Frame, PreparedImage | None]]]:
     """Frames for one batch: up to `size` that the network shall see, and those between.
 
     Frames that come before any that the network should see wait for nothing.
     """
-    group: list[tuple[Frame, Prepared | None]] = []
+    group: list[tuple[Frame, PreparedImage | None]] = []
     seen = 0
     for frame, prepared in frames:
         group.append((frame, prepared))

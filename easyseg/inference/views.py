@@ -1,18 +1,20 @@
-"""How a picture is seen: in windows, at several sizes, with others; what these choices may be."""
+"""How an image is seen: in windows, at several sizes, with others; what these choices may be."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from easyseg.errors import InputError
-from easyseg.models.config import is_count
+from easyseg.utils.validation import is_count
 
-__all__ = ["check_views"]
+__all__ = ["check_inference_options"]
 
 SMALLEST_TILE = 65
 
 
-def check_views(*, batch_size: int | None, tile: int | None, scales: Sequence[float]) -> None:
+def check_inference_options(
+    *, batch_size: int | None, tile: int | None, scales: Sequence[float]
+) -> None:
     """Raises what `Predictor` would raise for these arguments, before any work is done.
 
     Raises:
@@ -23,7 +25,7 @@ def check_views(*, batch_size: int | None, tile: int | None, scales: Sequence[fl
     if tile is not None and (not is_count(tile) or tile < SMALLEST_TILE):
         raise InputError(
             f"tile={tile!r} must be a whole number of pixels from {SMALLEST_TILE}, such as 513, or "
-            "None to shrink large pictures."
+            "None to shrink large images."
         )
     if (
         not isinstance(scales, Sequence)

@@ -1,4 +1,4 @@
-"""From the logits of windows to those of the picture, or to its labels where they are many."""
+"""From the logits of windows to those of the image, or to its labels where they are many."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ KEEP = 64 * 2**20  # bytes of logits that are kept at most
 def joined(
     tiling: Tiling, logits: Iterable[np.ndarray], size: tuple[int, int], stride: int, classes: int
 ) -> tuple[LogitGrid | None, np.ndarray | None]:
-    """The grid of a picture's logits, if they are not too many to keep, or else its labels.
+    """The grid of an image's logits, if they are not too many to keep, or else its labels.
 
     Args:
         tiling: Where the windows lie.
         logits: `(h, w, classes) float32` of each window, row by row.
-        size: Height and width of the picture.
+        size: Height and width of the image.
         stride: Pixels between two logits.
         classes: How many there are.
     """

@@ -1,4 +1,4 @@
-"""Which pictures a list of files, folders and patterns means, and where their results go."""
+"""Which images a list of files, folders and patterns means, and where their results go."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ __all__ = [
     "spare_sources",
 ]
 
-RESULT_MARK = ".seg"  # before the ending of results that lie beside pictures
+RESULT_MARK = ".seg"  # before the ending of results that lie beside images
 
 
 class Found(NamedTuple):
-    """A picture, and its place below the folder it was found in.
+    """An image, and its place below the folder it was found in.
 
     Attributes:
         source: Path or http(s) address.
@@ -45,9 +45,9 @@ class Found(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A picture, and where its result goes."""
+    """An image, and where its result goes."""
 
-    picture: Found
+    image: Found
     target: Path
 
 
@@ -56,18 +56,18 @@ Source = str | os.PathLike[str] | Found
 
 
 def find_images(sources: Source | Iterable[Source], *, results: Path | None = None) -> list[Found]:
-    """The pictures that files, folders, glob patterns and http(s) addresses mean, in order.
+    """The images that files, folders, glob patterns and http(s) addresses mean, in order.
 
-    Folders are searched through, for endings that pictures have; results that easyseg wrote
-    beside photos (`*.seg.png`) are passed over. `@list.txt` is a file with a source on each line,
-    as seen from the working folder. A picture that is meant twice is taken once.
+    Folders are searched through, for endings that images have; results that easyseg wrote
+    beside images (`*.seg.png`) are passed over. `@list.txt` is a file with a source on each line,
+    as seen from the working folder. An image that is meant twice is taken once.
 
     Args:
         sources: What the user gave: one source or several.
         results: Folder of results; where it lies in a folder that is searched, it is passed over.
 
     Raises:
-        ImageNotFoundError: A folder or pattern means no picture, or nothing was given.
+        ImageNotFoundError: A folder or pattern means no image, or nothing was given.
         InputError: `results` is a folder that is searched, or a list cannot be read.
     """
     if isinstance(sources, (str, os.PathLike, Found)):
@@ -75,11 +75,11 @@ def find_images(sources: Source | Iterable[Source], *, results: Path | None = No
     if not isinstance(sources, Iterable):
         raise _no_source(sources)
     unique: dict[str, Found] = {}
-    for picture in itertools.chain.from_iterable(_expand(source, results) for source in sources):
-        is_web = "://" in picture.source
-        unique.setdefault(picture.source if is_web else os.path.abspath(picture.source), picture)  # noqa: PTH100  (quicker, for lists of many thousands)
+    for image in itertools.chain.from_iterable(_expand(source, results) for source in sources):
+        is_web = "://" in image.source
+        unique.setdefault(image.source if is_web else os.path.abspath(image.source), image)  # noqa: PTH100  (quicker, for lists of many thousands)
     if not unique:
-        raise ImageNotFoundError("no picture was given; give files, folders or patterns.")
+        raise ImageNotFoundError("no image was given; give files, folders or patterns.")
     return list(unique.values())
 
 
@@ -92,7 +92,7 @@ def _expand(source: Source, results: Path | None) -> list[Found]:
     if not source:
         raise InputError("an empty path was given; for the working folder say '.'.")
     if source.lower().startswith(("http://", "https://")):
-        return [Found(source, Path(Path(urlparse(source).path).name or "picture"))]
+        return [Found(source, Path(Path(urlparse(source).path).name or "image"))]
     if os.path.isdir(source):  # noqa: PTH112  (False, where Path raises, for impossible names)
         return _search(Path(source), results)
     if not os.path.exists(source):  # noqa: PTH110
@@ -105,8 +105,8 @@ def _expand(source: Source, results: Path | None) -> list[Found]:
 
 def _no_source(value: object) -> InputError:
     return InputError(
-        f"{type(value).__name__} is no source of pictures; give paths of files or folders, "
-        "patterns or addresses (segment_images takes pictures themselves)."
+        f"{type(value).__name__} is no source of images; give paths of files or folders, "
+        "patterns or addresses (segment_images takes images themselves)."
     )
 
 
@@ -114,8 +114,8 @@ def _search(folder: Path, results: Path | None) -> list[Found]:
     old = results.resolve() if results else None
     if folder.resolve() == old:
         raise InputError(
-            f"results would lie among the pictures of {folder}; give another folder with -o, "
-            f"or none to have them as *{RESULT_MARK}.png beside the pictures."
+            f"results would lie among the images of {folder}; give another folder with -o, "
+            f"or none to have them as *{RESULT_MARK}.png beside the images."
         )
     closed: list[OSError] = []
     found = []
@@ -123,7 +123,7 @@ def _search(folder: Path, results: Path | None) -> list[Found]:
         if old:
             folders[:] = [name for name in folders if Path(root, name).resolve() != old]
         paths = (Path(root, name) for name in names)
-        found += [Found(str(p), p.relative_to(folder)) for p in paths if _is_picture(p)]
+        found += [Found(str(p), p.relative_to(folder)) for p in paths if _is_image(p)]
     found += [
         Found(
             e.filename,
@@ -134,15 +134,15 @@ def _search(folder: Path, results: Path | None) -> list[Found]:
     ]
     if not found:
         raise ImageNotFoundError(
-            f"{folder} holds no pictures; looked for {', '.join(IMAGE_SUFFIXES)}."
+            f"{folder} holds no images; looked for {', '.join(IMAGE_SUFFIXES)}."
         )
-    return sorted(found, key=lambda picture: picture.place)
+    return sorted(found, key=lambda image: image.place)
 
 
 def _match(pattern: str) -> list[Found]:
-    matches = sorted(m for m in glob.iglob(pattern, recursive=True) if _is_picture(Path(m)))  # noqa: PTH207
+    matches = sorted(m for m in glob.iglob(pattern, recursive=True) if _is_image(Path(m)))  # noqa: PTH207
     if not matches:
-        raise ImageNotFoundError(f"no picture matches {pattern!r}; check the pattern.")
+        raise ImageNotFoundError(f"no image matches {pattern!r}; check the pattern.")
     return [Found(m, Path(Path(m).name)) for m in matches]
 
 
@@ -158,8 +158,8 @@ def _listed(source: str) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def _is_picture(path: Path) -> bool:
-    """Whether its name is a picture's; what cannot be opened, such as a dead link, counts too."""
+def _is_image(path: Path) -> bool:
+    """Whether its name is an image's; what cannot be opened, such as a dead link, counts too."""
     if path.suffix.lower() not in IMAGE_SUFFIXES or path.stem.endswith(RESULT_MARK):
         return False
     return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113  (no raising)
@@ -171,14 +171,14 @@ def result_paths(
     """Where each result goes: no two to the same place.
 
     Args:
-        found: The pictures.
-        out: Folder: results are `<out>/<place>.png`; pictures that differ in their ending only
-            keep it: `dog_jpg.png`. For a single picture it may be a file. Without it they lie
-            beside the photos as `<stem>.seg.png` (for addresses, in the working folder).
+        found: The images.
+        out: Folder: results are `<out>/<place>.png`; images that differ in their ending only
+            keep it: `dog_jpg.png`. For a single image it may be a file. Without it they lie
+            beside the images as `<stem>.seg.png` (for addresses, in the working folder).
         suffixes: Endings that the kind of result may have; results get the first, else ".png".
 
     Raises:
-        InputError: `out` is a file, and there are several pictures, or it is no picture.
+        InputError: `out` is a file, and there are several images, or it is no image.
     """
     ending = suffixes[0] if suffixes else ".png"
     if out is not None and not out.is_dir():
@@ -186,10 +186,10 @@ def result_paths(
             if len(found) == 1:
                 return [out]
             raise InputError(
-                f"-o {out} is one file, but there are {len(found)} pictures; give a folder."
+                f"-o {out} is one file, but there are {len(found)} images; give a folder."
             )
         if out.exists():
-            raise InputError(f"-o {out} is a file, but not a picture; give a folder or a {ending}.")
+            raise InputError(f"-o {out} is a file, but not an image; give a folder or a {ending}.")
     if out is None:
         bases = [p.place if "://" in p.source else Path(p.source) for p in found]
         ending = RESULT_MARK + ending
@@ -234,10 +234,10 @@ def require_writable(folder: Path) -> None:
 
 
 def spare_sources(found: Iterable[Found], targets: Iterable[Path]) -> None:
-    """Raises InputError if a result would overwrite a picture."""
-    pictures = {os.path.realpath(p.source) for p in found if "://" not in p.source}
+    """Raises InputError if a result would overwrite an image."""
+    images = {os.path.realpath(p.source) for p in found if "://" not in p.source}
     for target in targets:
-        if os.path.realpath(target) in pictures:
+        if os.path.realpath(target) in images:
             raise InputError(
-                f"the result would overwrite the picture {target}; give another place with -o."
+                f"the result would overwrite the image {target}; give another place with -o."
             )

@@ -17,22 +17,22 @@ END_OF_IMAGE = b"\xff\xd9"
 START_OF_SCAN, START_OF_FRAME = 0xDA, 0xC0
 NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # in pixels; others belong to them
 RESTART_7 = b"\xff\xd7"  # restart markers count from 0 to 7 over and over
-BLOCK = 16  # pixels of the side of what is coded together, with colours at half the size
+BLOCK = 16  # pixels of the side of what is coded together, with colors at half the size
 LARGE = 1_000_000  # pixels from which a second thread pays
-REDUCED = {  # how OpenCV is asked for a picture so many times smaller
+REDUCED = {  # how OpenCV is asked for an image so many times smaller
     1: cv2.IMREAD_COLOR_RGB,
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2 | cv2.IMREAD_COLOR_RGB,
     4: cv2.IMREAD_REDUCED_GRAYSCALE_4 | cv2.IMREAD_COLOR_RGB,
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8 | cv2.IMREAD_COLOR_RGB,
 }
-TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that hold the picture's columns as rows
+TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that hold the image's columns as rows
 FLIPS = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # what is left to do, in the codes of cv2.flip
 
 
 def read_jpeg(image: Any, *, shrink: int = 1) -> np.ndarray | None:
     """The pixels of a JPEG file, as they lie in it.
 
-    OpenCV fills what is missing of a truncated file with grey. Those are left to Pillow, and so
+    OpenCV fills what is missing of a truncated file with gray. Those are left to Pillow, and so
     are CMYK and other rarities.
 
     Args:
@@ -62,30 +62,30 @@ def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
     return cv2.flip(pixels, FLIPS[orientation]) if orientation in FLIPS else pixels
 
 
-def encode_jpeg(picture: np.ndarray, quality: int) -> bytes | None:
-    """The bytes of a JPEG file; the lower half of a large picture is coded in another thread.
+def encode_jpeg(image: np.ndarray, quality: int) -> bytes | None:
+    """The bytes of a JPEG file; the lower half of a large image is coded in another thread.
 
     Args:
-        picture: `(H, W, 3) uint8 RGB`.
+        image: `(H, W, 3) uint8 RGB`.
         quality: 1 to 100.
 
     Returns:
         `None` where OpenCV cannot.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     cut = height // 2 // (8 * BLOCK) * (8 * BLOCK)  # so that the lower half begins with marker 0
-    if picture.size < 3 * LARGE or not cut or thread_count() == 1:
-        return _encoded(picture, quality)
+    if image.size < 3 * LARGE or not cut or thread_count() == 1:
+        return _encoded(image, quality)
     every = -(-width // BLOCK)  # each row of blocks starts anew, whatever was before it
     with ThreadPoolExecutor(1) as pool:
-        below = pool.submit(_encoded, picture[cut:], quality, every)
-        halves = _encoded(picture[:cut], quality, every), below.result()
-    return _joined(*halves, height) or _encoded(picture, quality)
+        below = pool.submit(_encoded, image[cut:], quality, every)
+        halves = _encoded(image[:cut], quality, every), below.result()
+    return _joined(*halves, height) or _encoded(image, quality)
 
 
-def _encoded(picture: np.ndarray, quality: int, restart: int = 0) -> bytes | None:
+def _encoded(image: np.ndarray, quality: int, restart: int = 0) -> bytes | None:
     options = (cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_RST_INTERVAL, restart)
-    done, content = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    done, content = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     return content.tobytes() if done else None
 
 
@@ -119,7 +119,7 @@ def _header(content: bytes, at: int = 2) -> tuple[dict[int, int], int]:
 
 
 def _is_whole(content: bytes) -> bool:
-    """Whether the first picture has an end; others, or a camera's data, may follow."""
+    """Whether the first image has an end; others, or a camera's data, may follow."""
     at = 2
     while True:
         try:

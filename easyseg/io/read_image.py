@@ -1,4 +1,4 @@
-"""Pictures in: every kind of source becomes upright `(H, W, 3) uint8 RGB`."""
+"""Images in: every kind of source becomes upright `(H, W, 3) uint8 RGB`."""
 
 from __future__ import annotations
 
@@ -53,24 +53,24 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".g
 
 
 def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Reads a picture.
+    """Reads an image.
 
-    Photos are turned upright by their EXIF tag. Grey, palette, CMYK and 16-bit pictures become
+    Images are turned upright by their EXIF tag. Gray, palette, CMYK and 16-bit images become
     8-bit RGB; transparency is laid over white; of an animation the first frame is taken, which
     is logged.
 
     Args:
         source: Path, http(s) address, bytes of a file, `PIL.Image.Image`, or array `(H, W, 3)`
-            RGB, `(H, W, 4)` RGBA or `(H, W)` grey, uint8 or uint16. Arrays from `cv2.imread`
+            RGB, `(H, W, 4)` RGBA or `(H, W)` gray, uint8 or uint16. Arrays from `cv2.imread`
             are BGR: turn them with `array[..., ::-1]` first.
-        max_pixels: Height times width above which a picture is refused.
+        max_pixels: Height times width above which an image is refused.
 
     Returns:
         `(H, W, 3) uint8 RGB`, contiguous.
 
     Raises:
         ImageNotFoundError: No such file or address.
-        UnreadableImageError: Not a picture, or a damaged one.
+        UnreadableImageError: Not an image, or a damaged one.
         ImageTooLargeError: More than `max_pixels`.
         InputError: Not a kind of source that is known.
     """
@@ -80,7 +80,7 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> np.ndarr
 def read_shrunk(
     source: ImageSource, room: tuple[int, int], *, max_pixels: int = MAX_PIXELS
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """Reads a picture that will be shrunk into some room, which decoding may begin with.
+    """Reads an image that will be shrunk into some room, which decoding may begin with.
 
     Of a JPEG that is several times larger only the lower frequencies are decoded: a half, a
     quarter or an eighth of its sides, but not less than `SPARE` of what the room takes.
@@ -91,7 +91,7 @@ def read_shrunk(
         max_pixels: As in `read_image`.
 
     Returns:
-        `(h, w, 3) uint8 RGB`, and the height and width of the picture itself.
+        `(h, w, 3) uint8 RGB`, and the height and width of the image itself.
     """
     return _read(source, max_pixels, room)
 
@@ -114,13 +114,13 @@ def _read(
         require_file(path)
         return _open(path, str(path), max_pixels, room)
     raise InputError(
-        f"a picture cannot be read from {type(source).__name__}; give a path, an http(s) "
+        f"an image cannot be read from {type(source).__name__}; give a path, an http(s) "
         "address, bytes, a PIL image or an (H, W, 3) uint8 RGB array."
     )
 
 
 def require_file(path: Path) -> None:
-    """Raises the ImageError that says why there is no picture at `path`, if there is none."""
+    """Raises the ImageError that says why there is no image at `path`, if there is none."""
     try:
         is_folder, exists = path.is_dir(), path.exists()
         size = path.stat().st_size if exists else 0
@@ -128,7 +128,7 @@ def require_file(path: Path) -> None:
         raise _cannot_open(str(path), error) from error
     if is_folder:
         raise UnreadableImageError(
-            f"{path} is a folder, not a picture; `easyseg segment {path}` takes folders."
+            f"{path} is a folder, not an image; `easyseg segment {path}` takes folders."
         )
     if not exists and path.is_symlink():
         raise ImageNotFoundError(
@@ -180,8 +180,8 @@ def _open(
             image = Image.open(file)
     except UnidentifiedImageError as error:
         raise UnreadableImageError(
-            f"{name} is not a picture in a format that Pillow reads; "
-            "convert it to JPEG or PNG (for HEIC, `pip install pillow-heif`; films are for "
+            f"{name} is not an image in a format that Pillow reads; "
+            "convert it to JPEG or PNG (for HEIC, `pip install pillow-heif`; videos are for "
             "`easyseg video`)."
         ) from error
     except Image.DecompressionBombError as error:
@@ -233,7 +233,7 @@ def _decode(
         if pixels is None:
             image.load()
         with _lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # damaged EXIF: the picture is what counts
+            warnings.simplefilter("ignore", UserWarning)  # damaged EXIF: the image is what counts
             turn = image.getexif().get(ExifTags.Base.Orientation, 1)
             if pixels is None and turn != 1:  # it copies always
                 image = ImageOps.exif_transpose(image)
@@ -248,7 +248,7 @@ def _decode(
 
 
 def _shrink(size: tuple[int, int], room: tuple[int, int]) -> int:
-    """How many times smaller a picture may be decoded, however it lies."""
+    """How many times smaller an image may be decoded, however it lies."""
     spare = max(size) / max(room) / SPARE
     return max(times for times in REDUCED if times <= max(1, spare))
 

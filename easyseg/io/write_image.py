@@ -1,4 +1,4 @@
-"""Pictures out: files that are written whole or not at all."""
+"""Images out: files that are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ SAVE_OPTIONS = {
 JPEG_SIDE = 65500  # pixels
 
 
-def write_image(path: str | os.PathLike[str], picture: Any) -> Path:
-    """Writes a picture, whole or not at all.
+def write_image(path: str | os.PathLike[str], image: Any) -> Path:
+    """Writes an image, whole or not at all.
 
     Args:
         path: Where to; the ending says the format. Missing folders are made.
-        picture: `(H, W, 3) uint8 RGB`, or a `PIL.Image.Image`.
+        image: `(H, W, 3) uint8 RGB`, or a `PIL.Image.Image`.
 
     Returns:
         The path.
@@ -49,30 +49,30 @@ def write_image(path: str | os.PathLike[str], picture: Any) -> Path:
         OutputError: Unknown ending, no permission, disk full. No part of a file is left.
     """
     path = Path(path)
-    content = encode_image(picture, path.suffix, name=str(path))
+    content = encode_image(image, path.suffix, name=str(path))
     write_bytes(path, content)
     return path
 
 
-def encode_image(picture: Any, suffix: str, *, name: str = "the picture") -> bytes:
-    """The bytes of the picture as a file with this ending, such as ".png"."""
+def encode_image(image: Any, suffix: str, *, name: str = "the image") -> bytes:
+    """The bytes of the image as a file with this ending, such as ".png"."""
     from PIL import Image  # noqa: PLC0415
 
     check_ending(Path(f"x{suffix}"), name=name)
     kind = WRITABLE[suffix.lower()]
-    content = _by_opencv(picture, kind) if isinstance(picture, np.ndarray) else None
+    content = _by_opencv(image, kind) if isinstance(image, np.ndarray) else None
     if content is not None:
         return content
-    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    pil_image = image if isinstance(image, Image.Image) else Image.fromarray(image)
     buffer = io.BytesIO()
     try:
-        image.save(buffer, kind, **SAVE_OPTIONS.get(kind, {}))
+        pil_image.save(buffer, kind, **SAVE_OPTIONS.get(kind, {}))
     except (OSError, ValueError) as error:
         raise OutputError(f"{name} cannot be written as {kind} ({error}); use .png.") from error
     return buffer.getvalue()
 
 
-def _by_opencv(picture: np.ndarray, kind: str) -> bytes | None:
+def _by_opencv(image: np.ndarray, kind: str) -> bytes | None:
     """A JPEG with the same pixels as Pillow's in half the time, or a PNG in two fifths of it.
 
     Returns:
@@ -83,11 +83,11 @@ def _by_opencv(picture: np.ndarray, kind: str) -> bytes | None:
 
     from easyseg.io.jpeg import encode_jpeg  # noqa: PLC0415  (OpenCV)
 
-    rgb = picture.ndim == 3 and picture.shape[2] == 3 and picture.dtype == np.uint8
+    rgb = image.ndim == 3 and image.shape[2] == 3 and image.dtype == np.uint8
     if not rgb:
         return None
     if kind == "JPEG":
-        return encode_jpeg(picture, JPEG_QUALITY) if max(picture.shape) <= JPEG_SIDE else None
+        return encode_jpeg(image, JPEG_QUALITY) if max(image.shape) <= JPEG_SIDE else None
     if kind != "PNG":
         return None
     options = (
@@ -95,12 +95,12 @@ def _by_opencv(picture: np.ndarray, kind: str) -> bytes | None:
         *(cv2.IMWRITE_PNG_COMPRESSION, 3),
         *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
     )
-    done, content = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    done, content = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     return content.tobytes() if done else None
 
 
 def check_ending(path: Path, *, name: str | None = None) -> None:
-    """Raises OutputError if the ending says no format that pictures are written in."""
+    """Raises OutputError if the ending says no format that images are written in."""
     if path.suffix.lower() not in WRITABLE:
         raise OutputError(
             f"{name or path} cannot be written: its ending is not one of {', '.join(WRITABLE)}."

@@ -13,7 +13,7 @@ from easyseg.models.decoders.deeplabv3plus import decode
 from easyseg.models.decoders.lraspp import add_logits, lite_aspp
 from easyseg.models.heads.aspp import aspp
 from easyseg.models.heads.dpc import dense_prediction_cell
-from easyseg.models.kerashub.config import HubConfig
+from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.models.kerashub.network import build_hub
 from easyseg.models.layers.attention import attend
 from easyseg.models.layers.conv import drop
@@ -27,20 +27,20 @@ ENLARGED = "logits-upsample"  # with learned upsampling
 HEADS = {"aspp": aspp, "dpc": dense_prediction_cell, "lraspp": lite_aspp}
 
 
-def build_model(config: ModelConfig | HubConfig) -> Any:
+def build_model(config: ModelConfig | KerasHubConfig) -> Any:
     """Builds a network with fresh weights: DeepLabV3, DeepLabV3+ or a relative.
 
     Args:
         config: What to build.
 
     Returns:
-        A `keras.Model` from pictures `(N, H, W, 3)` RGB, 0 to 255, uint8 or float32, of any
+        A `keras.Model` from images `(N, H, W, 3)` RGB, 0 to 255, uint8 or float32, of any
         size, to logits `(N, H, W, classes)` float32. The scaling to -1 to 1 is in the graph.
 
     Raises:
         ConfigError: A backbone of another package cannot be built like this.
     """
-    if isinstance(config, HubConfig):
+    if isinstance(config, KerasHubConfig):
         return build_hub(config)
     image = keras.Input((None, None, 3), name="image", dtype="float32")
     x = layers.Rescaling(2 / 255, offset=-1, name="rescale")(image)
@@ -60,7 +60,7 @@ def _logits(x: Any, features: Features, config: ModelConfig) -> Any:
     if config.decoder == "deeplabv3plus":
         x = decode(x, {stride: _low(features, stride, config) for stride in config.skips}, config)
     x = drop(x, config, "logits", name="logits")
-    return layers.Conv2D(config.classes, 1, name=LOGITS, dtype="float32")(x)
+    return layers.Conv2D(config.num_classes, 1, name=LOGITS, dtype="float32")(x)
 
 
 def _low(features: Features, stride: int, config: ModelConfig) -> Any:
@@ -77,7 +77,7 @@ def logits_model(model: Any) -> Any:
     """The same network up to its last learned layer.
 
     That are the logits `(N, h, w, classes)` before they are enlarged bilinearly; with learned
-    upsampling they have the picture's size, or nearly.
+    upsampling they have the image's size, or nearly.
     """
     names = {layer.name for layer in model.layers}
     last = model.get_layer(ENLARGED if ENLARGED in names else LOGITS)

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from easyseg.errors import ConfigError
-from easyseg.models.backbones.registry import SKIPS, family_of
+from easyseg.models.backbones.registry import SKIPS, spec_of
 
 if TYPE_CHECKING:
     from easyseg.models.config import ModelConfig
@@ -33,7 +33,7 @@ def check_together(config: ModelConfig) -> None:
 
 def _check_backbone(config: ModelConfig) -> None:
     """What the backbone cannot do; one of another package checks that itself."""
-    family = family_of(config.backbone, config.graph)
+    family = spec_of(config.backbone, config.graph)
     if family is None:
         return
     if not family.any_width and config.depth_multiplier != 1:

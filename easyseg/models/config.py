@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import numbers
 from collections.abc import Collection, Mapping
 from typing import Any
 
 from easyseg.errors import ConfigError
-from easyseg.models.backbones.keras_backbone import KerasGraph
-from easyseg.models.backbones.registry import BACKBONES, OUTPUT_STRIDES, SKIPS, Family, family_of
+from easyseg.models.backbones.keras_backbone import KerasBackbone
+from easyseg.models.backbones.registry import (
+    BACKBONES,
+    OUTPUT_STRIDES,
+    SKIPS,
+    BackboneSpec,
+    spec_of,
+)
 from easyseg.models.compatibility import check_together
 from easyseg.utils.registry import unknown_name
+from easyseg.utils.validation import is_count, to_builtin
 
 __all__ = [
     "ATTENTIONS",
@@ -24,7 +30,6 @@ __all__ = [
     "UPSAMPLINGS",
     "ModelConfig",
     "is_count",
-    "plain",
 ]
 
 HEADS = ("aspp", "dpc", "lraspp")
@@ -44,7 +49,7 @@ class ModelConfig:
 
     Args:
         backbone: A row of the backbone table: "xception65", "mobilenetv2", "resnet50_beta".
-        classes: Number of output channels, background or "no class" included.
+        num_classes: Number of output channels, background or "no class" included.
         output_stride: 8, 16 or 32: input size over the size of the last backbone feature.
             Weights are the same for all three. HRNet has 4, always.
         head: What gathers context from the last feature: "aspp", atrous spatial pyramid pooling;
@@ -66,15 +71,15 @@ class ModelConfig:
         decoder_separable: 3x3s of "deeplabv3plus" are depthwise-separable instead of plain.
         low_level_channels: Width to which "deeplabv3plus" projects each low-level feature.
         upsampling: "bilinear"; or "learned", transposed convolutions that begin as bilinear, from
-            the head to stride 4 in "deeplabv3plus", and from the logits to the picture.
-        norm: Normalisation of head and decoder: "batch", or "group" for batches of a few pictures.
+            the head to stride 4 in "deeplabv3plus", and from the logits to the image.
+        norm: Normalisation of head and decoder: "batch", or "group" for batches of a few images.
             Backbones keep the batch norm that their weights were trained with.
         head_channels: Width of the head's branches and of the decoder.
         dropout: Share of features dropped in training, at the projection of "aspp" and "dpc"; or
             shares by place: {"aspp": 0.1, "decoder": 0.1}. Places are "backbone" (its last
             feature), "aspp", "low_level" (after projection), "decoder" (after each 3x3), "logits".
         depth_multiplier: Width of a MobileNet backbone; 1.0 for the others.
-        input_size: `(height, width)` in pixels to which pictures are padded for inference; of
+        input_size: `(height, width)` in pixels to which images are padded for inference; of
             the form `k * output_stride + 1` to have features aligned with the corners.
         graph: A Keras model as the backbone, which `easyseg.keras_graph` made; `backbone` is its
             name then.
@@ -95,7 +100,7 @@ class ModelConfig:
     """
 
     backbone: str = "xception65"
-    classes: int = 21
+    num_classes: int = 21
     output_stride: int = 16
     head: str = "aspp"
     aspp_rates: tuple[int, ...] = (6, 12, 18)
@@ -114,11 +119,11 @@ class ModelConfig:
     dropout: float | Mapping[str, float] | tuple[tuple[str, float], ...] = 0.1
     depth_multiplier: float = 1.0
     input_size: tuple[int, int] = (513, 513)
-    graph: KerasGraph | None = None
+    graph: KerasBackbone | None = None
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
+            object.__setattr__(self, field.name, to_builtin(getattr(self, field.name)))
         self._check_graph()
         for name, known in _NAMES.items():
             if name != "backbone" or self.graph is None:
@@ -133,10 +138,10 @@ class ModelConfig:
         check_together(self)
 
     def _check_graph(self) -> None:
-        graph = KerasGraph(**self.graph) if isinstance(self.graph, Mapping) else self.graph
+        graph = KerasBackbone(**self.graph) if isinstance(self.graph, Mapping) else self.graph
         if graph is None:
             return
-        _require(isinstance(graph, KerasGraph), "graph", graph, "what easyseg.keras_graph gives")
+        _require(isinstance(graph, KerasBackbone), "graph", graph, "what easyseg.keras_graph gives")
         mine = self.backbone in (ModelConfig.backbone, graph.name)
         _require(mine, "backbone", self.backbone, f"left out, or {graph.name!r}, with this graph")
         object.__setattr__(self, "graph", graph)
@@ -162,7 +167,7 @@ class ModelConfig:
         object.__setattr__(self, "attention_at", places)
 
     def _check_numbers(self) -> None:
-        for name in ("classes", "low_level_channels", "head_channels"):
+        for name in ("num_classes", "low_level_channels", "head_channels"):
             value = getattr(self, name)
             _require(is_count(value), name, value, "a whole number from 1")
             object.__setattr__(self, name, int(value))
@@ -184,7 +189,7 @@ class ModelConfig:
 
     def _output_strides(self) -> tuple[tuple[int, ...], str]:
         """Those that the backbone can have, and in words."""
-        family = family_of(self.backbone, self.graph) or Family(())
+        family = spec_of(self.backbone, self.graph) or BackboneSpec(())
         *first, last = map(str, family.output_strides)
         rule = f"{', '.join(first)} or {last}" if first else last
         whole = family.output_strides == OUTPUT_STRIDES
@@ -230,12 +235,6 @@ class ModelConfig:
         """The config that `to_dict` (or a JSON file) describes; absent keys take the default."""
         _known_only(values)
         return cls(**values)
-
-
-def is_count(value: Any) -> bool:
-    """Whether the value is a whole number from 1, of Python's or NumPy's."""
-    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    return whole and int(value) >= 1
 
 
 def _is_number(value: object) -> bool:
@@ -290,10 +289,3 @@ def _dropout(value: Any) -> float | tuple[tuple[str, float], ...]:
     if shares.keys() == {"aspp"}:
         return shares["aspp"]
     return tuple((place, shares[place]) for place in DROPOUT_PLACES if place in shares) or 0.0
-
-
-def plain(value: Any) -> Any:
-    """NumPy's numbers and arrays as Python's, also within lists, so that they travel as text."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    return type(value)(map(plain, value)) if type(value) in (list, tuple) else value

@@ -87,11 +87,11 @@ def sources(model: Any) -> dict[Any, list[Any]]:
 
 
 def shapes(model: Any, input_size: tuple[int, int]) -> dict[int, tuple[int, ...]]:
-    """Shapes of all features for one picture, by the `id` of their tensors.
+    """Shapes of all features for one image, by the `id` of their tensors.
 
     Args:
-        model: A functional `keras.Model` from pictures `(N, H, W, 3)`.
-        input_size: `(height, width)` of the picture in pixels.
+        model: A functional `keras.Model` from images `(N, H, W, 3)`.
+        input_size: `(height, width)` of the image in pixels.
     """
     made = [tensor for call in calls(model) for tensor in call.given]
     tensors = [*model.inputs, *made]

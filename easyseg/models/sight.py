@@ -18,7 +18,7 @@ from easyseg.models.layers.atrous_pooling import AtrousPooling2D
 from easyseg.models.layers.learned_upsampling import LearnedUpsampling
 from easyseg.models.layers.resize import AlignCornersResize
 
-__all__ = ["Sight", "Stage", "sight"]
+__all__ = ["ReceptiveField", "Stage", "sight"]
 
 Pair = tuple[float, float]
 WINDOWS = (
@@ -32,24 +32,24 @@ class Stage(NamedTuple):
 
     Attributes:
         layer: The first of them.
-        stride: Pixels of the picture, down and across, from one position to the next.
+        stride: Pixels of the image, down and across, from one position to the next.
     """
 
     layer: str
     stride: Pair
 
 
-class Sight(NamedTuple):
+class ReceptiveField(NamedTuple):
     """What `sight` finds.
 
     Attributes:
-        field: Pixels of the picture, down and across, that one output depends on by way of
+        field: Pixels of the image, down and across, that one output depends on by way of
             windows: convolutions, poolings and resizing. `None` where attention compares all
             positions with all others, so that there are no windows.
-        whole: Whether an output depends on the whole picture: by a mean over it on top of windows,
+        whole: Whether an output depends on the whole image: by a mean over it on top of windows,
             or by attention.
         stages: Where the resolution changes on the main path, that of the first input of each
-            operation, from the picture on.
+            operation, from the image on.
     """
 
     field: tuple[int, int] | None
@@ -63,7 +63,7 @@ class _Feature(NamedTuple):
     Attributes:
         stride: Pixels from one position to the next; `None` if it has no positions.
         field: Pixels that it depends on; infinitely many after attention.
-        whole: Whether it depends on the whole picture besides.
+        whole: Whether it depends on the whole image besides.
     """
 
     stride: Pair | None
@@ -71,18 +71,18 @@ class _Feature(NamedTuple):
     whole: bool
 
 
-def sight(model: Any, input_size: tuple[int, int]) -> Sight:
+def sight(model: Any, input_size: tuple[int, int]) -> ReceptiveField:
     """Goes along the graph and keeps account of what each feature sees.
 
     The receptive field is the theoretical one: each window makes it larger by
     `(kernel - 1) * rate * stride`, and the path that makes it largest counts (Araujo et al.,
     equation 2). Resizing has two neighbours; there the sum may be too large, by less than their
-    distance. The border is not thought of: the field may be larger than the picture. Layers of
+    distance. The border is not thought of: the field may be larger than the image. Layers of
     layers are looked into; one that cannot be is taken to see everything.
 
     Args:
-        model: A functional `keras.Model` from pictures `(N, H, W, 3)`.
-        input_size: `(height, width)` of the picture in pixels, on which resizing depends.
+        model: A functional `keras.Model` from images `(N, H, W, 3)`.
+        input_size: `(height, width)` of the image in pixels, on which resizing depends.
     """
     shape = shapes(model, input_size)
     features = {id(x): _Feature((1, 1), (1, 1), whole=False) for x in model.inputs}
@@ -90,9 +90,9 @@ def sight(model: Any, input_size: tuple[int, int]) -> Sight:
     last = features[id(model.outputs[0])]
     stages = _stages(model, features)
     if math.inf in last.field:
-        return Sight(None, whole=True, stages=stages)
+        return ReceptiveField(None, whole=True, stages=stages)
     rows, columns = (math.ceil(side) for side in last.field)
-    return Sight((rows, columns), last.whole, stages)
+    return ReceptiveField((rows, columns), last.whole, stages)
 
 
 def _walk(

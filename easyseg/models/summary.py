@@ -19,7 +19,7 @@ class Count(NamedTuple):
 
     Attributes:
         parameters: Numbers in all variables, means and variances of batch norms included.
-        multiply_adds: Multiplications, each with its addition, for one picture.
+        multiply_adds: Multiplications, each with its addition, for one image.
     """
 
     parameters: int
@@ -45,8 +45,8 @@ def count(model: Any, input_size: tuple[int, int]) -> Count:
     folded into the convolutions.
 
     Args:
-        model: A functional `keras.Model` from pictures `(N, H, W, 3)`.
-        input_size: `(height, width)` of the picture in pixels.
+        model: A functional `keras.Model` from images `(N, H, W, 3)`.
+        input_size: `(height, width)` of the image in pixels.
     """
     shape = shapes(model, input_size)
     return Count(
@@ -76,15 +76,15 @@ def _multiply_adds(layer: Any, taken: list[tuple[int, ...]], shape: tuple[int, .
 
 
 def memory(model: Any, input_size: tuple[int, int]) -> Memory:
-    """What inference on one picture needs, in float32: weights, and features at their peak.
+    """What inference on one image needs, in float32: weights, and features at their peak.
 
     Operations run one by one in the order of the graph; the output of each lives until the last
     operation that takes it has run. What a framework needs within an operation comes on top of
     that, and what it saves by computing in place is not taken off.
 
     Args:
-        model: A functional `keras.Model` from pictures `(N, H, W, 3)`.
-        input_size: `(height, width)` of the picture in pixels.
+        model: A functional `keras.Model` from images `(N, H, W, 3)`.
+        input_size: `(height, width)` of the image in pixels.
     """
     shape, order = shapes(model, input_size), calls(model)
     last = {id(tensor): i for i, call in enumerate(order) for tensor in call.taken}

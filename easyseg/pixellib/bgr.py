@@ -1,4 +1,4 @@
-"""OpenCV's order of colours, in which PixelLib takes frames and gives pictures."""
+"""OpenCV's order of colors, in which PixelLib takes frames and gives images."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from easyseg.errors import InputError
 __all__ = ["from_opencv", "to_opencv"]
 
 
-def from_opencv(picture: Any, *, frame: bool = False) -> Any:
+def from_opencv(image: Any, *, frame: bool = False) -> Any:
     """What `read_image` takes.
 
     Args:
-        picture: Path, address, bytes or PIL image, which stay as they are; or an array of
-            OpenCV's: `(H, W, 3)` BGR, `(H, W, 4)` BGRA or `(H, W)` grey.
+        image: Path, address, bytes or PIL image, which stay as they are; or an array of
+            OpenCV's: `(H, W, 3)` BGR, `(H, W, 4)` BGRA or `(H, W)` gray.
         frame: It must be an array.
 
     Raises:
         InputError: It is none, such as the `None` that an ended `cv2.VideoCapture` reads.
     """
-    if isinstance(picture, np.ndarray):
-        return picture[..., [2, 1, 0, 3][: picture.shape[2]]] if picture.ndim == 3 else picture
+    if isinstance(image, np.ndarray):
+        return image[..., [2, 1, 0, 3][: image.shape[2]]] if image.ndim == 3 else image
     if frame:
         raise InputError(
-            f"a frame must be an (H, W, 3) uint8 BGR array, not {type(picture).__name__}; "
+            f"a frame must be an (H, W, 3) uint8 BGR array, not {type(image).__name__}; "
             "check what capture.read() gave, whose first value is False at the end."
         )
-    return picture
+    return image
 
 
-def to_opencv(picture: np.ndarray) -> np.ndarray:
+def to_opencv(image: np.ndarray) -> np.ndarray:
     """`(H, W, 3) uint8 BGR` from RGB."""
-    return cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    return cv2.cvtColor(image, cv2.COLOR_RGB2BGR)

@@ -70,7 +70,7 @@ class Networks:
             log.warning("%s is not there; %s is used, and downloaded if need be.", path, instead)
         self._opened[kind] = SemanticSegmentation(
             instead or model_path,
-            like=NETWORKS[kind].like,
+            architecture=NETWORKS[kind].like,
             output_stride=KERAS_STRIDE if path.suffix.lower() == ".h5" else None,
         )
 

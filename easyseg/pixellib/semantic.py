@@ -57,7 +57,7 @@ def _every_class(result: Segmentation) -> dict[str, Any]:
     return {
         "class_ids": ids,
         "class_names": [names.get(name, name) for name in result.class_names],
-        "class_colors": list(result.label_set.colours[ids].astype(int)),
+        "class_colors": list(result.label_set.colors[ids].astype(int)),
         "masks": [result.labels == i for i in ids],
         "ratios": result.ratios,
     }
@@ -70,20 +70,20 @@ SEGVALUES: dict[str, Callable[[Segmentation], dict[str, Any]]] = {
 
 
 class semantic_segmentation:
-    """Segments pictures, frames, films and cameras.
+    """Segments images, frames, videos and cameras.
 
-    All methods return `(segvalues, picture)`, those of films and cameras of the last frame.
-    `picture` is `(H, W, 3) uint8 BGR`, as OpenCV has it: the classes' colours or, with `overlay`,
-    the photo tinted with them. `segvalues` has
+    All methods return `(segvalues, image)`, those of videos and cameras of the last frame.
+    `image` is `(H, W, 3) uint8 BGR`, as OpenCV has it: the classes' colors or, with `overlay`,
+    the image tinted with them. `segvalues` has
 
     - for Pascal VOC "class_ids", the ids that occur, ascending (0 is background), and "masks",
       one `(H, W) bool` array of all that is not background;
     - for ADE20K the lists "class_ids", "class_names", "class_colors" (RGB), "masks" (`(H, W) bool`)
       and "ratios" (percent), one item for each class that occurs, the largest first. With
-      `extract_segmented_objects` the result is `(segvalues, objects, picture)`, with one dict of
+      `extract_segmented_objects` the result is `(segvalues, objects, image)`, with one dict of
       "class_id", "class_name", "class_color", "masks" and "ratio" for each.
 
-    They raise ImageError if a picture and VideoError if a film cannot be read, OutputError if a
+    They raise ImageError if an image and VideoError if a video cannot be read, OutputError if a
     result cannot be written, and InputError if the network was not loaded.
 
     Args:
@@ -110,9 +110,9 @@ class semantic_segmentation:
         overlay: bool = False,
         verbose: bool | None = None,
     ) -> Any:
-        """Segments a picture or, with `process_frame`, a BGR array."""
-        picture = from_opencv(image_path, frame=process_frame)
-        return self._picture("pascalvoc", picture, output_image_name, overlay, verbose)
+        """Segments an image or, with `process_frame`, a BGR array."""
+        image = from_opencv(image_path, frame=process_frame)
+        return self._image("pascalvoc", image, output_image_name, overlay, verbose)
 
     def segmentFrameAsPascalvoc(
         self,
@@ -122,8 +122,8 @@ class semantic_segmentation:
         verbose: bool | None = None,
     ) -> Any:
         """Segments a BGR array."""
-        picture = from_opencv(frame, frame=True)
-        return self._picture("pascalvoc", picture, output_frame_name, overlay, verbose)
+        image = from_opencv(frame, frame=True)
+        return self._image("pascalvoc", image, output_frame_name, overlay, verbose)
 
     def process_video_pascalvoc(
         self,
@@ -132,8 +132,8 @@ class semantic_segmentation:
         frames_per_second: float | None = None,
         output_video_name: str | os.PathLike[str] | None = None,
     ) -> Any:
-        """Segments a film; without `frames_per_second` it keeps its own times and sound."""
-        return self._film(
+        """Segments a video; without `frames_per_second` it keeps its own times and sound."""
+        return self._video(
             "pascalvoc",
             video_path,
             overlay,
@@ -153,7 +153,7 @@ class semantic_segmentation:
         verbose: bool | None = None,
     ) -> Any:
         """Segments what a `cv2.VideoCapture` gives, until q, Escape or Ctrl-C is pressed."""
-        return self._film(
+        return self._video(
             "pascalvoc",
             cam,
             overlay,
@@ -174,10 +174,10 @@ class semantic_segmentation:
         process_frame: bool = False,
         verbose: bool | None = None,
     ) -> Any:
-        """Segments a picture or, with `process_frame`, a BGR array."""
-        picture = from_opencv(image_path, frame=process_frame)
-        return self._picture(
-            "ade20k", picture, output_image_name, overlay, verbose, extract_segmented_objects
+        """Segments an image or, with `process_frame`, a BGR array."""
+        image = from_opencv(image_path, frame=process_frame)
+        return self._image(
+            "ade20k", image, output_image_name, overlay, verbose, extract_segmented_objects
         )
 
     def segmentFrameAsAde20k(
@@ -189,9 +189,9 @@ class semantic_segmentation:
         extract_segmented_objects: bool = False,
     ) -> Any:
         """Segments a BGR array."""
-        picture = from_opencv(frame, frame=True)
-        return self._picture(
-            "ade20k", picture, output_frame_name, overlay, verbose, extract_segmented_objects
+        image = from_opencv(frame, frame=True)
+        return self._image(
+            "ade20k", image, output_frame_name, overlay, verbose, extract_segmented_objects
         )
 
     def process_video_ade20k(
@@ -202,8 +202,8 @@ class semantic_segmentation:
         output_video_name: str | os.PathLike[str] | None = None,
         extract_segmented_objects: bool = False,
     ) -> Any:
-        """Segments a film; without `frames_per_second` it keeps its own times and sound."""
-        return self._film(
+        """Segments a video; without `frames_per_second` it keeps its own times and sound."""
+        return self._video(
             "ade20k",
             video_path,
             overlay,
@@ -225,7 +225,7 @@ class semantic_segmentation:
         extract_segmented_objects: bool = False,
     ) -> Any:
         """Segments what a `cv2.VideoCapture` gives, until q, Escape or Ctrl-C is pressed."""
-        return self._film(
+        return self._video(
             "ade20k",
             cam,
             overlay,
@@ -238,10 +238,10 @@ class semantic_segmentation:
             progress=bool(verbose),
         )
 
-    def _picture(
+    def _image(
         self,
         kind: str,
-        picture: Any,
+        image: Any,
         out: str | os.PathLike[str] | None,
         overlay: bool,
         verbose: bool | None,
@@ -250,14 +250,14 @@ class semantic_segmentation:
         seg = self._networks[kind]
         check_output(None if out is None else Path(out), "overlay")
         if verbose:
-            log.warning("segmenting the picture")
-        result = seg.segment_image(picture)
+            log.warning("segmenting the image")
+        result = seg.segment_image(image)
         painted = _painted(result, overlay=overlay)
         if out is not None:
             write_image(out, painted)
         return _returned(kind, result, painted, extract=extract)
 
-    def _film(
+    def _video(
         self, kind: str, video: Any, overlay: bool, extract: bool = False, **options: Any
     ) -> Any:
         def paint(result: Segmentation) -> np.ndarray:
@@ -268,7 +268,7 @@ class semantic_segmentation:
 
 
 def _painted(result: Segmentation, *, overlay: bool) -> np.ndarray:
-    return result.plot("overlay" if overlay else "colour", alpha=ALPHA)
+    return result.plot("overlay" if overlay else "color", alpha=ALPHA)
 
 
 def _returned(kind: str, result: Segmentation, painted: np.ndarray, *, extract: bool) -> Any:

@@ -32,18 +32,18 @@ class alter_bg:
 
     There are four methods for each of four effects:
 
-    | | picture | frame (BGR array) | film | camera |
+    | | image | frame (BGR array) | video | camera |
     |---|---|---|---|---|
-    | a picture (`b_image_path`) | change_bg_img | change_frame_bg | change_video_bg | change_camera_bg |
-    | a colour (`colors`, RGB) | color_bg | color_frame | color_video | color_camera |
+    | an image (`b_image_path`) | change_bg_img | change_frame_bg | change_video_bg | change_camera_bg |
+    | a color (`colors`, RGB) | color_bg | color_frame | color_video | color_camera |
     | a blur (`low`, `moderate`, `extreme`) | blur_bg | blur_frame | blur_video | blur_camera |
-    | no colours | gray_bg | gray_frame | gray_video | gray_camera |
+    | no colors | gray_bg | gray_frame | gray_video | gray_camera |
 
     All keep the class `detect`, or all classes, and return `(H, W, 3) uint8 BGR`, as OpenCV has
-    it: those of films and cameras the last frame. A frame may not be `None`.
+    it: those of videos and cameras the last frame. A frame may not be `None`.
 
-    They raise UnknownNameError if there is no such class, ImageError if a picture and VideoError
-    if a film cannot be read, OutputError if a result cannot be written, and InputError if the
+    They raise UnknownNameError if there is no such class, ImageError if an image and VideoError
+    if a video cannot be read, OutputError if a result cannot be written, and InputError if the
     network was not loaded or an argument makes no sense.
 
     Args:
@@ -65,13 +65,13 @@ class alter_bg:
     def segmentAsPascalvoc(
         self, image_path: Any, process_frame: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The labels `(H, W)` of a picture or BGR array, and their colours `(H, W, 3)` BGR."""
-        picture = from_opencv(image_path, frame=process_frame)
-        result = self._networks["pascalvoc"].segment_image(picture)
-        return result.labels, to_opencv(result.plot("colour"))
+        """The labels `(H, W)` of an image or BGR array, and their colors `(H, W, 3)` BGR."""
+        image = from_opencv(image_path, frame=process_frame)
+        result = self._networks["pascalvoc"].segment_image(image)
+        return result.labels, to_opencv(result.plot("color"))
 
     def target_obj(self, segment: str) -> tuple[int, int, int]:
-        """A class's own colour, RGB.
+        """A class's own color, RGB.
 
         Raises:
             UnknownNameError: The network has no such class.
@@ -81,13 +81,13 @@ class alter_bg:
 
 
 def _change(b_image_path: Any) -> Draw:
-    """Puts another picture behind what is kept."""
+    """Puts another image behind what is kept."""
     return BACKGROUNDS["change"](from_opencv(b_image_path))
 
 
 def _color(colors: Any) -> Draw:
-    """Puts one colour, RGB, behind what is kept."""
-    return BACKGROUNDS["colour"](colors)
+    """Puts one color, RGB, behind what is kept."""
+    return BACKGROUNDS["color"](colors)
 
 
 def _blur(low: bool = False, moderate: bool = False, extreme: bool = False) -> Draw:
@@ -99,8 +99,8 @@ def _blur(low: bool = False, moderate: bool = False, extreme: bool = False) -> D
 
 
 def _gray() -> Draw:
-    """Takes the colours from what is behind."""
-    return BACKGROUNDS["grey"](None)
+    """Takes the colors from what is behind."""
+    return BACKGROUNDS["gray"](None)
 
 
 def _image(
@@ -129,12 +129,12 @@ def _frame(
 
 
 def _painted(
-    seg: SemanticSegmentation, draw: Draw, picture: Any, verbose: bool | None, detect: str | None
+    seg: SemanticSegmentation, draw: Draw, image: Any, verbose: bool | None, detect: str | None
 ) -> np.ndarray:
     paint = Painter(draw, seg._predictor, detect)
     if verbose:
-        log.warning("changing the picture's background")
-    painted = paint(seg.segment_image(picture))
+        log.warning("changing the image's background")
+    painted = paint(seg.segment_image(image))
     paint.warn()
     return painted
 
@@ -211,9 +211,9 @@ def _method(
     def method(*args: Any, **named: Any) -> np.ndarray:
         given = signature.bind(*args, **named).arguments
         seg = given.pop("self")._networks["pascalvoc"]
-        picture = given.pop(subject.name)
+        image = given.pop(subject.name)
         draw = effect(**{o.name: given.pop(o.name) for o in options if o.name in given})
-        return to_opencv(medium(seg, draw, picture, **given))
+        return to_opencv(medium(seg, draw, image, **given))
 
     method.__name__, method.__qualname__ = name, f"{alter_bg.__name__}.{name}"
     method.__doc__ = effect.__doc__

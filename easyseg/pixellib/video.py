@@ -1,4 +1,4 @@
-"""Films and cameras as PixelLib's methods take them."""
+"""Videos and cameras as PixelLib's methods take them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from easyseg.api import SemanticSegmentation
 from easyseg.errors import InputError, VideoError
-from easyseg.inference.video import Paint, check_film, render, stream
+from easyseg.inference.video import Paint, check_video, render, stream
 from easyseg.io.video import open_source
 from easyseg.io.video.camera import USUAL_RATE, Camera
 from easyseg.io.video.types import Frame, Source
@@ -40,17 +40,17 @@ def play(
     frame_name: str | None = None,
     progress: bool = True,
 ) -> tuple[Segmentation, np.ndarray]:
-    """Segments a film to its end, or a camera until q, Escape or Ctrl-C is pressed.
+    """Segments a video to its end, or a camera until q, Escape or Ctrl-C is pressed.
 
     Args:
         seg: The network.
-        video: A film's path, an address, a camera's index, or an open `cv2.VideoCapture`, which
+        video: A video's path, an address, a camera's index, or an open `cv2.VideoCapture`, which
             is released at the end.
         paint: From a segmentation to `(H, W, 3) uint8 RGB`.
-        frames_per_second: A film is written with all its frames at this speed, without sound;
-            a camera in real time, with no more frames than so many. `None` keeps a film's times
+        frames_per_second: A video is written with all its frames at this speed, without sound;
+            a camera in real time, with no more frames than so many. `None` keeps a video's times
             and sound.
-        output_video_name: Film to write: .mp4, .m4v, .mov, .mkv or .webm.
+        output_video_name: Video to write: .mp4, .m4v, .mov, .mkv or .webm.
         check_fps: Says how many frames per second were done.
         show_frames: Shows a window.
         frame_name: The window's title.
@@ -60,13 +60,13 @@ def play(
         The last frame's result, and what was painted of it.
 
     Raises:
-        VideoError: The film or camera cannot be read, or gives no frame.
-        OutputError: The film cannot be written.
+        VideoError: The video or camera cannot be read, or gives no frame.
+        OutputError: The video cannot be written.
         InputError: `frames_per_second` is not above 0, or there is no window to show.
     """
     out = None if output_video_name is None else Path(output_video_name)
     if out is not None:
-        check_film(video, out)
+        check_video(video, out)
     last: list[tuple[Segmentation, np.ndarray]] = []
 
     def painted(result: Segmentation) -> np.ndarray:
@@ -74,28 +74,30 @@ def play(
         return last[0][1]
 
     started, frames = time.perf_counter(), 0
-    with contextlib.closing(_opened(video, frames_per_second)) as film:
+    with contextlib.closing(_opened(video, frames_per_second)) as source:
         if out is not None or show_frames:
             show = show_frames and (frame_name or True)
-            frames = render(seg._predictor, film, out, painted, progress=progress, show=show).frames
+            frames = render(
+                seg._predictor, source, out, painted, progress=progress, show=show
+            ).frames
         else:
-            frames = _watch(seg, film, painted, progress=progress)
+            frames = _watch(seg, source, painted, progress=progress)
         if not last:
-            raise VideoError(f"{film.name} gave no frame; check that it is connected.")
+            raise VideoError(f"{video.name} gave no frame; check that it is connected.")
     if check_fps:
         log.warning("%.1f frames per second", frames / (time.perf_counter() - started))
     return last[0]
 
 
-def _watch(seg: SemanticSegmentation, film: Source, painted: Paint, *, progress: bool) -> int:
-    """What is left to do with a film that is neither written nor shown."""
-    results = stream(seg._predictor, film)
-    bar = tqdm(results, total=film.expected, unit="frame", disable=not progress)
+def _watch(seg: SemanticSegmentation, source: Source, painted: Paint, *, progress: bool) -> int:
+    """What is left to do with a video that is neither written nor shown."""
+    results = stream(seg._predictor, source)
+    bar = tqdm(results, total=source.expected, unit="frame", disable=not progress)
     try:
         for _, result in bar:
             painted(result)
     except KeyboardInterrupt:
-        if not film.live:  # for a camera it is the way to end
+        if not source.live:  # for a camera it is the way to end
             raise
     return int(bar.n)
 
@@ -106,18 +108,18 @@ def _opened(video: Any, frames_per_second: float | None) -> Source:
     if fps is not None and not (number and 0 < fps < float("inf")):
         raise InputError(f"frames_per_second={fps!r} must be a number above 0.")
     if hasattr(video, "read"):  # a cv2.VideoCapture, or what a script has in its place
-        film: Source = _Capture(video)
-        if fps is None and not film.live:
-            return _Paced(film, film.rate)  # OpenCV says no times
+        source: Source = _Capture(video)
+        if fps is None and not source.live:
+            return _Paced(source, source.rate)  # OpenCV says no times
     else:
-        film = open_source(video)
-    if fps is None or (fps == film.rate and not film.live):
-        return film
-    return _Paced(film, fps)
+        source = open_source(video)
+    if fps is None or (fps == source.rate and not source.live):
+        return source
+    return _Paced(source, fps)
 
 
 class _Capture(Camera):
-    """A `cv2.VideoCapture` that the caller opened, of a camera or of a film.
+    """A `cv2.VideoCapture` that the caller opened, of a camera or of a video.
 
     Raises:
         VideoError: It is not open.
@@ -127,7 +129,7 @@ class _Capture(Camera):
         self.name, self.damage = "the cv2.VideoCapture", ""
         if not capture.isOpened():
             raise VideoError(
-                f"{self.name} is not open; check the film's path or the camera's index that it "
+                f"{self.name} is not open; check the video's path or the camera's index that it "
                 "was given (0 is the first camera)."
             )
         self._capture = capture
@@ -144,28 +146,28 @@ class _Capture(Camera):
 
 
 class _Paced:
-    """A film at another speed; of a live source no more frames than so many in a second."""
+    """A video at another speed; of a live source no more frames than so many in a second."""
 
-    has_sound = False  # it would not fit
+    has_audio = False  # it would not fit
     start = Fraction(0)
 
-    def __init__(self, film: Source, frames_per_second: float | Fraction) -> None:
-        self._film = film
+    def __init__(self, source: Source, frames_per_second: float | Fraction) -> None:
+        self._video = source
         self.rate = Fraction(frames_per_second).limit_denominator(1001)
         self.time_base = 1 / self.rate
-        self.name, self.live, self.expected = film.name, film.live, film.expected
-        self.aspect, self.colours, self.damage = film.aspect, film.colours, ""
+        self.name, self.live, self.expected = source.name, source.live, source.expected
+        self.aspect, self.colors, self.damage = source.aspect, source.colors, ""
 
     def frames(self) -> Generator[Frame, None, None]:
         """Each frame once."""
         last = -1
-        for frame in self._film.frames():
-            moment = round(frame.pts * self._film.time_base * self.rate) if self.live else last + 1
+        for frame in self._video.frames():
+            moment = round(frame.pts * self._video.time_base * self.rate) if self.live else last + 1
             if moment > last:
-                self.aspect, last = self._film.aspect, moment
+                self.aspect, last = self._video.aspect, moment
                 yield Frame(frame.image, moment, 1)
-        self.damage = self._film.damage
+        self.damage = self._video.damage
 
     def close(self) -> None:
-        """Closes the film."""
-        self._film.close()
+        """Closes the video."""
+        self._video.close()

@@ -1,4 +1,4 @@
-"""Sheets of pictures: photo, truth, what was found, and where they differ."""
+"""Sheets of images: image, truth, what was found, and where they differ."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from easyseg.results.label_set import LabelSet
 
 __all__ = ["COLUMNS", "Row", "sheet"]
 
-COLUMNS = ("photo", "truth (hatched: does not count)", "found", "errors (red)")
+COLUMNS = ("image", "truth (hatched: does not count)", "found", "errors (red)")
 GAP = 6
 FONT = 15
 PAPER, INK = (255, 255, 255), (30, 30, 30)
-WRONG = np.array((150, 0, 30), np.uint8)  # over a third of the photo
+WRONG = np.array((150, 0, 30), np.uint8)  # over a third of the image
 
 
 class Row(NamedTuple):
-    """One photo of a sheet.
+    """One image of a sheet.
 
     Attributes:
         caption: Its name and figures.
-        photo: `(H, W, 3) uint8 RGB`.
+        image: `(H, W, 3) uint8 RGB`.
         truth: `(H, W)` ids; `ignore_index` is hatched.
         found: `(H, W)` ids.
     """
 
     caption: str
-    photo: np.ndarray
+    image: np.ndarray
     truth: np.ndarray
     found: np.ndarray
 
@@ -38,12 +38,12 @@ class Row(NamedTuple):
 def sheet(
     rows: Sequence[Row], label_set: LabelSet, *, width: int = 320, ignore_index: int = 255
 ) -> np.ndarray:
-    """Draws photos below one another, and below them a legend of the classes that they show.
+    """Draws images below one another, and below them a legend of the classes that they show.
 
     Args:
         rows: At least one.
-        label_set: Names and colours of the ids.
-        width: Of a picture, in pixels.
+        label_set: Names and colors of the ids.
+        width: Of an image, in pixels.
         ignore_index: Id in the truth whose pixels do not count.
 
     Returns:
@@ -62,34 +62,34 @@ def sheet(
 
 
 def _height(row: Row, width: int) -> int:
-    height, own_width = row.photo.shape[:2]
+    height, own_width = row.image.shape[:2]
     return int(np.clip(round(height * width / own_width), 8, 2 * width))
 
 
 def _tiles(row: Row, label_set: LabelSet, width: int, ignore_index: int) -> list[np.ndarray]:
     size = (width, _height(row, width))
 
-    def shrink(picture: np.ndarray) -> np.ndarray:
-        return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    def shrink(image: np.ndarray) -> np.ndarray:
+        return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
     ignored = row.truth == ignore_index
     y, x = np.mgrid[: size[1], : size[0]]
     hatch = np.where((x + y) % 8 < 4, 205, 235).astype(np.uint8)[..., None].repeat(3, 2)
     hidden = shrink(ignored.view(np.uint8)) > 0
-    colours = label_set.colours
-    truth = shrink(colours[np.minimum(row.truth, len(colours) - 1)])
-    found = shrink(colours[np.minimum(row.found, len(colours) - 1)])
-    grey = cv2.cvtColor(row.photo, cv2.COLOR_RGB2GRAY) // 2 + 110
-    errors = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    colors = label_set.colors
+    truth = shrink(colors[np.minimum(row.truth, len(colors) - 1)])
+    found = shrink(colors[np.minimum(row.found, len(colors) - 1)])
+    gray = cv2.cvtColor(row.image, cv2.COLOR_RGB2GRAY) // 2 + 110
+    errors = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
     wrong = (row.truth != row.found) & ~ignored
     errors[wrong] = errors[wrong] // 3 + WRONG
     errors = shrink(errors)
     truth[hidden], errors[hidden] = hatch[hidden], hatch[hidden]
-    return [shrink(row.photo), truth, found, errors]
+    return [shrink(row.image), truth, found, errors]
 
 
 def _legend(rows: Sequence[Row], label_set: LabelSet, width: int) -> np.ndarray:
-    """Colour and name of the classes, the largest area first, in as many lines as it takes."""
+    """Color and name of the classes, the largest area first, in as many lines as it takes."""
     areas = np.zeros(65536, np.int64)
     for row in rows:
         for labels in (row.truth, row.found):
@@ -110,7 +110,7 @@ def _legend(rows: Sequence[Row], label_set: LabelSet, width: int) -> np.ndarray:
         texts = [(x + FONT + GAP, _short(label_set.names[i])) for x, i in line]
         part = _texts(texts, width)
         for x, i in line:
-            cv2.rectangle(part, (x, 4), (x + FONT, 4 + FONT), label_set.colours[i].tolist(), -1)
+            cv2.rectangle(part, (x, 4), (x + FONT, 4 + FONT), label_set.colors[i].tolist(), -1)
             cv2.rectangle(part, (x, 4), (x + FONT, 4 + FONT), (120, 120, 120), 1)
         parts.append(part)
     return np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""Label sets: which id means which class, and its colour."""
+"""Label sets: which id means which class, and its color."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class LabelSet:
     Args:
         name: Short name: "voc", "ade20k", "cityscapes", or the user's own.
         names: One name per output channel.
-        palette: One RGB colour, 0 to 255 each, per output channel.
+        palette: One RGB color, 0 to 255 each, per output channel.
         void: Id that means "nothing that was asked for": background for VOC (0), the
             never-trained channel "no class" for ADE20K (0), 255 for Cityscapes, which has
-            neither. `Segmentation.filter` writes it, and overlays leave it uncoloured.
+            neither. `Segmentation.filter` writes it, and overlays leave it uncolored.
         ignore_index: Id that ground truth uses for pixels that do not count.
         aliases: Other spellings: `{"bike": "bicycle"}`.
 
     Raises:
-        InputError: Names repeat, or names and colours differ in number.
+        InputError: Names repeat, or names and colors differ in number.
     """
 
     name: str
@@ -54,11 +54,11 @@ class LabelSet:
         if len(self.palette) != len(self.names):
             raise InputError(
                 f"label set {self.name!r} has {len(self.names)} names but "
-                f"{len(self.palette)} colours; give one colour per name."
+                f"{len(self.palette)} colors; give one color per name."
             )
-        if not all(0 <= value <= 255 for colour in self.palette for value in colour):
+        if not all(0 <= value <= 255 for color in self.palette for value in color):
             raise InputError(
-                f"label set {self.name!r} has colours outside 0 to 255; give (red, green, blue)."
+                f"label set {self.name!r} has colors outside 0 to 255; give (red, green, blue)."
             )
         for alias, name in self.aliases.items():
             if name.casefold() not in {n.casefold() for n in self.names}:
@@ -100,7 +100,7 @@ class LabelSet:
         return {**also, **ids}
 
     @functools.cached_property
-    def colours(self) -> np.ndarray:
+    def colors(self) -> np.ndarray:
         """`(256, 3) uint8 RGB`, indexed by label id; ids without a class are black.
 
         Label sets of more than 256 classes have as many rows as classes and `void` need.

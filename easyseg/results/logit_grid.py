@@ -1,6 +1,6 @@
-"""Labels and probabilities at the photo's own size, from logits at the network's.
+"""Labels and probabilities at the image's own size, from logits at the network's.
 
-Enlarging the logits of 151 classes to a 12-megapixel photo would take 7 GB. Interpolation keeps
+Enlarging the logits of 151 classes to a 12-megapixel image would take 7 GB. Interpolation keeps
 order, so where the four corners of a logit cell agree on the winner the whole cell is decided.
 The other cells are cut into pieces, for which the same holds. Only the pixels of the pieces that
 are still open are interpolated, a bounded number at a time, for the few classes that can win.
@@ -21,11 +21,11 @@ PIECE = 4  # pixels of a piece's side, at least
 
 
 class LogitGrid(NamedTuple):
-    """Logits, and where the photo's pixels lie between them.
+    """Logits, and where the image's pixels lie between them.
 
     Attributes:
         logits: `(h, w, classes) float32`.
-        rows: `(H,) float64`, position of each row of the photo, in cells of the grid: 0 to h - 1,
+        rows: `(H,) float64`, position of each row of the image, in cells of the grid: 0 to h - 1,
             ascending.
         cols: `(W,) float64`, the same for the columns.
     """
@@ -75,7 +75,7 @@ class LogitGrid(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """Rows of the photo, or columns, in the pieces into which the sides of cells are cut.
+    """Rows of the image, or columns, in the pieces into which the sides of cells are cut.
 
     Attributes:
         piece: `(n,)`, where each row lies.
@@ -95,7 +95,7 @@ class _Side(NamedTuple):
         return self.first[pieces, None] + np.minimum(np.arange(count.max(initial=0)), count - 1)
 
 
-class _Contest(NamedTuple):
+class _Candidates(NamedTuple):
     """Cells, or pieces of cells, in which equally many classes can win.
 
     Attributes:
@@ -110,11 +110,11 @@ class _Contest(NamedTuple):
     ids: np.ndarray
     logits: np.ndarray
 
-    def split(self, count: int) -> Iterator[_Contest]:
+    def split(self, count: int) -> Iterator[_Candidates]:
         """The same, so many at a time."""
         for start in range(0, len(self.y), max(1, count)):
             some = slice(start, start + max(1, count))
-            yield _Contest(self.y[some], self.x[some], self.ids[:, some], self.logits[:, some])
+            yield _Candidates(self.y[some], self.x[some], self.ids[:, some], self.logits[:, some])
 
     def winners(self, dy: np.ndarray, dx: np.ndarray) -> np.ndarray:
         """The class with the highest interpolated logit, the first of equal ones, `(n, h, w)`.
@@ -154,8 +154,8 @@ def _label(labels: np.ndarray, logits: np.ndarray, down: _Side, across: _Side, p
     Args:
         labels: `(H, W)`, set.
         logits: `(h + 1, w, classes)` for h rows of cells; `(h, w, classes)` at the lower edge.
-        down: The photo's rows.
-        across: The photo's columns.
+        down: The image's rows.
+        across: The image's columns.
         parts: Into how many pieces a cell's side is cut.
     """
     top = logits.argmax(-1).astype(labels.dtype)
@@ -165,7 +165,7 @@ def _label(labels: np.ndarray, logits: np.ndarray, down: _Side, across: _Side, p
     y, x = np.nonzero(~agree[cells])
     undecided = [
         _decide(some, fine, down, across, parts)
-        for contest in _contests(logits, top, y, x)
+        for contest in _candidates(logits, top, y, x)
         for some in contest.split(BLOCK // (parts + 1) ** 2)
     ]
     labels[:] = np.take(fine, across.piece, 1)[down.piece]
@@ -178,8 +178,8 @@ def _label(labels: np.ndarray, logits: np.ndarray, down: _Side, across: _Side, p
 
 
 def _decide(
-    contest: _Contest, fine: np.ndarray, down: _Side, across: _Side, parts: int
-) -> _Contest:
+    contest: _Candidates, fine: np.ndarray, down: _Side, across: _Side, parts: int
+) -> _Candidates:
     """Sets the classes of the pieces of cells, `fine`; gives those that their corners leave open.
 
     Pieces without pixels are not among them.
@@ -196,12 +196,12 @@ def _decide(
     still |= corners[:, 1:, :-1] != winner
     still &= (down.length[rows] > 0)[:, :, None] & (across.length[cols] > 0)[:, None]
     cell, i, j = np.nonzero(still)
-    return _Contest(rows[cell, i], cols[cell, j], contest.ids[:, cell], contest.logits[:, cell])
+    return _Candidates(rows[cell, i], cols[cell, j], contest.ids[:, cell], contest.logits[:, cell])
 
 
-def _contests(
+def _candidates(
     logits: np.ndarray, top: np.ndarray, y: np.ndarray, x: np.ndarray
-) -> Iterator[_Contest]:
+) -> Iterator[_Candidates]:
     """Cells by the number of classes that can win in them.
 
     A class cannot that is nowhere above the winner of a corner: interpolation keeps order.
@@ -228,7 +228,7 @@ def _contests(
     for count in np.unique(counts[cell]):
         alike = counts == count
         mine = alike[cell]
-        yield _Contest(
+        yield _Candidates(
             y[alike],
             x[alike],
             ids[mine].reshape(-1, count).T,

@@ -1,11 +1,11 @@
-"""Soft edges: how much of each pixel belongs to what is kept, and its colour without the rest.
+"""Soft edges: how much of each pixel belongs to what is kept, and its color without the rest.
 
-A photo is `alpha * foreground + (1 - alpha) * background`. The network's probabilities are coarse;
-the guided filter lays their borders on the borders of the photo:
+An image is `alpha * foreground + (1 - alpha) * background`. The network's probabilities are coarse;
+the guided filter lays their borders on the borders of the image:
 
-- K. He, J. Sun, X. Tang, "Guided Image Filtering", TPAMI 2013, section 3.4 (colour guide);
+- K. He, J. Sun, X. Tang, "Guided Image Filtering", TPAMI 2013, section 3.4 (color guide);
 - K. He, J. Sun, "Fast Guided Filter", https://arxiv.org/abs/1505.00996 (small filter, large guide);
-- M. Forte, "Approximate Fast Foreground Colour Estimation", ICIP 2021 (`foreground`).
+- M. Forte, "Approximate Fast Foreground Color Estimation", ICIP 2021 (`foreground`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SURE = 0.7  # what is nowhere as probable as this is a speck (or a hole), not an
 
 
 def alpha_of(
-    photo: np.ndarray, labels: np.ndarray, grid: LogitGrid | None, ids: Sequence[int]
+    image: np.ndarray, labels: np.ndarray, grid: LogitGrid | None, ids: Sequence[int]
 ) -> np.ndarray:
     """How much of each pixel belongs to the classes.
 
@@ -34,7 +34,7 @@ def alpha_of(
     labels change, also where many classes share the probability.
 
     Args:
-        photo: `(H, W, 3) uint8 RGB`.
+        image: `(H, W, 3) uint8 RGB`.
         labels: `(H, W)` ids.
         grid: The logits; without them the labels are all there is, and their masks are kept as
             they are.
@@ -48,20 +48,20 @@ def alpha_of(
     kept = np.isin(np.arange(grid.logits.shape[-1]), ids)
     if kept.all() or not kept.any():
         return np.full(labels.shape, kept.all(), np.float32)
-    height, width = _small_size(photo)
+    height, width = _small_size(image)
     rivals = LogitGrid(
         np.stack([grid.logits[..., ~kept].max(-1), grid.logits[..., kept].max(-1)], -1),
         _sampled(grid.rows, height),
         _sampled(grid.cols, width),
     )
-    return soft_alpha(photo, rivals.probability([1]))
+    return soft_alpha(image, rivals.probability([1]))
 
 
-def soft_alpha(photo: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Coverage of the pixels by what is kept, with its border where the photo has one.
+def soft_alpha(image: np.ndarray, probability: np.ndarray) -> np.ndarray:
+    """Coverage of the pixels by what is kept, with its border where the image has one.
 
     Args:
-        photo: `(H, W, 3) uint8 RGB`.
+        image: `(H, W, 3) uint8 RGB`.
         probability: `(h, w) float32`, 0 to 1, that a pixel is kept. The filter's coefficients are
             computed at this size.
 
@@ -69,70 +69,70 @@ def soft_alpha(photo: np.ndarray, probability: np.ndarray) -> np.ndarray:
         `(H, W) float32`, 0 to 1; exactly 0 and 1 away from borders.
     """
     height, width = probability.shape
-    guide = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA) / 255
+    guide = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) / 255
     fit = _GuidedFilter(guide)
     alpha = _ramp(_without_specks(probability.astype(np.float64)), 0.25, 0.75)
-    alpha = _ramp(_apply(fit(alpha), guide), 0.42, 0.58)  # moves the border to the photo's
-    return _enlarged(fit(alpha), photo)
+    alpha = _ramp(_apply(fit(alpha), guide), 0.42, 0.58)  # moves the border to the image's
+    return _enlarged(fit(alpha), image)
 
 
-def cut_out(photo: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """What is kept, on a transparent ground, in which nothing of the photo stays hidden.
+def cut_out(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """What is kept, on a transparent ground, in which nothing of the image stays hidden.
 
     Args:
-        photo: `(H, W, 3) uint8 RGB`.
+        image: `(H, W, 3) uint8 RGB`.
         alpha: `(H, W) float32`, 0 to 1.
 
     Returns:
         `(H, W, 4) uint8 RGBA`, not premultiplied.
     """
-    colours = cv2.copyTo(photo, (alpha == 1).astype(np.uint8))
+    colors = cv2.copyTo(image, (alpha == 1).astype(np.uint8))
     soft = (alpha > 0) & (alpha < 1)
-    colours[soft] = np.rint(foreground(photo, alpha, soft))
-    return np.dstack([colours, np.rint(alpha * 255).astype(np.uint8)])
+    colors[soft] = np.rint(foreground(image, alpha, soft))
+    return np.dstack([colors, np.rint(alpha * 255).astype(np.uint8)])
 
 
-def composite(photo: np.ndarray, alpha: np.ndarray, ground: np.ndarray) -> np.ndarray:
-    """What is kept of the photo, in front of another ground.
+def composite(image: np.ndarray, alpha: np.ndarray, ground: np.ndarray) -> np.ndarray:
+    """What is kept of the image, in front of another ground.
 
     Args:
-        photo: `(H, W, 3) uint8 RGB`.
+        image: `(H, W, 3) uint8 RGB`.
         alpha: `(H, W) float32`, 0 to 1.
         ground: `(H, W, 3) uint8 RGB`.
 
     Returns:
-        `(H, W, 3) uint8 RGB`; the photo's own pixels where alpha is 1, the ground's where it is 0.
+        `(H, W, 3) uint8 RGB`; the image's own pixels where alpha is 1, the ground's where it is 0.
     """
-    picture = cv2.copyTo(photo, (alpha == 1).astype(np.uint8), ground.copy())
+    result = cv2.copyTo(image, (alpha == 1).astype(np.uint8), ground.copy())
     soft = (alpha > 0) & (alpha < 1)
     share = alpha[soft][:, None]
-    picture[soft] = np.rint(share * foreground(photo, alpha, soft) + (1 - share) * ground[soft])
-    return picture
+    result[soft] = np.rint(share * foreground(image, alpha, soft) + (1 - share) * ground[soft])
+    return result
 
 
-def foreground(photo: np.ndarray, alpha: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Colours of what is kept, freed from the ground that shines through at soft edges.
+def foreground(image: np.ndarray, alpha: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """ColorSpace of what is kept, freed from the ground that shines through at soft edges.
 
     Foreground and background are averaged around each pixel, and moved along the foreground so
-    that they mix to the photo's colour again (Forte 2021, equations 4 to 6, one step).
+    that they mix to the image's color again (Forte 2021, equations 4 to 6, one step).
 
     Args:
-        photo: `(H, W, 3) uint8 RGB`.
+        image: `(H, W, 3) uint8 RGB`.
         alpha: `(H, W) float32`, 0 to 1.
         where: `(H, W) bool`, the n pixels that are asked for.
 
     Returns:
         `(n, 3) float32 RGB`, 0 to 255.
     """
-    height, width = _small_size(photo)
-    small = cv2.resize(photo, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
+    height, width = _small_size(image)
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
     share = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)[..., None]
     front, back = (
         cv2.resize(_box(small * w) / (_box(w)[..., None] + 1e-6), alpha.shape[::-1])[where]
         for w in (share**4, (1 - share) ** 4)  # the purest pixels count most
     )
     share = alpha[where][:, None]
-    return np.clip(front + share * (photo[where] - share * front - (1 - share) * back), 0, 255)
+    return np.clip(front + share * (image[where] - share * front - (1 - share) * back), 0, 255)
 
 
 class _GuidedFilter:
@@ -161,13 +161,13 @@ def _apply(coefficients: np.ndarray, guide: np.ndarray) -> np.ndarray:
     return (coefficients[..., :3] * guide).sum(-1) + coefficients[..., 3]
 
 
-def _enlarged(coefficients: np.ndarray, photo: np.ndarray) -> np.ndarray:
-    """The filter's output at the photo's size; one channel at a time, for the memory."""
-    size = photo.shape[1::-1]
+def _enlarged(coefficients: np.ndarray, image: np.ndarray) -> np.ndarray:
+    """The filter's output at the image's size; one channel at a time, for the memory."""
+    size = image.shape[1::-1]
     *slopes, offset = np.dsplit(coefficients.astype(np.float32), 4)
     alpha = cv2.resize(offset, size)
     for channel, slope in enumerate(slopes):
-        alpha += cv2.resize(slope, size) * (photo[..., channel] / np.float32(255))
+        alpha += cv2.resize(slope, size) * (image[..., channel] / np.float32(255))
     return _ramp(alpha, 0.3, 0.7)
 
 
@@ -183,16 +183,16 @@ def _without_specks(probability: np.ndarray) -> np.ndarray:
     return probability
 
 
-def _small_size(photo: np.ndarray) -> tuple[int, int]:
-    height, width = photo.shape[:2]
+def _small_size(image: np.ndarray) -> tuple[int, int]:
+    height, width = image.shape[:2]
     scale = min(1.0, SIDE / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
 def _sampled(positions: np.ndarray, count: int) -> np.ndarray:
-    """The positions at the centres of `count` equal parts."""
-    centres = (np.arange(count) + 0.5) * (len(positions) / count) - 0.5
-    return np.interp(centres, np.arange(len(positions)), positions)
+    """The positions at the centers of `count` equal parts."""
+    centers = (np.arange(count) + 0.5) * (len(positions) / count) - 0.5
+    return np.interp(centers, np.arange(len(positions)), positions)
 
 
 def _ramp(values: np.ndarray, low: float, high: float) -> np.ndarray:

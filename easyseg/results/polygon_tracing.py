@@ -1,7 +1,7 @@
 """Outlines of masks along the edges of pixels, so that filling them gives the mask exactly.
 
 Coordinates are corners of pixels: the pixel in row y and column x is the square from (x, y) to
-(x + 1, y + 1). OpenCV's contours join pixel centres instead and lose half a pixel on every side.
+(x + 1, y + 1). OpenCV's contours join pixel centers instead and lose half a pixel on every side.
 """
 
 from __future__ import annotations

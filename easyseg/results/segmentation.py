@@ -1,4 +1,4 @@
-"""`Segmentation`: what a photo gives, and what everything else takes."""
+"""`Segmentation`: what an image gives, and what everything else takes."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ Classes = str | int | Iterable[str | int]
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Segmentation:
-    """The classes of a photo's pixels.
+    """The classes of an image's pixels.
 
     Attributes:
-        labels: `(H, W) uint8` (uint16 above 256 classes), ids at the photo's own size.
-        label_set: Names and colours of the ids.
-        image: `(H, W, 3) uint8 RGB`, the photo as it was segmented.
+        labels: `(H, W) uint8` (uint16 above 256 classes), ids at the image's own size.
+        label_set: Names and colors of the ids.
+        image: `(H, W, 3) uint8 RGB`, the image as it was segmented.
         speed: Milliseconds spent in "preprocess", "inference" and "postprocess".
         grid: The network's logits and where the pixels lie on them; `None` where there are none.
-        source: Path or address of the photo; `None` if it came as pixels or bytes.
+        source: Path or address of the image; `None` if it came as pixels or bytes.
     """
 
     labels: np.ndarray
@@ -65,7 +65,7 @@ class Segmentation:
 
     @property
     def ratios(self) -> list[float]:
-        """Share of the picture of each of `class_ids`, in percent, 0 to 100."""
+        """Share of the image of each of `class_ids`, in percent, 0 to 100."""
         return [100 * area / self.labels.size for _, area in self._areas]
 
     @property
@@ -100,7 +100,7 @@ class Segmentation:
         return self.grid.probability(ids)
 
     def filter(self, classes: Classes) -> Segmentation:
-        """The same photo with only these classes; other pixels become the label set's `void`.
+        """The same image with only these classes; other pixels become the label set's `void`.
 
         Args:
             classes: Names, aliases or ids.
@@ -126,12 +126,12 @@ class Segmentation:
         """Draws the result.
 
         Args:
-            kind: "overlay", "colour", "contour" (borders), "side_by_side" (photo and overlay),
-                "confidence" (heat map, for all classes), "mask" (the ids, in their colours) or
+            kind: "overlay", "color", "contour" (borders), "side_by_side" (image and overlay),
+                "confidence" (heat map, for all classes), "mask" (the ids, in their colors) or
                 "cutout" (on white).
-            alpha: How much of the class colour covers the photo in an overlay, 0 to 1.
+            alpha: How much of the class color covers the image in an overlay, 0 to 1.
             classes: Only these classes.
-            legend: Explains the colours in the lower left corner.
+            legend: Explains the colors in the lower left corner.
 
         Returns:
             `(H, W, 3) uint8 RGB`; `(H, 2 W, 3)` side by side.
@@ -154,11 +154,11 @@ class Segmentation:
         classes: Classes | None = None,
         legend: bool = False,
     ) -> Path:
-        """Writes the result as a picture or document, whole or not at all; arguments as in `plot`.
+        """Writes the result as an image or document, whole or not at all; arguments as in `plot`.
 
         A "mask" keeps the ids as pixel values and needs a lossless format: .png or .tif. Masks
         and cut-outs are data and get no legend. The documents are "polygons", "coco" and
-        "labelme" (.json), "geojson" (.geojson or .json) and "npz" (labels, names, colours and
+        "labelme" (.json), "geojson" (.geojson or .json) and "npz" (labels, names, colors and
         confidence); they leave the label set's void out, but for "npz".
 
         Returns:
@@ -174,16 +174,16 @@ class Segmentation:
         return path
 
     def show(self, kind: str = "overlay", *, alpha: float = 0.6, legend: bool = True) -> None:
-        """Shows the picture: in the notebook if there is one, else in the system's viewer."""
+        """Shows the image: in the notebook if there is one, else in the system's viewer."""
         from PIL import Image, ImageShow  # noqa: PLC0415
 
-        picture = Image.fromarray(self.plot(kind, alpha=alpha, legend=legend))
+        image = Image.fromarray(self.plot(kind, alpha=alpha, legend=legend))
         if _in_notebook():
             from IPython.display import display  # noqa: PLC0415
 
-            display(picture)
-        elif not ImageShow.show(picture):
-            log.warning("there is no viewer to show the picture; use save('result.png').")
+            display(image)
+        elif not ImageShow.show(image):
+            log.warning("there is no viewer to show the image; use save('result.png').")
 
     def to_dict(self, *, masks: bool = False) -> dict[str, Any]:
         """The result as plain values, with PixelLib's keys.
@@ -201,7 +201,7 @@ class Segmentation:
             "height": height,
             "class_ids": self.class_ids,
             "class_names": self.class_names,
-            "class_colors": [self.label_set.colours[i].tolist() for i in self.class_ids],
+            "class_colors": [self.label_set.colors[i].tolist() for i in self.class_ids],
             "ratios": self.ratios,
         }
         if masks:
@@ -243,15 +243,15 @@ class Segmentation:
 
         Args:
             tolerance: As in `to_polygons`; 1 or 2 leaves outlines that can be edited by hand.
-            image_path: Where the photo lies, seen from the document; by default its file name.
+            image_path: Where the image lies, seen from the document; by default its file name.
         """
         return labelme.to_labelme(self, tolerance=tolerance, image_path=image_path)
 
     def to_coco(self, *, image_id: int = 1, first_id: int = 1) -> dict[str, Any]:
-        """A COCO data set of this picture, one annotation per class, as in COCO-Stuff.
+        """A COCO data set of this image, one annotation per class, as in COCO-Stuff.
 
         Args:
-            image_id: Number of the picture.
+            image_id: Number of the image.
             first_id: Number of its first annotation.
 
         Returns:

@@ -1,7 +1,7 @@
 """The steps of augmentation: what each does, and its parameters' defaults.
 
-A `Placing` step says where the crop lies on the photo; all of them together make one affine map, so
-that a photo is resampled once. The others change pixels of the crop.
+A `Placing` step says where the crop lies on the image; all of them together make one affine map, so
+that an image is resampled once. The others change pixels of the crop.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ import numpy as np
 
 from easyseg.datasets.base import IGNORE
 
-__all__ = ["GREY", "STEPS", "Crop", "Placing", "Step"]
+__all__ = ["GRAY", "STEPS", "Crop", "Placing", "Step"]
 
-GREY = 127  # where there is no photo: near 0 for the network
+GRAY = 127  # where there is no image: near 0 for the network
 
 
 @dataclasses.dataclass(frozen=True)
 class Placing:
-    """How the photo lies under the crop.
+    """How the image lies under the crop.
 
     Attributes:
-        scale: Size in the crop over size in the photo.
-        degrees: Turned counter-clockwise about the photo's centre.
+        scale: Size in the crop over size in the image.
+        degrees: Turned counter-clockwise about the image's center.
         mirrored: Left and right are exchanged.
     """
 
@@ -37,9 +37,9 @@ class Placing:
 
 @dataclasses.dataclass(frozen=True)
 class Crop:
-    """`photo (h, w, 3) uint8 RGB` and `truth (h, w)`, both the crop's own, to be written to."""
+    """`image (h, w, 3) uint8 RGB` and `truth (h, w)`, both the crop's own, to be written to."""
 
-    photo: np.ndarray
+    image: np.ndarray
     truth: np.ndarray
 
 
@@ -76,37 +76,37 @@ def flip(at: Placing, rng: np.random.Generator) -> Placing:  # noqa: ARG001
 def brightness(crop: Crop, rng: np.random.Generator, *, by: float) -> Crop:
     """Lighter or darker by up to a share of white."""
     shift = 255 * rng.uniform(-by, by)
-    return Crop(cv2.addWeighted(crop.photo, 1, crop.photo, 0, shift), crop.truth)
+    return Crop(cv2.addWeighted(crop.image, 1, crop.image, 0, shift), crop.truth)
 
 
 def contrast(crop: Crop, rng: np.random.Generator, *, by: float) -> Crop:
-    """Differences from the photo's mean brightness times up to `1 +- by`."""
+    """Differences from the image's mean brightness times up to `1 +- by`."""
     factor = rng.uniform(1 - by, 1 + by)
-    mean = sum(cv2.mean(crop.photo)[:3]) / 3
-    return Crop(cv2.addWeighted(crop.photo, factor, crop.photo, 0, mean * (1 - factor)), crop.truth)
+    mean = sum(cv2.mean(crop.image)[:3]) / 3
+    return Crop(cv2.addWeighted(crop.image, factor, crop.image, 0, mean * (1 - factor)), crop.truth)
 
 
 def saturation(crop: Crop, rng: np.random.Generator, *, by: float) -> Crop:
-    """Differences of each pixel from its grey times up to `1 +- by`."""
+    """Differences of each pixel from its gray times up to `1 +- by`."""
     factor = rng.uniform(1 - by, 1 + by)
-    grey = cv2.cvtColor(cv2.cvtColor(crop.photo, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    return Crop(cv2.addWeighted(crop.photo, factor, grey, 1 - factor, 0), crop.truth)
+    gray = cv2.cvtColor(cv2.cvtColor(crop.image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return Crop(cv2.addWeighted(crop.image, factor, gray, 1 - factor, 0), crop.truth)
 
 
 def noise(crop: Crop, rng: np.random.Generator, *, sigma: float) -> Crop:
     """Gaussian noise on each value, of a deviation up to `sigma` (of 255)."""
     sigma = rng.uniform(0, sigma)
-    grain = rng.standard_normal(crop.photo.shape, np.float32) * np.float32(sigma)
-    return Crop(cv2.add(crop.photo, grain, dtype=cv2.CV_8U), crop.truth)
+    grain = rng.standard_normal(crop.image.shape, np.float32) * np.float32(sigma)
+    return Crop(cv2.add(crop.image, grain, dtype=cv2.CV_8U), crop.truth)
 
 
 def blur(crop: Crop, rng: np.random.Generator, *, sigma: float) -> Crop:
     """Gaussian blur of up to `sigma` pixels."""
-    return Crop(_blurred(crop.photo, rng.uniform(0, sigma)), crop.truth)
+    return Crop(_blurred(crop.image, rng.uniform(0, sigma)), crop.truth)
 
 
 def cutout(crop: Crop, rng: np.random.Generator, *, size: float) -> Crop:
-    """A grey rectangle, whose sides are up to a share of the crop's; ignored in the truth.
+    """A gray rectangle, whose sides are up to a share of the crop's; ignored in the truth.
 
     References:
         DeVries and Taylor, "Improved Regularization of Convolutional Neural Networks with
@@ -117,34 +117,34 @@ def cutout(crop: Crop, rng: np.random.Generator, *, size: float) -> Crop:
         length = max(1, round(side * rng.uniform(0, size)))
         first = int(rng.integers(0, side - length + 1))
         spans.append(slice(first, first + length))
-    photo, truth = crop.photo.copy(), crop.truth.copy()
-    photo[tuple(spans)], truth[tuple(spans)] = GREY, IGNORE
-    return Crop(photo, truth)
+    image, truth = crop.image.copy(), crop.truth.copy()
+    image[tuple(spans)], truth[tuple(spans)] = GRAY, IGNORE
+    return Crop(image, truth)
 
 
 def cut(
-    photo: np.ndarray,
+    image: np.ndarray,
     truth: np.ndarray,
     at: Placing,
     size: tuple[int, int],
     rng: np.random.Generator,
 ) -> Crop:
-    """A crop from anywhere; where the photo is smaller, it lies anywhere within the crop.
+    """A crop from anywhere; where the image is smaller, it lies anywhere within the crop.
 
     Args:
-        photo: `(H, W, 3) uint8 RGB`.
+        image: `(H, W, 3) uint8 RGB`.
         truth: `(H, W)` uint8 or uint16; never interpolated.
-        at: How the photo lies.
+        at: How the image lies.
         size: `(height, width)` of the crop, pixels.
         rng: Says where.
     """
-    matrix = _affine(photo.shape[:2], at, size, rng)
+    matrix = _affine(image.shape[:2], at, size, rng)
     if at.scale < 1:  # adds the variance by which a square of 1 / scale pixels exceeds one of 1
-        photo = _blurred(photo, np.sqrt((1 / at.scale**2 - 1) / 12))
+        image = _blurred(image, np.sqrt((1 / at.scale**2 - 1) / 12))
     width_height = size[::-1]
     return Crop(
         cv2.warpAffine(
-            photo, matrix, width_height, flags=cv2.INTER_LINEAR, borderValue=(GREY,) * 3
+            image, matrix, width_height, flags=cv2.INTER_LINEAR, borderValue=(GRAY,) * 3
         ),
         cv2.warpAffine(
             truth, matrix, width_height, flags=cv2.INTER_NEAREST, borderValue=float(IGNORE)
@@ -153,21 +153,21 @@ def cut(
 
 
 def _affine(
-    photo: tuple[int, int], at: Placing, size: tuple[int, int], rng: np.random.Generator
+    image: tuple[int, int], at: Placing, size: tuple[int, int], rng: np.random.Generator
 ) -> np.ndarray:
-    """`(2, 3) float64`, from the photo's pixel centres `(x, y)` to the crop's."""
+    """`(2, 3) float64`, from the image's pixel centers `(x, y)` to the crop's."""
     angle = np.deg2rad(at.degrees)
     turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
     linear = at.scale * turn @ np.diag([-1.0 if at.mirrored else 1.0, 1.0])
-    sides = np.array(photo[::-1], np.float64)
+    sides = np.array(image[::-1], np.float64)
     room = np.array(size[::-1]) - at.scale * sides
     corner = np.round(rng.uniform(np.minimum(room, 0), np.maximum(room, 0)))  # whole pixels
-    centre = corner + at.scale * sides / 2 - 0.5
-    return np.column_stack([linear, centre - linear @ ((sides - 1) / 2)])
+    center = corner + at.scale * sides / 2 - 0.5
+    return np.column_stack([linear, center - linear @ ((sides - 1) / 2)])
 
 
-def _blurred(photo: np.ndarray, sigma: float) -> np.ndarray:
-    return cv2.GaussianBlur(photo, (0, 0), sigma) if sigma > 0.1 else photo
+def _blurred(image: np.ndarray, sigma: float) -> np.ndarray:
+    return cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0.1 else image
 
 
 STEPS: dict[str, Step] = {

@@ -1,4 +1,4 @@
-"""Augmentation: photo and truth together, by a declared list of steps.
+"""Augmentation: image and truth together, by a declared list of steps.
 
 Keras has layers for this; they are not used, since they interpolated masks in some versions that
 easyseg supports, resample once per step, and run the network's backend in the feeding threads.
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import ConfigError
-from easyseg.models.config import is_count
 from easyseg.training.augment_steps import STEPS, Placing, cut
 from easyseg.utils.registry import unknown_name
+from easyseg.utils.validation import is_count
 
 __all__ = ["DEFAULT_STEPS", "Augmenter"]
 
@@ -32,7 +32,7 @@ RULES = {  # parameter: lowest, highest, in words
 
 
 class Augmenter:
-    """Makes a crop of photo and truth, changed at random. Threads may share it.
+    """Makes a crop of image and truth, changed at random. Threads may share it.
 
     Args:
         steps: Names of steps, or `{name: {parameter: value}}`; those of `STEPS`. Placing ("scale",
@@ -65,22 +65,22 @@ class Augmenter:
         return [{name: dict(values)} for name, values in self._steps.items()]
 
     def __call__(
-        self, photo: np.ndarray, truth: np.ndarray, rng: np.random.Generator
+        self, image: np.ndarray, truth: np.ndarray, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """A crop; the same again from an equal `rng`.
 
         Args:
-            photo: `(H, W, 3) uint8 RGB`, of any size.
+            image: `(H, W, 3) uint8 RGB`, of any size.
             truth: `(H, W)` uint8 or uint16 class ids, 255 where it does not count.
             rng: Where all chance comes from.
 
         Returns:
-            `(h, w, 3) uint8 RGB`, grey where there is no photo, and `(h, w)` of the truth's
+            `(h, w, 3) uint8 RGB`, gray where there is no image, and `(h, w)` of the truth's
             dtype, 255 there.
         """
-        crop = cut(photo, truth, self._run(Placing(), rng, places=True), self._crop, rng)
+        crop = cut(image, truth, self._run(Placing(), rng, places=True), self._crop, rng)
         crop = self._run(crop, rng, places=False)
-        return crop.photo, crop.truth
+        return crop.image, crop.truth
 
     def _run(self, thing: Any, rng: np.random.Generator, *, places: bool) -> Any:
         """What the steps of one kind make of it."""

@@ -1,9 +1,9 @@
 """Batch norms in fine-tuning: whose statistics they normalise with.
 
-Statistics of a small batch are noise, and those of one photo after image pooling are nothing at
+Statistics of a small batch are noise, and those of one image after image pooling are nothing at
 all, so layers that came with statistics keep them (as DeepLab's `fine_tune_batch_norm=False`);
 their scale and offset are trained. Layers without statistics, which are new, take them from the
-batches if these are large enough; else they are measured once on training photos and kept.
+batches if these are large enough; else they are measured once on training images and kept.
 
 References:
     Chen et al., DeepLabV3, 2017, section 4.1, https://arxiv.org/abs/1706.05587, trains batch norms
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 LARGE_BATCH = 8
 MOMENTUM = 0.9  # 0.9997, of DeepLab's layers, would take 10,000 steps
-NO_SPREAD = 1e-6  # variance of a channel that was the same in all photos measured
+NO_SPREAD = 1e-6  # variance of a channel that was the same in all images measured
 
 
 @keras.saving.register_keras_serializable("easyseg")
@@ -72,7 +72,7 @@ def frozen_norms(network: Any, new: Collection[Any], choice: str, batch_size: in
         network: What is trained.
         new: Its batch norms that came without statistics.
         choice: `TrainConfig.batch_norm`.
-        batch_size: Photos that go through the network together.
+        batch_size: Images that go through the network together.
     """
     if choice == "trained":
         return []
@@ -98,12 +98,12 @@ def with_frozen(network: Any, frozen: Collection[Any]) -> Any:
 
 
 def measure(network: Any, new: Collection[Any], batches: Iterable[np.ndarray]) -> None:
-    """Gives new batch norms the statistics of some photos.
+    """Gives new batch norms the statistics of some images.
 
     Args:
         network: The network; its other batch norms stay.
         new: Batch norms without statistics.
-        batches: Photos `(N, h, w, 3)`, several together: image pooling has one value for each.
+        batches: Images `(N, h, w, 3)`, several together: image pooling has one value for each.
     """
     old = [norm for norm in batch_norms(network) if norm not in new]
     learning = with_frozen(network, old)
@@ -115,4 +115,4 @@ def measure(network: Any, new: Collection[Any], batches: Iterable[np.ndarray]) -
         norm.momentum = MOMENTUM
         variance = ops.convert_to_numpy(norm.moving_variance)
         norm.moving_variance.assign(np.where(variance < NO_SPREAD, 1, variance))
-    log.info("statistics of %d new batch norms were measured on training photos.", len(new))
+    log.info("statistics of %d new batch norms were measured on training images.", len(new))

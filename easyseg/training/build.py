@@ -54,7 +54,7 @@ def optimizer_of(plan: Plan, phase: Phase, *, batches: int, accumulate: int) -> 
         config.optimizer,
         schedule=schedule,
         weight_decay=config.weight_decay,
-        clipnorm=config.clip,
+        clipnorm=config.clipnorm,
         accumulate=accumulate,
         ema=config.ema,
     )

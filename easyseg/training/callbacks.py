@@ -11,21 +11,21 @@ from tqdm import tqdm
 
 from easyseg._keras import keras, ops
 from easyseg.errors import TrainingError
-from easyseg.training.data_loader import Feed
+from easyseg.training.data_loader import TrainLoader
 
-__all__ = ["Bar", "Watch", "averaged", "inner_optimizer"]
+__all__ = ["Bar", "NaNCallback", "averaged", "inner_optimizer"]
 
 SHOWN = 4  # files that are named
 
 
-class Watch(keras.callbacks.Callback):
+class NaNCallback(keras.callbacks.Callback):
     """Turns the feed to each epoch, and ends training at the first loss that is no number.
 
     Args:
         feed: The batches.
     """
 
-    def __init__(self, feed: Feed) -> None:
+    def __init__(self, feed: TrainLoader) -> None:
         super().__init__()
         self._feed = feed
         self._epoch = 0

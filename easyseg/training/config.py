@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from easyseg.errors import ConfigError
-from easyseg.models.config import is_count, plain
 from easyseg.utils.registry import unknown_name
+from easyseg.utils.validation import is_count, to_builtin
 
 __all__ = ["TrainConfig"]
 
@@ -32,9 +32,9 @@ class TrainConfig:
     """Choices of a training run.
 
     Args:
-        epochs: Times that every photo is seen, those with a frozen backbone included.
-        batch_size: Photos of a step. Halved by itself when memory runs out; `accumulate` then
-            doubles, so that an update still counts as many photos.
+        epochs: Times that every image is seen, those with a frozen backbone included.
+        batch_size: Images of a step. Halved by itself when memory runs out; `accumulate` then
+            doubles, so that an update still counts as many images.
         crop: `(height, width)` in pixels of what is trained on, or one number for a square; by
             default the network's `input_size`.
         loss: Name of a loss, or several: "cross_entropy+dice", {"cross_entropy": 1, "dice": 0.5}.
@@ -48,32 +48,32 @@ class TrainConfig:
         augment: Steps such as ["scale", "flip", {"rotate": {"degrees": 15}}]; `None` for the
             default ones, [] for none but the crop.
         freeze: "backbone" leaves the backbone as it is throughout.
-        frozen_epochs: So many first epochs leave it as it is, until new layers have settled; by
+        freeze_backbone_epochs: So many first epochs leave it as it is, until new layers have settled; by
             default 1 where classes are new, and 0 where the head is kept or the backbone is new.
         batch_norm: Whose statistics layers normalise with. "frozen": those that came with the
             weights. "trained": those of each batch. "auto": frozen, except new layers when
             `batch_size` is 8 or more. New layers with frozen statistics have them measured once
-            on the training photos. Scale and offset are trained in any case.
+            on the training images. Scale and offset are trained in any case.
         accumulate: Batches whose gradients make one update.
-        clip: Largest norm of the gradient of a variable; `None` for no limit.
+        clipnorm: Largest norm of the gradient of a variable; `None` for no limit.
         ema: Momentum of the running mean of the weights, such as 0.999, that is measured and
             kept instead of the last ones; `None` for none.
         precision: Keras's name of the dtype policy: "float32", "mixed_float16" (GPUs) or
             "mixed_bfloat16" (TPUs, newer GPUs).
-        monitor: What says which epoch is best: "mean_iou" or "loss", both on validation photos.
+        monitor: What says which epoch is best: "mean_iou" or "loss", both on validation images.
         patience: Epochs without a better one after which training ends, counted from the first
             in which all is trained that shall be; `None` for never.
-        val_photos: Validation photos measured after each epoch, at most; spread evenly.
+        val_images: Validation images measured after each epoch, at most; spread evenly.
         seed: Of new weights, order and augmentation.
         distribute: Uses all devices of this machine, each with a share of the batch.
-        memory: MiB of decoded photos that are kept, so that they are read once.
+        cache_mb: MiB of decoded images that are kept, so that they are read once.
 
     Raises:
         ConfigError: A value breaks a rule; the message says which and what would do.
     """
 
-    epochs: int = _option(30, "Times that every photo is seen.")
-    batch_size: int = _option(8, "Photos of a step.")
+    epochs: int = _option(30, "Times that every image is seen.")
+    batch_size: int = _option(8, "Images of a step.")
     crop: tuple[int, int] | None = _option(None, "HEIGHTxWIDTH, or one number, in pixels.")
     loss: str | Mapping[str, float] = _option("cross_entropy", "Such as cross_entropy+dice.")
     class_weights: str | tuple[float, ...] | None = _option(None, "auto, or weights with commas.")
@@ -84,33 +84,35 @@ class TrainConfig:
     warmup_epochs: float = _option(0.5, "Epochs in which the rate rises from 0.")
     augment: tuple[Any, ...] | None = _option(None, "Steps with commas: scale,flip; or none.")
     freeze: str = _option("none", "backbone: leave the backbone as it is.")
-    frozen_epochs: int | None = _option(None, "First epochs that leave the backbone as it is.")
+    freeze_backbone_epochs: int | None = _option(
+        None, "First epochs that leave the backbone as it is."
+    )
     batch_norm: str = _option("auto", "Statistics: auto, frozen or trained.")
     accumulate: int = _option(1, "Batches whose gradients make one update.")
-    clip: float | None = _option(None, "Largest norm of a variable's gradient.")
+    clipnorm: float | None = _option(None, "Largest norm of a variable's gradient.")
     ema: float | None = _option(None, "Momentum of a running mean of the weights: 0.999.")
     precision: str = _option("float32", "float32, mixed_float16 or mixed_bfloat16.")
     monitor: str = _option("mean_iou", "What says which epoch is best: mean_iou or loss.")
     patience: int | None = _option(None, "End after so many epochs without a better one.")
-    val_photos: int = _option(256, "Validation photos measured after each epoch, at most.")
+    val_images: int = _option(256, "Validation images measured after each epoch, at most.")
     seed: int = _option(0, "Of new weights, order and augmentation.")
     distribute: bool = _option(False, "Use all devices of this machine.")
-    memory: int = _option(1024, "MiB of decoded photos that are kept.")
+    cache_mb: int = _option(1024, "MiB of decoded images that are kept.")
 
     def __post_init__(self) -> None:
         self._settle_types()
-        for name in ("epochs", "batch_size", "accumulate", "val_photos"):
+        for name in ("epochs", "batch_size", "accumulate", "val_images"):
             value = getattr(self, name)
             _require(is_count(value), name, value, "a whole number from 1")
-        for name in ("frozen_epochs", "seed", "memory"):
+        for name in ("freeze_backbone_epochs", "seed", "cache_mb"):
             value = getattr(self, name)
-            open_yet = name == "frozen_epochs" and value is None
+            open_yet = name == "freeze_backbone_epochs" and value is None
             whole = is_count(value) or (value == 0 and not isinstance(value, bool))
             _require(open_yet or whole, name, value, "a whole number from 0")
         for name in ("weight_decay", "warmup_epochs"):
             value = getattr(self, name)
             _require(_number(value) and value >= 0, name, value, "a number from 0")
-        for name in ("learning_rate", "clip"):
+        for name in ("learning_rate", "clipnorm"):
             value = getattr(self, name)
             fine = value is None or (_number(value) and value > 0)
             _require(fine, name, value, "above 0, or None")
@@ -127,7 +129,7 @@ class TrainConfig:
     def _settle_types(self) -> None:
         """Lists, as YAML has them, become tuples; one side of a crop becomes two."""
         for name, value in _shallow(self).items():
-            object.__setattr__(self, name, plain(value))
+            object.__setattr__(self, name, to_builtin(value))
         crop: Any = self.crop
         if crop is not None:
             crop = (crop, crop) if is_count(crop) else crop
@@ -145,21 +147,21 @@ class TrainConfig:
 
     def _check_combinations(self) -> None:
         _require(
-            (self.frozen_epochs or 0) < self.epochs,
-            "frozen_epochs",
-            self.frozen_epochs,
+            (self.freeze_backbone_epochs or 0) < self.epochs,
+            "freeze_backbone_epochs",
+            self.freeze_backbone_epochs,
             f"below epochs={self.epochs}; freeze='backbone' freezes it throughout",
         )
-        if self.freeze == "backbone" and self.frozen_epochs:
+        if self.freeze == "backbone" and self.freeze_backbone_epochs:
             raise ConfigError(
-                f"frozen_epochs={self.frozen_epochs} has no effect with freeze='backbone'; leave "
+                f"freeze_backbone_epochs={self.freeze_backbone_epochs} has no effect with freeze='backbone'; leave "
                 "one of the two out."
             )
         _require(
             self.batch_norm != "trained" or self.batch_size > 1,
             "batch_norm",
             self.batch_norm,
-            "'auto' or 'frozen' with batch_size=1: one photo has no statistics",
+            "'auto' or 'frozen' with batch_size=1: one image has no statistics",
         )
 
     def replace(self, **changes: Any) -> TrainConfig:

@@ -1,4 +1,4 @@
-"""Batches for `fit`: which photos, in which order, augmented how, is a function of the seed."""
+"""Batches for `fit`: which images, in which order, augmented how, is a function of the seed."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import numpy as np
 from easyseg._keras import backend, keras
 from easyseg.datasets.base import IGNORE
 from easyseg.inference.preprocess import pad
-from easyseg.training.sample_cache import Examples
+from easyseg.training.sample_cache import SampleCache
 
-__all__ = ["Feed", "StillFeed", "spread", "stream"]
+__all__ = ["TrainLoader", "ValLoader", "spread", "stream"]
 
 Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
@@ -23,7 +23,7 @@ WORKERS = max(2, min(8, os.cpu_count() or 2))  # OpenCV lets go of Python's lock
 AHEAD = 3  # batches begun before they are asked for
 
 
-class Feed(keras.utils.PyDataset):
+class TrainLoader(keras.utils.PyDataset):
     """Augmented batches, made in threads ahead of the step that uses them.
 
     Batch `i` of epoch `e` is the same whenever it is asked for: order and augmentation depend on
@@ -32,12 +32,14 @@ class Feed(keras.utils.PyDataset):
 
     Args:
         examples: What is trained on.
-        augment: Makes crops of one size from photo and truth.
-        batch_size: Photos of a batch.
+        augment: Makes crops of one size from image and truth.
+        batch_size: Images of a batch.
         seed: Of order and augmentation.
     """
 
-    def __init__(self, examples: Examples, augment: Augment, *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self, examples: SampleCache, augment: Augment, *, batch_size: int, seed: int
+    ) -> None:
         super().__init__()
         self._examples = examples
         self._augment = augment
@@ -69,10 +71,10 @@ class Feed(keras.utils.PyDataset):
             if i not in self._begun:
                 self._begun[i] = [self._pool.submit(self._one, place) for place in self._places(i)]
         pairs = [future.result() for future in self._begun.pop(index)]
-        return np.stack([photo for photo, _ in pairs]), np.stack([truth for _, truth in pairs])
+        return np.stack([image for image, _ in pairs]), np.stack([truth for _, truth in pairs])
 
     def files(self, index: int) -> list[str]:
-        """The photos of a batch, for messages."""
+        """The images of a batch, for messages."""
         chosen = (self._order[place % len(self._order)] for place in self._places(index))
         return [str(self._examples.samples[i].image) for i in chosen]
 
@@ -80,24 +82,24 @@ class Feed(keras.utils.PyDataset):
         return range(index * self._batch_size, (index + 1) * self._batch_size)
 
     def _one(self, place: int) -> tuple[np.ndarray, np.ndarray]:
-        photo, truth = self._examples[self._order[place % len(self._order)]]
+        image, truth = self._examples[self._order[place % len(self._order)]]
         rng = np.random.default_rng((self._seed, self._epoch, place))
-        return self._augment(photo, truth, rng)
+        return self._augment(image, truth, rng)
 
 
-class StillFeed(keras.utils.PyDataset):
-    """Whole photos on the network's canvas, in order, for the validation loss.
+class ValLoader(keras.utils.PyDataset):
+    """Whole images on the network's canvas, in order, for the validation loss.
 
     Args:
         examples: What is measured on.
         canvas: `(height, width)`.
-        batch_size: Photos of a batch.
+        batch_size: Images of a batch.
         parts: Equal parts that a batch must have, of which it is a multiple. The last one is
-            filled up with its first photo.
+            filled up with its first image.
     """
 
     def __init__(
-        self, examples: Examples, canvas: tuple[int, int], *, batch_size: int, parts: int = 1
+        self, examples: SampleCache, canvas: tuple[int, int], *, batch_size: int, parts: int = 1
     ) -> None:
         super().__init__()
         self._parts = parts
@@ -109,7 +111,7 @@ class StillFeed(keras.utils.PyDataset):
         return math.ceil(len(self._examples) / self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """`(N, h, w, 3) float32 RGB` and `(N, h, w)` class ids, ignored beyond the photo."""
+        """`(N, h, w, 3) float32 RGB` and `(N, h, w)` class ids, ignored beyond the image."""
         first = index * self._batch_size
         pairs = [
             self._examples[i]
@@ -119,7 +121,7 @@ class StillFeed(keras.utils.PyDataset):
         truths = np.full((len(pairs), *self._canvas), IGNORE, pairs[0][1].dtype)
         for canvas, (_, truth) in zip(truths, pairs, strict=True):
             canvas[: truth.shape[0], : truth.shape[1]] = truth
-        return np.stack([pad(photo, self._canvas) for photo, _ in pairs]), truths
+        return np.stack([pad(image, self._canvas) for image, _ in pairs]), truths
 
 
 def stream(batches: Any) -> Any:

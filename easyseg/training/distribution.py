@@ -42,7 +42,7 @@ def devices(*, distribute: bool) -> Iterator[None]:
 
 
 def shares(*, distribute: bool) -> int:
-    """Equal parts that a batch must have: JAX takes no others, TensorFlow none without a photo."""
+    """Equal parts that a batch must have: JAX takes no others, TensorFlow none without an image."""
     if not distribute:
         return 1
     return len(keras.distribution.list_devices() if backend() == "jax" else _names())

@@ -38,7 +38,7 @@ from easyseg.training.trainer import train
 from easyseg.training.validation import warn_if_one_class
 from easyseg.utils.registry import unknown_name
 from easyseg.weights.bundle import read_bundle
-from easyseg.weights.loader import OpenModel, open_model
+from easyseg.weights.loader import LoadedModel, load_model
 
 __all__ = ["fine_tune", "resume"]
 
@@ -49,7 +49,7 @@ PACKAGES = ("easyseg", "keras", "numpy", "opencv-python-headless")
 
 
 def fine_tune(
-    start: OpenModel,
+    start: LoadedModel,
     data: Source,
     *,
     reading: Reading | None = None,
@@ -166,7 +166,7 @@ def resume(
                 "has others; give the data set that it began with, and `classes` and `ignore` as "
                 "they were."
             )
-        dataset = dataclasses.replace(dataset, label_set=bundle.label_set)  # with its colours
+        dataset = dataclasses.replace(dataset, label_set=bundle.label_set)  # with its colors
         plan = make_plan(
             dataset,
             bundle.config,
@@ -174,11 +174,11 @@ def resume(
             same_classes=True,
             changes={"input_size": bundle.config.input_size},
         )
-        photos = {"train": len(plan.train), "val": len(plan.val)}
-        if photos != settings["data"].get("photos"):
+        images = {"train": len(plan.train), "val": len(plan.val)}
+        if images != settings["data"].get("images"):
             raise TrainingError(
-                f"{folder} began with {settings['data'].get('photos')} photos, and now there are "
-                f"{photos}; put the data back, or begin a new run from {folder / LAST}."
+                f"{folder} began with {settings['data'].get('images')} images, and now there are "
+                f"{images}; put the data back, or begin a new run from {folder / LAST}."
             )
         train(plan, folder, state=state, callbacks=callbacks, progress=progress)
         _finish(plan, folder, progress=progress)
@@ -231,7 +231,7 @@ def _settings(
             "name": plan.data.name,
             "format": plan.data.format,
             "reading": reading.to_dict(),
-            "photos": {"train": len(plan.train), "val": len(plan.val)},
+            "images": {"train": len(plan.train), "val": len(plan.val)},
         },
         "start": start_name,
         "chosen": sorted([*choices, *changes]),
@@ -246,9 +246,9 @@ def _settings(
 
 
 def _finish(plan: Plan, folder: Path, *, progress: bool) -> None:
-    """Measures the best epoch on all validation photos, and writes the report."""
+    """Measures the best epoch on all validation images, and writes the report."""
     settings = read_settings(folder)
-    best = open_model(folder)
+    best = load_model(folder)
     predictor = Predictor(best.model, best.label_set, input_size=best.config.input_size)
     scores = evaluate(predictor, plan.val, progress=progress)
     warn_if_one_class(scores)
@@ -261,4 +261,4 @@ def _finish(plan: Plan, folder: Path, *, progress: bool) -> None:
         data=f"{plan.data.name}, val",
         notes=[*plan.data.notes, *settings.get("notes", ())],
     )
-    log.info("%s: mean IoU %.4f on %d photos.", folder, scores.mean_iou, len(plan.val))
+    log.info("%s: mean IoU %.4f on %d images.", folder, scores.mean_iou, len(plan.val))

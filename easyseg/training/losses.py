@@ -1,6 +1,6 @@
 """The losses one by one, as functions of `Pixels`: truth and logits of a batch.
 
-Those of regions and the Lovász hinge see the batch as one picture, and average over the classes
+Those of regions and the Lovász hinge see the batch as one image, and average over the classes
 that its truth shows; pixels found as an absent class are missed by the class that is there.
 """
 
@@ -198,7 +198,7 @@ def _jaccard_slope(truth: Tensor) -> Tensor:
 
 
 def boundary(pixels: Pixels) -> Tensor:
-    """1 minus the soft F1 of borders, mean over the classes of each photo that have one.
+    """1 minus the soft F1 of borders, mean over the classes of each image that have one.
 
     A border is where the largest "not this class" of the 3x3 pixels around exceeds the pixel's
     own; borders match within a square of 5x5. Borders of ignored areas are none.
@@ -211,10 +211,10 @@ def boundary(pixels: Pixels) -> Tensor:
     true, found = (
         (_widest(1 - x, BORDER) - (1 - x)) * inside for x in (pixels.truth, pixels.probabilities)
     )
-    precision = _ratio(_per_photo(found * _widest(true, NEAR)), _per_photo(found))
-    recall = _ratio(_per_photo(true * _widest(found, NEAR)), _per_photo(true))
+    precision = _ratio(_per_image(found * _widest(true, NEAR)), _per_image(found))
+    recall = _ratio(_per_image(true * _widest(found, NEAR)), _per_image(true))
     loss = 1 - _ratio(2 * precision * recall, precision + recall)
-    weights = ops.cast(_per_photo(true) > 0, "float32") * pixels.class_weights
+    weights = ops.cast(_per_image(true) > 0, "float32") * pixels.class_weights
     return _ratio(ops.sum(loss * weights), ops.sum(weights))
 
 
@@ -223,7 +223,7 @@ def _widest(x: Tensor, side: int) -> Tensor:
     return ops.max_pool(x, side, strides=1, padding="same", data_format="channels_last")
 
 
-def _per_photo(x: Tensor) -> Tensor:
+def _per_image(x: Tensor) -> Tensor:
     return ops.sum(x, axis=(1, 2))
 
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from easyseg._keras import keras
 from easyseg.errors import ConfigError
-from easyseg.models.config import is_count
 from easyseg.training.schedules import Schedule
 from easyseg.utils.registry import unknown_name
+from easyseg.utils.validation import is_count
 
 __all__ = ["OPTIMIZERS", "make_optimizer"]
 

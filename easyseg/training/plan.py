@@ -1,4 +1,4 @@
-"""What a run will do, before any network is trained: photos, classes, network, choices."""
+"""What a run will do, before any network is trained: images, classes, network, choices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from easyseg.datasets.base import Dataset, Sample
 from easyseg.errors import ConfigError
 from easyseg.models.config import ModelConfig
-from easyseg.models.kerashub.config import HubConfig
+from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
 from easyseg.training.config import TrainConfig
 from easyseg.training.sample_cache import survey
@@ -21,13 +21,16 @@ __all__ = ["SETTLED", "Phase", "Plan", "make_plan", "part_options", "phases"]
 
 log = logging.getLogger(__name__)
 
-VAL_SHARE = 0.1  # of the training photos, where a data set has no validation split
-SETTLED = ("crop", "frozen_epochs")  # choices that `make_plan` makes where they are left open
+VAL_SHARE = 0.1  # of the training images, where a data set has no validation split
+SETTLED = (
+    "crop",
+    "freeze_backbone_epochs",
+)  # choices that `make_plan` makes where they are left open
 TRAINED_START = (
     "begin with a model of `easyseg models` that has this backbone, or with "
-    'SemanticSegmentation.new(backbone, classes=..., weights="imagenet").'
+    'SemanticSegmentation.create(backbone, classes=..., weights="imagenet").'
 )
-ENLARGED = 257  # photos whose longer side is shorter are enlarged to the canvas of the start
+ENLARGED = 257  # images whose longer side is shorter are enlarged to the canvas of the start
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +39,9 @@ class Plan:
 
     Args:
         data: The data set.
-        train: Photos to train on.
-        val: Photos to measure on.
-        pixels: `(photos, classes)`, how many pixels of each class each training photo has.
+        train: Images to train on.
+        val: Images to measure on.
+        pixels: `(images, classes)`, how many pixels of each class each training image has.
         model: The network.
         config: How it is trained; nothing in it is left to be chosen.
         notes: What should be known of the result, in sentences.
@@ -48,7 +51,7 @@ class Plan:
     train: Sequence[Sample]
     val: Sequence[Sample]
     pixels: np.ndarray
-    model: ModelConfig | HubConfig
+    model: ModelConfig | KerasHubConfig
     config: TrainConfig
     notes: tuple[str, ...] = ()
 
@@ -76,7 +79,7 @@ class Phase(NamedTuple):
 
 def phases(config: TrainConfig) -> list[Phase]:
     """The phases of a run: with a frozen backbone, with all layers, or one after the other."""
-    split = config.epochs if config.freeze == "backbone" else config.frozen_epochs or 0
+    split = config.epochs if config.freeze == "backbone" else config.freeze_backbone_epochs or 0
     both = Phase("frozen", 0, split, True), Phase("all", split, config.epochs, False)
     return [phase for phase in both if phase.begin < phase.end]
 
@@ -94,7 +97,7 @@ def part_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
 
 def make_plan(
     data: Dataset,
-    start: ModelConfig | HubConfig,
+    start: ModelConfig | KerasHubConfig,
     config: TrainConfig,
     *,
     same_classes: bool,
@@ -112,10 +115,10 @@ def make_plan(
         random: Whether the start's backbone was never trained.
 
     Raises:
-        InputError: The data set has no training photos.
+        InputError: The data set has no training images.
         ConfigError: The network cannot be built, or a backbone of random weights would be frozen.
         DatasetError: A truth breaks a rule.
-        ImageError: A photo cannot be read.
+        ImageError: An image cannot be read.
     """
     notes = _random_backbone(start, start.replace(**changes), config, random=random)
     train, val = _splits(data, config.seed)
@@ -124,13 +127,13 @@ def make_plan(
     if "input_size" not in changes:
         changes = {**changes, "input_size": _canvas(seen.largest, start)}
     model = start.replace(**{**changes, "classes": len(data.label_set)})
-    if config.frozen_epochs is None:
+    if config.freeze_backbone_epochs is None:
         kept = same_classes or config.freeze == "backbone" or config.epochs < 3 or bool(notes)
-        config = config.replace(frozen_epochs=0 if kept else 1)
+        config = config.replace(freeze_backbone_epochs=0 if kept else 1)
     config = config.replace(crop=config.crop or model.input_size)
     if len(seen.samples) < config.batch_size:
         log.warning(
-            "%d training photos make no batch of %d; each is seen several times in a step.",
+            "%d training images make no batch of %d; each is seen several times in a step.",
             len(seen.samples),
             config.batch_size,
         )
@@ -138,8 +141,8 @@ def make_plan(
 
 
 def _random_backbone(
-    start: ModelConfig | HubConfig,
-    model: ModelConfig | HubConfig,
+    start: ModelConfig | KerasHubConfig,
+    model: ModelConfig | KerasHubConfig,
     config: TrainConfig,
     *,
     random: bool,
@@ -153,29 +156,29 @@ def _random_backbone(
         return ()
     why = "the start was never trained" if old == new else f"the start's is another, {old[0]}"
     note = f"The backbone, {new[0]}, begins with random weights, because {why}."
-    choice = "freeze" if config.freeze == "backbone" else "frozen_epochs"
-    if config.freeze == "backbone" or config.frozen_epochs:
+    choice = "freeze" if config.freeze == "backbone" else "freeze_backbone_epochs"
+    if config.freeze == "backbone" or config.freeze_backbone_epochs:
         raise ConfigError(
             f"{choice}={getattr(config, choice)!r} would leave random weights as they are. {note} "
             f"Leave {choice} out, or {TRAINED_START}"
         )
-    log.warning("%s It will need many photos; else %s", note, TRAINED_START)
+    log.warning("%s It will need many images; else %s", note, TRAINED_START)
     return (note,)
 
 
 def _splits(data: Dataset, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """Photos to train on and to measure on."""
+    """Images to train on and to measure on."""
     train, val = list(data.split("train")), list(data.splits.get("val", ()))
     if val:
         return train, val
     if len(train) == 1:
-        log.warning("data set %r is one photo; its figures are those of what it learnt.", data.name)
+        log.warning("data set %r is one image; its figures are those of what it learnt.", data.name)
         return train, train
     count = max(1, round(VAL_SHARE * len(train)))
     order = np.random.default_rng(seed).permutation(len(train))
     chosen = set(order[:count].tolist())
     log.warning(
-        "data set %r has no validation photos; %d of its %d training photos are kept aside.",
+        "data set %r has no validation images; %d of its %d training images are kept aside.",
         data.name,
         count,
         len(train),
@@ -186,9 +189,9 @@ def _splits(data: Dataset, seed: int) -> tuple[list[Sample], list[Sample]]:
     )
 
 
-def _canvas(largest: tuple[int, int], start: ModelConfig | HubConfig) -> tuple[int, int]:
-    """The smallest canvas with aligned corners for the photos, if the start's own is larger."""
-    if max(largest) < ENLARGED or isinstance(start, HubConfig):  # which has its own rule
+def _canvas(largest: tuple[int, int], start: ModelConfig | KerasHubConfig) -> tuple[int, int]:
+    """The smallest canvas with aligned corners for the images, if the start's own is larger."""
+    if max(largest) < ENLARGED or isinstance(start, KerasHubConfig):  # which has its own rule
         return start.input_size
     height, width = (
         min(own, -(-(side - 1) // 32) * 32 + 1)

@@ -32,7 +32,7 @@ def preview(
     columns: int = 5,
     seed: int = 0,
 ) -> Path:
-    """Writes a sheet: a row of crops for each sample, tinted with the truth's colours.
+    """Writes a sheet: a row of crops for each sample, tinted with the truth's colors.
 
     White stripes are where the truth does not count, padding and cut-outs included.
 
@@ -40,7 +40,7 @@ def preview(
         samples: One per row; some four make a sheet that can be looked at.
         augmenter: Makes the crops.
         path: Where to; the ending says the format.
-        label_set: Colours of the classes.
+        label_set: ColorSpace of the classes.
         columns: Crops of each sample.
         seed: Of the augmentation.
 
@@ -55,25 +55,25 @@ def preview(
         raise InputError("a preview needs a sample and a column at least; give some samples.")
     rows = []
     for row, sample in enumerate(samples):
-        photo = sample.photo()
-        truth = sample.truth((photo.shape[0], photo.shape[1]))
+        image = sample.read_image()
+        truth = sample.read_mask((image.shape[0], image.shape[1]))
         crops = (
-            augmenter(photo, truth, np.random.default_rng((seed, row, column)))
+            augmenter(image, truth, np.random.default_rng((seed, row, column)))
             for column in range(columns)
         )
         rows.append(np.hstack([_cell(*crop, label_set) for crop in crops]))
     return write_image(path, np.vstack(rows))
 
 
-def _cell(photo: np.ndarray, truth: np.ndarray, label_set: LabelSet) -> np.ndarray:
+def _cell(image: np.ndarray, truth: np.ndarray, label_set: LabelSet) -> np.ndarray:
     """`(h, w, 3) uint8 RGB` with a white edge at the right and below."""
     scale = min(1.0, CELL / max(truth.shape))
     size = (max(1, round(truth.shape[1] * scale)), max(1, round(truth.shape[0] * scale)))
-    photo = cv2.resize(photo, size, interpolation=cv2.INTER_AREA)
+    image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
     truth = cv2.resize(truth, size, interpolation=cv2.INTER_NEAREST_EXACT)
-    mixed = cv2.addWeighted(label_set.colours[truth], STRENGTH, photo, 1 - STRENGTH, 0)
+    mixed = cv2.addWeighted(label_set.colors[truth], STRENGTH, image, 1 - STRENGTH, 0)
     y, x = np.indices(truth.shape)
     striped = (truth == IGNORE) & ((x + y) % STRIPE < 2)
-    mixed = np.where((truth == IGNORE)[..., None], photo, mixed)
+    mixed = np.where((truth == IGNORE)[..., None], image, mixed)
     mixed[striped] = 255
     return cv2.copyMakeBorder(mixed, 0, GAP, 0, GAP, cv2.BORDER_CONSTANT, value=(255,) * 3)

@@ -1,4 +1,4 @@
-"""Photos and truths for training: read once, at the size at which the network sees photos."""
+"""Images and truths for training: read once, at the size at which the network sees images."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from easyseg.errors import DatasetError
 from easyseg.inference.preprocess import seen_size
 from easyseg.utils.concurrency import ahead
 
-__all__ = ["Examples", "Survey", "survey"]
+__all__ = ["SampleCache", "Survey", "survey"]
 
 log = logging.getLogger(__name__)
 
 
-class Examples:
-    """Photos with their truths, scaled to the canvas as inference scales them.
+class SampleCache:
+    """Images with their truths, scaled to the canvas as inference scales them.
 
     Those that fit in memory are decoded once. Threads may share it.
 
     Args:
         samples: Where they come from.
         canvas: `(height, width)`, the network's `input_size`.
-        memory: Bytes of decoded photos and truths that are kept.
+        memory: Bytes of decoded images and truths that are kept.
     """
 
     def __init__(self, samples: Sequence[Sample], *, canvas: tuple[int, int], memory: int) -> None:
@@ -46,39 +46,39 @@ class Examples:
         """`(h, w, 3) uint8 RGB` and `(h, w)` class ids, not to be written to.
 
         Raises:
-            ImageError: The photo cannot be read.
+            ImageError: The image cannot be read.
             DatasetError: The truth cannot be read.
         """
         if index in self._kept:
             return self._kept[index]
-        photo, truth = read_pair(self.samples[index], self._canvas)
-        size = photo.nbytes + truth.nbytes
+        image, truth = read_pair(self.samples[index], self._canvas)
+        size = image.nbytes + truth.nbytes
         with self._lock:
             if size <= self._room and index not in self._kept:
                 self._room -= size
-                self._kept[index] = photo, truth
-        return photo, truth
+                self._kept[index] = image, truth
+        return image, truth
 
 
 def read_pair(sample: Sample, canvas: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Photo and truth at the size at which they lie on the canvas."""
-    photo = sample.photo()
-    truth = sample.truth((photo.shape[0], photo.shape[1]))
-    height, width = seen_size((photo.shape[0], photo.shape[1]), canvas)
-    if (height, width) != photo.shape[:2]:
-        how = cv2.INTER_AREA if height <= photo.shape[0] else cv2.INTER_CUBIC
-        photo = cv2.resize(photo, (width, height), interpolation=how)
+    """Image and truth at the size at which they lie on the canvas."""
+    image = sample.read_image()
+    truth = sample.read_mask((image.shape[0], image.shape[1]))
+    height, width = seen_size((image.shape[0], image.shape[1]), canvas)
+    if (height, width) != image.shape[:2]:
+        how = cv2.INTER_AREA if height <= image.shape[0] else cv2.INTER_CUBIC
+        image = cv2.resize(image, (width, height), interpolation=how)
         truth = cv2.resize(truth, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-    return photo, truth
+    return image, truth
 
 
 class Survey(NamedTuple):
-    """What the training photos show.
+    """What the training images show.
 
     Attributes:
         samples: Those that show a class, without those whose pixels are all ignored.
-        pixels: `(photos, classes) int64`, how many pixels of each class each of them has.
-        largest: The greatest height and the greatest width of a photo.
+        pixels: `(images, classes) int64`, how many pixels of each class each of them has.
+        largest: The greatest height and the greatest width of an image.
     """
 
     samples: list[Sample]
@@ -87,7 +87,7 @@ class Survey(NamedTuple):
 
 
 def survey(samples: Sequence[Sample], classes: int, *, split: str = "training") -> Survey:
-    """Reads every photo and truth before training does, so that a bad file ends it at once.
+    """Reads every image and truth before training does, so that a bad file ends it at once.
 
     Args:
         samples: The split.
@@ -95,7 +95,7 @@ def survey(samples: Sequence[Sample], classes: int, *, split: str = "training") 
         split: What it is called in messages.
 
     Raises:
-        ImageError: A photo cannot be read.
+        ImageError: An image cannot be read.
         DatasetError: A truth cannot be read, has ids that are no class, or none has any.
     """
     shown, counts, largest = [], [], (0, 0)
@@ -114,7 +114,7 @@ def survey(samples: Sequence[Sample], classes: int, *, split: str = "training") 
     if len(shown) < len(samples):
         empty = next(s for s in samples if s not in shown)
         log.warning(
-            "%d of %d %s photos are left out, because every pixel of their masks is "
+            "%d of %d %s images are left out, because every pixel of their masks is "
             "ignored; the first is %s.",
             len(samples) - len(shown),
             len(samples),
@@ -125,10 +125,10 @@ def survey(samples: Sequence[Sample], classes: int, *, split: str = "training") 
 
 
 def _class_pixels(sample: Sample, classes: int) -> tuple[tuple[int, int], np.ndarray]:
-    """Height and width of a photo, and pixels of each class, `(classes,) int64`."""
-    photo = sample.photo()
-    size = photo.shape[0], photo.shape[1]
-    truth = sample.truth(size)
+    """Height and width of an image, and pixels of each class, `(classes,) int64`."""
+    image = sample.read_image()
+    size = image.shape[0], image.shape[1]
+    truth = sample.read_mask(size)
     pixels = np.bincount(truth[truth != IGNORE].ravel(), minlength=classes)
     if len(pixels) > classes:
         raise DatasetError(

@@ -8,8 +8,8 @@ from typing import Any
 
 from easyseg._keras import keras, ops
 from easyseg.errors import ConfigError
-from easyseg.models.config import is_count
 from easyseg.utils.registry import unknown_name
+from easyseg.utils.validation import is_count
 
 __all__ = ["SCHEDULES", "Schedule", "make_schedule"]
 

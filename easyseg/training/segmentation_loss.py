@@ -102,11 +102,11 @@ def make_loss(
 def auto_class_weights(counts: np.ndarray) -> np.ndarray:
     """Median frequency balancing: `median(frequency) / frequency`, within `WEIGHT_RANGE`.
 
-    A class's frequency is its share of the pixels of the photos that show it.
+    A class's frequency is its share of the pixels of the images that show it.
 
     Args:
-        counts: Pixels of each class in each photo, `(photos, classes)`; or in all photos
-            together, `(classes,)`, as if each photo showed every class.
+        counts: Pixels of each class in each image, `(images, classes)`; or in all images
+            together, `(classes,)`, as if each image showed every class.
 
     Returns:
         `(classes,) float64`; 1 for classes without a pixel.
@@ -117,11 +117,11 @@ def auto_class_weights(counts: np.ndarray) -> np.ndarray:
         https://arxiv.org/abs/1411.4734.
     """
     counts = np.atleast_2d(np.asarray(counts, np.float64))
-    in_photos = ((counts > 0) * counts.sum(1, keepdims=True)).sum(0)
-    shown = in_photos > 0
+    in_images = ((counts > 0) * counts.sum(1, keepdims=True)).sum(0)
+    shown = in_images > 0
     weights = np.ones(counts.shape[1])
     if shown.any():
-        frequency = counts.sum(0)[shown] / in_photos[shown]
+        frequency = counts.sum(0)[shown] / in_images[shown]
         weights[shown] = np.clip(np.median(frequency) / frequency, *WEIGHT_RANGE)
     return weights
 

@@ -13,27 +13,27 @@ from easyseg.errors import TrainingError
 from easyseg.models.build import build_model
 from easyseg.training.batch_norm import batch_norms, frozen_norms, measure, unmeasured, with_frozen
 from easyseg.training.build import augmenter_of, loss_of, optimizer_of
-from easyseg.training.callbacks import Bar, Watch, inner_optimizer
+from easyseg.training.callbacks import Bar, NaNCallback, inner_optimizer
 from easyseg.training.config import TrainConfig
-from easyseg.training.data_loader import Feed, stream
+from easyseg.training.data_loader import TrainLoader, stream
 from easyseg.training.distribution import compiler, devices, out_of_memory, shares
 from easyseg.training.freeze_backbone import set_frozen
 from easyseg.training.plan import Phase, Plan, phases
 from easyseg.training.run_dir import LAST, State, write_state
-from easyseg.training.sample_cache import Examples
-from easyseg.training.validation import Keeper, card
+from easyseg.training.sample_cache import SampleCache
+from easyseg.training.validation import ValidateAndSave, card
 from easyseg.weights.bundle import save_bundle
-from easyseg.weights.loader import OpenModel
+from easyseg.weights.loader import LoadedModel
 from easyseg.weights.transfer import transfer
 
 __all__ = ["halved", "train"]
 
 log = logging.getLogger(__name__)
 
-MEASURED = 32  # photos that new batch norms take their statistics from
-MEASURED_PHOTOS = 8  # of them together, whatever the batch size of the run
+MEASURED = 32  # images that new batch norms take their statistics from
+MEASURED_IMAGES = 8  # of them together, whatever the batch size of the run
 TOO_SMALL = (
-    "memory is too small for a batch of one photo; choose a smaller crop, or output_stride=16."
+    "memory is too small for a batch of one image; choose a smaller crop, or output_stride=16."
 )
 
 
@@ -41,7 +41,7 @@ def train(
     plan: Plan,
     folder: Path,
     *,
-    start: OpenModel | None = None,
+    start: LoadedModel | None = None,
     state: State | None = None,
     callbacks: Sequence[Any] = (),
     progress: bool = True,
@@ -57,20 +57,20 @@ def train(
         progress: Shows a bar.
 
     Raises:
-        TrainingError: The loss became no number, memory is too small for a single photo, or a run
+        TrainingError: The loss became no number, memory is too small for a single image, or a run
             that goes on finds a number of devices to which its batch cannot be dealt out.
         OutputError: A file cannot be written. What was written of earlier epochs stays whole.
     """
     parts = shares(distribute=plan.config.distribute)
     if state is not None and not state.ended and state.batch_size % parts:
         raise TrainingError(
-            f"{folder} is trained with batches of {state.batch_size} photos, which cannot be dealt "
+            f"{folder} is trained with batches of {state.batch_size} images, which cannot be dealt "
             f"out evenly to the {parts} devices here; go on where it began, or begin a new run "
             f"from {folder / LAST}."
         )
     keras.utils.set_random_seed(plan.config.seed)
     with devices(distribute=plan.config.distribute), _precision(plan.config.precision):
-        run = _Run(plan, folder, callbacks, progress=progress)
+        run = Trainer(plan, folder, callbacks, progress=progress)
         run.go(run.begin(start) if state is None else state)
 
 
@@ -85,7 +85,7 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(old)
 
 
-class _Run:
+class Trainer:
     """A network in training."""
 
     def __init__(
@@ -93,12 +93,12 @@ class _Run:
     ) -> None:
         self.plan, self.folder, self.callbacks, self.progress = plan, folder, callbacks, progress
         self.network = build_model(plan.model)
-        self.examples = Examples(
-            plan.train, canvas=plan.model.input_size, memory=plan.config.memory * 2**20
+        self.examples = SampleCache(
+            plan.train, canvas=plan.model.input_size, memory=plan.config.cache_mb * 2**20
         )
         self.augment = augmenter_of(plan)
 
-    def begin(self, start: OpenModel | None) -> State:
+    def begin(self, start: LoadedModel | None) -> State:
         """Gives the network its first weights, and writes what a run that is killed begins with."""
         plan = self.plan
         if start is not None:
@@ -111,7 +111,7 @@ class _Run:
             log.info("%s", report)
         new = unmeasured(self.network)
         if new:
-            self._measure(new, MEASURED_PHOTOS)
+            self._measure(new, MEASURED_IMAGES)
         state = State(
             epoch=0,
             phase=0,
@@ -130,23 +130,25 @@ class _Run:
         write_state(self.folder, state)
         return state
 
-    def _measure(self, new: Sequence[Any], photos: int) -> None:
-        """Measures new batch norms, so many photos together, or fewer where memory is short."""
-        feed = Feed(self.examples, self.augment, batch_size=photos, seed=self.plan.config.seed)
+    def _measure(self, new: Sequence[Any], images: int) -> None:
+        """Measures new batch norms, so many images together, or fewer where memory is short."""
+        feed = TrainLoader(
+            self.examples, self.augment, batch_size=images, seed=self.plan.config.seed
+        )
         try:
-            batches = (feed[i % len(feed)][0] for i in range(MEASURED // photos))
+            batches = (feed[i % len(feed)][0] for i in range(MEASURED // images))
             measure(self.network, new, batches)
         except Exception as error:
             if not out_of_memory(error):
                 raise
-            if photos == 1:
+            if images == 1:
                 raise TrainingError(TOO_SMALL) from error
-            log.warning("memory is too small to measure %d photos together; half of them.", photos)
+            log.warning("memory is too small to measure %d images together; half of them.", images)
         else:
             return
         finally:
             feed.close()
-        self._measure(new, photos // 2)
+        self._measure(new, images // 2)
 
     def go(self, state: State) -> None:
         """Trains phase by phase, from a state to the end."""
@@ -156,7 +158,7 @@ class _Run:
                 for i, phase in enumerate(phases(self.plan.config))
                 if phase.begin <= state.epoch < phase.end
             )
-            keeper = Keeper(
+            keeper = ValidateAndSave(
                 self.folder, self.plan, self.network, state, phase=number, name=phase.name
             )
             try:
@@ -167,12 +169,14 @@ class _Run:
                     raise
                 state = halved(keeper.state, error, self.plan.config)
 
-    def _fit(self, phase: Phase, keeper: Keeper) -> None:
+    def _fit(self, phase: Phase, keeper: ValidateAndSave) -> None:
         """Keras's `fit` on the rest of a phase."""
         state, config = keeper.state, self.plan.config
         for variable, value in zip(self.network.variables, state.model, strict=True):
             variable.assign(value)
-        feed = Feed(self.examples, self.augment, batch_size=state.batch_size, seed=config.seed)
+        feed = TrainLoader(
+            self.examples, self.augment, batch_size=state.batch_size, seed=config.seed
+        )
         model = self._compiled(phase, state, len(feed))
         if len(state.optimizer) == len(model.optimizer.variables) and state.phase == keeper.phase:
             for variable, value in zip(model.optimizer.variables, state.optimizer, strict=True):
@@ -195,7 +199,7 @@ class _Run:
                 epochs=phase.end,
                 shuffle=False,  # of batches, by Python's own dice; the feed has its order
                 verbose=0,
-                callbacks=[Watch(feed), keeper, *self.callbacks, bar],
+                callbacks=[NaNCallback(feed), keeper, *self.callbacks, bar],
             )
         finally:
             feed.close()
@@ -215,7 +219,7 @@ class _Run:
 
 
 def halved(state: State, error: Exception, config: TrainConfig) -> State:
-    """The state with half the batch, whose updates count as many photos as before.
+    """The state with half the batch, whose updates count as many images as before.
 
     Args:
         state: The last epoch's.
@@ -228,21 +232,21 @@ def halved(state: State, error: Exception, config: TrainConfig) -> State:
     half = state.batch_size // 2
     if half == 1 and config.batch_norm == "trained":
         raise TrainingError(
-            f"memory is too small for batches of {state.batch_size} photos, and with "
+            f"memory is too small for batches of {state.batch_size} images, and with "
             "batch_norm='trained' a batch of one has no statistics; begin again with "
             "batch_norm='auto', or a smaller crop."
         ) from error
     parts = shares(distribute=config.distribute)
     if half % parts:
         raise TrainingError(
-            f"memory is too small for batches of {state.batch_size} photos, and half of them "
+            f"memory is too small for batches of {state.batch_size} images, and half of them "
             f"cannot be dealt out evenly to {parts} devices; choose a smaller crop."
         ) from error
     if not half:
         raise TrainingError(TOO_SMALL) from error
     accumulate = state.accumulate * 2
     log.warning(
-        "memory is too small for batches of %d photos; training goes on with %d, and %d of them "
+        "memory is too small for batches of %d images; training goes on with %d, and %d of them "
         "make one update.",
         state.batch_size,
         half,

@@ -1,4 +1,4 @@
-"""After each epoch: figures on validation photos, files, and whether to go on."""
+"""After each epoch: figures on validation images, files, and whether to go on."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from easyseg.errors import TrainingError
 from easyseg.evaluation.evaluate import Scores, evaluate
 from easyseg.inference.predictor import Predictor
 from easyseg.training.callbacks import averaged, inner_optimizer
-from easyseg.training.data_loader import StillFeed, spread, stream
+from easyseg.training.data_loader import ValLoader, spread, stream
 from easyseg.training.distribution import shares
 from easyseg.training.plan import Plan, phases
 from easyseg.training.run_dir import LAST, State, write_results, write_state
-from easyseg.training.sample_cache import Examples
+from easyseg.training.sample_cache import SampleCache
 from easyseg.weights.bundle import save_bundle, update_bundle
 
-__all__ = ["Keeper", "card", "warn_if_one_class"]
+__all__ = ["ValidateAndSave", "card", "warn_if_one_class"]
 
 log = logging.getLogger(__name__)
 
-LOSS_PHOTOS = 64  # that the validation loss is of, at most
+LOSS_IMAGES = 64  # that the validation loss is of, at most
 ONE_CLASS = 0.995  # share of pixels that make a result "one class everywhere"
 
 
-class Keeper(keras.callbacks.Callback):
+class ValidateAndSave(keras.callbacks.Callback):
     """Measures each epoch, writes what it gave, and ends the run when patience is over.
 
     Comes before the user's own callbacks, which find `val_mean_iou`, `val_pixel_accuracy` and
@@ -53,14 +53,14 @@ class Keeper(keras.callbacks.Callback):
         self.state = state
         self._folder, self._plan, self._network = folder, plan, network
         self.phase, self._name = phase, name
-        self._photos = spread(plan.val, plan.config.val_photos)
-        some = Examples(
-            spread(self._photos, LOSS_PHOTOS),
+        self._images = spread(plan.val, plan.config.val_images)
+        some = SampleCache(
+            spread(self._images, LOSS_IMAGES),
             canvas=plan.model.input_size,
-            memory=plan.config.memory * 2**20 // 4,
+            memory=plan.config.cache_mb * 2**20 // 4,
         )
         self._still = stream(
-            StillFeed(
+            ValLoader(
                 some,
                 plan.model.input_size,
                 batch_size=state.batch_size,
@@ -84,7 +84,7 @@ class Keeper(keras.callbacks.Callback):
         logs = {} if logs is None else logs
         seconds = time.perf_counter() - self._begun
         with averaged(self.model):
-            scores = evaluate(self.predictor(), self._photos, boundary=False)
+            scores = evaluate(self.predictor(), self._images, boundary=False)
             loss = self.model.evaluate(self._still, verbose=0, return_dict=True)["loss"]
             _require_number(loss, epoch, float(inner_optimizer(self.model).learning_rate))
             logs |= {
@@ -120,7 +120,7 @@ class Keeper(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def predictor(self) -> Predictor:
-        """Sees photos as the finished model will, with the weights of now."""
+        """Sees images as the finished model will, with the weights of now."""
         if self._predictor is None or backend() != "tensorflow":  # others compile the weights in
             self._predictor = Predictor(
                 self._network, self._plan.label_set, input_size=self._plan.model.input_size
@@ -174,14 +174,14 @@ def card(plan: Plan, row: Mapping[str, Any] | None) -> str:
     """What a bundle of the run says about itself, in Markdown; without a row, before training."""
     about = (
         f"# Trained on {plan.data.name}\n\n"
-        f"{plan.model.backbone}, {len(plan.label_set)} classes, {len(plan.train)} training photos."
+        f"{plan.model.backbone}, {len(plan.label_set)} classes, {len(plan.train)} training images."
         "\n\n"
     )
     if row is None:
         return about + "Before the first epoch.\n"
     return about + (
         f"Epoch {row['epoch']}. "
-        f"On {min(len(plan.val), plan.config.val_photos)} validation photos at their own sizes: "
+        f"On {min(len(plan.val), plan.config.val_images)} validation images at their own sizes: "
         f"mean IoU {row['val_mean_iou']:.4f}, pixel accuracy {row['val_pixel_accuracy']:.4f}.\n"
     )
 

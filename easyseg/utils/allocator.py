@@ -6,7 +6,7 @@ import ctypes
 import os
 import sys
 
-__all__ = ["keep_heap"]
+__all__ = ["keep_freed_memory"]
 
 # of glibc's malloc.h
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4
@@ -14,7 +14,7 @@ KEPT = 256 * 2**20  # free bytes at the heap's end that are kept
 SETTINGS = ("MALLOC_MMAP_", "MALLOC_TRIM_", "GLIBC_TUNABLES")  # the user's own
 
 
-def keep_heap() -> None:
+def keep_freed_memory() -> None:
     """Has glibc take large blocks from its heap, and keep up to 256 MB of it when they are free.
 
     By default each large block is mapped and unmapped by itself, and the system clears its pages

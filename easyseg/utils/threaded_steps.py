@@ -46,7 +46,7 @@ def in_thread(
             error = caught
         _offer(waiting, _End(error), stop, latest=False)
 
-    thread = threading.Thread(target=work, name="easyseg-film", daemon=True)
+    thread = threading.Thread(target=work, name="easyseg-video", daemon=True)
     thread.start()
     try:
         while not isinstance(item := waiting.get(), _End):

@@ -1,6 +1,6 @@
 """A bundle: the folder that holds a model of our own, embedded, fine-tuned or converted.
 
-config.json         the ModelConfig, or the HubConfig of a network of KerasHub's
+config.json         the ModelConfig, or the KerasHubConfig of a network of KerasHub's
 labels.json         the LabelSet
 model.weights.h5    one dataset per variable, under its checkpoint name
 card.md             what it is, what it was made from, how good it is
@@ -23,7 +23,7 @@ import numpy as np
 from easyseg.errors import InputError, OutputError, WeightsError
 from easyseg.io.write_image import write_bytes
 from easyseg.models.config import ModelConfig
-from easyseg.models.kerashub.config import HubConfig
+from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.resources import pretrained_path
@@ -52,7 +52,7 @@ DTYPES = ("float32", "float16")
 class Bundle(NamedTuple):
     """What a bundle says of its model."""
 
-    config: ModelConfig | HubConfig
+    config: ModelConfig | KerasHubConfig
     label_set: LabelSet
     weights: Path
 
@@ -107,8 +107,8 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(config, label_set, folder / WEIGHTS)
 
 
-def _config(values: dict[str, Any]) -> ModelConfig | HubConfig:
-    return HubConfig.from_dict(values) if "hub" in values else ModelConfig.from_dict(values)
+def _config(values: dict[str, Any]) -> ModelConfig | KerasHubConfig:
+    return KerasHubConfig.from_dict(values) if "hub" in values else ModelConfig.from_dict(values)
 
 
 def read_bundle_weights(path: Path) -> dict[str, np.ndarray]:
@@ -141,7 +141,7 @@ def _weights_file(model: Any, dtype: str) -> bytes:
 
 
 def _files(
-    model: Any, config: ModelConfig | HubConfig, label_set: LabelSet, card: str, dtype: str
+    model: Any, config: ModelConfig | KerasHubConfig, label_set: LabelSet, card: str, dtype: str
 ) -> Iterator[tuple[str, bytes]]:
     """Names and contents of a bundle's files, the weights last."""
     for name, content in ((CONFIG, config.to_dict()), (LABELS, label_set.to_dict())):
@@ -165,7 +165,7 @@ def _swap(folder: Path, new: Path, old: Path) -> None:
 def save_bundle(
     folder: Path,
     model: Any,
-    config: ModelConfig | HubConfig,
+    config: ModelConfig | KerasHubConfig,
     label_set: LabelSet,
     *,
     card: str = "",
@@ -207,7 +207,12 @@ def save_bundle(
 
 
 def update_bundle(
-    folder: Path, model: Any, config: ModelConfig | HubConfig, label_set: LabelSet, *, card: str
+    folder: Path,
+    model: Any,
+    config: ModelConfig | KerasHubConfig,
+    label_set: LabelSet,
+    *,
+    card: str,
 ) -> None:
     """Writes a bundle's files into a folder that holds others too, each whole or not at all.
 

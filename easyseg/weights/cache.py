@@ -44,15 +44,17 @@ KINDS = {"tf_checkpoint": ".tar.gz archive", "legacy_h5": "HDF5 file (.h5)"}
 logger = logging.getLogger(__name__)
 
 
-def cache_home(cache: AnyPath | None = None) -> Path:
-    """The cache folder: `cache`, else `$EASYSEG_HOME`, else the user's cache folder."""
-    return Path(cache or os.environ.get("EASYSEG_HOME") or pooch.os_cache("easyseg")).expanduser()
+def cache_home(cache_dir: AnyPath | None = None) -> Path:
+    """The cache folder: `cache_dir`, else `$EASYSEG_HOME`, else the user's cache folder."""
+    return Path(
+        cache_dir or os.environ.get("EASYSEG_HOME") or pooch.os_cache("easyseg")
+    ).expanduser()
 
 
-def cached_weights(entry: WeightSet, *, cache: AnyPath | None = None) -> Path | None:
+def cached_weights(entry: WeightSet, *, cache_dir: AnyPath | None = None) -> Path | None:
     """What a loader opens (a checkpoint's prefix or an .h5 file) if it is in the cache."""
-    folder = _place(cache_home(cache), entry)
-    if entry.layout == "tf_checkpoint":
+    folder = _place(cache_home(cache_dir), entry)
+    if entry.file_format == "tf_checkpoint":
         return next((index.with_suffix("") for index in folder.glob("*.index")), None)
     return next(folder.glob("*.h5"), None)
 
@@ -60,15 +62,15 @@ def cached_weights(entry: WeightSet, *, cache: AnyPath | None = None) -> Path | 
 def fetch_weights(
     entry: WeightSet,
     *,
-    cache: AnyPath | None = None,
+    cache_dir: AnyPath | None = None,
     progress: bool = True,
     verify: Verify | None = None,
 ) -> Path:
-    """Weights from the cache, or else from the network into the cache.
+    """Weights from the cache_dir, or else from the network into the cache.
 
     Args:
         entry: Which weights.
-        cache: Cache folder, see `cache_home`.
+        cache_dir: Cache folder, see `cache_home`.
         progress: Shows a progress bar for a download.
         verify: Is called with the downloaded weights before they enter the cache; what it
             raises keeps them out.
@@ -83,8 +85,8 @@ def fetch_weights(
             download if no hash is published.
         WeightsError: The archive or the cache folder cannot be used.
     """
-    home = cache_home(cache)
-    path = cached_weights(entry, cache=home)
+    home = cache_home(cache_dir)
+    path = cached_weights(entry, cache_dir=home)
     if path is not None:
         return path
     if os.environ.get("EASYSEG_OFFLINE", "").strip().lower() in ("1", "true", "yes"):
@@ -93,7 +95,7 @@ def fetch_weights(
             f"Unset EASYSEG_OFFLINE, or {_by_hand(entry)}."
         )
     with _cache_errors(home), _lock(home, entry):
-        path = cached_weights(entry, cache=home)  # another process may have been quicker
+        path = cached_weights(entry, cache_dir=home)  # another process may have been quicker
         return path or _download_and_install(entry, home, progress, verify)
 
 
@@ -101,7 +103,7 @@ def import_weights(
     entry: WeightSet,
     file: AnyPath,
     *,
-    cache: AnyPath | None = None,
+    cache_dir: AnyPath | None = None,
     verify: Verify | None = None,
 ) -> Path:
     """Weights from a file that the user has, into the cache; replaces what is there.
@@ -110,8 +112,8 @@ def import_weights(
 
     Args:
         entry: Which weights the file holds.
-        file: The published file: a .tar.gz archive or an .h5 file, as `entry.layout` says.
-        cache: Cache folder, see `cache_home`.
+        file: The published file: a .tar.gz archive or an .h5 file, as `entry.file_format` says.
+        cache_dir: Cache folder, see `cache_home`.
         verify: As for `fetch_weights`.
 
     Returns:
@@ -131,7 +133,7 @@ def import_weights(
             entry.known_hash,
         )
     record = {"source": str(file), "imported": True, **_fingerprint(file)}
-    home = cache_home(cache)
+    home = cache_home(cache_dir)
     with _cache_errors(home), _lock(home, entry):
         return _install(entry, file, home, record, verify)
 
@@ -171,7 +173,7 @@ def _from_address(entry: WeightSet, url: str, home: Path, progress: bool) -> Pat
 
     def to_file(url: str, file: str, _: pooch.Pooch) -> None:
         part = folder / f"{name}.part"
-        download(url, Path(file), part=part, magic=MAGIC[entry.layout], progress=progress)
+        download(url, Path(file), part=part, magic=MAGIC[entry.file_format], progress=progress)
 
     store = pooch.create(path=folder, base_url="", registry={name: expected}, urls={name: url})
     try:
@@ -197,13 +199,13 @@ def _install(
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{entry.name}-") as temporary:
         folder = Path(temporary, "new")
         folder.mkdir()
-        if entry.layout == "tf_checkpoint":
+        if entry.file_format == "tf_checkpoint":
             path = extract_checkpoint(file, folder, source=record["source"])
         else:
             path = Path(shutil.copyfile(file, folder / _base(entry.url)))
         if verify:
             verify(path)
-        record = {"name": entry.name, "layout": entry.layout, **record}
+        record = {"name": entry.name, "layout": entry.file_format, **record}
         (folder / "source.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         if place.exists():
             place.replace(Path(temporary, "old"))
@@ -237,7 +239,7 @@ def _by_hand(entry: WeightSet) -> str:
 
 
 def _require_kind(entry: WeightSet, file: Path) -> None:
-    kind = KINDS[entry.layout]
+    kind = KINDS[entry.file_format]
     cure = f"Give the {kind} that {entry.url} delivers."
     if not file.is_file():
         what = "is a folder" if file.is_dir() else "does not exist"
@@ -247,7 +249,7 @@ def _require_kind(entry: WeightSet, file: Path) -> None:
             first = opened.read(16)
     except OSError as error:
         raise WeightsError(f"{file} cannot be read ({error.strerror}). {cure}") from error
-    if not first.startswith(MAGIC[entry.layout]):
+    if not first.startswith(MAGIC[entry.file_format]):
         raise WeightsError(f"{file} is no {kind}: it begins with {first!r}. {cure}")
 
 

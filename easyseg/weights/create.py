@@ -12,12 +12,13 @@ from easyseg.datasets.class_names import make_label_set
 from easyseg.errors import InputError
 from easyseg.models.backbones.custom_keras import keras_graph, load_source
 from easyseg.models.build import build_model
-from easyseg.models.config import ModelConfig, is_count
+from easyseg.models.config import ModelConfig
 from easyseg.models.presets import preset as config_of
 from easyseg.results.label_set import LabelSet
+from easyseg.utils.validation import is_count
 from easyseg.weights.imagenet import load_imagenet
 
-__all__ = ["Classes", "new_model"]
+__all__ = ["Classes", "create_model"]
 
 NAMED = "is for a Keras model as backbone, which has layers of its own"
 SOURCE = "is not for a Keras model as backbone, which has weights of its own"
@@ -25,7 +26,7 @@ SOURCE = "is not for a Keras model as backbone, which has weights of its own"
 Classes = int | Sequence[str] | LabelSet
 
 
-def new_model(
+def create_model(
     classes: Classes,
     *,
     backbone: Any = None,

@@ -9,24 +9,24 @@ from easyseg.errors import InputError, WeightsError
 from easyseg.utils.registry import unknown_name
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 
-__all__ = ["entry_of", "layout_of"]
+__all__ = ["entry_of", "file_format_of"]
 
-LAYOUTS = {".h5": "legacy_h5", ".pb": "frozen_graph"}  # by ending
-
-
-def layout_of(model: str | os.PathLike[str]) -> str | None:
-    """The row of the layout table for a file of this ending; `None` if it is no weights file."""
-    return LAYOUTS.get(Path(model).suffix.lower())
+FILE_FORMATS = {".h5": "legacy_h5", ".pb": "frozen_graph"}  # by ending
 
 
-def entry_of(file: Path, like: str | None) -> WeightSet:
-    """The weights `like`, else the published .h5 file of this name.
+def file_format_of(model: str | os.PathLike[str]) -> str | None:
+    """The row of the file_format table for a file of this ending; `None` if it is no weights file."""
+    return FILE_FORMATS.get(Path(model).suffix.lower())
+
+
+def entry_of(file: Path, architecture: str | None) -> WeightSet:
+    """The weights `architecture`, else the published .h5 file of this name.
 
     Files that share a name share their network too.
 
     Raises:
         WeightsError: There is no such file.
-        InputError: It does not say what it is, and there is no `like`.
+        InputError: It does not say what it is, and there is no `architecture`.
         UnknownNameError: No published file or weights have this name.
     """
     if not file.is_file():
@@ -34,12 +34,12 @@ def entry_of(file: Path, like: str | None) -> WeightSet:
             f"{file} does not exist; check the path (working folder {Path.cwd()}), or name a model "
             "that is downloaded (`easyseg models`)."
         )
-    if like is not None:
-        return weight_set(like)
+    if architecture is not None:
+        return weight_set(architecture)
     if file.suffix.lower() == ".pb":
         raise InputError(
             f"{file} does not say which network it is; name the weights that have the same one: "
-            'like="xception65.voc".'
+            'architecture="xception65.voc".'
         )
     known = [e for e in weight_sets().values() if e.url.endswith(".h5")]
     for entry in known:

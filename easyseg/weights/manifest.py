@@ -42,9 +42,9 @@ class WeightSet:
         hashes: The published hashes: algorithm to hexadecimal digest; may be empty.
         bytes: Exact size, if published.
         size_mb: Approximate size in megabytes, if published.
-        layout: "tf_checkpoint" (a .tar.gz with a TensorFlow checkpoint) or "legacy_h5" (a Keras
+        file_format: "tf_checkpoint" (a .tar.gz with a TensorFlow checkpoint) or "legacy_h5" (a Keras
             2 .h5 file).
-        licence: SPDX identifier.
+        license: SPDX identifier.
         origin: Who published it.
         labels: Label set of the classes: "voc", "ade20k" or "cityscapes".
         model: The network that the weights belong to.
@@ -58,8 +58,8 @@ class WeightSet:
     hashes: dict[str, str]
     bytes: int | None
     size_mb: float | None
-    layout: Literal["tf_checkpoint", "legacy_h5"]
-    licence: str
+    file_format: Literal["tf_checkpoint", "legacy_h5"]
+    license: str
     origin: str
     labels: str
     model: ModelConfig

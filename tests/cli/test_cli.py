@@ -176,7 +176,7 @@ def test_kind_and_classes(segment, photos, seg):
     assert "bicycle" not in out
 
 
-@pytest.mark.parametrize(("alpha", "kind"), [("0", None), ("1", "colour")])
+@pytest.mark.parametrize(("alpha", "kind"), [("0", None), ("1", "color")])
 def test_alpha(segment, photos, seg, alpha, kind):
     assert segment("photos/dog.jpg", "-o", "out.png", "--alpha", alpha)[0] == 0
     result = seg.segment_image("photos/dog.jpg")
@@ -226,8 +226,8 @@ def test_options_of_the_model(run, photos, seg, monkeypatch):
         "tile": 513,
         "scales": (0.5, 1.0),
         "flip": True,
-        "engine": "auto",
-        "precision": "exact",
+        "runtime": "auto",
+        "precision": "float32",
         "progress": True,
     }
 
@@ -439,7 +439,7 @@ def test_info(run, home):
     assert "DeepLabV3, mobilenetv2" in lines["network"]
     assert "output stride 16, input 513x513" in lines["network"]
     assert "75.32 on val" in lines["mIoU"]
-    assert lines["licence"] == "Apache-2.0"
+    assert lines["license"] == "Apache-2.0"
     assert lines["hash"].startswith("sha384:")
     assert lines["cached"].startswith(str(home))
     assert lines["cost"] == "2,146,645 parameters, 2.74 billion multiply-adds for 513x513"
@@ -475,7 +475,7 @@ def test_info_on_files(run, tmp_path):
     assert "151 of ade20k" in out
     assert "for 65x65" in out
     renamed = file.rename(tmp_path / "mine.h5")
-    out = run("info", renamed, "--like", "mobilenetv2_050.voc", "--size", "33")[1]
+    out = run("info", renamed, "--architecture", "mobilenetv2_050.voc", "--size", "33")[1]
     assert "mobilenetv2 x0.5" in out
     assert "million multiply-adds for 33x33" in out
     code, out, err = run("info", renamed)
@@ -596,7 +596,7 @@ def test_a_real_run_says_nothing_on_stderr(environment, photos, seg):
 
 def test_a_real_run_over_several_says_what_failed(environment, photos):
     Path("photos/broken.jpg").touch()
-    frames = [Image.new("RGB", (40, 30), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (40, 30), color) for color in ("red", "blue")]
     frames[0].save("photos/moving.gif", save_all=True, append_images=frames[1:])
     done = python("-m", "easyseg", "segment", "photos", "-o", "out", "-m", MODEL, env=environment)
     assert done.returncode == 2

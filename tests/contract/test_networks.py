@@ -12,7 +12,7 @@ from helpers.tiny_backbone import register_tiny
 
 import easyseg.models.backbones
 from easyseg import LabelSet, ModelConfig, build_model
-from easyseg.models.backbones.registry import BACKBONES, FAMILY, Family
+from easyseg.models.backbones.registry import BACKBONES, SPEC_OF, BackboneSpec
 from easyseg.models.build import logits_model
 from easyseg.models.config import DECODERS, HEADS
 from easyseg.weights.bundle import read_bundle, save_bundle
@@ -30,7 +30,11 @@ QUICK = {  # small ones; golden files hold the rest too, which is slow
     "lraspp-lraspp",
 }
 SMALL = ModelConfig(
-    backbone="mobilenetv2", classes=3, head_channels=8, depth_multiplier=0.25, input_size=(65, 65)
+    backbone="mobilenetv2",
+    num_classes=3,
+    head_channels=8,
+    depth_multiplier=0.25,
+    input_size=(65, 65),
 )
 LABELS = LabelSet("three", ("a", "b", "c"), ((0, 0, 0), (9, 0, 0), (0, 9, 0)))
 BOTH, PLAIN = ("aspp", "decoder"), {"decoder": "none"}
@@ -50,7 +54,7 @@ QUICK_VARIANTS = 4
 
 def family(name):
     """What is known of a backbone; all is possible for one of another package."""
-    return FAMILY.get(name, Family((name,)))
+    return SPEC_OF.get(name, BackboneSpec((name,)))
 
 
 def strides(name):

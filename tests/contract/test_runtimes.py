@@ -1,7 +1,7 @@
-"""What every engine must do; a new row of the table needs no new test.
+"""What every runtime must do; a new row of the table needs no new test.
 
-Tolerances: "exact" gives logits within 1e-4 of the largest, "fast" within 0.05, "int8" within 0.5.
-With real weights at most 0.01 % of the labels differ ("exact"), 3 % ("fast").
+Tolerances: "float32" gives logits within 1e-4 of the largest, "bfloat16" within 0.05, "int8" within 0.5.
+With real weights at most 0.01 % of the labels differ ("float32"), 3 % ("bfloat16").
 """
 
 from __future__ import annotations
@@ -19,26 +19,27 @@ from helpers.tiny_network import Counting, tiny_model
 
 from easyseg import LabelSet, Predictor, SemanticSegmentation
 from easyseg.errors import InputError, UnknownNameError
-from easyseg.inference.runtimes import ENGINES, Setting, check_engine, installed
+from easyseg.inference.runtimes import RUNTIMES, RuntimeSpec, check_runtime, installed
 from easyseg.inference.runtimes.cache import has_bfloat16
-from easyseg.inference.runtimes.runner import Running, _started
+from easyseg.inference.runtimes.runner import Runner, _started
 from easyseg.models.build import logits_model
 
 SIZE = (65, 65)
-TOLERANCE = {"exact": 1e-4, "fast": 0.05, "int8": 0.5}
+TOLERANCE = {"float32": 1e-4, "bfloat16": 0.05, "int8": 0.5}
 ROWS = [
     pytest.param(
-        engine,
+        runtime,
         precision,
         marks=[
-            pytest.mark.skipif(not installed(engine), reason=f"{engine} is not installed"),
+            pytest.mark.skipif(not installed(runtime), reason=f"{runtime} is not installed"),
             pytest.mark.skipif(
-                precision == "fast" and not has_bfloat16(), reason="the processor has no bfloat16"
+                precision == "bfloat16" and not has_bfloat16(),
+                reason="the processor has no bfloat16",
             ),
             *([pytest.mark.slow] if precision == "int8" else []),
         ],
     )
-    for engine, row in ENGINES.items()
+    for runtime, row in RUNTIMES.items()
     for precision in row.precisions
 ]
 
@@ -58,13 +59,13 @@ def logits(network, pictures):
     return np.asarray(network(pictures))
 
 
-@pytest.mark.parametrize(("engine", "precision"), ROWS)
+@pytest.mark.parametrize(("runtime", "precision"), ROWS)
 @pytest.mark.filterwarnings("default")  # other people's converters
-def test_engine(network, pictures, logits, tmp_path, engine, precision, caplog):
+def test_engine(network, pictures, logits, tmp_path, runtime, precision, caplog):
     """It agrees with Keras, in batches too, and a second start finds what the first one kept."""
     calibration = tuple(pictures) if precision == "int8" else ()
-    setting = Setting(network, SIZE, precision, tmp_path, calibration)
-    first = _started(engine, setting)
+    setting = RuntimeSpec(network, SIZE, precision, tmp_path, calibration)
+    first = _started(runtime, setting)
     assert first, caplog.text
     found = first(pictures)
     assert found.dtype == np.float32
@@ -75,30 +76,30 @@ def test_engine(network, pictures, logits, tmp_path, engine, precision, caplog):
     assert np.abs(found - one_by_one).max() <= limit / 10
     np.testing.assert_allclose(first(pictures.astype(np.uint8)), found, atol=limit / 10)
 
-    again = _started(engine, setting._replace(pictures=()))
+    again = _started(runtime, setting._replace(pictures=()))
     np.testing.assert_allclose(again(pictures), found, atol=limit / 10)
-    assert engine == "plain" or any(tmp_path.iterdir())
+    assert runtime == "keras" or any(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("engine", "precision"), ROWS)
+@pytest.mark.parametrize(("runtime", "precision"), ROWS)
 @pytest.mark.filterwarnings("default")
-def test_real_weights(shared, voc_home, seg, tmp_path, engine, precision, record_property):
+def test_real_weights(shared, voc_home, seg, tmp_path, runtime, precision, record_property):
     if precision == "int8":
         pytest.skip("measured on the whole of VOC val by benchmarks/precision.py")
-    fast = Predictor(seg.model, seg.label_set, engine=engine, precision=precision, home=tmp_path)
+    fast = Predictor(seg.model, seg.label_set, runtime=runtime, precision=precision, home=tmp_path)
     worst = 1.0
     for name in ("beach", "bikes", "dog", "horses", "person", "rider"):
         photo = shared / f"golden/real/{name}.png"
         agreement = (fast.one(photo).labels == seg.segment_image(photo).labels).mean()
         worst = min(worst, agreement)
     record_property("labels", worst)
-    assert fast._network.engine == engine
-    assert worst >= {"exact": 0.9999, "fast": 0.97}[precision]
+    assert fast._network.runtime == runtime
+    assert worst >= {"float32": 0.9999, "bfloat16": 0.97}[precision]
 
 
 def test_plain_follows_the_weights(network, pictures):
-    run = Running(network, SIZE)
+    run = Runner(network, SIZE)
     before = run(pictures)
     bias = network.layers[-1].bias
     bias.assign_add([1.0, 2.0, 3.0])
@@ -126,22 +127,22 @@ def ours(caplog):
 
 
 def test_auto_begins_plain_and_remembers_what_was_fastest(network, pictures, tmp_path, caplog):
-    run = Running(network, SIZE, engine="auto", home=tmp_path)
+    run = Runner(network, SIZE, runtime="auto", home=tmp_path)
     run(pictures)
-    assert run.engine == "plain"
+    assert run.runtime == "keras"
     assert not list(tmp_path.iterdir())
 
     with pytest.MonkeyPatch.context() as patch:
         from easyseg.inference.runtimes import runner as running
 
-        patch.setattr(running, "installed", lambda name: name in ("plain", "tensorflow"))
-        times = run.warmup(pictures)
-        assert set(times) == {"plain", "tensorflow"}
+        patch.setattr(running, "installed", lambda name: name in ("keras", "tensorflow"))
+        times = run.optimize(pictures)
+        assert set(times) == {"keras", "tensorflow"}
         assert list(times.values()) == sorted(times.values())
-        assert run.engine == next(iter(times))
-        again = Running(network, SIZE, engine="auto", home=tmp_path)
+        assert run.runtime == next(iter(times))
+        again = Runner(network, SIZE, runtime="auto", home=tmp_path)
         again(pictures)
-        assert again.engine == run.engine
+        assert again.runtime == run.runtime
     assert not ours(caplog)
 
 
@@ -150,21 +151,21 @@ def two_engines(monkeypatch):
     """Only what every machine has, so that "auto" has a choice."""
     from easyseg.inference.runtimes import runner as running
 
-    monkeypatch.setattr(running, "installed", lambda name: name in ("plain", "tensorflow"))
+    monkeypatch.setattr(running, "installed", lambda name: name in ("keras", "tensorflow"))
     return running
 
 
 def test_a_long_run_measures_by_itself(network, pictures, tmp_path, monkeypatch, two_engines):
     monkeypatch.setattr(two_engines, "PATIENCE", 1e-6)
-    run = Running(network, SIZE, engine="auto", home=tmp_path)
+    run = Runner(network, SIZE, runtime="auto", home=tmp_path)
     run(pictures)
-    (choice,) = tmp_path.glob("engines/*/fastest-exact.json")
+    (choice,) = tmp_path.glob("runtimes/*/fastest-exact.json")
     found = json.loads(choice.read_text("utf-8"))
-    assert set(found["milliseconds"]) == {"plain", "tensorflow"}
+    assert set(found["milliseconds"]) == {"keras", "tensorflow"}
     assert found["batch_size"] == run.batch_size
-    assert Running(network, SIZE, engine="auto", home=tmp_path).batch_size == run.batch_size
+    assert Runner(network, SIZE, runtime="auto", home=tmp_path).batch_size == run.batch_size
     choice.write_text("{")  # damaged: as if nothing had been measured
-    again = Running(network, SIZE, engine="auto", home=tmp_path)
+    again = Runner(network, SIZE, runtime="auto", home=tmp_path)
     again(pictures)
     assert choice.stat().st_size > 1
 
@@ -175,11 +176,11 @@ def test_measuring_never_ends_a_run(network, pictures, logits, monkeypatch, two_
 
     monkeypatch.setattr(two_engines, "PATIENCE", 1e-6)
     monkeypatch.setattr(two_engines, "measured", broken)
-    run = Running(network, SIZE, engine="auto")
+    run = Runner(network, SIZE, runtime="auto")
     for _ in range(2):
         np.testing.assert_allclose(run(pictures), logits, atol=1e-4)
     assert [r.getMessage() for r in ours(caplog)] == [
-        "the engines cannot be measured (no memory); going on."
+        "the runtimes cannot be measured (no memory); going on."
     ]
 
 
@@ -188,37 +189,37 @@ def test_two_processes_do_not_measure_at_once(
 ):
     monkeypatch.setattr(two_engines, "PATIENCE", 1e-6)
     (tmp_path / "locks").mkdir()
-    run = Running(network, SIZE, engine="auto", home=tmp_path)
-    with FileLock(tmp_path / "locks/engines.lock"):
+    run = Runner(network, SIZE, runtime="auto", home=tmp_path)
+    with FileLock(tmp_path / "locks/runtimes.lock"):
         run(pictures)  # goes on meanwhile
-        assert not (tmp_path / "engines").exists()
+        assert not (tmp_path / "runtimes").exists()
     run._patience = 0
     run(pictures)
-    assert list(tmp_path.glob("engines/*/fastest-exact.json"))
+    assert list(tmp_path.glob("runtimes/*/fastest-exact.json"))
 
 
 def test_what_another_process_measured_is_taken(
     network, pictures, logits, tmp_path, monkeypatch, two_engines
 ):
-    run = Running(network, SIZE, engine="auto", home=tmp_path)
+    run = Runner(network, SIZE, runtime="auto", home=tmp_path)
     run(pictures)
-    assert run.engine == "plain"
-    monkeypatch.setattr(two_engines, "measured", lambda *_: {"tensorflow": 1.0, "plain": 2.0})
-    Running(network, SIZE, engine="auto", home=tmp_path).warmup(pictures)
+    assert run.runtime == "keras"
+    monkeypatch.setattr(two_engines, "measured", lambda *_: {"tensorflow": 1.0, "keras": 2.0})
+    Runner(network, SIZE, runtime="auto", home=tmp_path).optimize(pictures)
     monkeypatch.setattr(two_engines, "measured", None)  # is not measured again
     run._patience = 0
     for _ in range(2):
         np.testing.assert_allclose(run(pictures), logits, atol=1e-4)
-    assert run.engine == "tensorflow"
+    assert run.runtime == "tensorflow"
 
 
 def test_warmup_takes_weights_that_were_changed(network, pictures, tmp_path):
-    run = Running(network, SIZE, engine="tensorflow", home=tmp_path)
+    run = Runner(network, SIZE, runtime="tensorflow", home=tmp_path)
     before = run(pictures)
     bias = network.layers[-1].bias
     bias.assign_add([1.0, 2.0, 3.0])
     try:
-        run.warmup()
+        run.optimize()
         shift = run(pictures) - before
     finally:
         bias.assign_sub([1.0, 2.0, 3.0])
@@ -228,18 +229,18 @@ def test_warmup_takes_weights_that_were_changed(network, pictures, tmp_path):
 def test_a_slow_engine_is_timed_once():
     from easyseg.inference.runtimes import benchmark as measuring
 
-    calls = {"fast": 0, "slow": 0}
+    calls = {"bfloat16": 0, "slow": 0}
 
-    def engine(name, seconds):
+    def runtime(name, seconds):
         def run(_):
             calls[name] += 1
             time.sleep(seconds)
 
         return run
 
-    runs = {"fast": engine("fast", 0.001), "slow": engine("slow", 0.02)}
-    assert list(measuring.measured(runs, np.zeros(1))) == ["fast", "slow"]
-    assert calls == {"fast": measuring.ROUNDS + 1, "slow": 2}
+    runs = {"bfloat16": runtime("bfloat16", 0.001), "slow": runtime("slow", 0.02)}
+    assert list(measuring.measured(runs, np.zeros(1))) == ["bfloat16", "slow"]
+    assert calls == {"bfloat16": measuring.ROUNDS + 1, "slow": 2}
 
 
 def test_the_batch_grows_while_that_pays():
@@ -277,34 +278,34 @@ def test_other_weights_are_another_folder(network, tmp_path):
 def test_an_engine_that_is_not_installed_falls_back(network, pictures, logits, monkeypatch, caplog):
     from easyseg.inference.runtimes import runner as running
 
-    monkeypatch.setattr(running, "installed", lambda name: name == "plain")
-    run = Running(network, SIZE, engine="openvino")
+    monkeypatch.setattr(running, "installed", lambda name: name == "keras")
+    run = Runner(network, SIZE, runtime="openvino")
     np.testing.assert_allclose(run(pictures), logits, atol=1e-4)
-    assert run.engine == "plain"
+    assert run.runtime == "keras"
     assert [r.levelno for r in ours(caplog)] == [logging.WARNING]
     assert "pip install 'easyseg[openvino]'" in caplog.text
 
 
 def test_a_damaged_cache_is_made_again(network, pictures, logits, tmp_path, caplog):
-    Running(network, SIZE, engine="tensorflow", home=tmp_path)(pictures)
-    (kept,) = tmp_path.glob("engines/*/*/fused.pb")
+    Runner(network, SIZE, runtime="tensorflow", home=tmp_path)(pictures)
+    (kept,) = tmp_path.glob("runtimes/*/*/fused.pb")
     whole = kept.read_bytes()
     kept.write_bytes(whole[: len(whole) // 2])
-    run = Running(network, SIZE, engine="tensorflow", home=tmp_path)
+    run = Runner(network, SIZE, runtime="tensorflow", home=tmp_path)
     np.testing.assert_allclose(run(pictures), logits, atol=1e-4)
-    assert run.engine == "tensorflow"
+    assert run.runtime == "tensorflow"
     assert kept.stat().st_size > len(whole) // 2
     assert not ours(caplog)
 
 
 def test_a_cache_that_cannot_be_written_stops_nothing(network, pictures, logits, tmp_path, caplog):
-    (tmp_path / "engines").write_text("a file where the folder should be")
-    run = Running(network, SIZE, engine="tensorflow", home=tmp_path)
+    (tmp_path / "runtimes").write_text("a file where the folder should be")
+    run = Runner(network, SIZE, runtime="tensorflow", home=tmp_path)
     np.testing.assert_allclose(run(pictures), logits, atol=1e-4)
-    assert run.engine == "tensorflow"
-    run = Running(network, SIZE, engine="auto", home=tmp_path)
-    assert run.warmup(pictures)
-    assert "the fastest engine is not remembered" in caplog.text
+    assert run.runtime == "tensorflow"
+    run = Runner(network, SIZE, runtime="auto", home=tmp_path)
+    assert run.optimize(pictures)
+    assert "the fastest runtime is not remembered" in caplog.text
 
 
 def test_an_engine_that_fails_falls_back(network, pictures, monkeypatch, caplog):
@@ -314,45 +315,45 @@ def test_an_engine_that_fails_falls_back(network, pictures, monkeypatch, caplog)
         raise ValueError("no such operation\nand a long story")
 
     monkeypatch.setattr(graph, "start", broken)
-    run = Running(network, SIZE, engine="tensorflow")
+    run = Runner(network, SIZE, runtime="tensorflow")
     run(pictures)
-    assert run.engine == "plain"
+    assert run.runtime == "keras"
     assert [r.getMessage() for r in ours(caplog)] == [
-        "engine 'tensorflow' fails (no such operation); going on without it."
+        "runtime 'tensorflow' fails (no such operation); going on without it."
     ]
 
 
 @pytest.mark.parametrize(
-    ("engine", "precision", "error", "says"),
+    ("runtime", "precision", "error", "says"),
     [
-        ("opnvino", "exact", UnknownNameError, "openvino"),
-        ("auto", "fats", UnknownNameError, "fast"),
-        ("plain", "fast", InputError, "'tensorflow' or 'openvino'"),
-        ("litert", "int8", InputError, "choose engine='auto', or 'openvino'"),
+        ("opnvino", "float32", UnknownNameError, "openvino"),
+        ("auto", "fats", UnknownNameError, "bfloat16"),
+        ("keras", "bfloat16", InputError, "'tensorflow' or 'openvino'"),
+        ("litert", "int8", InputError, "choose runtime='auto', or 'openvino'"),
     ],
 )
-def test_wrong_choices_are_refused(engine, precision, error, says):
+def test_wrong_choices_are_refused(runtime, precision, error, says):
     with pytest.raises(error, match=says):
-        check_engine(engine, precision)
+        check_runtime(runtime, precision)
 
 
 def test_the_facade_refuses_before_any_download():
-    with pytest.raises(UnknownNameError, match="engine"):
-        SemanticSegmentation("xception65.ade20k", engine="tensorflo")
+    with pytest.raises(UnknownNameError, match="runtime"):
+        SemanticSegmentation("xception65.ade20k", runtime="tensorflo")
 
 
 @pytest.mark.skipif(not installed("openvino"), reason="openvino is not installed")
 def test_int8_asks_for_calibration(network, pictures):
-    with pytest.raises(InputError, match="warmup"):
-        Running(network, SIZE, precision="int8", engine="auto")(pictures)
+    with pytest.raises(InputError, match="optimize"):
+        Runner(network, SIZE, precision="int8", runtime="auto")(pictures)
 
 
 @pytest.mark.skipif(not installed("openvino"), reason="openvino is not installed")
 @pytest.mark.filterwarnings("default")
 def test_int8_without_nncf_falls_back(network, pictures, logits, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "nncf", None)
-    run = Running(network, SIZE, precision="int8", engine="auto")
-    assert list(run.warmup(pictures)) == ["plain"]
+    run = Runner(network, SIZE, precision="int8", runtime="auto")
+    assert list(run.optimize(pictures)) == ["keras"]
     np.testing.assert_allclose(run(pictures), logits, atol=1e-4)
     assert "pip install 'easyseg[int8]'" in caplog.text
 
@@ -361,10 +362,10 @@ def test_int8_without_nncf_falls_back(network, pictures, logits, monkeypatch, ca
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_int8_is_calibrated_once(network, pictures):
-    run = Running(network, SIZE, precision="int8", engine="auto")
-    run.warmup(pictures)
+    run = Runner(network, SIZE, precision="int8", runtime="auto")
+    run.optimize(pictures)
     found = run(pictures)
-    assert list(run.warmup()) == ["openvino"]
+    assert list(run.optimize()) == ["openvino"]
     np.testing.assert_array_equal(run(pictures), found)
     assert not run._setting.pictures
 
@@ -375,17 +376,17 @@ def test_auto_leaves_out_an_engine_that_computes_something_else(
     from easyseg.inference.runtimes import graph
     from easyseg.inference.runtimes import runner as running
 
-    monkeypatch.setattr(running, "installed", lambda name: name in ("plain", "tensorflow"))
+    monkeypatch.setattr(running, "installed", lambda name: name in ("keras", "tensorflow"))
     monkeypatch.setattr(graph, "start", lambda _: lambda x: np.full((1, 33, 33, 3), np.nan))
-    run = Running(network, SIZE, engine="auto")
-    assert list(run.warmup(pictures)) == ["plain"]
-    assert "engine 'tensorflow' gives other logits" in caplog.text
+    run = Runner(network, SIZE, runtime="auto")
+    assert list(run.optimize(pictures)) == ["keras"]
+    assert "runtime 'tensorflow' gives other logits" in caplog.text
 
 
 def test_warmup_keeps_only_what_it_chose(network, pictures, tmp_path, monkeypatch):
     from easyseg.inference.runtimes import runner as running
 
-    monkeypatch.setattr(running, "installed", lambda name: name in ("plain", "tensorflow"))
-    monkeypatch.setattr(running, "measured", lambda runs, _: {"plain": 1.0, "tensorflow": 2.0})
-    Running(network, SIZE, engine="auto", home=tmp_path).warmup(pictures)
-    assert [path.name for path in tmp_path.glob("engines/*/*")] == ["fastest-exact.json"]
+    monkeypatch.setattr(running, "installed", lambda name: name in ("keras", "tensorflow"))
+    monkeypatch.setattr(running, "measured", lambda runs, _: {"keras": 1.0, "tensorflow": 2.0})
+    Runner(network, SIZE, runtime="auto", home=tmp_path).optimize(pictures)
+    assert [path.name for path in tmp_path.glob("runtimes/*/*")] == ["fastest-exact.json"]

@@ -24,8 +24,8 @@ MODELS = list(dict.fromkeys(entry.model for entry in weight_sets().values()))
 def test_network_of_a_weight_set(config):
     """A row of the manifest describes a network with as many classes as its label set."""
     labels = {e.labels for e in weight_sets().values() if e.model == config}
-    assert {len(load_label_set(name)) for name in labels} == {config.classes}
-    assert build_model(config).output_shape == (None, None, None, config.classes)
+    assert {len(load_label_set(name)) for name in labels} == {config.num_classes}
+    assert build_model(config).output_shape == (None, None, None, config.num_classes)
 
 
 @pytest.mark.parametrize("name", sorted(p.stem for p in pretrained_path("labels").glob("*.json")))
@@ -97,7 +97,7 @@ def test_layout(layout, tmp_path):
     path = tmp_path / "damaged.weights"
     path.write_bytes(b"not weights")
     model = build_model(
-        ModelConfig(backbone="mobilenetv2", depth_multiplier=0.1, head_channels=8, classes=2)
+        ModelConfig(backbone="mobilenetv2", depth_multiplier=0.1, head_channels=8, num_classes=2)
     )
     before = [v.numpy().copy() for v in model.variables]
     with pytest.raises(WeightsError, match="damaged"):

@@ -77,12 +77,12 @@ def test_ids_that_are_no_class(tmp_path):
     assert "masks/" in told
 
 
-def test_colours_that_are_no_class(tmp_path):
+def test_colors_that_are_no_class(tmp_path):
     root = folders(tmp_path)
     (root / "class_dict.csv").write_text("name,r,g,b\na,0,0,0\nb,9,9,90\n")
     for i in range(10):
-        colours = np.array([(0, 0, 0), (9, 9, 90) if i != 4 else (7, 7, 70)], np.uint8)
-        save(root / f"masks/{i}.png", colours[scene(i)[1]])
+        colors = np.array([(0, 0, 0), (9, 9, 90) if i != 4 else (7, 7, 70)], np.uint8)
+        save(root / f"masks/{i}.png", colors[scene(i)[1]])
     told = first_fatal(open_dataset(root))
     assert "masks/4.png" in told
     assert "(7, 7, 70)" in told
@@ -170,7 +170,7 @@ def test_coco_with_missing_photos_and_empty_polygons(tmp_path):
     save(root / "images/2.png", scene(2)[0])
     dataset = open_dataset(root)
     assert "1 annotations have no outline" in " ".join(dataset.notes)
-    assert not {s.name: s for v in dataset.splits.values() for s in v}["2"].truth().any()
+    assert not {s.name: s for v in dataset.splits.values() for s in v}["2"].read_mask().any()
     for i in (1, 2):
         (root / f"images/{i}.png").unlink()
     with pytest.raises(DatasetError, match="none of the photos"):

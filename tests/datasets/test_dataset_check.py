@@ -125,8 +125,8 @@ def test_sheet(sound):
     sheet = draw_sheet(dataset, count=8)
     assert sheet.dtype == np.uint8
     assert sheet.shape[1] == 4 * 320
-    colour = dataset.label_set.palette[1]
-    assert (sheet == colour).all(axis=2).any()
+    color = dataset.label_set.palette[1]
+    assert (sheet == color).all(axis=2).any()
 
 
 def test_command(sound, tmp_path):

@@ -21,7 +21,7 @@ from easyseg.results.label_set import LabelSet, load_label_set
 
 def truth(dataset: Dataset, name: str) -> np.ndarray:
     samples = {s.name: s for split in dataset.splits.values() for s in split}
-    return samples[name].truth()
+    return samples[name].read_mask()
 
 
 def sizes(dataset):
@@ -59,7 +59,7 @@ def test_spellings_of_paired_folders(tmp_path, photos, masks):
     dataset = open_dataset(tmp_path)
     assert dataset.format == "paired"
     assert sizes(dataset) == {"train": 3, "val": 3}
-    np.testing.assert_array_equal(dataset.split("val")[1].truth(), scene(1)[1])
+    np.testing.assert_array_equal(dataset.split("val")[1].read_mask(), scene(1)[1])
 
 
 def test_flat_folders_are_divided_the_same_each_time(tmp_path):
@@ -101,16 +101,16 @@ def test_ids_with_names_void_and_gaps(tmp_path):
 
 
 def test_palette_masks_are_indices_unless_palettes_differ(tmp_path):
-    colours = [(0, 0, 0), (200, 30, 30)]
+    colors = [(0, 0, 0), (200, 30, 30)]
     for i in range(6):
         photo, mask = scene(i)
         save(tmp_path / "a/images" / f"{i}.png", photo)
-        save(tmp_path / "a/masks" / f"{i}.png", mask, palette=colours)
+        save(tmp_path / "a/masks" / f"{i}.png", mask, palette=colors)
         save(tmp_path / "b/images" / f"{i}.png", photo)
         odd = i % 2
-        save(tmp_path / "b/masks" / f"{i}.png", mask ^ odd, palette=colours[:: -1 if odd else 1])
+        save(tmp_path / "b/masks" / f"{i}.png", mask ^ odd, palette=colors[:: -1 if odd else 1])
     same = open_dataset(tmp_path / "a")
-    assert same.label_set.palette == tuple(colours)
+    assert same.label_set.palette == tuple(colors)
     mixed = open_dataset(tmp_path / "b")
     for i in range(6):
         np.testing.assert_array_equal(truth(same, str(i)), scene(i)[1])
@@ -118,12 +118,12 @@ def test_palette_masks_are_indices_unless_palettes_differ(tmp_path):
 
 
 @pytest.mark.parametrize("table", ["class_dict.csv", "labelmap.txt", None, "label_set"])
-def test_colours(tmp_path, table):
-    colours = np.array([(0, 0, 0), (128, 64, 32)], np.uint8)
+def test_colors(tmp_path, table):
+    colors = np.array([(0, 0, 0), (128, 64, 32)], np.uint8)
     for i in range(6):
         photo, mask = scene(i)
         save(tmp_path / "images" / f"{i}.jpg", photo)
-        save(tmp_path / "masks" / f"{i}.png", colours[mask])
+        save(tmp_path / "masks" / f"{i}.png", colors[mask])
     rows = {
         "class_dict.csv": "name,r,g,b\nbox,128,64,32\nground, 0,0,0\n",
         "labelmap.txt": "# label:color_rgb:parts\nbox:128,64,32::\nground:0,0,0::\n",
@@ -192,12 +192,12 @@ def test_facade_as_roboflow_exports_it(shared):
     assert sum("facade" in note for note in dataset.notes) == 1
 
 
-def test_voc_tree_with_lists_and_cvat_colours(tmp_path):
-    colours = np.array([(0, 0, 0), (250, 50, 83)], np.uint8)
+def test_voc_tree_with_lists_and_cvat_colors(tmp_path):
+    colors = np.array([(0, 0, 0), (250, 50, 83)], np.uint8)
     for i in range(3):
         photo, mask = scene(i)
         save(tmp_path / "JPEGImages" / f"{i}.jpg", photo)
-        save(tmp_path / "SegmentationClass" / f"{i}.png", colours[mask])
+        save(tmp_path / "SegmentationClass" / f"{i}.png", colors[mask])
     (tmp_path / "labelmap.txt").write_text("background:0,0,0::\nbox:250,50,83::\n")
     lists = tmp_path / "ImageSets/Segmentation"
     lists.mkdir(parents=True)
@@ -221,7 +221,7 @@ def test_voc_itself(tmp_path):
         )
     dataset = open_dataset(tmp_path)
     assert dataset.label_set == load_label_set("voc")
-    assert set(np.unique(dataset.split("train")[0].truth())) == {15, IGNORE}
+    assert set(np.unique(dataset.split("train")[0].read_mask())) == {15, IGNORE}
 
 
 def test_cityscapes(tmp_path):
@@ -236,7 +236,7 @@ def test_cityscapes(tmp_path):
     assert dataset.format == "cityscapes"
     assert sizes(dataset) == {"train": 1, "val": 1}
     car = dataset.label_set.names.index("car")
-    ids = dataset.split("val")[0].truth()
+    ids = dataset.split("val")[0].read_mask()
     np.testing.assert_array_equal(ids, np.where(scene(1)[1], car, IGNORE))
 
 
@@ -248,7 +248,7 @@ def test_ade20k(tmp_path):
     dataset = open_dataset(tmp_path)
     assert dataset.format == "ade20k"
     assert dataset.label_set == load_label_set("ade20k")
-    assert set(np.unique(dataset.split("val")[0].truth())) == {150, IGNORE}
+    assert set(np.unique(dataset.split("val")[0].read_mask())) == {150, IGNORE}
 
 
 def test_camvid(tmp_path):
@@ -280,8 +280,8 @@ def test_yolo(tmp_path, names):
     assert dataset.label_set.names == ("background", "cat", "dog")
     expected = np.zeros(SIZE, np.uint8)
     expected[6:18, 8:24] = 2
-    np.testing.assert_array_equal(dataset.split("val")[0].truth(), expected)
-    assert not dataset.split("val")[1].truth().any()
+    np.testing.assert_array_equal(dataset.split("val")[0].read_mask(), expected)
+    assert not dataset.split("val")[1].read_mask().any()
     assert sizes(open_dataset(tmp_path / "data.yaml")) == sizes(dataset)
 
 
@@ -313,7 +313,9 @@ def test_labelme(tmp_path):
 
 def test_samples_travel_to_other_processes(tmp_path):
     sample = open_dataset(folders(tmp_path), classes=["box"], ignore=[0]).split("train")[0]
-    np.testing.assert_array_equal(pickle.loads(pickle.dumps(sample)).truth(), sample.truth())
+    np.testing.assert_array_equal(
+        pickle.loads(pickle.dumps(sample)).read_mask(), sample.read_mask()
+    )
 
 
 def test_masks_of_another_size_are_resized_by_the_nearest_pixel(tmp_path):

@@ -11,7 +11,7 @@ from PIL import Image
 from easyseg import LabelSet, SemanticSegmentation
 from easyseg.datasets.base import Dataset, Sample
 from easyseg.errors import DatasetError, ImageNotFoundError, InputError, UnknownNameError
-from easyseg.evaluation.class_mapping import match_classes
+from easyseg.evaluation.class_mapping import map_classes
 from easyseg.evaluation.evaluate import evaluate
 from easyseg.evaluation.scores import Scores
 from easyseg.inference.predictor import Predictor
@@ -34,7 +34,7 @@ def sample(path, truth):
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """Five photos of different sizes, with discs of colour in them."""
+    """Five photos of different sizes, with discs of color in them."""
     folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
     paths = []
     for i in range(5):
@@ -61,15 +61,15 @@ def samples(predictor, photos):
 
 def test_figures_are_those_of_the_pixels(predictor, samples):
     scores = evaluate(predictor, samples)
-    heights = [s.truth().shape[0] for s in samples]
-    counted = sum((s.truth() != 255).sum() for s in samples)
+    heights = [s.read_mask().shape[0] for s in samples]
+    counted = sum((s.read_mask() != 255).sum() for s in samples)
     assert scores.confusion.counts.sum() == counted
     assert scores.pixel_accuracy == pytest.approx(1 - sum(heights) / counted)
     assert 0 < scores.mean_iou < 1
     assert 0 < scores.boundary_f <= 1
     assert 0 < scores.boundary_iou < 1
     assert [photo.name for photo in scores.photos] == [s.name for s in samples]
-    widths = [s.truth().shape[1] - 1 for s in samples]
+    widths = [s.read_mask().shape[1] - 1 for s in samples]
     np.testing.assert_allclose(
         [photo.pixel_accuracy for photo in scores.photos], 1 - 1 / np.array(widths)
     )
@@ -95,7 +95,7 @@ def test_parts_add_up(predictor, samples):
 def test_photos_in_windows(mini, samples):
     tiled = Predictor(mini.model, mini.label_set, tile=65)
     scores = evaluate(tiled, samples, boundary=False)
-    assert scores.confusion.counts.sum() == sum((s.truth() != 255).sum() for s in samples)
+    assert scores.confusion.counts.sum() == sum((s.read_mask() != 255).sum() for s in samples)
 
 
 def test_without_boundaries(predictor, samples):
@@ -106,7 +106,7 @@ def test_without_boundaries(predictor, samples):
 
 def test_the_worst_photos(predictor, samples, photos):
     blank = sample(photos[0], np.full((48, 80), 255))
-    wrong = sample(photos[1], (samples[1].truth(None) + 1) % 21)
+    wrong = sample(photos[1], (samples[1].read_mask(None) + 1) % 21)
     scores = evaluate(predictor, [samples[0], wrong, blank], boundary=False)
     assert [photo.name for photo in scores.worst(5)] == ["photo1", "photo0"]
     assert len(scores.worst(1)) == 1
@@ -144,16 +144,16 @@ def test_the_table(predictor, samples):
 # --- classes of the data set that are not the model's
 
 
-def colours(names):
+def colors(names):
     return tuple((i, 0, 0) for i in range(len(names)))
 
 
 def label_set(*names, **options):
-    return LabelSet("mine", names, colours(names), **options)
+    return LabelSet("mine", names, colors(names), **options)
 
 
 MODEL = LabelSet(
-    "voc", ("background", "cat", "dog", "person"), colours("abcd"), 0, aliases={"human": "person"}
+    "voc", ("background", "cat", "dog", "person"), colors("abcd"), 0, aliases={"human": "person"}
 )
 
 
@@ -162,38 +162,38 @@ def found(match):
 
 
 def test_the_same_classes_in_another_order():
-    match = match_classes(MODEL, label_set("Person", "dog", "cat", "background"))
+    match = map_classes(MODEL, label_set("Person", "dog", "cat", "background"))
     assert found(match) == [3, 2, 1, 0]
     assert match.notes == ("4 of the data set's 4 classes are matched with the model's 4.",)
-    assert match_classes(MODEL, MODEL).notes == ()
+    assert map_classes(MODEL, MODEL).notes == ()
 
 
 def test_other_classes_of_the_model_are_background():
-    match = match_classes(MODEL, label_set("background", "human"))
+    match = map_classes(MODEL, label_set("background", "human"))
     assert found(match) == [0, 0, 0, 1]
     assert "count as 'background': cat, dog." in match.notes[-1]
     assert "human = person" in match.notes[1]
-    renamed = match_classes(MODEL, label_set("nothing", "dog", void=0))
+    renamed = map_classes(MODEL, label_set("nothing", "dog", void=0))
     assert found(renamed) == [0, 0, 1, 0]
 
 
 def test_without_a_background_they_are_wrong():
-    match = match_classes(MODEL, label_set("cat", "dog"))
+    match = map_classes(MODEL, label_set("cat", "dog"))
     assert found(match) == [65535, 0, 1, 65535]
     assert "count as no class, which is wrong: background, person." in match.notes[-1]
 
 
 def test_the_data_sets_own_aliases():
-    assert found(match_classes(MODEL, label_set("kitty", aliases={"cat": "kitty"})))[1] == 0
+    assert found(map_classes(MODEL, label_set("kitty", aliases={"cat": "kitty"})))[1] == 0
 
 
 def test_classes_that_the_model_has_not():
     data = label_set("background", "person", "pole", "sky")
     with pytest.raises(InputError) as caught:
-        match_classes(MODEL, data)
+        map_classes(MODEL, data)
     assert "classes that the model's 'voc' has not: pole, sky" in str(caught.value)
     assert "match={'pole': None}" in str(caught.value)
-    match = match_classes(MODEL, data, {"pole": "dog", "sky": None})
+    match = map_classes(MODEL, data, {"pole": "dog", "sky": None})
     assert found(match) == [0, 0, 2, 1]
     assert match.true(np.array([0, 1, 2, 3, 255])).tolist() == [0, 1, 2, 255, 255]
     assert match.notes[-1] == "Left out, so not counted: sky."
@@ -201,14 +201,14 @@ def test_classes_that_the_model_has_not():
 
 def test_match_names_classes_that_are_none():
     with pytest.raises(UnknownNameError, match="unknown class of mine 'pol'"):
-        match_classes(MODEL, label_set("pole", "cat"), {"pol": "dog"})
+        map_classes(MODEL, label_set("pole", "cat"), {"pol": "dog"})
     with pytest.raises(UnknownNameError, match="unknown class of voc 'dig'"):
-        match_classes(MODEL, label_set("pole", "cat"), {"pole": "dig"})
+        map_classes(MODEL, label_set("pole", "cat"), {"pole": "dig"})
 
 
 def test_two_classes_for_one():
     with pytest.raises(InputError, match="'person' and 'human' of data set 'mine' are both"):
-        match_classes(MODEL, label_set("person", "human"))
+        map_classes(MODEL, label_set("person", "human"))
 
 
 def test_scores_are_by_the_data_sets_classes(predictor, photos):
@@ -291,8 +291,8 @@ def test_the_command(folder, tmp_path, capsys):
     [
         (["gone"], "gone"),
         (["{folder}", "--split", "test"], "has no split 'test'; it has train (2), val (3)"),
-        (["{folder}", "--match", "person"], "'person' is no pair such as human=person."),
-        (["{folder}", "--match", "person=dragon", "-m", "mini"], "dragon"),
+        (["{folder}", "--class-map", "person"], "'person' is no pair such as human=person."),
+        (["{folder}", "--class-map", "person=dragon", "-m", "mini"], "dragon"),
     ],
 )
 def test_the_command_says_what_is_wrong_in_a_line(folder, capsys, args, words):

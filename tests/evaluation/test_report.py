@@ -12,7 +12,7 @@ from easyseg import LabelSet
 from easyseg.datasets.base import Sample
 from easyseg.errors import OutputError
 from easyseg.evaluation.boundary import BoundaryScores
-from easyseg.evaluation.class_mapping import ClassMatch
+from easyseg.evaluation.class_mapping import ClassMapping
 from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.evaluation.report import write_report
 from easyseg.evaluation.report.charts import confusion_chart, curves, iou_chart
@@ -69,7 +69,7 @@ def measured(tmp_path_factory):
         confusion += one
         photos.append(PhotoScore(f"<{i}>/ä", one.mean_iou(), one.pixel_accuracy))
         samples.append(Sample(f"<{i}>/ä", path, path, lambda _, truth=truth: truth))
-    match = ClassMatch(label_set, ("Matched <by name>.",))
+    match = ClassMapping(label_set, ("Matched <by name>.",))
     return Scores(confusion, match, tuple(photos), borders), samples
 
 
@@ -196,7 +196,7 @@ def test_after_the_fact_without_a_run(measured, tmp_path):
 
 
 def test_nothing_that_counts(tmp_path):
-    blank = Scores(ConfusionMatrix(2), ClassMatch(odd_set()), (PhotoScore("a", *[np.nan] * 2),))
+    blank = Scores(ConfusionMatrix(2), ClassMapping(odd_set()), (PhotoScore("a", *[np.nan] * 2),))
     path = write_report(tmp_path, scores=blank, samples=[], predictor=Fixed(odd_set()))
     assert "No class was taken for another." in path.read_text("utf-8")
     assert not list(tmp_path.glob("*.png"))
@@ -223,7 +223,7 @@ def many(classes):
     truth = rng.integers(0, classes, (200, 200))
     wrong = rng.integers(0, classes + 1, (200, 200))
     matrix.update(truth, np.where(rng.random(truth.shape) < 0.5, truth, wrong))
-    return Scores(matrix, ClassMatch(LabelSet("many", names, palette)), ())
+    return Scores(matrix, ClassMapping(LabelSet("many", names, palette)), ())
 
 
 @pytest.mark.parametrize("classes", [1, 2, pytest.param(151, marks=pytest.mark.slow)])

@@ -2,7 +2,7 @@
 
 easyseg computes Google's graph for every weight file. Their code differs from it in two places,
 which these tests name and undo to show that nothing else differs: an even input size pads the
-first convolution on the far side only, and bonlime's head resizes with half-pixel centres.
+first convolution on the far side only, and bonlime's head resizes with half-pixel centers.
 """
 
 from __future__ import annotations

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 from easyseg.inference.preprocess import FITS, fit_graph, graph_size
-from easyseg.inference.runtimes import ENGINES, Setting, installed
+from easyseg.inference.runtimes import RUNTIMES, RuntimeSpec, installed
 from easyseg.models.config import ModelConfig
 
 XCEPTION = ModelConfig()
 MOBILENET = ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none")
 MOBILENET_V3 = ModelConfig(
     backbone="mobilenetv3_large",
-    classes=19,
+    num_classes=19,
     output_stride=32,
     head="lraspp",
     head_channels=128,
@@ -39,7 +39,9 @@ CONFIGS = {
         classes=151, decoder="deeplabv3plus", input_size=(257, 257)
     ),
     "mobilenetv2_cityscapes_os16": MOBILENET.replace(classes=19),
-    "xception71_dpc_cityscapes_os16": ModelConfig(backbone="xception71", classes=19, head="dpc"),
+    "xception71_dpc_cityscapes_os16": ModelConfig(
+        backbone="xception71", num_classes=19, head="dpc"
+    ),
     "resnet50_beta_pascal_os16": ModelConfig(backbone="resnet50_beta"),
     "resnet101_beta_pascal_os16": ModelConfig(backbone="resnet101_beta"),
     "mobilenetv3_large_cityscapes_os32": MOBILENET_V3,
@@ -117,20 +119,20 @@ def test_logits_and_labels(golden, network, record_property, variant, size):
     assert agreement >= 0.9995
 
 
-@pytest.mark.parametrize("engine", [name for name in ENGINES if installed(name)])
+@pytest.mark.parametrize("runtime", [name for name in RUNTIMES if installed(name)])
 @pytest.mark.parametrize(
     "variant",
     ["mobilenetv2_pascal_os16", pytest.param("xception65_ade20k_os16", marks=pytest.mark.slow)],
 )
 @pytest.mark.filterwarnings("default")  # other people's converters
-def test_engines(golden, network, record_property, variant, engine):
+def test_engines(golden, network, record_property, variant, runtime):
     from easyseg.inference.runtimes.runner import _started
     from easyseg.models.build import logits_model
     from easyseg.results.logit_grid import LogitGrid
 
     size = (97, 129)
     arrays = golden.arrays(f"official/{variant}_97x129")
-    run = _started(engine, Setting(logits_model(network(variant)), size))
+    run = _started(runtime, RuntimeSpec(logits_model(network(variant)), size))
     low = run(golden.image(arrays, *size)[None])[0]
     largest = np.abs(arrays["logits_low"]).max()
     np.testing.assert_allclose(low, arrays["logits_low"], atol=2e-4 * largest, rtol=0)
@@ -181,7 +183,7 @@ def test_photo_in_labels_out(golden, network, record_property, name, monkeypatch
         monkeypatch.setitem(FITS._rows, "factor", functools.partial(fit_graph, factor=fit))
         fit = "factor"
     config = CONFIGS[variant]
-    predict = predictor(network(variant), config.classes, fit, config.input_size)
+    predict = predictor(network(variant), config.num_classes, fit, config.input_size)
     arrays = golden.arrays(f"official/{name}")
     for key in (k for k in arrays if k.startswith("labels_")):
         size = key.removeprefix("labels_")

@@ -15,7 +15,7 @@ PHOTOS = ("beach", "bikes", "dog", "horses", "person", "rider")
 
 @pytest.fixture(scope="module")
 def seg8(voc_home):
-    return SemanticSegmentation("mobilenetv2.voc", output_stride=8, cache=voc_home)
+    return SemanticSegmentation("mobilenetv2.voc", output_stride=8, cache_dir=voc_home)
 
 
 def labels_of(path):
@@ -48,8 +48,8 @@ def half_width(shared, tmp_path_factory):
     from easyseg.weights.loader import import_file
 
     home = tmp_path_factory.mktemp("half")
-    import_file("mobilenetv2_050.voc", HALF_TARBALL, cache=home)
-    return SemanticSegmentation("mobilenetv2_050.voc", cache=home)
+    import_file("mobilenetv2_050.voc", HALF_TARBALL, cache_dir=home)
+    return SemanticSegmentation("mobilenetv2_050.voc", cache_dir=home)
 
 
 @pytest.mark.slow

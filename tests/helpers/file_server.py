@@ -134,7 +134,7 @@ def sha256(content: bytes) -> str:
 
 
 def fetch(entry, home, **options):
-    return fetch_weights(entry, cache=home, progress=False, **options)
+    return fetch_weights(entry, cache_dir=home, progress=False, **options)
 
 
 def files(home: Path) -> set[str]:

@@ -1,22 +1,22 @@
-"""An engine that keeps a file and needs no Keras with it: it sees grey, whatever the picture."""
+"""An runtime that keeps a file and needs no Keras with it: it sees gray, whatever the picture."""
 
 import io
 
 import numpy as np
 
-from easyseg.inference.runtimes import Engine, Setting
+from easyseg.inference.runtimes import Runtime, RuntimeSpec
 from easyseg.inference.runtimes.cache import kept
 
-ROW = Engine("stored", keeps="grey.npy")
+ROW = Runtime("stored", keeps="gray.npy")
 
 
-def start(setting: Setting):
+def start(setting: RuntimeSpec):
     logits = np.load(io.BytesIO(kept(setting.folder, ROW.keeps, lambda: _seen(setting))))
     return lambda pictures: np.repeat(logits, len(pictures), axis=0)
 
 
-def _seen(setting: Setting) -> bytes:
+def _seen(setting: RuntimeSpec) -> bytes:
     buffer = io.BytesIO()
-    grey = np.full((1, *setting.size, 3), 127.5, np.float32)
-    np.save(buffer, np.asarray(setting.network(grey)))
+    gray = np.full((1, *setting.size, 3), 127.5, np.float32)
+    np.save(buffer, np.asarray(setting.network(gray)))
     return buffer.getvalue()

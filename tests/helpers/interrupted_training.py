@@ -17,7 +17,7 @@ CHOICES = {
     **square_dataset.QUICK,
     "augment": ["scale", "flip", "brightness"],
     "epochs": 4,
-    "frozen_epochs": 1,
+    "freeze_backbone_epochs": 1,
     "ema": 0.9,
     "accumulate": 2,
     "learning_rate": 0.01,

@@ -44,7 +44,7 @@ def make_clip(
     late: int = 0,
     turned: float = 0,
     pixels: str = "yuv420p",
-    colours: tuple[int, int] = (2, 1),
+    colors: tuple[int, int] = (2, 1),
     pictures=picture,
     index_first: bool = True,
 ) -> Path:
@@ -56,7 +56,7 @@ def make_clip(
         video = container.add_stream(codec, rate=rate, options={"crf": "8", "g": "10"})
         video.width, video.height, video.pix_fmt = *size, pixels
         video.codec_context.time_base = time_base or Fraction(1, rate)
-        video.codec_context.colorspace, video.codec_context.color_range = colours
+        video.codec_context.colorspace, video.codec_context.color_range = colors
         if turned:
             video.set_display_rotation(turned)
         track = container.add_stream(sound, rate=48000) if sound else None
@@ -65,8 +65,8 @@ def make_clip(
         for number in range(frames):
             frame = av.VideoFrame.from_ndarray(pictures(number, size)).reformat(
                 format=pixels,
-                dst_colorspace={1: 1}.get(colours[0], 5),
-                dst_color_range=colours[1],
+                dst_colorspace={1: 1}.get(colors[0], 5),
+                dst_color_range=colors[1],
             )
             frame.pts = times[number] if times else number + late * rate
             frame.time_base = video.codec_context.time_base

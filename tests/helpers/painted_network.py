@@ -1,4 +1,4 @@
-"""Pictures painted in the colours of classes, a network that sees those, a camera and a screen."""
+"""Pictures painted in the colors of classes, a network that sees those, a camera and a screen."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEIGHT, WIDTH, ROWS = 64, 128, slice(16, 48)
 MIDDLE = {name: (32, (columns.start + columns.stop) // 2) for name, columns in PLACES.items()}
 
 
-class ColourPredictor:
+class ColorPredictor:
     batch_size = 1
 
     def __init__(self, label_set):
@@ -25,7 +25,7 @@ class ColourPredictor:
 
     def one(self, image):
         photo = read_image(image)
-        palette = self.label_set.colours[: len(self.label_set)].astype(int)
+        palette = self.label_set.colors[: len(self.label_set)].astype(int)
         far = np.abs(photo[:, :, None].astype(int) - palette).sum(-1)
         return Segmentation(far.argmin(-1).astype(np.uint8), self.label_set, photo)
 

@@ -14,12 +14,12 @@ from easyseg.models.config import ModelConfig
 from easyseg.models.layers.conv import conv_bn
 from easyseg.models.layers.norm import BatchNorm
 from easyseg.results.label_set import LabelSet
-from easyseg.weights.loader import OpenModel
+from easyseg.weights.loader import LoadedModel
 
-COLOURS = {"ground": (90, 90, 90), "red": (220, 30, 30), "green": (30, 220, 30)}
+COLORS = {"ground": (90, 90, 90), "red": (220, 30, 30), "green": (30, 220, 30)}
 
 # batches and epochs that a test can afford
-QUICK = {"epochs": 2, "batch_size": 2, "crop": 65, "augment": ["flip"], "frozen_epochs": 0}
+QUICK = {"epochs": 2, "batch_size": 2, "crop": 65, "augment": ["flip"], "freeze_backbone_epochs": 0}
 
 
 def tiny(x, config):
@@ -35,7 +35,7 @@ if "tiny" not in BACKBONES:
 
 CONFIG = ModelConfig(
     "tiny",
-    classes=2,
+    num_classes=2,
     aspp_rates=(),
     decoder="deeplabv3plus",
     head_channels=16,
@@ -46,14 +46,14 @@ CONFIG = ModelConfig(
 )
 
 
-def start(**changes) -> OpenModel:
+def start(**changes) -> LoadedModel:
     """A network that was never trained, of two classes."""
     from easyseg._keras import keras
 
     keras.utils.set_random_seed(7)
     config = CONFIG.replace(**changes)
     labels = LabelSet("start", ("ground", "blue"), ((0, 0, 0), (0, 0, 255)))
-    return OpenModel(build_model(config), config, labels)
+    return LoadedModel(build_model(config), config, labels)
 
 
 def paint(folder: Path, *, train: int = 6, val: int = 2, size: int = 64) -> Path:
@@ -65,7 +65,7 @@ def paint(folder: Path, *, train: int = 6, val: int = 2, size: int = 64) -> Path
             for class_id in (1, 2):
                 top, left = rng.integers(0, size // 2, 2)
                 truth[top : top + size // 3, left : left + size // 3] = class_id
-            photo = np.array(list(COLOURS.values()), np.int16)[truth]
+            photo = np.array(list(COLORS.values()), np.int16)[truth]
             photo = np.clip(photo + rng.normal(0, 20, photo.shape), 0, 255).astype(np.uint8)
             for kind, picture in (("images", photo[..., ::-1]), ("masks", truth)):
                 path = folder / kind / split / f"{i}.png"

@@ -1,4 +1,4 @@
-"""A network of few layers that has what engines must get right."""
+"""A network of few layers that has what runtimes must get right."""
 
 import keras
 import numpy as np

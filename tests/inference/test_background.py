@@ -42,7 +42,7 @@ class Known:
         return Segmentation(self.labels, self.label_set, photo)
 
 
-OPTIONS = {"change": 255 - PHOTO, "blur": "low", "colour": "lime", "grey": None, "cutout": None}
+OPTIONS = {"change": 255 - PHOTO, "blur": "low", "color": "lime", "gray": None, "cutout": None}
 
 
 def test_every_effect_is_tested():
@@ -58,7 +58,7 @@ def mask_of(*names):
 
 @pytest.mark.parametrize("keep", ["bicycle", ["person", "bird"], 15, None], ids=str)
 @pytest.mark.parametrize("effect", OPTIONS)
-def test_what_is_kept_keeps_its_colours(effect, keep):
+def test_what_is_kept_keeps_its_colors(effect, keep):
     """PixelLib compares and mixes channel by channel: its bicycles come out green."""
     picture = edit(Known(), PHOTO, None, effect, OPTIONS[effect], keep=keep)
     kept = LABELS > 0 if keep is None else np.isin(LABELS, VOC.ids_of(keep))
@@ -67,8 +67,8 @@ def test_what_is_kept_keeps_its_colours(effect, keep):
 
 
 def test_a_person_is_no_bird():
-    """PixelLib knows both by the colour white."""
-    picture = edit(Known(), PHOTO, None, "colour", (1, 2, 3), keep="person")
+    """PixelLib knows both by the color white."""
+    picture = edit(Known(), PHOTO, None, "color", (1, 2, 3), keep="person")
     assert (picture[mask_of("bird")] == (1, 2, 3)).all()
 
 
@@ -78,14 +78,14 @@ def test_a_picture_behind_is_not_swapped_in_its_channels():
     assert (picture[LABELS == 0] == (250, 20, 10)).all()
 
 
-@pytest.mark.parametrize("colour", [(0, 128, 255), "#0080ff", "rgb(0, 128, 255)", [0, 128, 255]])
-def test_colours(colour):
-    picture = edit(Known(), PHOTO, None, "colour", colour, keep="person")
+@pytest.mark.parametrize("color", [(0, 128, 255), "#0080ff", "rgb(0, 128, 255)", [0, 128, 255]])
+def test_colors(color):
+    picture = edit(Known(), PHOTO, None, "color", color, keep="person")
     assert (picture[LABELS == 0] == (0, 128, 255)).all()
 
 
-def test_grey():
-    picture = edit(Known(), PHOTO, None, "grey", keep="person")
+def test_gray():
+    picture = edit(Known(), PHOTO, None, "gray", keep="person")
     ground = picture[~mask_of("person")].astype(int)
     assert (ground == ground[:, :1]).all()
     luma = PHOTO[~mask_of("person")] @ [0.299, 0.587, 0.114]
@@ -100,7 +100,7 @@ def test_cutout():
 # Blur
 
 
-def test_a_blur_does_not_take_the_colours_of_what_is_kept():
+def test_a_blur_does_not_take_the_colors_of_what_is_kept():
     photo = np.zeros_like(PHOTO) + np.uint8([10, 20, 200])
     photo[mask_of("person")] = (255, 0, 0)
     picture = edit(Known(), photo, None, "blur", 8, keep="person")
@@ -180,7 +180,7 @@ def file(tmp_path):
     return path
 
 
-@pytest.mark.parametrize(("effect", "mode"), [("colour", "RGB"), ("cutout", "RGBA")])
+@pytest.mark.parametrize(("effect", "mode"), [("color", "RGB"), ("cutout", "RGBA")])
 def test_type_in_is_type_out(file, effect, mode):
     array = edit(Known(), PHOTO, None, effect, OPTIONS[effect])
     assert (array.dtype, array.shape) == (np.uint8, (60, 90, len(mode)))
@@ -196,11 +196,11 @@ def test_type_in_is_type_out(file, effect, mode):
 
 
 @pytest.mark.parametrize("effect", OPTIONS)
-def test_grey_and_transparent_sources(effect):
+def test_gray_and_transparent_sources(effect):
     """PixelLib stops at pictures without three channels."""
-    grey = PHOTO[..., 0]
+    gray = PHOTO[..., 0]
     opaque = np.dstack([PHOTO, np.full((60, 90), 255, np.uint8)])
-    for source, same in ((grey, np.dstack([grey] * 3)), (opaque, PHOTO)):
+    for source, same in ((gray, np.dstack([gray] * 3)), (opaque, PHOTO)):
         picture = edit(Known(), source, None, effect, OPTIONS[effect])
         np.testing.assert_array_equal(picture, edit(Known(), same, None, effect, OPTIONS[effect]))
 
@@ -226,7 +226,7 @@ def test_files_are_written(effect, file, tmp_path):
 
 def warnings_of(caplog, **arguments):
     with caplog.at_level(logging.WARNING):
-        edit(source=PHOTO, out=None, effect="grey", **arguments)
+        edit(source=PHOTO, out=None, effect="gray", **arguments)
     return [record.message for record in caplog.records]
 
 
@@ -270,7 +270,7 @@ def refused(tmp_path, *arguments, **options):
 
 
 def test_unknown_class(tmp_path):
-    assert refused(tmp_path, tmp_path / "a.png", "grey", keep=["person", "bicicle"]) == (
+    assert refused(tmp_path, tmp_path / "a.png", "gray", keep=["person", "bicicle"]) == (
         UnknownNameError,
         "unknown class of voc 'bicicle'. Did you mean 'bicycle' or 'cycle'?",
     )
@@ -292,20 +292,20 @@ def test_strength_that_is_none(strength, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "colour", [(1, 2), (1, 2, 300), (0.5, 0.5, 0.5), (1, 2, -1), "#12", None, 7, ("a", "b", "c")]
+    "color", [(1, 2), (1, 2, 300), (0.5, 0.5, 0.5), (1, 2, -1), "#12", None, 7, ("a", "b", "c")]
 )
-def test_colour_that_is_none(colour, tmp_path):
+def test_color_that_is_none(color, tmp_path):
     message = (
-        f"colour={colour!r} is no colour; give (red, green, blue) from 0 to 255, a name such as "
+        f"color={color!r} is no color; give (red, green, blue) from 0 to 255, a name such as "
         "'white', or '#00ff00'."
     )
-    assert refused(tmp_path, None, "colour", colour) == (InputError, message)
+    assert refused(tmp_path, None, "color", color) == (InputError, message)
 
 
-def test_a_colour_s_name_misspelt(tmp_path):
-    error, message = refused(tmp_path, None, "colour", "magneta")
+def test_a_color_s_name_misspelt(tmp_path):
+    error, message = refused(tmp_path, None, "color", "magneta")
     assert error is InputError
-    assert message.startswith("colour='magneta' is no colour; did you mean 'magenta'")
+    assert message.startswith("color='magneta' is no color; did you mean 'magenta'")
 
 
 def test_a_missing_picture_behind(tmp_path):
@@ -337,13 +337,13 @@ def test_a_cutout_needs_transparency(name, tmp_path):
 
 
 def test_an_unknown_ending(tmp_path):
-    error, message = refused(tmp_path, tmp_path / "out.gif", "grey")
+    error, message = refused(tmp_path, tmp_path / "out.gif", "gray")
     assert error is OutputError
     assert "its ending is not one of" in message
 
 
 def test_options_of_films(tmp_path):
-    assert refused(tmp_path, None, "grey", smooth=0.5, show=True) == (
+    assert refused(tmp_path, None, "gray", smoothing=0.5, show=True) == (
         InputError,
         "smooth, show is for films, and this is a picture; leave it out.",
     )
@@ -355,7 +355,7 @@ def test_a_folder_that_may_not_be_written(file):
     if folder == file.parent:
         folder.chmod(0o555)
     with pytest.raises(OutputError, match=re.escape(f"{folder / 'x.png'} cannot be written")):
-        edit(Known(), PHOTO, folder / "x.png", "grey")
+        edit(Known(), PHOTO, folder / "x.png", "gray")
     assert not (folder / "x.png").exists()
 
 
@@ -369,8 +369,8 @@ def test_the_methods_of_the_facade(seg, photo, tmp_path):
     pictures = {
         "change": seg.change_background(image, 255 - image, keep="dog"),
         "blur": seg.blur_background(image, strength="extreme", keep="dog"),
-        "colour": seg.colour_background(image, "lime", keep="dog"),
-        "grey": seg.grey_background(image, keep="dog"),
+        "color": seg.color_background(image, "lime", keep="dog"),
+        "gray": seg.gray_background(image, keep="dog"),
         "cutout": seg.cutout(image, tmp_path / "dog.png", keep="dog"),
     }
     assert set(pictures) == set(BACKGROUNDS)
@@ -378,7 +378,7 @@ def test_the_methods_of_the_facade(seg, photo, tmp_path):
         same = (picture[inside][:, :3] == image[inside]).all(-1)
         assert same.mean() > 0.99
     far = outside & (np.abs(np.arange(image.shape[1]) - 200) > 250)
-    assert (pictures["colour"][far] == (0, 255, 0)).all()
+    assert (pictures["color"][far] == (0, 255, 0)).all()
     assert (pictures["change"][far] == 255 - image[far]).all()
     assert (pictures["cutout"][far] == 0).all()
     with Image.open(tmp_path / "dog.png") as written:
@@ -395,7 +395,7 @@ def test_all_found_is_kept_by_default(seg, photo):
 def test_bgr_frames_are_the_caller_s_to_turn(seg, photo):
     """What comes out has the channels in the order in which they went in."""
     frame = read_image(photo)
-    picture = seg.colour_background(frame, (200, 0, 0), keep="dog")
+    picture = seg.color_background(frame, (200, 0, 0), keep="dog")
     assert (picture == (200, 0, 0)).all(-1).mean() > 0.5
 
 
@@ -408,7 +408,7 @@ def test_odd_sizes(seg, size):
 def test_a_label_set_of_one_s_own():
     names = LabelSet("mine", ("sky", "kite"), ((0, 0, 0), (9, 9, 9)), void=0)
     known = Known((LABELS > 0).astype(np.uint8), names)
-    picture = edit(known, PHOTO, None, "colour", "red")
+    picture = edit(known, PHOTO, None, "color", "red")
     assert (picture[LABELS == 0] == (255, 0, 0)).all()
     np.testing.assert_array_equal(picture[LABELS > 0], PHOTO[LABELS > 0])
 
@@ -438,16 +438,16 @@ def film(monkeypatch):
 
 @pytest.mark.parametrize("source", ["a.mp4", Path("b.webm"), 0, "rtsp://camera/1"])
 def test_films_are_rendered(film, source):
-    done = edit(Known(), source, "out.mp4", "grey", keep="person", smooth=0.5, progress=False)
+    done = edit(Known(), source, "out.mp4", "gray", keep="person", smoothing=0.5, progress=False)
     assert done == "summary"
-    assert film.asked == (source, "out.mp4", {"smooth": 0.5, "progress": False})
+    assert film.asked == (source, "out.mp4", {"smoothing": 0.5, "progress": False})
     for frame, picture in zip(film.frames, film.painted, strict=True):
-        np.testing.assert_array_equal(picture, edit(Known(), frame, None, "grey", keep="person"))
+        np.testing.assert_array_equal(picture, edit(Known(), frame, None, "gray", keep="person"))
 
 
 def test_a_film_warns_once(film, caplog):
     with caplog.at_level(logging.WARNING):
-        edit(Known(), "a.mp4", "out.mp4", "grey", keep="cow")
+        edit(Known(), "a.mp4", "out.mp4", "gray", keep="cow")
     assert [r.message for r in caplog.records] == [
         "found nothing of cow to keep; all is background."
     ]
@@ -462,7 +462,7 @@ def test_a_film_with_one_frame_to_keep_does_not_warn(film, caplog):
 
     known.one = sometimes
     with caplog.at_level(logging.WARNING):
-        edit(known, "a.mp4", "out.mp4", "grey", keep="person")
+        edit(known, "a.mp4", "out.mp4", "gray", keep="person")
     assert caplog.records == []
 
 
@@ -502,9 +502,9 @@ def run(monkeypatch, capsys, tmp_path, file):
         (["blur"], "blur", "moderate"),
         (["blur", "--strength", "extreme"], "blur", "extreme"),
         (["blur", "--strength", "7"], "blur", 7),
-        (["colour", "--colour", "#00ff00"], "colour", (0, 255, 0)),
+        (["color", "--color", "#00ff00"], "color", (0, 255, 0)),
         (["change", "--with", "in/photo.png"], "change", PHOTO),
-        (["grey"], "grey", None),
+        (["gray"], "gray", None),
         (["cutout"], "cutout", None),
     ],
 )
@@ -524,14 +524,14 @@ def test_command(run, args, effect, option):
     [
         (["blurr", "in/photo.png"], "unknown background 'blurr'. Did you mean 'blur'?"),
         (["change", "in/photo.png"], "change needs --with; say what shall be behind."),
-        (["colour", "in/photo.png"], "colour needs --colour; say what shall be behind."),
+        (["color", "in/photo.png"], "color needs --color; say what shall be behind."),
         (
-            ["grey", "in/photo.png", "--strength", "low"],
-            "--strength is for blur, not for grey; leave it out.",
+            ["gray", "in/photo.png", "--strength", "low"],
+            "--strength is for blur, not for gray; leave it out.",
         ),
         (
-            ["colour", "in/photo.png", "--colour", "gren"],
-            "colour='gren' is no colour; did you mean 'green' or 'grey' or 'seagreen'?",
+            ["color", "in/photo.png", "--color", "gren"],
+            "color='gren' is no color; did you mean 'green' or 'gray' or 'seagreen'?",
         ),
         (
             ["blur", "in/photo.png", "--keep", "persn"],
@@ -549,9 +549,9 @@ def test_command_refuses(run, args, message):
     [
         (["cutout", "a.mp4", "-o", "new/b.mp4"], "new/b.mp4 cannot hold transparency, which cut-"),
         (["cutout", "0", "-o", "new/b.mp4"], "new/b.mp4 cannot hold transparency, which cut-"),
-        (["grey", "a.mp4", "-o", "new/b.gif"], "new/b.gif cannot be written: its ending is not"),
-        (["grey", "missing.mp4", "-o", "new/b.mp4"], "missing.mp4 does not exist"),
-        (["grey", "a.mp4", "-o", "a.mp4"], "the result would overwrite the film a.mp4"),
+        (["gray", "a.mp4", "-o", "new/b.gif"], "new/b.gif cannot be written: its ending is not"),
+        (["gray", "missing.mp4", "-o", "new/b.mp4"], "missing.mp4 does not exist"),
+        (["gray", "a.mp4", "-o", "a.mp4"], "the result would overwrite the film a.mp4"),
     ],
 )
 def test_command_refuses_films_before_any_work(run, args, message, monkeypatch):
@@ -574,31 +574,31 @@ def test_a_cutout_film_needs_transparency(tmp_path):
 
 def test_command_spares_the_source(run, file):
     before = file.read_bytes()
-    code, _, err = run("grey", "in/photo.png", "-o", "in/photo.png")
+    code, _, err = run("gray", "in/photo.png", "-o", "in/photo.png")
     assert code == 2
     assert "the result would overwrite the picture in/photo.png" in err
     assert file.read_bytes() == before
 
 
 def test_command_names_a_missing_picture(run):
-    code, _, err = run("grey", "no.png", "-o", "out.png")
+    code, _, err = run("gray", "no.png", "-o", "out.png")
     assert code == 2
     assert err.startswith("easyseg: no.png does not exist")
 
 
 def test_command_renders_films(run, film):
-    assert run("grey", "0", "-o", "out.mp4", "-q")[0] == 0
+    assert run("gray", "0", "-o", "out.mp4", "-q")[0] == 0
     assert film.asked == (0, Path("out.mp4"), {"progress": False})
 
 
 def test_command_passes_options_for_films(run, film):
-    options = ("--every", "3", "--smooth", "0.5", "--batch-size", "2", "--show")
-    assert run("grey", "0", "-o", "out.mp4", "-q", *options)[0] == 0
-    wanted = {"every": 3, "smooth": 0.5, "batch_size": 2, "show": True, "progress": False}
+    options = ("--frame-stride", "3", "--smoothing", "0.5", "--batch-size", "2", "--show")
+    assert run("gray", "0", "-o", "out.mp4", "-q", *options)[0] == 0
+    wanted = {"frame_stride": 3, "smoothing": 0.5, "batch_size": 2, "show": True, "progress": False}
     assert film.asked == (0, Path("out.mp4"), wanted)
 
 
 def test_command_refuses_options_for_films_with_a_picture(run):
-    code, _, err = run("grey", "in/photo.png", "-o", "out.png", "--smooth", "0.5")
+    code, _, err = run("gray", "in/photo.png", "-o", "out.png", "--smoothing", "0.5")
     assert code == 2
     assert err == "easyseg: smooth is for films, and this is a picture; leave it out.\n"

@@ -61,7 +61,7 @@ def test_a_batch_norm_that_is_not_alone_after_a_convolution_stays():
 @pytest.mark.slow
 @pytest.mark.parametrize("backbone", ["xception65", "mobilenetv2", "mobilenetv3_small"])
 def test_our_networks_keep_no_batch_norm(backbone):
-    config = ModelConfig(backbone=backbone, classes=3)
+    config = ModelConfig(backbone=backbone, num_classes=3)
     model = logits_model(build_model(config))
     folded = fold_batch_norms(model)
     assert norms(model) > 30
@@ -97,7 +97,7 @@ def test_image_pooling_is_mixed_in_at_one_position(network):
 @pytest.mark.parametrize("rates", [(), (6,)])
 def test_the_pooling_of_deeplab_is_mixed_in_at_one_position(rates):
     config = ModelConfig(
-        backbone="mobilenetv2", classes=3, head_channels=32, aspp_rates=rates, decoder="none"
+        backbone="mobilenetv2", num_classes=3, head_channels=32, aspp_rates=rates, decoder="none"
     )
     network = logits_model(build_model(config))
     for variable in network.non_trainable_variables:  # so that no signal dies out

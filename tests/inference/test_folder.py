@@ -74,7 +74,7 @@ def written(folder="."):
 
 @pytest.mark.parametrize(
     ("precision", "kind", "shrunk"),
-    [("fast", "mask", True), ("fast", "overlay", False), ("exact", "mask", False)],
+    [("bfloat16", "mask", True), ("bfloat16", "overlay", False), ("float32", "mask", False)],
 )
 def test_large_jpegs_are_decoded_smaller(small, photos, monkeypatch, precision, kind, shrunk):
     """Where the network is less exact and the photo is not drawn; results keep the photo's size."""
@@ -408,7 +408,7 @@ def test_what_is_done_anew(small, photos):
 @pytest.mark.parametrize(
     "options",
     [
-        {"kind": "colour"},
+        {"kind": "color"},
         {"alpha": 0.5},
         {"classes": ["cat"]},
         {"legend": True},

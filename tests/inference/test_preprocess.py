@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from easyseg.inference.preprocess import FITS, fit_photo
+from easyseg.inference.preprocess import FITS, letterbox
 
 
 @pytest.mark.parametrize(
@@ -21,7 +21,7 @@ from easyseg.inference.preprocess import FITS, fit_photo
     ],
 )
 def test_photos_fill_the_canvas_or_stay(size, content):
-    placed = fit_photo(np.full((*size, 3), 255, np.uint8), (513, 513))
+    placed = letterbox(np.full((*size, 3), 255, np.uint8), (513, 513))
     assert placed.canvas.shape == (513, 513, 3)
     assert placed.canvas.dtype == np.float32
     inside = (placed.canvas == 255).all(-1)
@@ -47,6 +47,6 @@ def test_an_edge_stays_where_it_is(size):
     """Resampled, a black-white edge is found at the photo's own place, not a pixel beside it."""
     photo = np.zeros((*size, 3), np.uint8)
     photo[:, size[1] // 2 :] = 255
-    placed = fit_photo(photo, (513, 513))
+    placed = letterbox(photo, (513, 513))
     seen = np.interp(placed.cols, np.arange(513), placed.canvas[10, :, 0])
     assert abs(np.argmax(seen > 127.5) - size[1] // 2) <= 0.5

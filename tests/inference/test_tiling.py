@@ -178,5 +178,5 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 @pytest.mark.parametrize("option", [{"batch_size": 0}, {"tile": 10}, {"scales": (9,)}])
 def test_options_are_checked_before_any_download(option, tmp_path):
     with pytest.raises(InputError, match=f"{next(iter(option))}="):
-        SemanticSegmentation("xception65.voc", cache=tmp_path, **option)
+        SemanticSegmentation("xception65.voc", cache_dir=tmp_path, **option)
     assert not list(tmp_path.iterdir())

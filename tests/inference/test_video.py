@@ -152,9 +152,9 @@ def test_odd_sizes(films, tmp_path, size):
     assert np.abs(image[-1].astype(int) - image[-2]).max() < 12
 
 
-@pytest.mark.parametrize("colours", [(1, 1), (6, 1), (2, 1), (1, 2), (5, 2)], ids=str)
-def test_colours_are_coded_as_they_were(films, tmp_path, colours):
-    clip = make_clip(tmp_path / "a.mp4", frames=3, colours=colours)
+@pytest.mark.parametrize("colors", [(1, 1), (6, 1), (2, 1), (1, 2), (5, 2)], ids=str)
+def test_colors_are_coded_as_they_were(films, tmp_path, colors):
+    clip = make_clip(tmp_path / "a.mp4", frames=3, colors=colors)
     render(films._predictor, clip, tmp_path / "b.mp4", photo, progress=False)
     for path in (clip, tmp_path / "b.mp4"):
         image = read_film(path)[1][1]
@@ -162,7 +162,7 @@ def test_colours_are_coded_as_they_were(films, tmp_path, colours):
         np.testing.assert_allclose(image[14, 13], RED, atol=12)
     with av.open(str(tmp_path / "b.mp4")) as container:
         context = container.streams.video[0].codec_context
-        assert context.colorspace == colours[0]
+        assert context.colorspace == colors[0]
         assert context.color_range in (0, 1)  # 0 is not said, which means the same
 
 
@@ -231,16 +231,18 @@ class Counting:
 
 
 @pytest.mark.parametrize(
-    ("every", "batch_size", "batches"),
+    ("frame_stride", "batch_size", "batches"),
     [(1, 1, [1] * 20), (1, 8, [8, 8, 4]), (3, 1, [1] * 7), (3, 2, [2, 2, 2, 1]), (50, 4, [1])],
 )
-def test_frames_between_keep_the_last_labels(films, clip, tmp_path, every, batch_size, batches):
+def test_frames_between_keep_the_last_labels(
+    films, clip, tmp_path, frame_stride, batch_size, batches
+):
     counting = Counting(films._predictor)
-    results = list(stream(counting, clip, every=every, batch_size=batch_size))
+    results = list(stream(counting, clip, frame_stride=frame_stride, batch_size=batch_size))
     assert [count for count in counting.batches if count] == batches
     assert [seconds for seconds, _ in results] == pytest.approx(np.arange(20) / 25)
     for number, (_, result) in enumerate(results):
-        left, top = square_at(number - number % every, (96, 64))
+        left, top = square_at(number - number % frame_stride, (96, 64))
         assert result.labels[top + 8, left + 1] == 1
         assert result.labels[top + 8, left - 2] == 0
         left, _ = square_at(number, (96, 64))
@@ -248,7 +250,7 @@ def test_frames_between_keep_the_last_labels(films, clip, tmp_path, every, batch
 
 
 def test_the_count_stays_with_every(films, clip, tmp_path):
-    summary = films.segment_video(clip, tmp_path / "b.mp4", every=7, progress=False)
+    summary = films.segment_video(clip, tmp_path / "b.mp4", frame_stride=7, progress=False)
     assert summary.frames == 20
     assert read_film(summary.out)[0] == read_film(clip)[0]
 
@@ -269,18 +271,18 @@ def test_smoothing_calms_flicker(films, tmp_path):
 
     clip = make_clip(tmp_path / "a.mp4", frames=30, pictures=noisy)
     rough = flicker(films.stream_video(clip))
-    calm = flicker(films.stream_video(clip, smooth=0.8))
+    calm = flicker(films.stream_video(clip, smoothing=0.8))
     assert rough > 0.05
     assert calm < 0.5 * rough
 
 
 def test_smoothing_starts_anew_at_a_cut(films, tmp_path):
     def cut(number, size):
-        colour = (230, 20, 20) if number < 5 else (250, 250, 250)
-        return np.full((size[1], size[0], 3), colour, np.uint8)
+        color = (230, 20, 20) if number < 5 else (250, 250, 250)
+        return np.full((size[1], size[0], 3), color, np.uint8)
 
     clip = make_clip(tmp_path / "a.mp4", frames=10, pictures=cut)
-    labels = [result.labels for _, result in films.stream_video(clip, smooth=0.95)]
+    labels = [result.labels for _, result in films.stream_video(clip, smoothing=0.95)]
     assert all((a == 1).all() for a in labels[:5])
     assert all((a == 0).all() for a in labels[5:])
 
@@ -363,10 +365,10 @@ def test_a_bar_is_shown(films, clip, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"every": 0}, "every=0 must be a whole number from 1"),
+        ({"frame_stride": 0}, "frame_stride=0 must be a whole number from 1"),
         ({"batch_size": 2.5}, "batch_size=2.5 must be a whole number from 1"),
-        ({"smooth": 1}, "smooth=1 must be from 0"),
-        ({"smooth": "a"}, "smooth='a' must be from 0"),
+        ({"smoothing": 1}, "smoothing=1 must be from 0"),
+        ({"smoothing": "a"}, "smoothing='a' must be from 0"),
         ({"alpha": 2}, "alpha=2 must be from 0"),
         ({"kind": "geojson"}, "geojson is a document, of which no film can be made"),
         ({"out": None}, "there is no place for the film: give out, or show=True"),

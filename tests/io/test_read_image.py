@@ -175,7 +175,7 @@ def test_an_array_of_another_dtype_is_refused(dtype):
 def test_an_array_of_another_shape_is_refused(shape):
     message = refusal(InputError, np.zeros(shape, np.uint8))
     assert f"an array of shape {shape} is no picture" in message
-    assert "(H, W, 4) RGBA or (H, W) grey, uint8 or uint16" in message
+    assert "(H, W, 4) RGBA or (H, W) gray, uint8 or uint16" in message
 
 
 @pytest.mark.parametrize("shape", [(0, 5, 3), (5, 0, 3), (0, 0), (0, 4, 4)])
@@ -313,7 +313,7 @@ def test_every_kind_of_source(kind, suffix, tmp_path):
         np.asfortranarray(NOISE),
         NOISE.astype(np.uint16) * 257,
     ],
-    ids=["plain", "steps", "BGR turned", "transposed", "Fortran", "uint16"],
+    ids=["keras", "steps", "BGR turned", "transposed", "Fortran", "uint16"],
 )
 def test_arrays(array):
     before = array.copy()
@@ -325,23 +325,23 @@ def test_arrays(array):
     np.testing.assert_array_equal(array, before)
 
 
-def test_grey_and_transparent_arrays():
-    grey = NOISE[..., 0]
-    expected = np.stack([grey] * 3, axis=-1)
-    np.testing.assert_array_equal(read_image(grey), expected)
-    np.testing.assert_array_equal(read_image(grey[..., None]), expected)
+def test_gray_and_transparent_arrays():
+    gray = NOISE[..., 0]
+    expected = np.stack([gray] * 3, axis=-1)
+    np.testing.assert_array_equal(read_image(gray), expected)
+    np.testing.assert_array_equal(read_image(gray[..., None]), expected)
     clear = np.dstack([NOISE, np.zeros((40, 60), np.uint8)])
     assert (read_image(clear) == 255).all()
     opaque = np.dstack([NOISE, np.full((40, 60), 255, np.uint8)])
     np.testing.assert_array_equal(read_image(opaque), NOISE)
 
 
-# What must work: colour models
+# What must work: color models
 
 
-def test_16_bit_grey_is_scaled_not_clipped(tmp_path):
+def test_16_bit_gray_is_scaled_not_clipped(tmp_path):
     values = np.linspace(0, 65535, 2400).reshape(40, 60).astype(np.uint16)
-    path = tmp_path / "grey.png"
+    path = tmp_path / "gray.png"
     Image.fromarray(values).save(path)
     picture = read_image(path)
     expected = np.rint(values / 257)
@@ -410,7 +410,7 @@ def test_modes(mode, pixel, expected):
     np.testing.assert_array_equal(picture, np.broadcast_to(expected, (2, 3, 3)))
 
 
-def test_rgb_with_a_transparent_colour_lies_over_white():
+def test_rgb_with_a_transparent_color_lies_over_white():
     content = encoded(np.uint8([[[1, 2, 3], [4, 5, 6]]]), transparency=(1, 2, 3))
     np.testing.assert_array_equal(read_image(content), [[[255, 255, 255], [4, 5, 6]]])
 
@@ -499,7 +499,7 @@ def test_damaged_exif_does_not_hinder():
 
 
 def test_the_first_frame_of_an_animation_is_taken_and_logged(tmp_path, caplog):
-    frames = [Image.new("RGB", (8, 6), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (8, 6), color) for color in ("red", "lime", "blue")]
     path = tmp_path / "moving.gif"
     frames[0].save(path, save_all=True, append_images=frames[1:])
     picture = read_image(path)
@@ -554,11 +554,13 @@ def test_lossless_formats_give_back_what_was_written(suffix, tmp_path):
     ("suffix", "kind"), [(".jpg", "JPEG"), (".jpeg", "JPEG"), (".webp", "WEBP")]
 )
 def test_lossy_formats(suffix, kind, tmp_path):
-    smooth = np.broadcast_to(np.linspace(0, 255, 64)[None, :, None], (48, 64, 3)).astype(np.uint8)
-    path = write_image(tmp_path / f"out{suffix}", smooth)
+    smoothing = np.broadcast_to(np.linspace(0, 255, 64)[None, :, None], (48, 64, 3)).astype(
+        np.uint8
+    )
+    path = write_image(tmp_path / f"out{suffix}", smoothing)
     with Image.open(path) as image:
         assert image.format == kind
-    np.testing.assert_allclose(read_image(path).astype(int), smooth, atol=12)
+    np.testing.assert_allclose(read_image(path).astype(int), smoothing, atol=12)
 
 
 @pytest.mark.parametrize("size", [(1000, 1000), (1001, 1003), (1280, 1024), (300, 5000)])
@@ -579,7 +581,7 @@ def test_a_large_jpeg_is_written_by_two_threads(size, tmp_path, monkeypatch):
 
 def test_missing_folders_are_made_and_permissions_are_usual(tmp_path):
     path = write_image(tmp_path / "a/b/out.png", NOISE)
-    plain = tmp_path / "plain"
+    plain = tmp_path / "keras"
     plain.touch()
     assert path.stat().st_mode == plain.stat().st_mode
 

@@ -46,15 +46,17 @@ def blind_films():
 @pytest.mark.parametrize("name", NAMES)
 def test_real_films(blind_films, shared, tmp_path, name):
     source = shared / f"data/videos/{name}.mp4"
-    out = blind_films.segment_video(source, tmp_path / "out.mp4", every=9, progress=False).out
+    out = blind_films.segment_video(
+        source, tmp_path / "out.mp4", frame_stride=9, progress=False
+    ).out
     with av.open(str(source)) as a, av.open(str(out)) as b:
         frames = [[(f.pts * f.time_base, f.width, f.height) for f in c.decode(video=0)]
                   for c in (a, b)]  # fmt: skip
         assert frames[0] == frames[1]
         assert abs(a.duration - b.duration) / 1e6 <= 1 / a.streams.video[0].average_rate
-        has_sound = bool(a.streams.audio)
-        assert bool(b.streams.audio) == has_sound
-    if has_sound:
+        has_audio = bool(a.streams.audio)
+        assert bool(b.streams.audio) == has_audio
+    if has_audio:
         assert [data for _, data in sound_packets(out)] == [
             data for _, data in sound_packets(source)
         ]
@@ -138,7 +140,7 @@ def test_a_browser_sees_through_cut_outs(films, tmp_path, look):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_browser_plays_real_films(blind_films, shared, tmp_path, look, name):
     source = shared / f"data/videos/{name}.mp4"
-    blind_films.segment_video(source, tmp_path / "b.mp4", every=9, progress=False)
+    blind_films.segment_video(source, tmp_path / "b.mp4", frame_stride=9, progress=False)
     event, width, height, seconds, *_ = look(tmp_path / "b.mp4", (9, 9), (1, 1))
     with av.open(str(source)) as container:
         video = container.streams.video[0]
@@ -183,7 +185,7 @@ def run(tmp_path, monkeypatch, capsys):
     """`easyseg video` with a network that finds what is red."""
 
     class Ready(RedFilms):
-        def __init__(self, model, *, batch_size, engine, precision, progress):
+        def __init__(self, model, *, batch_size, runtime, precision, progress):
             super().__init__(batch_size=batch_size)
 
     monkeypatch.chdir(tmp_path)
@@ -204,7 +206,7 @@ def files():
 
 def test_the_command(run):
     make_clip(Path("a.mp4"))
-    code, out, err = run("a.mp4", "-o", "new/b.webm", "--every", 2, "--batch-size", 4, "-q")
+    code, out, err = run("a.mp4", "-o", "new/b.webm", "--frame-stride", 2, "--batch-size", 4, "-q")
     assert (code, err) == (0, "")
     assert out.startswith("20 frames, 0.8 s at 25 per second, in ")
     assert out.endswith(" -> new/b.webm\n")
@@ -213,13 +215,13 @@ def test_the_command(run):
 
 def test_one_frame(run):
     make_clip(Path("a.mp4"), frames=1)
-    code, out, _ = run("a.mp4", "--every", 5, "-q")
+    code, out, _ = run("a.mp4", "--frame-stride", 5, "-q")
     assert (code, out[:9]) == (0, "1 frame, ")
 
 
 def test_the_result_goes_beside_the_film(run):
     make_clip(Path("a.mkv"))
-    code, out, err = run("a.mkv", "-k", "colour", "-c", "red", "--smooth", 0.5)
+    code, out, err = run("a.mkv", "-k", "color", "-c", "red", "--smoothing", 0.5)
     assert code == 0
     assert out.endswith(" -> a.seg.mp4\n")
     assert "20/20" in err
@@ -234,8 +236,8 @@ def test_the_result_goes_beside_the_film(run):
         (["a.mp4", "-o", "b.gif"], "its ending is not one of .mp4"),
         (["a.mp4", "-k", "cutout"], "a.seg.mp4 cannot hold transparency"),
         (["a.mp4", "-c", "rad"], "unknown class of reds 'rad'. Did you mean 'red'?"),
-        (["a.mp4", "--smooth", "1"], "--smooth"),
-        (["a.mp4", "--every", "0"], "--every"),
+        (["a.mp4", "--smoothing", "1"], "--smoothing"),
+        (["a.mp4", "--frame-stride", "0"], "--frame-stride"),
         (["0"], "where should the film of 0 go? give -o, or --show to see it only"),
         (["97", "-o", "b.mp4"], "camera 97 cannot be opened"),
     ],

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from easyseg.errors import ConfigError
-from easyseg.models.backbones.dilation import atrous_schedule
+from easyseg.models.backbones.dilation import dilation_schedule
 from easyseg.models.build import build_model, logits_model
 from easyseg.models.config import ModelConfig
 from easyseg.weights.variable_names import named_variables
 
-SMALL = ModelConfig(backbone="mobilenetv2", classes=5, depth_multiplier=0.25, head_channels=16)
+SMALL = ModelConfig(backbone="mobilenetv2", num_classes=5, depth_multiplier=0.25, head_channels=16)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ SMALL = ModelConfig(backbone="mobilenetv2", classes=5, depth_multiplier=0.25, he
 )
 def test_strides_become_dilation(output_stride, expected):
     """Xception-65's blocks after its first strided convolution."""
-    assert atrous_schedule([2, 2, 2, 1, 2, 1], output_stride, reached=2) == expected
+    assert dilation_schedule([2, 2, 2, 1, 2, 1], output_stride, reached=2) == expected
 
 
 @pytest.mark.parametrize("output_stride", [8, 16, 32])
@@ -94,7 +94,7 @@ def test_parameter_counts():
     """Those of the official graphs."""
     counts = {
         ModelConfig(): 41_258_213,
-        ModelConfig(classes=151): 41_291_623,
+        ModelConfig(num_classes=151): 41_291_623,
         ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none"): 2_146_645,
         ModelConfig(backbone="resnet50_beta"): 26_891_013,
     }
@@ -152,7 +152,7 @@ def test_width_of_mobilenet_v3():
 
 
 def test_a_stride_of_four_does_not_overshoot():
-    assert atrous_schedule([4, 4, 1], 8) == [(4, 1), (1, 1), (1, 4)]
+    assert dilation_schedule([4, 4, 1], 8) == [(4, 1), (1, 1), (1, 4)]
 
 
 def test_windows_of_the_gate():

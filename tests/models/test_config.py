@@ -66,9 +66,9 @@ def test_rules(name, value, rule):
 
 def test_a_config_error_is_an_input_error():
     with pytest.raises(InputError):
-        ModelConfig(classes=0)
+        ModelConfig(num_classes=0)
     with pytest.raises(ValueError, match="classes=0"):
-        ModelConfig(classes=0)
+        ModelConfig(num_classes=0)
 
 
 @pytest.mark.parametrize(
@@ -213,9 +213,9 @@ def test_a_head_without_rates_has_none():
 
 def test_a_bundle_from_before_heads():
     """Files written before `head` was a field describe the same networks as then."""
-    values = ModelConfig(classes=7, output_stride=8).to_dict()
+    values = ModelConfig(num_classes=7, output_stride=8).to_dict()
     del values["head"]
-    assert ModelConfig.from_dict(values) == ModelConfig(classes=7, output_stride=8)
+    assert ModelConfig.from_dict(values) == ModelConfig(num_classes=7, output_stride=8)
 
 
 def test_a_bundle_from_before_variants():
@@ -276,7 +276,7 @@ def test_replace():
 def test_through_json_and_back():
     config = ModelConfig(
         backbone="mobilenetv2",
-        classes=19,
+        num_classes=19,
         aspp_rates=(),
         decoder="none",
         depth_multiplier=0.5,
@@ -293,7 +293,7 @@ def test_through_json_and_back():
 
 
 def test_absent_keys_take_the_default():
-    assert ModelConfig.from_dict({"classes": 5}) == ModelConfig(classes=5)
+    assert ModelConfig.from_dict({"classes": 5}) == ModelConfig(num_classes=5)
 
 
 def test_a_config_cannot_be_changed():

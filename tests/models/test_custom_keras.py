@@ -44,7 +44,7 @@ def model():
 
 def new(model, *, low="block2_out", high="block5_out", **fields):
     fields = {**TINY, **fields}
-    return SemanticSegmentation.new(model, low=low, high=high, classes=["a", "b"], **fields)
+    return SemanticSegmentation.create(model, low=low, high=high, classes=["a", "b"], **fields)
 
 
 def test_it_begins_with_the_models_weights(model):
@@ -82,7 +82,7 @@ def test_a_saved_model_opens_where_the_keras_model_is_not(model, tmp_path):
 
 def test_a_config_makes_fresh_networks(model):
     graph = keras_graph(model, low="block2_out", high="block5_out")
-    config = ModelConfig(graph=graph, classes=2, **TINY)
+    config = ModelConfig(graph=graph, num_classes=2, **TINY)
     assert config.backbone == "mine"
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
     network = build_model(config)

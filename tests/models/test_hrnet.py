@@ -23,7 +23,7 @@ from easyseg.weights.variable_names import named_variables
 
 SMALL = ModelConfig(
     "hrnet_w18",
-    classes=3,
+    num_classes=3,
     output_stride=4,
     aspp_rates=(),
     image_pooling=False,

@@ -20,10 +20,10 @@ from easyseg.errors import (
 )
 from easyseg.inference.predictor import Predictor
 from easyseg.models.build import logits_model
-from easyseg.models.kerashub.config import HubConfig
+from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.models.sight import sight
 from easyseg.models.summary import count
-from easyseg.weights.loader import open_model
+from easyseg.weights.loader import load_model
 from easyseg.weights.variable_names import named_variables
 
 keras_hub = pytest.importorskip("keras_hub", reason="needs KerasHub: pip install easyseg[hub]")
@@ -142,7 +142,7 @@ def test_segformer_is_that_of_keras_hub(hub, task):
 def test_deeplab_is_that_of_keras_hub(tmp_path):
     task = randomised(deeplab(21))
     task.save_to_preset(str(tmp_path / "tiny_pascalvoc"))
-    opened = open_model(f"hub:{tmp_path / 'tiny_pascalvoc'}")
+    opened = load_model(f"hub:{tmp_path / 'tiny_pascalvoc'}")
     assert opened.label_set.name == "voc"
     close(opened.model(PICTURES), task(PICTURES / np.float32(255), training=False))
     assert logits_model(opened.model)(PICTURES).shape == (2, SIDE // 4, SIDE // 4, 21)
@@ -174,7 +174,7 @@ def test_a_preset_without_preprocessing_gets_imagenets(tmp_path):
     task = segformer(4)
     task.preprocessor = None
     task.save_to_preset(str(tmp_path / "mine"))
-    opened = open_model(f"hub:{tmp_path / 'mine'}")
+    opened = load_model(f"hub:{tmp_path / 'mine'}")
     white = (1 - np.array([0.485, 0.456, 0.406])) / [0.229, 0.224, 0.225]
     np.testing.assert_allclose(255 * np.array(opened.config.scale) + opened.config.offset, white)
     assert opened.label_set.names == ("class 0", "class 1", "class 2", "class 3")
@@ -182,7 +182,7 @@ def test_a_preset_without_preprocessing_gets_imagenets(tmp_path):
 
 @pytest.mark.parametrize("size", [(SIDE, SIDE), (2 * SIDE, 2 * SIDE), (2 * SIDE, SIDE)])
 def test_labels_at_the_photos_size(hub, size):
-    """They follow half-pixel centres, as `image.resize` has them."""
+    """They follow half-pixel centers, as `image.resize` has them."""
     from keras import ops
 
     photo = RNG.integers(0, 256, (*size, 3), np.uint8)
@@ -224,7 +224,7 @@ def test_cost_of_segformer_b0():
     )
     backbone = keras_hub.models.SegFormerBackbone(image_encoder=encoder, projection_filters=256)
     network = keras.saving.serialize_keras_object(backbone)
-    config = HubConfig("b0", 150, (512, 512), (1.0,) * 3, (0.0,) * 3, network)
+    config = KerasHubConfig("b0", 150, (512, 512), (1.0,) * 3, (0.0,) * 3, network)
     cost = count(build_model(config), (512, 512))
     assert round(cost.parameters / 1e6, 1) == 3.8
     assert round(cost.multiply_adds / 1e9, 1) == 8.4
@@ -356,7 +356,7 @@ def test_fine_tuning(hub, tmp_path):
     fresh = hub.model.get_weights()
     hub.model.set_weights([w + rng.normal(0, 0.01, w.shape).astype(w.dtype) for w in fresh])
     mine = hub.fine_tune(  # as if it had been trained: random encoders are not held still
-        data, runs=tmp_path, name="run", epochs=2, frozen_epochs=1, batch_size=2, crop=SIDE,
+        data, runs=tmp_path, name="run", epochs=2, freeze_backbone_epochs=1, batch_size=2, crop=SIDE,
         augment=["flip"], progress=False,
     )  # fmt: skip
     assert len(mine.label_set) == 2
@@ -422,7 +422,7 @@ def test_views_are_refused(hub, options):
     ],
 )
 def test_configs_that_cannot_be_built(changes, rule):
-    config = HubConfig("x", 3, (64, 64), (1.0,) * 3, (0.0,) * 3, {})
+    config = KerasHubConfig("x", 3, (64, 64), (1.0,) * 3, (0.0,) * 3, {})
     with pytest.raises(ConfigError, match=rule):
         config.replace(**changes)
 

@@ -17,7 +17,7 @@ def test_what_they_are():
 
 def test_changes():
     config = preset("resnet101_stage2_skip", classes=5, output_stride=8)
-    assert (config.backbone, config.classes, config.output_stride) == ("resnet101", 5, 8)
+    assert (config.backbone, config.num_classes, config.output_stride) == ("resnet101", 5, 8)
     with pytest.raises(ConfigError, match="Did you mean 'output_stride'"):
         preset("paper", output_strid=8)
 

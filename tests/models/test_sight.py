@@ -13,7 +13,7 @@ from easyseg.models.sight import Stage, sight
 
 SMALL = ModelConfig(
     backbone="mobilenetv2",
-    classes=2,
+    num_classes=2,
     depth_multiplier=0.35,
     head_channels=8,
     aspp_rates=(2,),

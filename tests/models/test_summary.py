@@ -20,7 +20,7 @@ MOBILENET = ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none")
         (MOBILENET.replace(classes=19), (1025, 2049), 21.27e9),
         (MOBILENET.replace(depth_multiplier=0.5, output_stride=8), (513, 513), 2.84e9),
         (ModelConfig(), (513, 513), 54.17e9),
-        (ModelConfig(backbone="xception71", head="dpc", classes=19), (1025, 2049), 502.07e9),
+        (ModelConfig(backbone="xception71", head="dpc", num_classes=19), (1025, 2049), 502.07e9),
     ],
     ids=lambda v: v.backbone if isinstance(v, ModelConfig) else None,
 )

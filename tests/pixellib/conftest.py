@@ -1,4 +1,4 @@
-"""Objects of the two classes, loaded with a network that sees colours, and files for them."""
+"""Objects of the two classes, loaded with a network that sees colors, and files for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from helpers.painted_network import (
     ROWS,
     VOC,
     WIDTH,
-    ColourPredictor,
+    ColorPredictor,
     FakeCamera,
     Screen,
 )
@@ -22,14 +22,14 @@ from easyseg.pixellib import loading as networks
 
 @pytest.fixture
 def opened(monkeypatch):
-    """Loading gives networks that see colours; the list says how each was opened."""
+    """Loading gives networks that see colors; the list says how each was opened."""
     calls = []
 
     def make(model, *, like, output_stride):
         calls.append((str(model), like, output_stride))
         seg = SemanticSegmentation.__new__(SemanticSegmentation)
         seg.label_set = load_label_set("ade20k" if "ade20k" in like else "voc")
-        seg._predictor = ColourPredictor(seg.label_set)
+        seg._predictor = ColorPredictor(seg.label_set)
         return seg
 
     monkeypatch.setattr(networks, "SemanticSegmentation", make)

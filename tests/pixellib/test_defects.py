@@ -26,8 +26,8 @@ def test_1_masks_hold_every_class(segmenter, here):
 
 
 @pytest.mark.parametrize("name", VOC.names[1:])
-def test_2_kept_objects_keep_all_their_colours(changer, name):
-    """PixelLib kept of a bicycle, whose class colour is green, the green channel only (60)."""
+def test_2_kept_objects_keep_all_their_colors(changer, name):
+    """PixelLib kept of a bicycle, whose class color is green, the green channel only (60)."""
     frame = np.zeros((40, 60, 3), np.uint8)
     frame[10:30, 20:40] = VOC.palette[VOC.ids_of(name)[0]][::-1]
     made = changer.color_frame(frame, colors=(7, 8, 9), detect=name)
@@ -41,7 +41,7 @@ def test_3_a_person_is_not_a_bird(changer, here):
     assert made[MIDDLE["bird"]].tolist() == made[0, 0].tolist() == [255, 0, 0]
 
 
-def test_4_frames_of_opencv_are_seen_in_their_true_colours(segmenter, changer, here):
+def test_4_frames_of_opencv_are_seen_in_their_true_colors(segmenter, changer, here):
     """PixelLib swapped red and blue, which here makes an aeroplane of a boat."""
     frame = np.zeros((64, 64, 3), np.uint8)
     frame[16:48, 16:48, 2] = 128  # red
@@ -62,24 +62,24 @@ def test_4_frames_of_opencv_are_seen_in_their_true_colours(segmenter, changer, h
 
 
 def test_5_no_class_is_invented_at_borders(photo):
-    """PixelLib enlarged labels and colours with a cubic filter, which mixes them."""
+    """PixelLib enlarged labels and colors with a cubic filter, which mixes them."""
     from easyseg.pixellib.semantic import semantic_segmentation
 
     segment = semantic_segmentation()
     segment.load_pascalvoc_model("mini")
     values, picture = segment.segmentAsPascalvoc(photo)
     assert picture.shape == cv2.imread(str(photo)).shape
-    colours = {tuple(c) for c in np.unique(picture.reshape(-1, 3), axis=0)[:, ::-1].tolist()}
-    assert colours == {VOC.palette[i] for i in values["class_ids"]}
+    colors = {tuple(c) for c in np.unique(picture.reshape(-1, 3), axis=0)[:, ::-1].tolist()}
+    assert colors == {VOC.palette[i] for i in values["class_ids"]}
     np.testing.assert_array_equal(values["masks"], picture.any(-1))
 
 
-@pytest.mark.parametrize("kind", ["grey", "alpha"])
-def test_6_grey_and_transparent_pictures(segmenter, changer, here, scene, kind):
-    grey = np.full((40, 60), 128, np.uint8)  # a car's colour
+@pytest.mark.parametrize("kind", ["gray", "alpha"])
+def test_6_gray_and_transparent_pictures(segmenter, changer, here, scene, kind):
+    gray = np.full((40, 60), 128, np.uint8)  # a car's color
     clear = np.dstack([scene[..., ::-1], np.full((HEIGHT, WIDTH), 255, np.uint8)])
     frame, expected = {
-        "grey": (grey, ["car"]),
+        "gray": (gray, ["car"]),
         "alpha": (clear, ["background", "bicycle", "bird", "person"]),
     }[kind]
     cv2.imwrite("odd.png", frame)
@@ -110,8 +110,8 @@ def test_7_a_film_needs_no_speed(segmenter, here):
 
 
 @pytest.mark.parametrize("method", ["segmentAsPascalvoc", "segmentAsAde20k"])
-def test_8_overlays_keep_the_photos_colours(segmenter, tmp_path, method):
-    """PixelLib mixed an RGB photo with BGR colours: faces came out blue."""
+def test_8_overlays_keep_the_photos_colors(segmenter, tmp_path, method):
+    """PixelLib mixed an RGB photo with BGR colors: faces came out blue."""
     photo = np.zeros((40, 60, 3), np.uint8)
     photo[:, :30] = 20, 10, 0  # BGR; both networks find nothing in it
     photo[:, 30:] = 0, 128, 0

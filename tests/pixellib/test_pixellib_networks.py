@@ -83,7 +83,7 @@ def test_files_that_cannot_be(tmp_path):
 
 def test_a_frozen_graph_opens_like_the_checkpoint(golden, frozen, tmp_path):
     """Of a small network; PixelLib's .pb is the large one."""
-    seg = SemanticSegmentation(frozen("mobilenetv2_pascal_os16"), like="mobilenetv2.voc")
+    seg = SemanticSegmentation(frozen("mobilenetv2_pascal_os16"), architecture="mobilenetv2.voc")
     arrays = golden.arrays("official/mobilenetv2_pascal_os16_97x129")
     labels = seg.segment_image(golden.image(arrays, 97, 129)).labels
     again = SemanticSegmentation(seg.save(tmp_path / "bundle"))
@@ -93,16 +93,18 @@ def test_a_frozen_graph_opens_like_the_checkpoint(golden, frozen, tmp_path):
 
 def test_frozen_graphs_that_do_not_fit(frozen, tmp_path):
     graph = frozen("mobilenetv2_pascal_os16")
-    with pytest.raises(InputError, match=r'graph\.pb does not say .* like="xception65\.voc"'):
+    with pytest.raises(
+        InputError, match=r'graph\.pb does not say .* architecture="xception65\.voc"'
+    ):
         SemanticSegmentation(graph)
     with pytest.raises(UnknownNameError, match="mobilenetv2"):
-        SemanticSegmentation(graph, like="mobilnetv2.voc")
+        SemanticSegmentation(graph, architecture="mobilnetv2.voc")
     with pytest.raises(WeightsMismatchError, match=r"graph\.pb does not hold"):
-        SemanticSegmentation(graph, like="mobilenetv2.cityscapes")
+        SemanticSegmentation(graph, architecture="mobilenetv2.cityscapes")
     broken = tmp_path / "broken.pb"
     broken.write_bytes(b"\xff not a graph")
     with pytest.raises(WeightsError, match=r"broken\.pb cannot be read as a frozen graph"):
-        SemanticSegmentation(broken, like="mobilenetv2.voc")
+        SemanticSegmentation(broken, architecture="mobilenetv2.voc")
 
 
 @pytest.mark.slow

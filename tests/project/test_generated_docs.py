@@ -41,9 +41,9 @@ def test_each_network_is_counted(generate_docs, costs):
 def networks():
     quick = {"mobilenetv2_050.voc", "mobilenetv3_small"}
     from easyseg import list_models
-    from easyseg.models.backbones.registry import FAMILY
+    from easyseg.models.backbones.registry import SPEC_OF
 
-    for name in (*list_models(), *FAMILY):
+    for name in (*list_models(), *SPEC_OF):
         yield pytest.param(name, marks=[] if name in quick else [pytest.mark.slow])
 
 

@@ -73,7 +73,7 @@ def of(mask, label_set=None, *, class_id=PERSON, **fields):
 
 
 def filled(rings, shape):
-    """Even-odd filling: a pixel is inside if a ray from its centre to the left crosses an odd
+    """Even-odd filling: a pixel is inside if a ray from its center to the left crosses an odd
     number of edges."""
     crossings = np.zeros((shape[0], shape[1] + 1), int)
     for ring in rings:

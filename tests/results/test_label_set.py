@@ -1,4 +1,4 @@
-"""Label sets: names, colours, aliases."""
+"""Label sets: names, colors, aliases."""
 
 import json
 
@@ -31,7 +31,7 @@ def test_published_sets(name, classes, void, ignore):
 
 
 @pytest.mark.parametrize(
-    ("name", "class_id", "class_name", "colour"),
+    ("name", "class_id", "class_name", "color"),
     [
         ("voc", 0, "background", (0, 0, 0)),
         ("voc", 3, "bird", (128, 128, 0)),
@@ -49,16 +49,16 @@ def test_published_sets(name, classes, void, ignore):
         ("cityscapes", 18, "bicycle", (119, 11, 32)),
     ],
 )
-def test_official_ids_and_colours(name, class_id, class_name, colour):
+def test_official_ids_and_colors(name, class_id, class_name, color):
     found = load_label_set(name)
     assert found.names[class_id] == found.name_of(class_id) == class_name
-    assert found.palette[class_id] == colour
+    assert found.palette[class_id] == color
     assert found.ids_of(class_name) == (class_id,)
-    np.testing.assert_array_equal(found.colours[class_id], colour)
+    np.testing.assert_array_equal(found.colors[class_id], color)
 
 
 @pytest.mark.parametrize("name", ["voc", "ade20k", "cityscapes"])
-def test_classes_have_different_colours(name):
+def test_classes_have_different_colors(name):
     found = load_label_set(name)
     same = [
         (a, b)
@@ -70,7 +70,7 @@ def test_classes_have_different_colours(name):
     assert same == (official if name == "ade20k" else [])
 
 
-def test_voc_colours_are_those_of_the_development_kit():
+def test_voc_colors_are_those_of_the_development_kit():
     """Bits of the id, spread over the channels from the top: the kit's `VOCcolormap`."""
     expected = np.zeros((21, 3), int)
     for i in range(21):
@@ -144,8 +144,8 @@ def test_unknown_classes(wanted, message):
 def test_ids_outside_the_table_are_void_and_black():
     found = label_set()
     assert [found.name_of(i) for i in (3, 255, -1)] == ["void"] * 3
-    assert found.colours.shape == (256, 3)
-    assert not found.colours[3:].any()
+    assert found.colors.shape == (256, 3)
+    assert not found.colors[3:].any()
 
 
 def test_unknown_label_set():
@@ -165,9 +165,9 @@ def test_through_json_and_back():
     ("changes", "message"),
     [
         ({"names": ("sky", "Sea", "sky")}, "label set 'mine' has ['sky'] twice; rename one."),
-        ({"palette": ((0, 0, 0),)}, "has 3 names but 1 colours; give one colour per name."),
-        ({"palette": ((0, 0, 256),) * 3}, "has colours outside 0 to 255"),
-        ({"palette": ((0, 0, -1),) * 3}, "has colours outside 0 to 255"),
+        ({"palette": ((0, 0, 0),)}, "has 3 names but 1 colors; give one color per name."),
+        ({"palette": ((0, 0, 256),) * 3}, "has colors outside 0 to 255"),
+        ({"palette": ((0, 0, -1),) * 3}, "has colors outside 0 to 255"),
         ({"aliases": {"dune": "dessert"}}, "has alias 'dune' for 'dessert', which is no class"),
     ],
 )
@@ -177,5 +177,5 @@ def test_rules(changes, message):
     assert message in str(caught.value)
 
 
-def test_two_classes_may_share_a_colour():
+def test_two_classes_may_share_a_color():
     assert len(label_set(palette=((1, 2, 3),) * 3)) == 3

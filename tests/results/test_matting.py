@@ -1,4 +1,4 @@
-"""Soft edges: where they lie, what they leave alone, and the colours in them."""
+"""Soft edges: where they lie, what they leave alone, and the colors in them."""
 
 import numpy as np
 import pytest
@@ -11,9 +11,9 @@ RNG = np.random.default_rng(5)
 SIZE = 192
 
 
-def disc(radius, centre=(96, 96)):
+def disc(radius, center=(96, 96)):
     y, x = np.mgrid[:SIZE, :SIZE]
-    return np.hypot(y - centre[0], x - centre[1]) <= radius
+    return np.hypot(y - center[0], x - center[1]) <= radius
 
 
 def photo_of(mask, front=(200, 60, 40), back=(40, 90, 160)):
@@ -35,11 +35,11 @@ def plain(probability):
 
 
 @pytest.mark.parametrize("shift", [(0, 4), (-3, -3), (4, 0)])
-@pytest.mark.parametrize("grey", [False, True], ids=["colour", "grey"])
-def test_the_border_moves_to_that_of_the_photo(shift, grey):
+@pytest.mark.parametrize("gray", [False, True], ids=["color", "gray"])
+def test_the_border_moves_to_that_of_the_photo(shift, gray):
     truth = disc(50)
     photo = photo_of(truth)
-    if grey:
+    if gray:
         photo = photo[..., :1].repeat(3, -1)
     probability = fade(disc(50, (96 + shift[0], 96 + shift[1])), 16)
     alpha = soft_alpha(photo, probability)
@@ -104,8 +104,8 @@ def test_a_large_photo_is_filtered_on_a_small_copy():
     alphas = []
     for scale in (1, 4):
         side = scale * SIZE
-        centres = (np.arange(side) + 0.5) / scale - 0.5
-        at = centres.clip(0, SIZE - 1)
+        centers = (np.arange(side) + 0.5) / scale - 0.5
+        at = centers.clip(0, SIZE - 1)
         big = cv2.resize(mask.astype(np.uint8), (side, side), interpolation=cv2.INTER_NEAREST) > 0
         grid = LogitGrid(logits, at, at)
         alphas.append(alpha_of(photo_of(big), grid.labels(), grid, [1]))
@@ -141,7 +141,7 @@ def test_alpha_agrees_with_labels_where_many_classes_share_the_probability():
     assert np.abs(alpha - mask).mean() < 0.01
 
 
-# Colours
+# ColorSpace
 
 
 @pytest.fixture
@@ -166,9 +166,9 @@ def test_the_old_ground_does_not_shine_through(mixed):
 def test_foreground_explains_the_photo(mixed):
     photo, alpha, front, _ = mixed
     where = (alpha > 0.2) & (alpha < 1)
-    colours = foreground(photo, alpha, where)
-    assert colours.shape == (where.sum(), 3)
-    assert np.abs(colours - front).mean() < 12
+    colors = foreground(photo, alpha, where)
+    assert colors.shape == (where.sum(), 3)
+    assert np.abs(colors - front).mean() < 12
 
 
 def test_composite_leaves_pixels_that_are_not_mixed(mixed):

@@ -34,11 +34,11 @@ def voc():
     return Segmentation(labels, load_label_set("voc"), PHOTO)
 
 
-def colours_of(result):
+def colors_of(result):
     """By looping over the ids: black where there is no class."""
     picture = np.zeros((*result.labels.shape, 3), np.uint8)
-    for i, colour in enumerate(result.label_set.palette):
-        picture[result.labels == i] = colour
+    for i, color in enumerate(result.label_set.palette):
+        picture[result.labels == i] = color
     return picture
 
 
@@ -49,7 +49,7 @@ def test_overlay_is_a_mixture_where_there_is_a_class(result, alpha):
     void = result.labels == result.label_set.void
     assert 0 < void.sum() < void.size
     np.testing.assert_array_equal(drawn[void], PHOTO[void])
-    mixed = alpha * colours_of(result).astype(float) + (1 - alpha) * PHOTO.astype(float)
+    mixed = alpha * colors_of(result).astype(float) + (1 - alpha) * PHOTO.astype(float)
     np.testing.assert_allclose(drawn[~void], mixed[~void], atol=0.51)
 
 
@@ -60,7 +60,7 @@ def test_alpha_is_0_6_by_default(voc):
 
 def test_drawing_changes_neither_photo_nor_labels(result):
     photo, labels = result.image.copy(), result.labels.copy()
-    for kind in ("overlay", "colour", "mask"):
+    for kind in ("overlay", "color", "mask"):
         drawn = result.plot(kind, legend=True)
         drawn[:] = 0
     np.testing.assert_array_equal(result.image, photo)
@@ -68,9 +68,9 @@ def test_drawing_changes_neither_photo_nor_labels(result):
 
 
 @pytest.mark.parametrize("alpha", [-0.1, 1.01, 60, float("nan"), True])
-@pytest.mark.parametrize("kind", ["overlay", "colour", "mask"])
+@pytest.mark.parametrize("kind", ["overlay", "color", "mask"])
 def test_alpha_out_of_range(voc, alpha, kind, tmp_path):
-    message = rf"alpha={alpha!r} must be from 0 \(photo\) to 1 \(colours\)"
+    message = rf"alpha={alpha!r} must be from 0 \(photo\) to 1 \(colors\)"
     with pytest.raises(InputError, match=message):
         voc.plot(kind, alpha=alpha)
     with pytest.raises(InputError, match=message):
@@ -78,20 +78,20 @@ def test_alpha_out_of_range(voc, alpha, kind, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("kind", ["colour", "mask"])
-def test_colours_are_those_of_the_palette(result, kind):
+@pytest.mark.parametrize("kind", ["color", "mask"])
+def test_colors_are_those_of_the_palette(result, kind):
     drawn = result.plot(kind)
-    np.testing.assert_array_equal(drawn, colours_of(result))
+    np.testing.assert_array_equal(drawn, colors_of(result))
     assert drawn.flags.writeable
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".TIFF"])
-def test_a_mask_file_holds_the_ids_and_their_colours(result, suffix, tmp_path):
+def test_a_mask_file_holds_the_ids_and_their_colors(result, suffix, tmp_path):
     path = result.save(tmp_path / f"mask{suffix}", "mask")
     with Image.open(path) as image:
         assert image.mode == "P"
         np.testing.assert_array_equal(np.asarray(image), result.labels)
-    np.testing.assert_array_equal(read_image(path), colours_of(result))
+    np.testing.assert_array_equal(read_image(path), colors_of(result))
 
 
 def test_a_legend_does_not_spoil_a_mask(voc, tmp_path):
@@ -152,10 +152,10 @@ def test_contours_lie_just_inside_their_classes(size, line):
     drawn = Segmentation(labels, label_set, photo).plot("contour")
     dog, person = (labels == i for i in (12, 15))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * line + 1, 2 * line + 1))
-    for mask, colour in ((dog, label_set.palette[12]), (person, label_set.palette[15])):
+    for mask, color in ((dog, label_set.palette[12]), (person, label_set.palette[15])):
         inner = cv2.erode(mask.astype(np.uint8), disc).astype(bool)
         assert 0 < (mask & ~inner).sum() < mask.sum()
-        assert (drawn[mask & ~inner] == colour).all()
+        assert (drawn[mask & ~inner] == color).all()
         np.testing.assert_array_equal(drawn[inner], photo[inner])
     np.testing.assert_array_equal(drawn[labels == 0], photo[labels == 0])
 
@@ -204,7 +204,7 @@ def test_confidence_has_its_scale_for_a_legend(monkeypatch, sure):
     assert rows[0][1] == tuple(sure.plot("confidence")[0, -1])
     assert rows[2][1] == tuple(sure.plot("confidence")[0, 0])
     rows.clear()
-    sure.plot("colour", legend=True)
+    sure.plot("color", legend=True)
     assert rows == [("a 100.0 %", (9, 9, 9))]
 
 
@@ -288,7 +288,7 @@ def test_a_picture_needs_a_pictures_ending(sure, kind, name, tmp_path):
         ("label_me", "Did you mean 'labelme'?"),
         ("polygon", "Did you mean 'polygons'?"),
         ("side-by-side", "Did you mean 'side_by_side'?"),
-        ("color", "Did you mean 'colour' or "),
+        ("color", "Did you mean 'color' or "),
         ("overlays", "Did you mean 'overlay'?"),
         ("xyz", "Known: coco, "),
     ],
@@ -302,9 +302,7 @@ def test_unknown_kind(voc, kind, hint, tmp_path):
 
 
 def test_classes_are_filtered_before_drawing(voc, tmp_path):
-    np.testing.assert_array_equal(
-        voc.plot("colour", classes="dog"), voc.filter("dog").plot("colour")
-    )
+    np.testing.assert_array_equal(voc.plot("color", classes="dog"), voc.filter("dog").plot("color"))
     path = voc.save(tmp_path / "mask.png", "mask", classes=["dog"])
     with Image.open(path) as image:
         assert np.unique(np.asarray(image)).tolist() == [0, 12]
@@ -323,10 +321,10 @@ def many():
 
 
 def test_many_classes_are_drawn(many):
-    np.testing.assert_array_equal(many.plot("colour"), colours_of(many))
-    np.testing.assert_array_equal(many.plot("mask"), colours_of(many))
+    np.testing.assert_array_equal(many.plot("color"), colors_of(many))
+    np.testing.assert_array_equal(many.plot("mask"), colors_of(many))
     np.testing.assert_allclose(
-        many.plot(alpha=0.5), 0.5 * colours_of(many) + 0.5 * PHOTO.astype(float), atol=0.51
+        many.plot(alpha=0.5), 0.5 * colors_of(many) + 0.5 * PHOTO.astype(float), atol=0.51
     )
 
 
@@ -343,7 +341,7 @@ def test_many_classes_are_filtered(many):
     assert sorted(some.class_ids) == [256, 299, 65535]
     void = some.labels == 65535
     np.testing.assert_array_equal(some.plot()[void], PHOTO[void])
-    assert not some.plot("colour")[void].any()
+    assert not some.plot("color")[void].any()
     assert dict(zip(some.class_names, some.to_dict()["class_colors"], strict=True)) == {
         "void": [0, 0, 0],
         "class 256": [0, 1, 9],
@@ -362,7 +360,7 @@ def plain():
     return Segmentation(labels, label_set, np.full((300, 400, 3), 200, np.uint8))
 
 
-@pytest.mark.parametrize("kind", ["overlay", "colour", "mask"])
+@pytest.mark.parametrize("kind", ["overlay", "color", "mask"])
 def test_a_legend_changes_the_lower_left_only(plain, kind):
     without, with_legend = plain.plot(kind), plain.plot(kind, legend=True)
     assert with_legend.shape == without.shape
@@ -372,7 +370,7 @@ def test_a_legend_changes_the_lower_left_only(plain, kind):
     assert not changed.any()
 
 
-def test_a_legend_shows_the_colour_of_its_classes(plain):
+def test_a_legend_shows_the_color_of_its_classes(plain):
     drawn = plain.plot(legend=True)
     assert (drawn[200:, :30] == (192, 128, 128)).all(-1).sum() > 40
     assert (drawn[200:, :200] == 255).all(-1).sum() > 40

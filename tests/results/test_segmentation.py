@@ -69,12 +69,12 @@ def test_masks_of_a_photo_are_disjoint_and_cover_it(seg, photo):
     )
 
 
-def test_different_classes_are_different_colours(result):
-    """PixelLib 0.6.1 shows persons in the colour of birds."""
-    colours = dict(zip(result.class_names, result.to_dict()["class_colors"], strict=True))
-    assert colours["person"] == [192, 128, 128]
-    assert colours["bird"] == [128, 128, 0]
-    drawn = result.plot("colour")
+def test_different_classes_are_different_colors(result):
+    """PixelLib 0.6.1 shows persons in the color of birds."""
+    colors = dict(zip(result.class_names, result.to_dict()["class_colors"], strict=True))
+    assert colors["person"] == [192, 128, 128]
+    assert colors["bird"] == [128, 128, 0]
+    drawn = result.plot("color")
     assert (drawn[result.masks["person"]] == (192, 128, 128)).all()
     assert (drawn[result.masks["bird"]] == (128, 128, 0)).all()
 
@@ -245,7 +245,7 @@ def test_save_gives_the_path_and_makes_folders(result, tmp_path):
         np.testing.assert_array_equal(np.asarray(image), result.plot())
 
 
-@pytest.mark.parametrize("kind", ["overlay", "colour", "mask"])
+@pytest.mark.parametrize("kind", ["overlay", "color", "mask"])
 def test_save_over_a_folder_or_below_a_file(result, kind, tmp_path):
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "file").write_text("mine")
@@ -288,9 +288,9 @@ def viewers(monkeypatch):
 
 def test_show_in_a_notebook(result, notebook, viewers):
     shown, _ = notebook
-    result.show("colour", legend=False)
+    result.show("color", legend=False)
     assert len(shown) == 1
-    np.testing.assert_array_equal(np.asarray(shown[0]), result.plot("colour"))
+    np.testing.assert_array_equal(np.asarray(shown[0]), result.plot("color"))
     assert viewers == []
 
 

@@ -11,11 +11,11 @@ from easyseg.datasets.base import Sample
 from easyseg.errors import ConfigError, InputError
 from easyseg.io.read_image import read_image
 from easyseg.results.label_set import LabelSet
-from easyseg.training.augment_steps import GREY, STEPS
+from easyseg.training.augment_steps import GRAY, STEPS
 from easyseg.training.augmentation import DEFAULT_STEPS, Augmenter
 from easyseg.training.preview import preview
 
-COLOURS = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200], [210, 210, 40], [200, 40, 200]])
+COLORS = np.array([[200, 40, 40], [40, 200, 40], [40, 40, 200], [210, 210, 40], [200, 40, 200]])
 CROP = (150, 170)
 
 
@@ -24,7 +24,7 @@ def always(*steps):
 
 
 def painted(height=180, width=240, dtype=np.uint8):
-    """A photo whose colour is its class: triangles, so that no turn or mirror image is the same."""
+    """A photo whose color is its class: triangles, so that no turn or mirror image is the same."""
     truth = np.zeros((height, width), np.uint8)
     for class_id, points in enumerate(
         ([(20, 20), (200, 40), (60, 150)], [(100, 20), (230, 20), (230, 120)],
@@ -32,12 +32,12 @@ def painted(height=180, width=240, dtype=np.uint8):
         start=1,
     ):  # fmt: skip
         cv2.fillPoly(truth, [np.array(points)], class_id)
-    return COLOURS[truth].astype(np.uint8), truth.astype(dtype)
+    return COLORS[truth].astype(np.uint8), truth.astype(dtype)
 
 
 def agreement(photo, truth):
-    """Share of counted pixels, away from borders, whose nearest colour is their class's median."""
-    ids = np.minimum(truth, len(COLOURS)).astype(np.uint8)
+    """Share of counted pixels, away from borders, whose nearest color is their class's median."""
+    ids = np.minimum(truth, len(COLORS)).astype(np.uint8)
     same = cv2.erode(ids, np.ones((5, 5))) == cv2.dilate(ids, np.ones((5, 5)))
     inner = (truth != 255) & same
     pixels, found = photo[inner].astype(float), truth[inner]
@@ -49,7 +49,7 @@ def agreement(photo, truth):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 @pytest.mark.parametrize("steps", [(), *((name,) for name in STEPS), DEFAULT_STEPS, tuple(STEPS)])
-def test_colours_and_classes_stay_together(steps, dtype):
+def test_colors_and_classes_stay_together(steps, dtype):
     photo, truth = painted(dtype=dtype)
     augmenter = Augmenter(always(*steps), crop=CROP)
     for seed in range(12):
@@ -69,13 +69,13 @@ def exact(steps, seed=0, photo=None, crop=CROP):
 
 
 def test_borders_lie_where_the_photo_has_them():
-    """To a pixel: the mask's border against where the colour is half of one and half of other."""
+    """To a pixel: the mask's border against where the color is half of one and half of other."""
     for steps in (always("scale"), always("rotate"), always("scale", "rotate", "flip")):
         for seed in range(8):
             crop, ids = exact(steps, seed)
-            for class_id, colour in enumerate(COLOURS[:1]):
-                near = np.linalg.norm(crop.astype(float) - colour, axis=-1)
-                others = np.linalg.norm(crop[..., None, :].astype(float) - COLOURS[1:], axis=-1)
+            for class_id, color in enumerate(COLORS[:1]):
+                near = np.linalg.norm(crop.astype(float) - color, axis=-1)
+                others = np.linalg.norm(crop[..., None, :].astype(float) - COLORS[1:], axis=-1)
                 found = (near < others.min(-1)) & (ids != 255)
                 wrong = (found != (ids == class_id)) & (ids != 255)
                 # only in the pixels along a border, at most one deep
@@ -110,7 +110,7 @@ def test_a_small_photo_lies_whole_in_the_crop():
         box = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
         np.testing.assert_array_equal(crop[box], photo)
         np.testing.assert_array_equal(ids[box], truth)
-        assert (crop[~there] == GREY).all()
+        assert (crop[~there] == GRAY).all()
 
 
 def test_flip_is_the_mirror_image():
@@ -152,7 +152,7 @@ def test_rotate_turns_photo_and_truth_by_the_same_angle():
 
 
 def test_shrinking_does_not_alias():
-    """A fine checkerboard becomes grey, not a coarse pattern."""
+    """A fine checkerboard becomes gray, not a coarse pattern."""
     photo = np.repeat((np.indices((300, 300)).sum(0) % 2 * 255)[..., None], 3, 2).astype(np.uint8)
     crop, ids = exact(
         [{"scale": {"low": 0.3, "high": 0.3}}], 0, (photo, np.zeros((300, 300), np.uint8)), (80, 80)
@@ -199,13 +199,13 @@ def test_pixel_steps_do_what_they_say():
     assert soft.min() < 15
 
 
-def test_cutout_is_grey_and_ignored():
+def test_cutout_is_gray_and_ignored():
     photo, truth = painted()
     areas = []
     for seed in range(40):
         crop, ids = exact([{"cutout": {"chance": 1}}], seed, crop=truth.shape)
         gone = ids == 255
-        assert (crop[gone] == GREY).all()
+        assert (crop[gone] == GRAY).all()
         np.testing.assert_array_equal(crop[~gone], photo[~gone])
         assert gone.sum() == gone.any(0).sum() * gone.any(1).sum()  # a rectangle
         areas.append(gone.mean())
@@ -279,14 +279,14 @@ def test_preview_is_a_sheet(tmp_path):
     photo, truth = painted()
     cv2.imwrite(str(tmp_path / "a.png"), photo[..., ::-1])
     sample = Sample("a", tmp_path / "a.png", tmp_path / "a_mask.png", lambda size: truth)
-    label_set = LabelSet("own", tuple("abcde"), tuple(map(tuple, COLOURS.tolist())))
+    label_set = LabelSet("own", tuple("abcde"), tuple(map(tuple, COLORS.tolist())))
     augmenter = Augmenter([], crop=CROP)
     path = preview([sample] * 2, augmenter, tmp_path / "s.png", label_set=label_set, columns=3)
     sheet = read_image(path)
     assert sheet.shape == (2 * (CROP[0] + 4), 3 * (CROP[1] + 4), 3)
     cell = sheet[: CROP[0], : CROP[1]]
     crop, _ = augmenter(photo, truth, np.random.default_rng((0, 0, 0)))
-    np.testing.assert_array_equal(cell, crop)  # half of each colour is the colour
+    np.testing.assert_array_equal(cell, crop)  # half of each color is the color
     with pytest.raises(InputError, match="sample"):
         preview([], augmenter, tmp_path / "none.png", label_set=label_set)
 

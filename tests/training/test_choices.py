@@ -9,7 +9,7 @@ from easyseg.training.config import TrainConfig
 from easyseg.training.freeze_backbone import backbone_layers
 from easyseg.training.plan import make_plan
 from easyseg.training.run_dir import read_state
-from easyseg.training.trainer import _Run, train
+from easyseg.training.trainer import Trainer, train
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def trained(shapes, folder, **choices):
         same_classes=False,
         changes={"input_size": (65, 65)},
     )
-    run = _Run(plan, folder, (), progress=False)
+    run = Trainer(plan, folder, (), progress=False)
     layers = backbone_layers(run.network, plan.model)
     paths = [variable.path for variable in run.network.variables]
     begun = run.begin(start())

@@ -4,8 +4,8 @@ from helpers.square_dataset import paint
 
 from easyseg.datasets import open_dataset
 from easyseg.datasets.base import IGNORE
-from easyseg.training.data_loader import Feed, StillFeed, spread, stream
-from easyseg.training.sample_cache import Examples
+from easyseg.training.data_loader import TrainLoader, ValLoader, spread, stream
+from easyseg.training.sample_cache import SampleCache
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def samples(tmp_path):
 
 
 def examples(samples, *, canvas=(64, 64), memory=2**20):
-    return Examples(samples, canvas=canvas, memory=memory)
+    return SampleCache(samples, canvas=canvas, memory=memory)
 
 
 def corner(photo, truth, rng):
@@ -37,7 +37,7 @@ def same(one, other):
 
 
 def test_a_batch_is_a_function_of_seed_epoch_and_place(samples):
-    feed, other = (Feed(examples(samples), corner, batch_size=2, seed=5) for _ in range(2))
+    feed, other = (TrainLoader(examples(samples), corner, batch_size=2, seed=5) for _ in range(2))
     first = batches(feed)
     feed.begin(1)
     second = batches(feed)
@@ -46,11 +46,11 @@ def test_a_batch_is_a_function_of_seed_epoch_and_place(samples):
     other.begin(0)
     assert same(batches(other), first)
     assert not same(first, second)
-    assert not same(first, batches(Feed(examples(samples), corner, batch_size=2, seed=6)))
+    assert not same(first, batches(TrainLoader(examples(samples), corner, batch_size=2, seed=6)))
 
 
 def test_every_photo_is_seen_and_batches_are_full(samples):
-    feed = Feed(examples(samples), corner, batch_size=2, seed=0)
+    feed = TrainLoader(examples(samples), corner, batch_size=2, seed=0)
     assert len(feed) == 3
     for photos, truths in batches(feed):
         assert photos.shape == (2, 33, 33, 3)
@@ -62,7 +62,7 @@ def test_every_photo_is_seen_and_batches_are_full(samples):
 
 
 def test_fewer_photos_than_a_batch_are_repeated(samples):
-    feed = Feed(examples(samples[:1]), corner, batch_size=3, seed=0)
+    feed = TrainLoader(examples(samples[:1]), corner, batch_size=3, seed=0)
     photos, _ = feed[0]
     assert len(feed) == 1
     assert len(photos) == 3
@@ -87,13 +87,13 @@ def test_photos_are_scaled_as_inference_scales_them(samples, canvas, size):
 
 
 def test_what_lies_beyond_the_photo_does_not_count(samples):
-    still = StillFeed(examples(samples, canvas=(80, 70)), (80, 70), batch_size=3)
+    still = ValLoader(examples(samples, canvas=(80, 70)), (80, 70), batch_size=3)
     photos, truths = still[1]
     assert photos.shape == (2, 80, 70, 3)
     assert np.all(truths[:, 64:] == IGNORE)
     assert np.all(truths[:, :, 64:] == IGNORE)
-    assert np.array_equal(truths[0, :64, :64], samples[3].truth())
-    assert np.array_equal(photos[0, :64, :64], samples[3].photo())
+    assert np.array_equal(truths[0, :64, :64], samples[3].read_mask())
+    assert np.array_equal(photos[0, :64, :64], samples[3].read_image())
 
 
 def test_spread():
@@ -103,7 +103,7 @@ def test_spread():
 
 def test_what_fit_is_given_holds_the_same_batches_each_time(samples):
     """Without the autotuning that held up the end of epochs."""
-    feed = Feed(examples(samples), corner, batch_size=2, seed=0)
+    feed = TrainLoader(examples(samples), corner, batch_size=2, seed=0)
     data = stream(feed)
     first = batches(feed)
     assert same(list(data.as_numpy_iterator()), first)
@@ -115,5 +115,5 @@ def test_what_fit_is_given_holds_the_same_batches_each_time(samples):
 
 
 def test_batches_of_another_length_are_taken(samples):
-    still = StillFeed(examples(samples, canvas=(80, 70)), (80, 70), batch_size=3)
+    still = ValLoader(examples(samples, canvas=(80, 70)), (80, 70), batch_size=3)
     assert [len(photos) for photos, _ in stream(still)] == [3, 2]

@@ -11,11 +11,11 @@ from helpers.square_dataset import CONFIG, paint
 from easyseg.datasets import open_dataset
 from easyseg.errors import TrainingError
 from easyseg.training.config import TrainConfig
-from easyseg.training.data_loader import StillFeed
+from easyseg.training.data_loader import ValLoader
 from easyseg.training.distribution import compiler, out_of_memory
 from easyseg.training.plan import make_plan
 from easyseg.training.run_dir import State, read_state
-from easyseg.training.sample_cache import Examples
+from easyseg.training.sample_cache import SampleCache
 from easyseg.training.trainer import halved, train
 
 
@@ -54,8 +54,8 @@ def test_a_run_goes_on_where_its_batch_can_be_shared_only(monkeypatch, tmp_path)
 
 def test_what_needs_no_padding_has_none(tmp_path):
     data = open_dataset(paint(tmp_path / "shapes", val=3))
-    some = Examples(data.split("val"), canvas=(65, 65), memory=0)
-    plain, even = (StillFeed(some, (65, 65), batch_size=2, parts=parts) for parts in (1, 2))
+    some = SampleCache(data.split("val"), canvas=(65, 65), memory=0)
+    plain, even = (ValLoader(some, (65, 65), batch_size=2, parts=parts) for parts in (1, 2))
     assert [len(plain[i][0]) for i in range(2)] == [2, 1]
     assert [len(even[i][0]) for i in range(2)] == [2, 2]
     assert np.array_equal(plain[1][1][0], even[1][1][0])

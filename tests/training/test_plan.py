@@ -31,8 +31,8 @@ def with_truths(data, change):
     """The data set with other truths."""
 
     def changed(sample, place):
-        read = sample.read_truth
-        return dataclasses.replace(sample, read_truth=lambda size: change(read(size), place))
+        read = sample.mask_reader
+        return dataclasses.replace(sample, mask_reader=lambda size: change(read(size), place))
 
     train = [changed(sample, i) for i, sample in enumerate(data.split("train"))]
     return dataclasses.replace(data, splits={**data.splits, "train": train})
@@ -53,8 +53,11 @@ def with_truths(data, change):
         ({"patience": 0}, "patience=0"),
         ({"batch_norm": "freezed"}, "'frozen'"),
         ({"batch_norm": "trained", "batch_size": 1}, "one photo has no statistics"),
-        ({"freeze": "backbone", "frozen_epochs": 2}, "frozen_epochs=2 has no effect"),
-        ({"epochs": 3, "frozen_epochs": 3}, "below epochs=3"),
+        (
+            {"freeze": "backbone", "freeze_backbone_epochs": 2},
+            "freeze_backbone_epochs=2 has no effect",
+        ),
+        ({"epochs": 3, "freeze_backbone_epochs": 3}, "below epochs=3"),
         ({"augment": "scale"}, "augment='scale' .* a list"),
         ({"distribute": 2}, "distribute=2 .* True or False"),
     ],
@@ -87,8 +90,8 @@ def test_options_are_parted():
 @pytest.mark.parametrize(
     ("choices", "expected"),
     [
-        ({"frozen_epochs": 0}, [("all", 0, 5, False)]),
-        ({"frozen_epochs": 2}, [("frozen", 0, 2, True), ("all", 2, 5, False)]),
+        ({"freeze_backbone_epochs": 0}, [("all", 0, 5, False)]),
+        ({"freeze_backbone_epochs": 2}, [("frozen", 0, 2, True), ("all", 2, 5, False)]),
         ({"freeze": "backbone"}, [("frozen", 0, 5, True)]),
     ],
 )
@@ -98,7 +101,7 @@ def test_phases(choices, expected):
 
 @pytest.mark.parametrize(("same", "epochs", "frozen"), [(True, 9, 0), (False, 9, 1), (False, 2, 0)])
 def test_new_classes_begin_with_a_frozen_backbone(data, same, epochs, frozen):
-    assert plan(data, same_classes=same, epochs=epochs).config.frozen_epochs == frozen
+    assert plan(data, same_classes=same, epochs=epochs).config.freeze_backbone_epochs == frozen
 
 
 @pytest.mark.parametrize(
@@ -115,11 +118,11 @@ def test_new_classes_begin_with_a_frozen_backbone(data, same, epochs, frozen):
 def test_a_random_backbone_is_said_and_not_frozen(data, caplog, changes, random, why):
     changes = {"input_size": (65, 65), **changes}
     made = plan(data, same_classes=False, changes=changes, random=random)
-    assert made.config.frozen_epochs == 0
+    assert made.config.freeze_backbone_epochs == 0
     assert re.search(why, made.notes[0])
     assert made.notes[0] in caplog.text
     assert 'weights="imagenet"' in caplog.text
-    for choices in ({"freeze": "backbone"}, {"frozen_epochs": 1}):
+    for choices in ({"freeze": "backbone"}, {"freeze_backbone_epochs": 1}):
         with pytest.raises(ConfigError, match=f"{next(iter(choices))}=.* leave random weights"):
             plan(data, same_classes=False, changes=changes, random=random, **choices)
 
@@ -181,7 +184,7 @@ def test_validation_photos_are_read_before_training_too(data):
         plan(data)
     photo.write_bytes(whole)
     for sample in data.split("val"):
-        truth = np.full_like(sample.truth(), IGNORE)
+        truth = np.full_like(sample.read_mask(), IGNORE)
         cv2.imwrite(str(sample.mask), truth)
     with pytest.raises(DatasetError, match="all pixels of all 2 validation masks are ignored"):
         plan(data)
@@ -210,7 +213,7 @@ def test_numpys_numbers_travel_too():
 
 
 def test_pixels_of_each_class_are_counted(data):
-    truths = np.stack([sample.truth() for sample in data.split("train")])
+    truths = np.stack([sample.read_mask() for sample in data.split("train")])
     expected = [np.bincount(truth.ravel(), minlength=3).tolist() for truth in truths]
     assert plan(data).pixels.tolist() == expected
 

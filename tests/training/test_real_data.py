@@ -18,7 +18,7 @@ SMALL = {"input_size": (257, 257), "batch_size": 2, "progress": False}
 
 def shown(sample):
     """The share of a photo that its objects cover."""
-    return np.count_nonzero(sample.truth()) / sample.truth().size
+    return np.count_nonzero(sample.read_mask()) / sample.read_mask().size
 
 
 def test_a_run_overfits_coco(shared, tmp_path):
@@ -28,7 +28,7 @@ def test_a_run_overfits_coco(shared, tmp_path):
     chosen = sorted(samples, key=shown)[-10:]
     data = dataclasses.replace(data, splits={"train": chosen, "val": chosen})
     choices = {"epochs": 40, "learning_rate": 1e-3, "augment": [], "dropout": 0.0}
-    choices |= {"frozen_epochs": 0, "val_photos": 3}
+    choices |= {"freeze_backbone_epochs": 0, "val_photos": 3}
     mine = SemanticSegmentation("mini").fine_tune(data, runs=tmp_path, **SMALL, **choices)
     scores = mine.evaluate(data, split="train", boundary=False, progress=False)
     assert scores.mean_iou > 0.8

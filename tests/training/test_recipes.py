@@ -47,8 +47,8 @@ def test_person(tmp_path):
         for i in range(3):
             photo = np.full((200, 300, 3), 90, np.uint8)
             truth = np.zeros((200, 300), np.uint8)
-            for picture, colour in ((photo, (60, 120, 220)), (truth, 255)):
-                cv2.circle(picture, (80 + 40 * i, 100), 50, colour, -1)
+            for picture, color in ((photo, (60, 120, 220)), (truth, 255)):
+                cv2.circle(picture, (80 + 40 * i, 100), 50, color, -1)
             for kind, picture in (("Images", photo), ("Masks", truth)):
                 (tmp_path / f"human/{split}_{kind}").mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(tmp_path / f"human/{split}_{kind}/{i}.png"), picture)

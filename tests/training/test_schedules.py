@@ -20,17 +20,17 @@ CURVES = {
 }
 
 
-@pytest.mark.parametrize("warmup", [0, 10])
+@pytest.mark.parametrize("optimize", [0, 10])
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_is_the_formula(name, warmup):
-    schedule = make_schedule(name, rate=0.02, steps=100, warmup_steps=warmup)
+def test_is_the_formula(name, optimize):
+    schedule = make_schedule(name, rate=0.02, steps=100, warmup_steps=optimize)
     found = [float(schedule(step)) for step in range(100)]
-    for step in range(warmup):
-        assert found[step] == pytest.approx(0.02 * (step + 1) / warmup)
-    for step in (warmup, warmup + 1, 50, 72, 98, 99):
-        share = (step - warmup) / (100 - warmup)
+    for step in range(optimize):
+        assert found[step] == pytest.approx(0.02 * (step + 1) / optimize)
+    for step in (optimize, optimize + 1, 50, 72, 98, 99):
+        share = (step - optimize) / (100 - optimize)
         assert found[step] == pytest.approx(0.02 * CURVES[name](share), rel=1e-4), step
-    assert (np.diff(found[warmup:]) <= 0).all()
+    assert (np.diff(found[optimize:]) <= 0).all()
     assert 0 < found[-1] == float(schedule(1000))  # a run that goes on keeps the last rate
 
 

@@ -17,7 +17,7 @@ from easyseg import SemanticSegmentation
 from easyseg._keras import keras
 from easyseg.datasets import Reading, open_dataset
 from easyseg.errors import ConfigError, InputError, OutputError, TrainingError
-from easyseg.evaluation.class_mapping import match_classes
+from easyseg.evaluation.class_mapping import map_classes
 from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.evaluation.scores import Scores
 from easyseg.io.read_image import read_image
@@ -27,7 +27,7 @@ from easyseg.training.config import TrainConfig
 from easyseg.training.fine_tune import fine_tune, resume
 from easyseg.training.plan import make_plan
 from easyseg.training.run_dir import locked, new_folder, read_settings, read_state
-from easyseg.training.trainer import _Run, halved, train
+from easyseg.training.trainer import Trainer, halved, train
 from easyseg.training.validation import warn_if_one_class
 from easyseg.weights.bundle import read_bundle, read_bundle_weights, save_bundle
 
@@ -189,7 +189,12 @@ def test_a_run_goes_on_with_its_own_choices_only(run, shapes):
 def test_choices_that_are_left_open_are_those_of_the_run(run, shapes):
     mine, folder = run
     mine.fine_tune(
-        shapes, runs=folder.parent, resume=True, crop=None, frozen_epochs=None, progress=False
+        shapes,
+        runs=folder.parent,
+        resume=True,
+        crop=None,
+        freeze_backbone_epochs=None,
+        progress=False,
     )
     with pytest.raises(ConfigError, match="begun with crop="):
         mine.fine_tune(shapes, runs=folder.parent, resume=True, crop=97)
@@ -227,7 +232,7 @@ def test_a_name_that_is_taken_gets_a_number(tmp_path):
 
 
 @pytest.mark.slow
-def test_some_of_the_classes_in_colours_of_ones_own(shapes, tmp_path):
+def test_some_of_the_classes_in_colors_of_ones_own(shapes, tmp_path):
     """A run that goes on reads its data as it began."""
     labels = LabelSet("mine", ("floor", "R", "G"), ((9, 9, 9), (1, 2, 3), (4, 5, 6)))
     reading = Reading(classes=labels, ignore=["floor"])
@@ -397,7 +402,7 @@ def test_new_norms_are_measured_with_as_many_photos_as_fit(
         measure(network, new, fitting())
 
     monkeypatch.setattr("easyseg.training.trainer.measure", small)
-    running = _Run(plan(shapes), tmp_path, (), progress=False)
+    running = Trainer(plan(shapes), tmp_path, (), progress=False)
     if not room:
         with pytest.raises(TrainingError, match="too small for a batch of one photo"):
             running.begin(start())
@@ -475,7 +480,7 @@ def test_a_full_disk_leaves_the_epoch_before(shapes, tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".last")]
     last = weights(tmp_path / "last")
     assert any(np.array_equal(value, last["tiny1/weights"]) for value in state.model)
-    assert read_bundle(tmp_path).config.classes == 3
+    assert read_bundle(tmp_path).config.num_classes == 3
 
 
 def test_a_disk_that_is_full_at_the_end_leaves_the_best_epoch(run, tmp_path):
@@ -500,7 +505,7 @@ def scores(counts):
     labels = load_label_set("voc")
     confusion = ConfusionMatrix(len(labels))
     confusion.counts[: len(counts), : len(counts)] = counts
-    return Scores(confusion, match_classes(labels, labels), ())
+    return Scores(confusion, map_classes(labels, labels), ())
 
 
 def test_one_class_everywhere_is_said(caplog):
@@ -518,7 +523,7 @@ def test_other_results_are_not_called_so(counts, caplog):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("choices", "last"),
-    [({}, 3), ({"frozen_epochs": 3}, 5), ({"freeze": "backbone"}, 3)],
+    [({}, 3), ({"freeze_backbone_epochs": 3}, 5), ({"freeze": "backbone"}, 3)],
 )
 def test_patience_ends_a_run_that_gets_no_better(shapes, tmp_path, choices, last):
     """Epochs with a backbone that is frozen for a while do not count."""
@@ -539,12 +544,12 @@ def test_a_keras_model_of_ones_own(shapes, tmp_path):
         x = keras.layers.Conv2D(  # with biases as a trained one has
             8, 3, strides=2, padding="same", name=f"block{i}", bias_initializer="random_normal"
         )(x)
-    seg = SemanticSegmentation.new(
+    seg = SemanticSegmentation.create(
         keras.Model(image, x, name="mine"), low="block1", high="block3", classes=2,
         head_channels=8, input_size=(65, 65),
     )  # fmt: skip
     mine = seg.fine_tune(
-        shapes, runs=tmp_path, progress=False, **{**QUICK, "epochs": 2, "frozen_epochs": 1}
+        shapes, runs=tmp_path, progress=False, **{**QUICK, "epochs": 2, "freeze_backbone_epochs": 1}
     )
     assert [row["phase"] for row in results(tmp_path / "shapes")] == ["frozen", "all"]
     assert mine.config.graph == seg.config.graph

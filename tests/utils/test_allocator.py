@@ -11,7 +11,7 @@ CALLS = [(-4, 0), (-1, 2**28)]
 FAULTS = """
 import resource
 import numpy as np
-from easyseg.utils.allocator import keep_heap
+from easyseg.utils.allocator import keep_freed_memory
 {first}
 def faults():
     np.empty(48 * 2**20, np.uint8)[::4096] = 1
@@ -40,29 +40,29 @@ def library(monkeypatch):
 
 
 def test_glibc_is_told(library):
-    heap.keep_heap()
+    heap.keep_freed_memory()
     assert library.calls == CALLS
 
 
 @pytest.mark.parametrize("name", ["MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_MAX_", "GLIBC_TUNABLES"])
 def test_what_the_user_says_stays(library, monkeypatch, name):
     monkeypatch.setenv(name, "1")
-    heap.keep_heap()
+    heap.keep_freed_memory()
     assert not library.calls
 
 
 def test_other_systems_and_libraries_are_left_alone(library, monkeypatch):
     monkeypatch.setattr(heap.ctypes, "CDLL", lambda _: object())
-    heap.keep_heap()
+    heap.keep_freed_memory()
     monkeypatch.setattr(heap.ctypes, "CDLL", None)
     monkeypatch.setattr(heap.sys, "platform", "win32")
-    heap.keep_heap()
+    heap.keep_freed_memory()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="counts Linux's page faults")
 def test_pages_are_not_cleared_again_and_again():
     faults = [
         int(subprocess.check_output([sys.executable, "-c", FAULTS.format(first=first)]))
-        for first in ("keep_heap()", "")
+        for first in ("keep_freed_memory()", "")
     ]
     assert faults[0] < faults[1] / 4

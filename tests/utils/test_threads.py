@@ -1,4 +1,4 @@
-"""Engines use the threads that they may."""
+"""Runtimes use the threads that they may."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_a_cache_that_cannot_be_written_is_named(entry, server, tmp_path, home):
     file = tmp_path / "net.tar.gz"
     file.write_bytes(TAR)
     with pytest.raises(WeightsError, match=message):
-        import_weights(entry, file, cache=blocked)
+        import_weights(entry, file, cache_dir=blocked)
 
 
 @contextlib.contextmanager
@@ -99,7 +99,7 @@ from easyseg.weights.manifest import weight_set
 logging.basicConfig(level="INFO", stream=sys.stdout, format="%(message)s")
 entry = weight_set("mobilenetv2.voc")
 entry = dataclasses.replace(entry, url=sys.argv[1], mirrors=(), hashes={})
-print(fetch_weights(entry, cache=sys.argv[2], progress=False))
+print(fetch_weights(entry, cache_dir=sys.argv[2], progress=False))
 """
 
 

@@ -21,7 +21,7 @@ def tiny(monkeypatch):
 
 def test_it_segments_is_saved_and_opens_again(tmp_path):
     names = ["background", "road", "car"]
-    seg = SemanticSegmentation.new(
+    seg = SemanticSegmentation.create(
         "tiny", classes=names, attention="cbam", dropout={"decoder": 0.2}, **TINY
     )
     assert seg.config.attention == "cbam"
@@ -46,9 +46,9 @@ def test_it_segments_is_saved_and_opens_again(tmp_path):
     ids=["number", "one", "names", "label set"],
 )
 def test_classes(classes, names):
-    seg = SemanticSegmentation.new("tiny", classes=classes, decoder="none", **TINY)
+    seg = SemanticSegmentation.create("tiny", classes=classes, decoder="none", **TINY)
     assert seg.label_set.names == names
-    assert seg.model.output_shape[-1] == seg.config.classes == len(names)
+    assert seg.model.output_shape[-1] == seg.config.num_classes == len(names)
     if isinstance(classes, LabelSet):
         assert seg.label_set is classes
 
@@ -56,7 +56,7 @@ def test_classes(classes, names):
 @pytest.mark.parametrize("classes", [0, -1, 2.0, "road", [], [1, 2], None, True])
 def test_what_classes_are_not(classes):
     with pytest.raises(InputError, match="must be a number from 1, names such as"):
-        SemanticSegmentation.new("mobilenetv2", classes=classes)
+        SemanticSegmentation.create("mobilenetv2", classes=classes)
 
 
 def test_what_is_refused():
@@ -74,13 +74,13 @@ def test_what_is_refused():
 
 
 def test_a_picture_of_two_channels_is_none():
-    seg = SemanticSegmentation.new("tiny", classes=2, decoder="none", **TINY)
+    seg = SemanticSegmentation.create("tiny", classes=2, decoder="none", **TINY)
     with pytest.raises(InputError, match=r"shape \(5, 5, 2\) is no picture; arrays must be \(H, W"):
         seg.segment_image(np.zeros((5, 5, 2), np.uint8))
 
 
 def test_a_preset():
-    seg = SemanticSegmentation.new(
+    seg = SemanticSegmentation.create(
         "mobilenetv3_small", classes=2, preset="mobile", input_size=(65, 65)
     )
     assert (seg.config.backbone, seg.config.head) == ("mobilenetv3_small", "lraspp")
@@ -94,7 +94,7 @@ def test_imagenet_weights_from_a_file(tmp_path):
         include_top=False, weights=None, input_shape=(224, 224, 3)
     )
     source.save_weights(tmp_path / "a.weights.h5")
-    seg = SemanticSegmentation.new(
+    seg = SemanticSegmentation.create(
         "keras_mobilenetv3small",
         classes=2,
         weights=tmp_path / "a.weights.h5",
@@ -104,6 +104,6 @@ def test_imagenet_weights_from_a_file(tmp_path):
     ours = seg.model.get_layer("keras_mobilenetv3small-conv").kernel
     np.testing.assert_array_equal(ours, source.get_layer("conv").kernel)
     with pytest.raises(WeightsError, match="cannot be had"):
-        SemanticSegmentation.new(
+        SemanticSegmentation.create(
             "keras_mobilenetv3small", classes=2, weights=tmp_path / "none.weights.h5"
         )

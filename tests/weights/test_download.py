@@ -42,7 +42,7 @@ def test_cache_home_is_the_argument_then_the_variable_then_the_users_cache(monke
 
 
 def test_cached_weights_finds_nothing_in_a_cache_that_is_not_there(entry, tmp_path):
-    assert cached_weights(entry, cache=tmp_path / "nothing") is None
+    assert cached_weights(entry, cache_dir=tmp_path / "nothing") is None
 
 
 # Downloads that go well
@@ -53,14 +53,16 @@ def test_a_checkpoint_is_downloaded_once_and_only_it_is_kept(entry, server, home
     path = fetch(with_hash(entry, TAR), home)
     assert_right(path)
     assert files(home) == CACHED
-    assert cached_weights(entry, cache=home) == path == fetch(entry, home)
+    assert cached_weights(entry, cache_dir=home) == path == fetch(entry, home)
     assert server.seen == [("/net.tar.gz", None)]
 
 
 def test_an_h5_file_is_kept_under_its_own_name(h5_entry, server, home):
     server.serve("/net.h5", H5)
     path = fetch(with_hash(h5_entry, H5), home)
-    assert path == cached_weights(h5_entry, cache=home) == home / "weights/mobilenetv2.voc/net.h5"
+    assert (
+        path == cached_weights(h5_entry, cache_dir=home) == home / "weights/mobilenetv2.voc/net.h5"
+    )
     assert path.read_bytes() == H5
 
 
@@ -85,7 +87,7 @@ def test_gzip_is_the_file_not_an_encoding_of_it(entry, server, home):
 
 def test_progress_is_shown_on_request(entry, server, home, capsys):
     server.serve("/net.tar.gz", TAR)
-    fetch_weights(entry, cache=home)
+    fetch_weights(entry, cache_dir=home)
     assert "net.tar.gz: 100%" in capsys.readouterr().err
 
 

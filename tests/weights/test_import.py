@@ -95,7 +95,7 @@ def test_verify_sees_the_weights_before_they_are_in_the_cache(entry, server, hom
 
     def verify(path):
         assert_right(path)
-        seen.append(cached_weights(entry, cache=home))
+        seen.append(cached_weights(entry, cache_dir=home))
 
     fetch(entry, home, verify=verify)
     assert seen == [None]
@@ -110,7 +110,7 @@ def test_weights_that_do_not_verify_leave_nothing_behind(entry, server, home, tm
         fetch(entry, home, verify=verify)
     (tmp_path / "net.tar.gz").write_bytes(TAR)
     with pytest.raises(WeightsError, match="not of this model"):
-        import_weights(entry, tmp_path / "net.tar.gz", cache=home, verify=verify)
+        import_weights(entry, tmp_path / "net.tar.gz", cache_dir=home, verify=verify)
     assert files(home) == set()
     assert list((home / "weights").iterdir()) == []
 
@@ -125,7 +125,7 @@ def test_an_archive_is_imported(known, entry, home, monkeypatch, caplog):
         entry = with_hash(entry, known)
     file = home.parent / "by hand.tar.gz"
     file.write_bytes(TAR)
-    path = import_weights(entry, file, cache=home)
+    path = import_weights(entry, file, cache_dir=home)
     assert_right(path)
     assert fetch(entry, home) == path
     assert file.read_bytes() == TAR
@@ -144,7 +144,7 @@ def test_an_import_replaces_what_is_cached_and_warns_of_another_hash(
     file = tmp_path / "repacked.tar.gz"
     file.write_bytes(make_checkpoint(b"new"))
     with caplog.at_level(logging.WARNING, logger="easyseg"):
-        assert_right(import_weights(entry, str(file), cache=home), b"new")
+        assert_right(import_weights(entry, str(file), cache_dir=home), b"new")
     (record,) = caplog.records
     assert str(file) in record.getMessage()
     assert entry.known_hash in record.getMessage()
@@ -154,7 +154,7 @@ def test_an_import_replaces_what_is_cached_and_warns_of_another_hash(
 def test_an_h5_file_is_imported_under_its_published_name(h5_entry, home, tmp_path):
     file = tmp_path / "weights (1).h5"
     file.write_bytes(H5)
-    assert import_weights(h5_entry, file, cache=home).name == "net.h5"
+    assert import_weights(h5_entry, file, cache_dir=home).name == "net.h5"
 
 
 @pytest.mark.parametrize(
@@ -172,5 +172,5 @@ def test_a_file_that_cannot_be_imported_is_named(make, message, entry, home, tmp
     file = tmp_path / "given"
     make(file)
     with pytest.raises(WeightsError, match=rf"{file} {message}"):
-        import_weights(entry, file, cache=home)
-    assert cached_weights(entry, cache=home) is None
+        import_weights(entry, file, cache_dir=home)
+    assert cached_weights(entry, cache_dir=home) is None

@@ -9,7 +9,7 @@ import pytest
 
 from easyseg import SemanticSegmentation
 from easyseg.errors import UnknownNameError, WeightsError, WeightsMismatchError
-from easyseg.weights.loader import open_model
+from easyseg.weights.loader import load_model
 
 MOBILENET = "deeplabv3_mobilenetv2_tf_dim_ordering_tf_kernels.h5"
 
@@ -24,7 +24,7 @@ def file(golden, tmp_path_factory):
 def test_a_weights_file_opens_under_its_published_name(file):
     from easyseg.weights.variable_names import named_variables
 
-    opened = open_model(file)
+    opened = load_model(file)
     assert opened.config.backbone == "mobilenetv2"
     assert opened.label_set.name == "voc"
     means = [float(np.mean(v)) for v in named_variables(opened.model).values()]
@@ -36,14 +36,14 @@ def test_a_weights_file_of_another_network_is_refused(file, tmp_path):
         file, tmp_path / "deeplabv3_mobilenetv2_tf_dim_ordering_tf_kernels_cityscapes.h5"
     )
     with pytest.raises(WeightsMismatchError, match="cityscapes"):
-        open_model(wrong)
+        load_model(wrong)
 
 
 def test_a_weights_file_of_unknown_name(tmp_path):
     path = tmp_path / "deeplabv3_xception65_ade.h5"
     path.write_bytes(b"x")
     with pytest.raises(UnknownNameError, match=r"Did you mean 'deeplabv3_xception65_ade20k\.h5'"):
-        open_model(path)
+        load_model(path)
 
 
 def test_a_weights_file_that_is_not_there(tmp_path):

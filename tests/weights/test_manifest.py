@@ -44,12 +44,12 @@ def test_a_row_is_consistent(name):
     assert entry.name == name
     for url in (entry.url, *entry.mirrors):
         assert url.startswith("https://")
-        assert url.endswith(".tar.gz" if entry.layout == "tf_checkpoint" else ".h5")
-    assert entry.layout in ("tf_checkpoint", "legacy_h5")
+        assert url.endswith(".tar.gz" if entry.file_format == "tf_checkpoint" else ".h5")
+    assert entry.file_format in ("tf_checkpoint", "legacy_h5")
     assert name.split(".")[1].startswith(entry.labels)
     assert name.split(".")[0].startswith(entry.model.backbone)
     assert entry.model.classes == CLASSES[entry.labels]
-    assert entry.licence in ("Apache-2.0", "MIT")
+    assert entry.license in ("Apache-2.0", "MIT")
     assert entry.origin
     for algorithm, digest in entry.hashes.items():
         assert re.fullmatch(f"[0-9a-f]{{{HEX_DIGITS[algorithm]}}}", digest)
@@ -76,13 +76,13 @@ def test_models_are_those_of_the_zoo():
         backbone="mobilenetv2", aspp_rates=(), decoder="none", depth_multiplier=0.5
     )
     assert weight_set("mobilenetv2.ade20k").model == ModelConfig(
-        backbone="mobilenetv2", classes=151, aspp_rates=(), input_size=(257, 257)
+        backbone="mobilenetv2", num_classes=151, aspp_rates=(), input_size=(257, 257)
     )
     assert weight_set("xception65.cityscapes").model.input_size == (1025, 2049)
     for size in ("large", "small"):
         assert weight_set(f"mobilenetv3_{size}.cityscapes").model == ModelConfig(
             backbone=f"mobilenetv3_{size}",
-            classes=19,
+            num_classes=19,
             output_stride=32,
             head="lraspp",
             head_channels=128,

@@ -29,13 +29,13 @@ def served(monkeypatch, shared, server, home):
 
 def test_two_lines_with_a_line_that_breaks(served, server, home, photo, tmp_path):
     served.cuts = [1_000_000, 2_500_000]
-    seg = SemanticSegmentation("mobilenetv2.voc", cache=home, progress=False)
+    seg = SemanticSegmentation("mobilenetv2.voc", cache_dir=home, progress=False)
     result = seg.segment_image(photo, tmp_path / "dog.png")
     assert [r for _, r in server.seen] == [None, "bytes=1000000-", "bytes=3500000-"]
     assert {"dog", "bicycle", "car"} <= set(result.class_names)
     with Image.open(tmp_path / "dog.png") as overlay:
         assert overlay.size == result.labels.shape[::-1]
-    SemanticSegmentation("mobilenetv2.voc", cache=home)
+    SemanticSegmentation("mobilenetv2.voc", cache_dir=home)
     assert len(server.seen) == 3  # the second time nothing is downloaded
 
 
@@ -46,7 +46,7 @@ def test_weights_of_another_head_do_not_enter_the_cache(shared, server, home, mo
     )
     monkeypatch.setitem(manifest.weight_sets(), entry.name, entry)
     with pytest.raises(WeightsMismatchError, match="of another shape") as caught:
-        SemanticSegmentation("mobilenetv2.voc", cache=home, progress=False)
+        SemanticSegmentation("mobilenetv2.voc", cache_dir=home, progress=False)
     assert any("MobilenetV2/Conv/weights" in row for row in caught.value.wrong_shape)
     assert not list((home / "weights").glob("*/*.index"))
 
@@ -73,13 +73,13 @@ def test_every_official_checkpoint_loads_through_the_manifest(golden):
         "mobilenetv3_large.cityscapes": "mobilenetv3_large_cityscapes_os32",
         "mobilenetv3_small.cityscapes": "mobilenetv3_small_cityscapes_os32",
     }
-    official = [w.name for w in manifest.weight_sets().values() if w.layout == "tf_checkpoint"]
+    official = [w.name for w in manifest.weight_sets().values() if w.file_format == "tf_checkpoint"]
     assert sorted(official) == sorted(variants)
     for name, variant in variants.items():
         if variant.startswith("xception") and name.endswith("trainval"):
             continue  # the same variables as train_aug
         entry = weight_set(name)
-        load_weights(build_model(entry.model), golden.checkpoint(variant), entry.layout)
+        load_weights(build_model(entry.model), golden.checkpoint(variant), entry.file_format)
 
 
 def test_every_keras_file_loads_through_the_manifest(golden):
@@ -93,7 +93,7 @@ def test_every_keras_file_loads_through_the_manifest(golden):
     }
     for name, file in files.items():
         entry = weight_set(name)
-        load_weights(build_model(entry.model), golden.h5(file), entry.layout)
+        load_weights(build_model(entry.model), golden.h5(file), entry.file_format)
 
 
 def test_the_keras_file_of_the_other_class_count(golden):
@@ -107,4 +107,4 @@ def test_the_keras_file_of_the_other_class_count(golden):
 
 def test_fetch_is_public_for_prefetching(served, home):
     entry = weight_set("mobilenetv2.voc")
-    assert fetch_weights(entry, cache=home, progress=False).name == "model.ckpt-30000"
+    assert fetch_weights(entry, cache_dir=home, progress=False).name == "model.ckpt-30000"

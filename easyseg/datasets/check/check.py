@@ -20,7 +20,7 @@ THREADS = 4
 ALIGNED = 64  # samples whose edges are compared
 RARE = 0.001  # share of the pixels below which a class is hard to learn
 EMPTY = 0.5  # share of masks of one class from which it is worth a word
-SMALL = 33  # pixels; networks of stride 32 see a single cell of such a photo
+SMALL = 33  # pixels; networks of stride 32 see a single cell of such an image
 LARGEST_CROP = 513
 
 
@@ -49,7 +49,7 @@ class CheckReport:
         dataset: The data set.
         counts: Samples of each split.
         pixels: `{split: (classes,) int64}`.
-        sizes: `(n, 2)` heights and widths of the photos that can be read.
+        sizes: `(n, 2)` heights and widths of the images that can be read.
         fatal: What training cannot go on with; each names a file.
         warnings: What is likely to spoil it.
         proposal: What to train with; `None` if there is nothing to train on.
@@ -80,7 +80,7 @@ def check(dataset: Dataset, *, quick: bool = False) -> CheckReport:
 
     Args:
         dataset: What to examine.
-        quick: Read the masks and only the headers of the photos: damaged photos, shifted masks
+        quick: Read the masks and only the headers of the images: damaged images, shifted masks
             and leaks between splits are then not found.
     """
     rows = [(split, s) for split, samples in dataset.splits.items() for s in samples]
@@ -106,7 +106,7 @@ def check(dataset: Dataset, *, quick: bool = False) -> CheckReport:
         warnings=[
             *_about_files(dataset, good),
             *_about_classes(dataset, good, pixels),
-            *_about_photos(good),
+            *_about_images(good),
         ],
         proposal=_propose(dataset, good, pixels),
     )
@@ -115,7 +115,7 @@ def check(dataset: Dataset, *, quick: bool = False) -> CheckReport:
 def _fatal(dataset: Dataset, facts: Sequence[Facts], pixels: dict[str, np.ndarray]) -> list[str]:
     found = [f.problem for f in facts if f.problem]
     if not facts:
-        return [f"data set {dataset.name!r} has no samples; give photos and their masks."]
+        return [f"data set {dataset.name!r} has no samples; give images and their masks."]
     counting = sum(pixels.values(), np.zeros(len(dataset.label_set), int))
     if len(found) < len(facts) and not counting.any():
         found.append(
@@ -140,8 +140,8 @@ def _fatal(dataset: Dataset, facts: Sequence[Facts], pixels: dict[str, np.ndarra
 def _about_files(dataset: Dataset, facts: Sequence[Facts]) -> list[str]:
     found = []
     for paths, what in (
-        (dataset.unlabelled, "photos have no mask and are not used"),
-        (dataset.orphans, "masks have no photo and are not used"),
+        (dataset.unlabelled, "images have no mask and are not used"),
+        (dataset.orphans, "masks have no image and are not used"),
     ):
         if paths:
             found.append(f"{len(paths)} {what}, the first: {paths[0]}.")
@@ -151,9 +151,9 @@ def _about_files(dataset: Dataset, facts: Sequence[Facts]) -> list[str]:
     small = [f.sample.image for f in facts if min(f.size) < SMALL]
     for files, what in (
         (jpeg, "masks are JPEG files, which changes ids at edges"),
-        (turned, "photos are turned by their EXIF tag; look whether their masks are, too"),
-        (resized, "masks are of another size than their photos and resized by the nearest pixel"),
-        (small, f"photos are smaller than {SMALL} pixels"),
+        (turned, "images are turned by their EXIF tag; look whether their masks are, too"),
+        (resized, "masks are of another size than their images and resized by the nearest pixel"),
+        (small, f"images are smaller than {SMALL} pixels"),
     ):
         if files:
             found.append(f"{len(files)} {what}, the first: {files[0]}.")
@@ -197,15 +197,15 @@ def _about_classes(
     return found
 
 
-def _about_photos(facts: Sequence[Facts]) -> list[str]:
+def _about_images(facts: Sequence[Facts]) -> list[str]:
     found = []
     wrong = misplaced([f.evidence for f in facts if f.evidence is not None])
     if wrong:
         found.append(f"{wrong}; look at the sheet.")
     between, within = find_twins(facts)
     for twins, what in (
-        (between, "photos are nearly the same as one of another split: figures will be too good"),
-        (within, "photos are nearly the same as another of their split"),
+        (between, "images are nearly the same as one of another split: figures will be too good"),
+        (within, "images are nearly the same as another of their split"),
     ):
         if twins:
             first, second = twins[0].first, twins[0].second

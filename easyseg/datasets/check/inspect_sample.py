@@ -17,7 +17,7 @@ from easyseg.io.read_image import DAMAGE, IMAGE_SUFFIXES, require_file
 
 __all__ = ["THUMBNAIL", "Facts", "examine"]
 
-THUMBNAIL = 16  # side of the small grey picture by which photos are compared
+THUMBNAIL = 16  # side of the small gray image by which images are compared
 TURNED = range(5, 9)  # EXIF orientations that swap width and height
 EXIF_ORIENTATION = 274
 
@@ -30,13 +30,13 @@ class Facts:
         split: Its split.
         sample: The sample.
         problem: Why it cannot be used; "" if it can.
-        size: `(height, width)` of the photo.
+        size: `(height, width)` of the image.
         pixels: `(256,) int64`, pixels of each id in the truth.
-        turned: Whether the photo's EXIF tag turns it.
+        turned: Whether the image's EXIF tag turns it.
         jpeg_mask: Whether the mask is a JPEG file.
-        resized_mask: Whether the mask is of another size than the photo.
-        thumbnail: `(16, 16) float32` grey picture of zero mean; `None` if photos were not read.
-        evidence: Whether mask and photo lie on each other; `None` if they were not compared.
+        resized_mask: Whether the mask is of another size than the image.
+        thumbnail: `(16, 16) float32` gray image of zero mean; `None` if images were not read.
+        evidence: Whether mask and image lie on each other; `None` if they were not compared.
     """
 
     split: str
@@ -57,14 +57,14 @@ def examine(split: str, sample: Sample, *, quick: bool, align: bool) -> Facts:
     Args:
         split: Its split.
         sample: The sample.
-        quick: Of the photo only its header is read.
-        align: Compare the edges of mask and photo, which needs the whole photo.
+        quick: Of the image only its header is read.
+        align: Compare the edges of mask and image, which needs the whole image.
     """
     try:
         size, turned = _header(sample.image)
-        truth = sample.truth(size)
-        grey = None if quick else _small(sample.image)
-        photo = sample.photo() if align and not quick else None
+        truth = sample.read_mask(size)
+        gray = None if quick else _small(sample.image)
+        image = sample.read_image() if align and not quick else None
         mask_size, jpeg = _mask_header(sample.mask)
     except (DatasetError, ImageError) as error:
         return Facts(split, sample, problem=str(error))
@@ -76,13 +76,13 @@ def examine(split: str, sample: Sample, *, quick: bool, align: bool) -> Facts:
         turned=turned,
         jpeg_mask=jpeg,
         resized_mask=mask_size not in (None, size),
-        thumbnail=grey,
-        evidence=None if photo is None else edge_evidence(photo, truth),
+        thumbnail=gray,
+        evidence=None if image is None else edge_evidence(image, truth),
     )
 
 
 def _header(path: Path) -> tuple[tuple[int, int], bool]:
-    """`(height, width)` of the upright photo, and whether its tag turns it."""
+    """`(height, width)` of the upright image, and whether its tag turns it."""
     require_file(path)
     try:
         with _opened(path) as image:
@@ -106,21 +106,21 @@ def _orientation(image: Any) -> int:
 
 
 def _small(path: Path) -> np.ndarray:
-    """`(16, 16) float32` grey, zero mean. JPEGs are decoded at an eighth of their size."""
+    """`(16, 16) float32` gray, zero mean. JPEGs are decoded at an eighth of their size."""
     try:
         with _opened(path) as image:
             image.draft("L", (8 * THUMBNAIL, 8 * THUMBNAIL))
-            grey = np.asarray(image.convert("L"))
+            gray = np.asarray(image.convert("L"))
     except DAMAGE as error:
         raise DatasetError(
             f"{path} is damaged ({error}); copy it again, or remove it and its mask."
         ) from error
-    small = cv2.resize(grey, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    small = cv2.resize(gray, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     return (small - small.mean()).astype(np.float32)
 
 
 def _mask_header(path: Path) -> tuple[tuple[int, int] | None, bool]:
-    """`(height, width)` of a mask that is a picture, and whether it is a JPEG."""
+    """`(height, width)` of a mask that is an image, and whether it is a JPEG."""
     if path.suffix.lower() not in IMAGE_SUFFIXES:
         return None, False
     with _opened(path) as image:

@@ -1,4 +1,4 @@
-"""Photos that are nearly the same: what leaks from one split into another."""
+"""Images that are nearly the same: what leaks from one split into another."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from easyseg.datasets.check.inspect_sample import Facts
 
 __all__ = ["Twins", "find_twins"]
 
-ALIKE = 0.995  # correlation of two small pictures from which they show the same
-FLAT = 2.0  # grey levels; a small picture of less contrast has nothing to be known by
+ALIKE = 0.995  # correlation of two small images from which they show the same
+FLAT = 2.0  # gray levels; a small image of less contrast has nothing to be known by
 ROWS = 1024  # compared at once
 
 
 class Twins(NamedTuple):
-    """Two samples whose photos show nearly the same."""
+    """Two samples whose images show nearly the same."""
 
     first: Facts
     second: Facts
@@ -26,8 +26,8 @@ class Twins(NamedTuple):
 def find_twins(facts: Sequence[Facts]) -> tuple[list[Twins], list[Twins]]:
     """Near-duplicates between splits, and those within one.
 
-    Photos are compared by grey pictures of 16x16 pixels, which survive other sizes, formats and
-    exposures; the correlation of two must be 0.995. Of each photo the nearest twin counts.
+    Images are compared by gray images of 16x16 pixels, which survive other sizes, formats and
+    exposures; the correlation of two must be 0.995. Of each image the nearest twin counts.
     """
     known = [f for f in facts if f.thumbnail is not None and f.thumbnail.std() >= FLAT]
     if len(known) < 2:
@@ -38,11 +38,11 @@ def find_twins(facts: Sequence[Facts]) -> tuple[list[Twins], list[Twins]]:
     between: list[Twins] = []
     within: list[Twins] = []
     for begin in range(0, len(rows), ROWS):
-        like = rows[begin : begin + ROWS] @ rows.T
-        like[np.arange(len(rows))[None] <= np.arange(begin, begin + len(like))[:, None]] = -1
+        similar = rows[begin : begin + ROWS] @ rows.T
+        similar[np.arange(len(rows))[None] <= np.arange(begin, begin + len(similar))[:, None]] = -1
         here = splits[begin : begin + ROWS, None] == splits[None]
         for same, found in ((False, between), (True, within)):
-            part = np.where(here == same, like, -1)
+            part = np.where(here == same, similar, -1)
             nearest = part.argmax(axis=1)
             hits = np.flatnonzero(part[np.arange(len(part)), nearest] >= ALIKE)
             found += [Twins(known[begin + i], known[nearest[i]]) for i in hits.tolist()]

@@ -23,7 +23,7 @@ def tell(report: CheckReport) -> str:
     if len(report.sizes):
         low, middle, high = (np.quantile(report.sizes, q, axis=0).astype(int) for q in (0, 0.5, 1))
         lines.append(
-            f"photos from {low[1]}x{low[0]} to {high[1]}x{high[0]} pixels (width x height), "
+            f"images from {low[1]}x{low[0]} to {high[1]}x{high[0]} pixels (width x height), "
             f"median {middle[1]}x{middle[0]}"
         )
     lines += ["", *_classes(report), ""]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.datasets.formats.base import DATASETS, Asked, Format
-from easyseg.datasets.mask_files import Coding, MaskFile
+from easyseg.datasets.mask_files import MaskEncoding, MaskFile
 from easyseg.datasets.pairing import find_pairs
 from easyseg.datasets.splits import arrange
 from easyseg.errors import DatasetError
@@ -16,12 +16,12 @@ from easyseg.results.label_set import load_label_set
 __all__: list[str] = []
 
 STEM = re.compile(r"ADE_(train|val|frame)_\d{8}")
-CODING = Coding("ids", {0: IGNORE, **{i: i for i in range(1, 151)}})
+CODING = MaskEncoding("ids", {0: IGNORE, **{i: i for i in range(1, 151)}})
 
 
 def _recognise(root: Path) -> bool:
     pairs = find_pairs(root).pairs if root.is_dir() else []
-    return bool(pairs) and all(STEM.match(photo.stem) for _, _, photo, _ in pairs)
+    return bool(pairs) and all(STEM.match(image.stem) for _, _, image, _ in pairs)
 
 
 def _read(root: Path, _: Asked) -> Dataset:
@@ -29,8 +29,8 @@ def _read(root: Path, _: Asked) -> Dataset:
     if not found.pairs:
         raise DatasetError(f"{root} has no images/training and annotations/training; check it.")
     splits, divided = arrange(
-        (split, Sample(name, photo, mask, MaskFile(mask, photo, CODING)))
-        for split, name, photo, mask in found.pairs
+        (split, Sample(name, image, mask, MaskFile(mask, image, CODING)))
+        for split, name, image, mask in found.pairs
     )
     note = "Files are named as ADE20K's: ids 1 to 150 are its classes, 0 does not count."
     return Dataset(
@@ -39,7 +39,7 @@ def _read(root: Path, _: Asked) -> Dataset:
         label_set=load_label_set("ade20k"),
         splits=splits,
         notes=(note, *divided),
-        unlabelled=tuple(found.photos),
+        unlabelled=tuple(found.images),
         orphans=tuple(found.masks),
     )
 

@@ -20,7 +20,7 @@ class Asked:
 
     Args:
         names: The classes in order; empty if nothing was said.
-        label_set: The label set that was given, for its colours.
+        label_set: The label set that was given, for its colors.
         ignore: Classes, by name or id, whose pixels do not count.
     """
 

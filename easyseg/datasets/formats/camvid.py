@@ -27,15 +27,15 @@ CLASSES = (
     Class("bicyclist", (0, 128, 192)),
     Class("void", (0, 0, 0)),
 )
-STEM = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+")  # its four films, and the frame
+STEM = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+")  # its four videos, and the frame
 
 
 def _recognise(root: Path) -> bool:
-    """Its file names, and no file of names: the other CamVid has 32 classes in colours."""
+    """Its file names, and no file of names: the other CamVid has 32 classes in colors."""
     if not root.is_dir() or find_names(root)[0]:
         return False
     pairs = find_pairs(root).pairs
-    return bool(pairs) and all(STEM.match(photo.stem) for _, _, photo, _ in pairs)
+    return bool(pairs) and all(STEM.match(image.stem) for _, _, image, _ in pairs)
 
 
 def _read(root: Path, _: Asked) -> Dataset:

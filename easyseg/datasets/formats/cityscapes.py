@@ -6,7 +6,7 @@ from pathlib import Path
 
 from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.datasets.formats.base import DATASETS, Asked, Format
-from easyseg.datasets.mask_files import Coding, MaskFile
+from easyseg.datasets.mask_files import MaskEncoding, MaskFile
 from easyseg.datasets.pairing import bare, split_of
 from easyseg.datasets.splits import arrange
 from easyseg.errors import DatasetError
@@ -26,10 +26,10 @@ def _home(root: Path) -> Path | None:
     )
 
 
-def _coding(suffix: str) -> Coding:
+def _coding(suffix: str) -> MaskEncoding:
     classes = dict.fromkeys(range(256), IGNORE)
     classes.update({value: i for i, value in enumerate(MASKS[suffix])})
-    return Coding("ids", classes)
+    return MaskEncoding("ids", classes)
 
 
 def _read(root: Path, _: Asked) -> Dataset:
@@ -43,19 +43,19 @@ def _read(root: Path, _: Asked) -> Dataset:
         )
     truth = {bare(m.stem): m for m in masks[suffix]}
     coding, rows, alone, used = _coding(suffix), [], [], set()
-    for photo in sorted(home.glob("leftImg8bit/*/**/*_leftImg8bit.*")):
-        mask = truth.get(bare(photo.stem))
+    for image in sorted(home.glob("leftImg8bit/*/**/*_leftImg8bit.*")):
+        mask = truth.get(bare(image.stem))
         if mask is None:
-            alone.append(photo)
+            alone.append(image)
             continue
         used.add(mask)
-        split = split_of(photo.relative_to(home / "leftImg8bit").parts[0])
-        rows.append((split, Sample(bare(photo.stem), photo, mask, MaskFile(mask, photo, coding))))
+        split = split_of(image.relative_to(home / "leftImg8bit").parts[0])
+        rows.append((split, Sample(bare(image.stem), image, mask, MaskFile(mask, image, coding))))
     notes = [f"Label ids of *{suffix}.png are taken as the 19 classes; the others do not count."]
     rows, left_out = _without_hidden_test(rows)
     splits, divided = arrange(rows)
     if not rows:
-        raise DatasetError(f"{home} has no photos for its masks; unpack leftImg8bit there.")
+        raise DatasetError(f"{home} has no images for its masks; unpack leftImg8bit there.")
     return Dataset(
         name=root.name,
         format="cityscapes",
@@ -72,7 +72,7 @@ def _without_hidden_test(
 ) -> tuple[list[tuple[str, Sample]], list[str]]:
     """Cityscapes keeps the truth of its test split to itself: its masks are all void."""
     test = [sample for split, sample in rows if split == "test"]
-    if not test or (test[0].truth() != IGNORE).any():
+    if not test or (test[0].read_mask() != IGNORE).any():
         return rows, []
     rest = [row for row in rows if row[0] != "test"]
     return rest, [f"The test split ({len(test)}) has no published truth and is left out."]

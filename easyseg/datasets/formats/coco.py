@@ -15,7 +15,7 @@ from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.datasets.class_names import BACKGROUND, clean, is_void, make_label_set, read_text
 from easyseg.datasets.formats.base import DATASETS, Asked, Format
 from easyseg.datasets.mask_files import fit_mask
-from easyseg.datasets.pairing import picture_folders, split_of
+from easyseg.datasets.pairing import image_folders, split_of
 from easyseg.datasets.rasterize import Shape, draw_shapes
 from easyseg.datasets.splits import arrange
 from easyseg.errors import DatasetError
@@ -28,17 +28,17 @@ OTHERS = ("person_keypoints", "captions", "panoptic", "stuff", "image_info")  # 
 
 @dataclasses.dataclass(frozen=True)
 class _Drawn:
-    """Draws the truth of one photo. It is a `Sample.read_truth`."""
+    """Draws the truth of one image. It is a `Sample.mask_reader`."""
 
     shapes: tuple[Shape, ...]
-    size: tuple[int, int] | None  # (height, width) that the file says the photo has
+    size: tuple[int, int] | None  # (height, width) that the file says the image has
     file: Path
-    photo: Path
+    image: Path
 
     def __call__(self, size: tuple[int, int]) -> np.ndarray:
-        """`(H, W) uint8` class ids for a photo of `(height, width)` pixels."""
+        """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
         ids = draw_shapes(self.shapes, self.size or size)
-        return fit_mask(ids, size, mask=self.file, photo=self.photo)
+        return fit_mask(ids, size, mask=self.file, image=self.image)
 
 
 class _Reading:
@@ -51,11 +51,11 @@ class _Reading:
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
         self.categories: list[str] = []
-        self.photos: dict[str, list[Path]] = defaultdict(list)
-        self.folders = picture_folders(root)
-        for pictures in self.folders.values():
-            for path in pictures:
-                self.photos[path.name].append(path)
+        self.images: dict[str, list[Path]] = defaultdict(list)
+        self.folders = image_folders(root)
+        for images in self.folders.values():
+            for path in images:
+                self.images[path.name].append(path)
 
     def count(self, what: str, example: object) -> None:
         self.counts[what] += 1
@@ -68,13 +68,13 @@ class _Reading:
         return [*dict.fromkeys(self.categories), *counted]
 
     def unlisted(self) -> list[Path]:
-        """Pictures that no file lists, in the folders of those that are listed."""
+        """Images that no file lists, in the folders of those that are listed."""
         listed = {sample.image.resolve() for _, sample in self.rows}
         return [
             path
-            for pictures in self.folders.values()
-            if not listed.isdisjoint(resolved := [path.resolve() for path in pictures])
-            for path, same in zip(pictures, resolved, strict=True)
+            for images in self.folders.values()
+            if not listed.isdisjoint(resolved := [path.resolve() for path in images])
+            for path, same in zip(images, resolved, strict=True)
             if same not in listed
         ]
 
@@ -106,8 +106,8 @@ def _read(root: Path, _: Asked) -> Dataset:
         _add(reading, file, len(files))
     if not reading.rows:
         raise DatasetError(
-            f"none of the photos that {files[0]} names are there (the first is "
-            f"{reading.examples.get('photos are missing and left out', 'not named')}); "
+            f"none of the images that {files[0]} names are there (the first is "
+            f"{reading.examples.get('images are missing and left out', 'not named')}); "
             "put them beside it or into images/."
         )
     splits, divided = arrange(reading.rows)
@@ -119,7 +119,7 @@ def _read(root: Path, _: Asked) -> Dataset:
         label_set=make_label_set(name, reading.names),
         splits=splits,
         notes=(*reading.notes(), overlap, *divided),
-        # of several files beside each other, each may list its own photos
+        # of several files beside each other, each may list its own images
         unlabelled=() if root.is_file() else tuple(reading.unlisted()),
     )
 
@@ -132,29 +132,29 @@ def _add(reading: _Reading, file: Path, files: int) -> None:
         annotations[annotation.get("image_id")].append(annotation)
     classes = _classes(reading, content, file)
     drawn = 0
-    for image in content["images"]:
-        rows = annotations.pop(image["id"], [])
-        photo = _photo(reading, file, image["file_name"], split)
-        if photo is None:
-            reading.count("photos are missing and left out", image["file_name"])
+    for entry in content["images"]:
+        rows = annotations.pop(entry["id"], [])
+        image_path = _image(reading, file, entry["file_name"], split)
+        if image_path is None:
+            reading.count("images are missing and left out", entry["file_name"])
             continue
         shapes = [s for row in rows if (s := _shape(reading, row, classes, file))]
         drawn += len(shapes)
-        size = (image["height"], image["width"]) if image.get("height") else None
-        name = photo.stem
+        size = (entry["height"], entry["width"]) if entry.get("height") else None
+        name = image_path.stem
         if (split, name) in reading.taken:
-            name = f"{name}-{image['id']}"
+            name = f"{name}-{entry['id']}"
         reading.taken.add((split, name))
-        truth = _Drawn(tuple(shapes), size, file, photo)
-        reading.rows.append((split, Sample(name, photo, file, truth)))
+        truth = _Drawn(tuple(shapes), size, file, image_path)
+        reading.rows.append((split, Sample(name, image_path, file, truth)))
         if not rows:
-            reading.count("photos have no annotations and are all background", photo.name)
+            reading.count("images have no annotations and are all background", image_path.name)
     if content["annotations"] and not drawn and reading.rows:
         raise DatasetError(
             f"{file} has boxes or points but no outlines; export it with segmentation masks."
         )
     for image_id in annotations:
-        reading.count("photos are annotated but not listed", f"image_id {image_id} in {file.name}")
+        reading.count("images are annotated but not listed", f"image_id {image_id} in {file.name}")
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -230,13 +230,13 @@ def _shape(
     return Shape(IGNORE if row.get("iscrowd") else classes[row["category_id"]], outline, where)
 
 
-def _photo(reading: _Reading, file: Path, name: str, split: str) -> Path | None:
-    """The photo: beside the file, or the one of this name in the data set, or in the split."""
+def _image(reading: _Reading, file: Path, name: str, split: str) -> Path | None:
+    """The image: beside the file, or the one of this name in the data set, or in the split."""
     relative = PurePosixPath(name.replace("\\", "/"))
     beside = file.parent / relative
     if beside.is_file():
         return beside
-    found = reading.photos.get(relative.name, [])
+    found = reading.images.get(relative.name, [])
     same = [p for p in found if any(split_of(part) == split for part in p.parts[:-1][-3:])]
     return next(iter([*same, *found] if split else found), None)
 

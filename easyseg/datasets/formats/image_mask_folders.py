@@ -1,4 +1,4 @@
-"""Photos in one folder and masks in another, in all the spellings that people have."""
+"""Images in one folder and masks in another, in all the spellings that people have."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from easyseg.datasets.base import Dataset, Sample
 from easyseg.datasets.class_names import Class, find_names, make_label_set
 from easyseg.datasets.formats.base import DATASETS, Asked, Format
-from easyseg.datasets.mask_encoding import Classes, choose_coding
+from easyseg.datasets.mask_encoding import Classes, infer_encoding
 from easyseg.datasets.mask_files import MaskFile
 from easyseg.datasets.pairing import Pairs, find_pairs
 from easyseg.datasets.remap import select
@@ -38,7 +38,7 @@ def read_pairs(
     table: Sequence[Class],
     notes: Sequence[str],
 ) -> Dataset:
-    """The data set of photos and mask pictures, with the classes that were asked for.
+    """The data set of images and mask images, with the classes that were asked for.
 
     Args:
         root: Its folder.
@@ -53,8 +53,8 @@ def read_pairs(
         UnknownNameError: A class that the files do not name.
     """
     if asked.label_set:
-        names, colours = asked.label_set.names, asked.label_set.palette
-        table = [Class(n, c) for n, c in zip(names, colours, strict=True)]
+        names, colors = asked.label_set.names, asked.label_set.palette
+        table = [Class(n, c) for n, c in zip(names, colors, strict=True)]
     elif asked.names and not (table and set(asked.names) <= {c.name for c in table}):
         table = _renamed(table, asked.names)
     elif table:
@@ -83,7 +83,7 @@ def dataset_of_pairs(
     *,
     notes: Sequence[str] = (),
 ) -> Dataset:
-    """The data set of photos and mask pictures.
+    """The data set of images and mask images.
 
     Args:
         root: Its folder.
@@ -98,22 +98,22 @@ def dataset_of_pairs(
     """
     if not found.pairs:
         raise DatasetError(
-            f"{root} has {len(found.photos)} photos and {len(found.masks)} masks, but none of the "
-            "same name; name a mask as its photo (a.jpg, a.png or a_mask.png)."
+            f"{root} has {len(found.images)} images and {len(found.masks)} masks, but none of the "
+            "same name; name a mask as its image (a.jpg, a.png or a_mask.png)."
         )
-    classes: Classes = choose_coding([m for *_, m in found.pairs], table, ignore=ignore)
+    classes: Classes = infer_encoding([m for *_, m in found.pairs], table, ignore=ignore)
     rows = [
-        (split, Sample(name, photo, mask, MaskFile(mask, photo, classes.coding)))
-        for split, name, photo, mask in found.pairs
+        (split, Sample(name, image, mask, MaskFile(mask, image, classes.coding)))
+        for split, name, image, mask in found.pairs
     ]
     splits, divided = arrange(rows)
     return Dataset(
         name=root.name,
         format=kind,
-        label_set=make_label_set(root.name, classes.names, classes.colours),
+        label_set=make_label_set(root.name, classes.names, classes.colors),
         splits=splits,
         notes=(*notes, *classes.notes, *divided),
-        unlabelled=tuple(found.photos),
+        unlabelled=tuple(found.images),
         orphans=tuple(found.masks),
     )
 

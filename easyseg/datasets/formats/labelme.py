@@ -1,4 +1,4 @@
-"""labelme's JSON: a file for each photo, with polygons, boxes, circles and masks."""
+"""labelme's JSON: a file for each image, with polygons, boxes, circles and masks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from easyseg.datasets.class_names import (
 )
 from easyseg.datasets.formats.base import DATASETS, Asked, Format
 from easyseg.datasets.mask_files import fit_mask
-from easyseg.datasets.pairing import picture_folders, split_of
+from easyseg.datasets.pairing import image_folders, split_of
 from easyseg.datasets.rasterize import Shape, draw_shapes
 from easyseg.datasets.splits import arrange
 from easyseg.errors import DatasetError
@@ -40,14 +40,14 @@ PATTERNS = ("*.json", "*/*.json", "*/*/*.json")
 
 @dataclasses.dataclass(frozen=True)
 class _Drawn:
-    """Draws the truth of one photo. It is a `Sample.read_truth`."""
+    """Draws the truth of one image. It is a `Sample.mask_reader`."""
 
     path: Path
-    photo: Path
+    image: Path
     classes: Mapping[str, int]
 
     def __call__(self, size: tuple[int, int]) -> np.ndarray:
-        """`(H, W) uint8` class ids for a photo of `(height, width)` pixels."""
+        """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
         content = _parse(self.path)
         own = (content.get("imageHeight") or size[0], content.get("imageWidth") or size[1])
         shapes = []
@@ -56,7 +56,7 @@ class _Drawn:
             outline = _outline(row, own, where)
             if outline is not None:
                 shapes.append(Shape(self.classes[_label(row)], outline, where))
-        return fit_mask(draw_shapes(shapes, own), size, mask=self.path, photo=self.photo)
+        return fit_mask(draw_shapes(shapes, own), size, mask=self.path, image=self.image)
 
 
 def _outline(row: Mapping[str, Any], size: tuple[int, int], where: str) -> Any:
@@ -119,7 +119,7 @@ def _recognise(root: Path) -> bool:
 
 
 def _summary(path: Path) -> tuple[list[str], str, Counter[str]] | DatasetError:
-    """Labels, the photo's path, and the kinds of shapes that have no area."""
+    """Labels, the image's path, and the kinds of shapes that have no area."""
     try:
         content = _parse(path)
     except DatasetError as error:
@@ -135,8 +135,8 @@ def _read(root: Path, _: Asked) -> Dataset:
     files = _files(root)
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(zip(files, pool.map(_summary, files), strict=True))
-    pictures = {p for group in picture_folders(root).values() for p in group}
-    by_stem = {p.with_suffix(""): p for p in sorted(pictures)}
+    images = {p for group in image_folders(root).values() for p in group}
+    by_stem = {p.with_suffix(""): p for p in sorted(images)}
     labels: set[str] = set()
     lines: Counter[str] = Counter()
     missing: list[Path] = []
@@ -150,39 +150,39 @@ def _read(root: Path, _: Asked) -> Dataset:
         labels.update(summary[0])
         lines.update(summary[2])
         beside = path.parent / PurePosixPath(summary[1].replace("\\", "/"))
-        photo = beside if summary[1] and beside.is_file() else by_stem.get(path.with_suffix(""))
-        if photo is None:
+        image = beside if summary[1] and beside.is_file() else by_stem.get(path.with_suffix(""))
+        if image is None:
             missing.append(path)
         else:
-            places.append((path, photo))
+            places.append((path, image))
     if not places:
         raise (
             bad[0]
             if bad
             else DatasetError(
-                f"{root} has labelme files, but not their photos (the first is {missing[0].name}); "
-                "put the photos beside them."
+                f"{root} has labelme files, but not their images (the first is {missing[0].name}); "
+                "put the images beside them."
             )
         )
     names, classes = _classes(root, labels)
-    for path, photo in places:
+    for path, image in places:
         split = next((s for part in path.relative_to(root).parts[:-1] if (s := split_of(part))), "")
         name = path.relative_to(root).with_suffix("").as_posix()
-        rows.append((split, Sample(name, photo, path, _Drawn(path, photo, classes))))
+        rows.append((split, Sample(name, image, path, _Drawn(path, image, classes))))
     splits, divided = arrange(rows)
     notes = ["Regions of several objects have the class of the smallest one."]
     notes += [f"{n} shapes of kind {kind!r} have no area and are left out."
               for kind, n in lines.items()]  # fmt: skip
     if bad:
         notes.append(f"{len(bad)} files cannot be read and are left out, the first: {bad[0]}")
-    used = {photo.resolve() for _, photo in places}
+    used = {image.resolve() for _, image in places}
     return Dataset(
         name=root.name,
         format="labelme",
         label_set=make_label_set(root.name, names),
         splits=splits,
         notes=(*notes, *divided),
-        unlabelled=tuple(p for p in sorted(pictures) if p.resolve() not in used),
+        unlabelled=tuple(p for p in sorted(images) if p.resolve() not in used),
         orphans=tuple(missing),
     )
 

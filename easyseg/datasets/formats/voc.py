@@ -10,7 +10,7 @@ from easyseg.datasets.base import SPLITS, Dataset
 from easyseg.datasets.class_names import Class, find_names, read_lines
 from easyseg.datasets.formats.base import DATASETS, Asked, Format
 from easyseg.datasets.formats.image_mask_folders import read_pairs
-from easyseg.datasets.pairing import Pairs, pair, picture_folders
+from easyseg.datasets.pairing import Pairs, image_folders, pair
 from easyseg.errors import DatasetError
 from easyseg.results.label_set import load_label_set
 
@@ -34,9 +34,9 @@ def _read(root: Path, asked: Asked) -> Dataset:
     if places is None:
         raise DatasetError(f"{root} has no JPEGImages and SegmentationClass; check the folder.")
     home, folder = places
-    photos = {p.stem: p for found in picture_folders(home / "JPEGImages").values() for p in found}
-    masks = {p.stem: p for found in picture_folders(folder).values() for p in found}
-    found, notes = _pairs(home, photos, masks)
+    images = {p.stem: p for found in image_folders(home / "JPEGImages").values() for p in found}
+    masks = {p.stem: p for found in image_folders(folder).values() for p in found}
+    found, notes = _pairs(home, images, masks)
     table, file = find_names(home)
     if file:
         notes.append(f"Class names are from {file}.")
@@ -51,7 +51,7 @@ def _read(root: Path, asked: Asked) -> Dataset:
     return dataclasses.replace(dataset, label_set=voc) if same else dataset
 
 
-def _pairs(home: Path, photos: dict[str, Path], masks: dict[str, Path]) -> tuple[Pairs, list[str]]:
+def _pairs(home: Path, images: dict[str, Path], masks: dict[str, Path]) -> tuple[Pairs, list[str]]:
     """The pairs of the lists in ImageSets/Segmentation; all there are, if there are no lists."""
     lists = {p.stem: read_lines(p) for p in (home / "ImageSets/Segmentation").glob("*.txt")}
     lists = {name: stems for name, stems in lists.items() if stems}
@@ -63,21 +63,21 @@ def _pairs(home: Path, photos: dict[str, Path], masks: dict[str, Path]) -> tuple
         named = {"": next(iter(lists.values()))} if lists else {}
     notes: list[str] = []
     if not named:
-        found, alone, orphans = pair(photos.values(), masks.values())
+        found, alone, orphans = pair(images.values(), masks.values())
         return Pairs([("", p.stem, p, m) for p, m in found], alone, orphans), notes
     result = Pairs([], [], [])
     missing = []
     for split, lines in named.items():
         for line in dict.fromkeys(lines):
             stem = Path(line.split()[0]).stem
-            if stem in photos and stem in masks:
-                result.pairs.append((split, stem, photos[stem], masks[stem]))
-            elif stem in photos:
-                result.photos.append(photos[stem])
+            if stem in images and stem in masks:
+                result.pairs.append((split, stem, images[stem], masks[stem]))
+            elif stem in images:
+                result.images.append(images[stem])
             else:
                 missing.append(stem)
     if missing:
-        notes.append(f"{len(missing)} listed photos are missing, the first: {missing[0]}.")
+        notes.append(f"{len(missing)} listed images are missing, the first: {missing[0]}.")
     return result, notes
 
 

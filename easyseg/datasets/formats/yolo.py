@@ -12,7 +12,7 @@ import yaml
 from easyseg.datasets.base import Dataset, Sample
 from easyseg.datasets.class_names import BACKGROUND, make_label_set, read_lines, read_text
 from easyseg.datasets.formats.base import DATASETS, Asked, Format
-from easyseg.datasets.pairing import picture_folders, split_of
+from easyseg.datasets.pairing import image_folders, split_of
 from easyseg.datasets.rasterize import Shape, draw_shapes
 from easyseg.datasets.splits import arrange
 from easyseg.errors import DatasetError
@@ -25,13 +25,13 @@ BOX = 4  # numbers of a box, which has no outline
 
 @dataclasses.dataclass(frozen=True)
 class _Lines:
-    """Draws the truth of one photo. It is a `Sample.read_truth`."""
+    """Draws the truth of one image. It is a `Sample.mask_reader`."""
 
     path: Path
     classes: int  # without background
 
     def __call__(self, size: tuple[int, int]) -> np.ndarray:
-        """`(H, W) uint8` class ids for a photo of `(height, width)` pixels."""
+        """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
         height, width = size
         shapes = [
             Shape(class_id + 1, [(corners * (width, height)).ravel().tolist()], where)
@@ -90,15 +90,15 @@ def _recognise(root: Path) -> bool:
     settings = _settings(root) if root.is_dir() or root.suffix in (".yaml", ".yml") else None
     home = root if root.is_dir() else root.parent
     return settings is not None and any(
-        _text_of(photo) for found in picture_folders(home).values() for photo in found[:50]
+        _text_of(image) for found in image_folders(home).values() for image in found[:50]
     )
 
 
-def _text_of(photo: Path) -> Path | None:
+def _text_of(image: Path) -> Path | None:
     """`labels/x.txt` for `images/x.jpg`, or `x.txt` beside it."""
-    parts = photo.with_suffix(".txt").parts
+    parts = image.with_suffix(".txt").parts
     last = max((i for i, part in enumerate(parts[:-1]) if part == "images"), default=None)
-    places = [photo.with_suffix(".txt")]
+    places = [image.with_suffix(".txt")]
     if last is not None:
         places.insert(0, Path(*parts[:last], "labels", *parts[last + 1 :]))
     return next((place for place in places if place.is_file()), None)
@@ -112,20 +112,20 @@ def _read(root: Path, _: Asked) -> Dataset:
     home = root if root.is_dir() else root.parent
     declared = _declared(file, home)
     rows, alone = [], []
-    for folder, photos in picture_folders(home).items():
+    for folder, images in image_folders(home).items():
         split = next((s for place, s in declared.items() if folder.is_relative_to(place)), None)
         if split is None:
             parts = map(split_of, folder.relative_to(home).parts)
             split = next((part for part in parts if part), "")
-        for photo in photos:
-            text = _text_of(photo)
+        for image in images:
+            text = _text_of(image)
             if text is None:
-                alone.append(photo)
+                alone.append(image)
                 continue
-            name = photo.relative_to(home).with_suffix("").as_posix()
-            rows.append((split, Sample(name, photo, text, _Lines(text, len(names)))))
+            name = image.relative_to(home).with_suffix("").as_posix()
+            rows.append((split, Sample(name, image, text, _Lines(text, len(names)))))
     if not rows:
-        raise DatasetError(f"{home} has no labels/*.txt for its photos; export it again.")
+        raise DatasetError(f"{home} has no labels/*.txt for its images; export it again.")
     splits, divided = arrange(rows)
     voiced = [BACKGROUND, *names]
     notes = [f"Class names are from {file}; what has no outline is background.",

@@ -5,8 +5,8 @@ scores.json            all figures
 curves.png             loss and validation by epoch, where there is a `results.csv`
 confusion_matrix.png   what each class was found as
 per_class_iou.png      a bar for each class
-samples.png            photo, truth, what was found, and the errors
-worst/                 the same of each of the photos with the lowest mean IoU
+samples.png            image, truth, what was found, and the errors
+worst/                 the same of each of the images with the lowest mean IoU
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ import numpy as np
 
 from easyseg._keras import backend
 from easyseg.datasets.base import IGNORE, Sample
-from easyseg.evaluation.class_mapping import ClassMatch
+from easyseg.evaluation.class_mapping import ClassMapping
 from easyseg.evaluation.report.charts import confusion_chart, curves, iou_chart
 from easyseg.evaluation.report.history import read_history, read_settings
 from easyseg.evaluation.report.html import Figure, page
-from easyseg.evaluation.scores import PhotoScore, Scores
+from easyseg.evaluation.scores import ImageScore, Scores
 from easyseg.inference.predictor import Predictor
 from easyseg.io.write_image import cannot_write, encode_image, write_bytes
 from easyseg.results.contact_sheet import Row, sheet
@@ -59,8 +59,8 @@ def write_report(
     Args:
         folder: Where to.
         scores: What `evaluate` gave for `samples`.
-        samples: Photos and truths; those that are shown are segmented again.
-        predictor: The model, and how it sees photos.
+        samples: Images and truths; those that are shown are segmented again.
+        predictor: The model, and how it sees images.
         model: Its name, for the page.
         data: Which data the samples are, for the page.
         command: What would do it again, for the page.
@@ -71,17 +71,17 @@ def write_report(
 
     Raises:
         OutputError: A file cannot be written; those written before stay whole.
-        ImageError: A photo cannot be read.
+        ImageError: An image cannot be read.
         DatasetError: A truth cannot be read.
     """
-    charts = _charts(folder, scores) | _photos(scores, samples, predictor)
+    charts = _charts(folder, scores) | _images(scores, samples, predictor)
     with cannot_write(folder):
         for old in folder.glob("worst/[0-9][0-9]_*.png"):
             old.unlink()
     for figure in (figure for figures in charts.values() for figure in figures):
         write_bytes(folder / figure.name, figure.content)
     write_bytes(folder / "scores.json", _as_json(scores.to_dict()))
-    count = f"{len(scores.photos)} photos"
+    count = f"{len(scores.images)} images"
     html = page(
         f"Report: {model or folder.resolve().name}",
         scores,
@@ -93,7 +93,7 @@ def write_report(
             ("command", command),
             ("written", dt.datetime.now().astimezone().isoformat(" ", "minutes")),
         ],
-        notes=[*notes, *scores.match.notes],
+        notes=[*notes, *scores.class_mapping.notes],
         charts=charts,
         settings=read_settings(folder),
         versions=_versions(),
@@ -119,52 +119,52 @@ def _charts(folder: Path, scores: Scores) -> dict[str, list[Figure]]:
     return charts
 
 
-def _photos(
+def _images(
     scores: Scores, samples: Sequence[Sample], predictor: Predictor
 ) -> dict[str, list[Figure]]:
-    """Sheets of some photos and of the worst, which are segmented again."""
+    """Sheets of some images and of the worst, which are segmented again."""
     given = {sample.name: sample for sample in samples}
-    places = np.linspace(0, len(scores.photos) - 1, min(SAMPLES, len(scores.photos))).round()
-    spread = [scores.photos[int(i)] for i in places if scores.photos[int(i)].name in given]
-    worst = [photo for photo in scores.worst(WORST) if photo.name in given]
-    shown = {photo.name: photo for photo in [*spread, *worst]}
-    results = predictor(given[name].photo() for name in shown)
+    places = np.linspace(0, len(scores.images) - 1, min(SAMPLES, len(scores.images))).round()
+    spread = [scores.images[int(i)] for i in places if scores.images[int(i)].name in given]
+    worst = [image for image in scores.worst(WORST) if image.name in given]
+    shown = {image.name: image for image in [*spread, *worst]}
+    results = predictor(given[name].read_image() for name in shown)
     rows = {
-        photo.name: _row(photo, given[photo.name], result, scores.match)
-        for photo, result in zip(shown.values(), results, strict=True)
+        image.name: _row(image, given[image.name], result, scores.class_mapping)
+        for image, result in zip(shown.values(), results, strict=True)
     }
     sheets = []
     if spread:
-        several = [rows[photo.name] for photo in spread]
+        several = [rows[image.name] for image in spread]
         sheets.append(_sheet("samples.png", several, scores, "Spread evenly over the samples."))
     return {
-        "Photos": sheets,
-        "The worst photos": [
+        "Images": sheets,
+        "The worst images": [
             _sheet(
-                f"worst/{place:02}_{_file_name(photo.name)}.png",
-                [rows[photo.name]],
+                f"worst/{place:02}_{_file_name(image.name)}.png",
+                [rows[image.name]],
                 scores,
-                f"{place}. {rows[photo.name].caption}",
+                f"{place}. {rows[image.name].caption}",
             )
-            for place, photo in enumerate(worst, 1)
+            for place, image in enumerate(worst, 1)
         ],
     }
 
 
-def _row(photo: PhotoScore, sample: Sample, result: Segmentation, match: ClassMatch) -> Row:
-    truth = match.true(sample.truth(result.labels.shape))
-    caption = f"{photo.name}: mean IoU {photo.mean_iou:.3f}, accuracy {photo.pixel_accuracy:.3f}"
-    return Row(caption, result.image, truth, match.found(result.labels))
+def _row(image: ImageScore, sample: Sample, result: Segmentation, class_map: ClassMapping) -> Row:
+    truth = class_map.true(sample.read_mask(result.labels.shape))
+    caption = f"{image.name}: mean IoU {image.mean_iou:.3f}, accuracy {image.pixel_accuracy:.3f}"
+    return Row(caption, result.image, truth, class_map.found(result.labels))
 
 
 def _sheet(name: str, rows: Sequence[Row], scores: Scores, caption: str) -> Figure:
-    picture = sheet(rows, scores.label_set, ignore_index=IGNORE)
-    small = encode_image(picture, ".jpg")  # a quarter of the bytes, for the page
-    return Figure(name, encode_image(picture, ".png"), caption, inline=small)
+    image = sheet(rows, scores.label_set, ignore_index=IGNORE)
+    small = encode_image(image, ".jpg")  # a quarter of the bytes, for the page
+    return Figure(name, encode_image(image, ".png"), caption, inline=small)
 
 
 def _views(predictor: Predictor) -> str:
-    """How the predictor sees photos."""
+    """How the predictor sees images."""
     height, width = predictor.input_size
     parts = [f"{'windows' if predictor.window else 'canvas'} of {height}x{width} pixels"]
     if predictor.scales != (1.0,):

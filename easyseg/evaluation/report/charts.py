@@ -21,7 +21,7 @@ ANNOTATED = 25  # classes up to which a cell of the matrix has its number
 
 
 def curves(history: History) -> bytes:
-    """Loss, and what was measured on the validation photos, by epoch."""
+    """Loss, and what was measured on the validation images, by epoch."""
     figure = _figure(10, 4)
     left, right = figure.subplots(1, 2)
     for axes, names, title in (
@@ -101,8 +101,8 @@ def confusion_chart(scores: Scores) -> bytes:
     if len(ids) <= ANNOTATED:
         for (row, col), share in np.ndenumerate(shares):
             if share >= 0.5:
-                colour = "white" if share > 40 else "black"
-                axes.text(col, row, f"{share:.0f}", ha="center", va="center", size=7, color=colour)
+                color = "white" if share > 40 else "black"
+                axes.text(col, row, f"{share:.0f}", ha="center", va="center", size=7, color=color)
     axes.set(xlabel="found", ylabel="truth")
     axes.set_title("Percent of the true pixels", fontsize=10)
     bar = figure.colorbar(image, shrink=min(1, 4 / side), ticks=np.sqrt([0, 0.01, 0.1, 0.5, 1]))

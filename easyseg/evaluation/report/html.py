@@ -37,12 +37,12 @@ code { background: var(--soft); padding: .1rem .3rem; }
 
 
 class Figure(NamedTuple):
-    """A picture of the page.
+    """An image of the page.
 
     Attributes:
         name: Its file's.
         content: The file, a PNG.
-        caption: What it shows; it stands for the picture where that cannot be seen.
+        caption: What it shows; it stands for the image where that cannot be seen.
         large: Shown in its own size, not shrunk to the page.
         inline: A JPEG that the page has in its place.
     """
@@ -140,8 +140,8 @@ def _classes(scores: Scores) -> str:
     heads = ["class", *map(figure_name, keys), "share of the pixels"]
     body = []
     for row in rows:
-        colour = ",".join(map(str, scores.label_set.palette[row["id"]]))
-        swatch = f'<span class="swatch" style="background:rgb({colour})"></span>'
+        color = ",".join(map(str, scores.label_set.palette[row["id"]]))
+        swatch = f'<span class="swatch" style="background:rgb({color})"></span>'
         cells = [_number(row[key]) for key in keys]
         if row["iou"] is not None:
             cells[0] = f'<meter value="{row["iou"]:.4f}"></meter> {cells[0]}'

@@ -1,6 +1,6 @@
-"""What runs a network: a table of engines, from Keras itself to OpenVINO.
+"""What runs a network: a table of runtimes, from Keras itself to OpenVINO.
 
-An engine is a module with `start(setting)`, which gives a function from pictures
+A runtime is a module with `start(setting)`, which gives a function from images
 `(N, H, W, 3)`, 0 to 255, to logits `(N, h, w, classes) float32`.
 """
 
@@ -18,14 +18,23 @@ from easyseg.utils.registry import unknown_name
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["AUTO", "ENGINES", "PRECISIONS", "Engine", "Run", "Setting", "check_engine", "installed"]
+__all__ = [
+    "AUTO",
+    "PRECISIONS",
+    "RUNTIMES",
+    "Run",
+    "Runtime",
+    "RuntimeSpec",
+    "check_runtime",
+    "installed",
+]
 
 AUTO = "auto"
-PRECISIONS = ("exact", "fast", "int8")  # float32; bfloat16; 8 bits after calibration
+PRECISIONS = ("float32", "bfloat16", "int8")  # float32; bfloat16; 8 bits after calibration
 Run: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
 
 
-class Engine(NamedTuple):
+class Runtime(NamedTuple):
     """A row of the table.
 
     Attributes:
@@ -38,48 +47,48 @@ class Engine(NamedTuple):
     """
 
     module: str
-    precisions: tuple[str, ...] = ("exact",)
+    precisions: tuple[str, ...] = ("float32",)
     packages: tuple[str, ...] = ()
     extra: str = ""
     largest: float = math.inf
     keeps: str = ""
 
 
-class Setting(NamedTuple):
-    """What an engine shall run.
+class RuntimeSpec(NamedTuple):
+    """What a runtime shall run.
 
     Attributes:
-        network: A `keras.Model` from pictures to logits.
-        size: `(height, width)` of the pictures.
+        network: A `keras.Model` from images to logits.
+        size: `(height, width)` of the images.
         precision: One of `PRECISIONS`.
-        folder: Where the engine may keep what it compiled; it belongs to this network and machine.
-        pictures: `(H, W, 3)` each, 0 to 255, to calibrate "int8" with.
+        folder: Where the runtime may keep what it compiled; it belongs to this network and machine.
+        images: `(H, W, 3)` each, 0 to 255, to calibrate "int8" with.
     """
 
     network: Any
     size: tuple[int, int]
-    precision: str = "exact"
+    precision: str = "float32"
     folder: Path | None = None
-    pictures: Sequence[np.ndarray] = ()
+    images: Sequence[np.ndarray] = ()
 
 
-ENGINES = {
-    "plain": Engine("easyseg.inference.runtimes.keras"),
-    "tensorflow": Engine("easyseg.inference.runtimes.graph", ("exact", "fast")),
-    "openvino": Engine(
+RUNTIMES = {
+    "keras": Runtime("easyseg.inference.runtimes.keras"),
+    "tensorflow": Runtime("easyseg.inference.runtimes.graph", ("float32", "bfloat16")),
+    "openvino": Runtime(
         "easyseg.inference.runtimes.openvino",
-        ("exact", "fast", "int8"),
+        ("float32", "bfloat16", "int8"),
         ("openvino",),
         "openvino",
         keeps="network.blob",
     ),
-    "onnxruntime": Engine(
+    "onnxruntime": Runtime(
         "easyseg.inference.runtimes.onnxruntime",
         packages=("onnxruntime", "tf2onnx"),
         extra="onnxruntime",
         keeps="network.onnx",
     ),
-    "litert": Engine(
+    "litert": Runtime(
         "easyseg.inference.runtimes.litert",
         packages=("ai_edge_litert",),
         extra="litert",
@@ -89,25 +98,25 @@ ENGINES = {
 }
 
 
-def check_engine(engine: str, precision: str) -> None:
-    """Raises if there is no such engine, or not in this precision.
+def check_runtime(runtime: str, precision: str) -> None:
+    """Raises if there is no such runtime, or not in this precision.
 
     Raises:
-        UnknownNameError: No such engine or precision.
-        InputError: The engine has no such precision.
+        UnknownNameError: No such runtime or precision.
+        InputError: The runtime has no such precision.
     """
-    if engine not in (AUTO, *ENGINES):
-        raise unknown_name("engine", engine, (AUTO, *ENGINES))
+    if runtime not in (AUTO, *RUNTIMES):
+        raise unknown_name("runtime", runtime, (AUTO, *RUNTIMES))
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)
-    if engine != AUTO and precision not in ENGINES[engine].precisions:
-        able = [name for name, row in ENGINES.items() if precision in row.precisions]
+    if runtime != AUTO and precision not in RUNTIMES[runtime].precisions:
+        able = [name for name, row in RUNTIMES.items() if precision in row.precisions]
         raise InputError(
-            f"engine={engine!r} has no precision {precision!r}; choose engine='auto', or "
+            f"runtime={runtime!r} has no precision {precision!r}; choose runtime='auto', or "
             f"{' or '.join(map(repr, able))}."
         )
 
 
-def installed(engine: str) -> bool:
-    """Whether the engine's packages are there."""
-    return all(importlib.util.find_spec(package) for package in ENGINES[engine].packages)
+def installed(runtime: str) -> bool:
+    """Whether the runtime's packages are there."""
+    return all(importlib.util.find_spec(package) for package in RUNTIMES[runtime].packages)

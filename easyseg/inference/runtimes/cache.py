@@ -1,4 +1,4 @@
-"""Where engines keep what they compiled for a network on this machine."""
+"""Where runtimes keep what they compiled for a network on this machine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def network_folder(home: Path, network: Any, size: tuple[int, int]) -> Path:
     digest.update(json.dumps(about, sort_keys=True).encode())
     for variable in network.weights:
         digest.update(memoryview(variable.numpy()).cast("B"))
-    return home / "engines" / digest.hexdigest()
+    return home / "runtimes" / digest.hexdigest()
 
 
 def _wiring(network: Any) -> str:
@@ -79,7 +79,7 @@ def alone(home: Path | None, *, wait: bool = True) -> Iterator[bool]:
     if home is None:
         yield True
         return
-    lock = FileLock(home / "locks" / "engines.lock")
+    lock = FileLock(home / "locks" / "runtimes.lock")
     try:
         (home / "locks").mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=wait)

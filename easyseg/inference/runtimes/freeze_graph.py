@@ -36,10 +36,10 @@ def frozen_graph(network: Any, size: tuple[int, int], *, batch: int | None = Non
 
 
 def one_by_one(run: Run) -> Run:
-    """For an engine that was compiled for one picture, which is faster than for any number."""
+    """For a runtime that was compiled for one image, which is faster than for any number."""
 
-    def each(pictures: np.ndarray) -> np.ndarray:
-        found = [run(np.asarray(picture[None], np.float32)) for picture in pictures]
+    def each(images: np.ndarray) -> np.ndarray:
+        found = [run(np.asarray(image[None], np.float32)) for image in images]
         return found[0] if len(found) == 1 else np.concatenate(found)
 
     return each

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from easyseg.inference.runtimes import Run, Setting
+from easyseg.inference.runtimes import Run, RuntimeSpec
 from easyseg.inference.runtimes.cache import has_onednn, kept
 from easyseg.inference.runtimes.freeze_graph import INPUT, OUTPUT, frozen_graph
 from easyseg.inference.runtimes.fusing import FUSED, fuse_convolutions
@@ -16,11 +16,11 @@ from easyseg.utils.threads import thread_count
 __all__ = ["has_gpu", "start"]
 
 
-def start(setting: Setting) -> Run:
-    """A function from pictures to logits in a session of its own.
+def start(setting: RuntimeSpec) -> Run:
+    """A function from images to logits in a session of its own.
 
     A session has its own number of threads, and runs the graph as it stands: Grappler, which
-    would take longer than the first picture, has nothing left to do.
+    would take longer than the first image, has nothing left to do.
     """
     import tensorflow as tf  # noqa: PLC0415
 
@@ -48,18 +48,18 @@ def has_gpu() -> bool:
     return bool(tf.config.list_physical_devices("GPU"))
 
 
-def _fused(setting: Setting) -> Any:
+def _fused(setting: RuntimeSpec) -> Any:
     """The graph to run: weights as constants, operations fused."""
-    dtype = "bfloat16" if setting.precision == "fast" else "float32"
+    dtype = "bfloat16" if setting.precision == "bfloat16" else "float32"
     definition = frozen_graph(for_inference(setting.network, dtype), setting.size)
     fuse_convolutions(definition, OUTPUT, kinds=tuple(FUSED) if has_onednn() else ("Conv2D",))
     return definition
 
 
-def _on_gpu(tf: Any, setting: Setting) -> Run:
-    """XLA, which pays on a GPU; "fast" computes in float16."""
+def _on_gpu(tf: Any, setting: RuntimeSpec) -> Run:
+    """XLA, which pays on a GPU; "bfloat16" computes in float16."""
     network = for_inference(
-        setting.network, "float16" if setting.precision == "fast" else "float32"
+        setting.network, "float16" if setting.precision == "bfloat16" else "float32"
     )
     run = tf.function(
         lambda x: network(x, training=False),

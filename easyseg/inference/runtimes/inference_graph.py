@@ -1,4 +1,4 @@
-"""A network for inference alone, on which engines that compile are built."""
+"""A network for inference alone, on which runtimes that compile are built."""
 
 from __future__ import annotations
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from easyseg._keras import backend
-from easyseg.inference.runtimes import Run, Setting
+from easyseg.inference.runtimes import Run, RuntimeSpec
 
 __all__ = ["start"]
 
 
-def start(setting: Setting) -> Run:
-    """A function from pictures to logits that sees every change of the network's weights.
+def start(setting: RuntimeSpec) -> Run:
+    """A function from images to logits that sees every change of the network's weights.
 
     XLA makes dilated depthwise convolutions much slower on CPU, so TensorFlow goes without.
     """

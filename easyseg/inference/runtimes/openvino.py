@@ -9,21 +9,21 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import InputError
-from easyseg.inference.runtimes import ENGINES, Run, Setting
+from easyseg.inference.runtimes import RUNTIMES, Run, RuntimeSpec
 from easyseg.inference.runtimes.freeze_graph import frozen_graph, one_by_one
 from easyseg.io.write_image import write_bytes
 from easyseg.utils.threads import thread_count
 
 __all__ = ["start"]
 
-HINTS = {"exact": "f32", "fast": "bf16", "int8": "f32"}
+HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
 
-def start(setting: Setting) -> Run:
-    """A function from pictures to logits; what was compiled is kept in the folder.
+def start(setting: RuntimeSpec) -> Run:
+    """A function from images to logits; what was compiled is kept in the folder.
 
     Raises:
-        InputError: "int8" has not been calibrated, and there are no pictures for it.
+        InputError: "int8" has not been calibrated, and there are no images for it.
     """
     import openvino  # noqa: PLC0415
 
@@ -33,8 +33,8 @@ def start(setting: Setting) -> Run:
         "INFERENCE_NUM_THREADS": thread_count(),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    path = setting.folder and setting.folder / ENGINES["openvino"].keeps
-    if path and path.is_file() and not setting.pictures:
+    path = setting.folder and setting.folder / RUNTIMES["openvino"].keeps
+    if path and path.is_file() and not setting.images:
         compiled = core.import_model(path.read_bytes(), "CPU", properties)
     else:
         compiled = core.compile_model(_model(core, setting), "CPU", properties)
@@ -43,11 +43,11 @@ def start(setting: Setting) -> Run:
     return one_by_one(lambda x: compiled(x)[0])
 
 
-def _model(core: Any, setting: Setting) -> Any:
-    if setting.precision == "int8" and not setting.pictures:
+def _model(core: Any, setting: RuntimeSpec) -> Any:
+    if setting.precision == "int8" and not setting.images:
         raise InputError(
             'precision="int8" must be calibrated once: call '
-            '`SemanticSegmentation(..., precision="int8").warmup(photos)` with some 100 photos.'
+            '`SemanticSegmentation(..., precision="int8").optimize(images)` with some 100 images.'
         )
     from easyseg.inference.runtimes.inference_graph import for_inference  # noqa: PLC0415  (loads Keras)
 
@@ -57,13 +57,13 @@ def _model(core: Any, setting: Setting) -> Any:
         path.write_bytes(graph.SerializeToString())
         model = core.read_model(path)
         model.reshape([1, *setting.size, 3])  # fixed shapes are faster
-        return _calibrated(model, setting.pictures) if setting.precision == "int8" else model
+        return _calibrated(model, setting.images) if setting.precision == "int8" else model
 
 
-def _calibrated(model: Any, pictures: Any) -> Any:
+def _calibrated(model: Any, images: Any) -> Any:
     """The network with 8-bit weights and activations, by post-training quantization.
 
-    The ranges of activations are those on the pictures.
+    The ranges of activations are those on the images.
     """
     try:
         import nncf  # noqa: PLC0415
@@ -72,7 +72,7 @@ def _calibrated(model: Any, pictures: Any) -> Any:
 
     return nncf.quantize(
         model,
-        nncf.Dataset([np.asarray(picture, np.float32)[None] for picture in pictures]),
+        nncf.Dataset([np.asarray(image, np.float32)[None] for image in images]),
         preset=nncf.QuantizationPreset.MIXED,  # activations are not symmetric after relu6
-        subset_size=len(pictures),
+        subset_size=len(images),
     )

@@ -1,7 +1,7 @@
-"""The first picture without Keras: an engine starts from what an earlier process compiled.
+"""The first image without Keras: a runtime starts from what an earlier process compiled.
 
-`warmup` leaves a note, engines/ready/<key>.json in the cache, which says for a model's files and
-this machine which engine was chosen and where its file lies.
+`optimize` leaves a note, runtimes/ready/<key>.json in the cache, which says for a model's files and
+this machine which runtime was chosen and where its file lies.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from easyseg.errors import OutputError
-from easyseg.inference.runtimes import AUTO, ENGINES, Run, Setting, installed
+from easyseg.inference.runtimes import AUTO, RUNTIMES, Run, RuntimeSpec, installed
 from easyseg.inference.runtimes.cache import packages, processor
 from easyseg.io.write_image import write_bytes
 from easyseg.utils.threads import limit_opencv, thread_count
@@ -34,17 +34,17 @@ CARDS = Path("/proc/driver/nvidia/gpus")
 
 
 class Note(NamedTuple):
-    """What is remembered of an engine.
+    """What is remembered of a runtime.
 
     Attributes:
-        engine: Its name.
-        folder: Of the network, below engines/.
-        batch_size: Pictures that it likes to have together.
+        runtime: Its name.
+        folder: Of the network, below runtimes/.
+        batch_size: Images that it likes to have together.
         stride: Of the logits.
         weights: A checksum of the model's weights.
     """
 
-    engine: str
+    runtime: str
     folder: str
     batch_size: int
     stride: int
@@ -52,18 +52,18 @@ class Note(NamedTuple):
 
 
 class Ready:
-    """An engine at work: what `Running` is, for those who do not measure."""
+    """A runtime at work: what `Runner` is, for those who do not measure."""
 
     def __init__(self, run: Run, note: Note, precision: str) -> None:
-        self.engine, self.batch_size, self.precision = note.engine, note.batch_size, precision
+        self.runtime, self.batch_size, self.precision = note.runtime, note.batch_size, precision
         self.stride, self.weights = note.stride, note.weights
         self._run = run
-        self._lock = threading.Lock()  # not every engine can be called from two threads
+        self._lock = threading.Lock()  # not every runtime can be called from two threads
 
-    def __call__(self, pictures: np.ndarray) -> np.ndarray:
+    def __call__(self, images: np.ndarray) -> np.ndarray:
         """`(N, H, W, 3)`, 0 to 255 -> `(N, h, w, classes) float32`."""
         with self._lock:
-            return self._run(pictures)
+            return self._run(images)
 
 
 def note_path(
@@ -75,8 +75,8 @@ def note_path(
         home: The cache folder.
         config: The network, as JSON has it.
         weights: A file, or what the names of a checkpoint's files begin with.
-        size: `(height, width)` of the pictures.
-        *asked: Engine and precision.
+        size: `(height, width)` of the images.
+        *asked: Runtime and precision.
     """
     try:
         files = [
@@ -90,7 +90,7 @@ def note_path(
     about = [config, files, size, asked, packages(), processor(), thread_count(), _cards(),
              os.environ.get("KERAS_BACKEND") or "tensorflow"]  # fmt: skip
     digest = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=16)
-    return home / "engines" / "ready" / f"{digest.hexdigest()}.json"
+    return home / "runtimes" / "ready" / f"{digest.hexdigest()}.json"
 
 
 def _cards() -> list[str]:
@@ -111,8 +111,8 @@ def remember(path: Path, note: Note) -> None:
     """Writes the note."""
     try:
         write_bytes(path, json.dumps(note._asdict()).encode())
-    except OutputError as error:  # slower next time; the pictures matter
-        log.warning("the engine is not remembered: %s", error)
+    except OutputError as error:  # slower next time; the images matter
+        log.warning("the runtime is not remembered: %s", error)
 
 
 def forget(path: Path) -> None:
@@ -121,20 +121,20 @@ def forget(path: Path) -> None:
         path.unlink()
 
 
-def start(path: Path, size: tuple[int, int], engine: str, precision: str) -> Ready | None:
-    """The engine of a note; `None` where anything stands against it, and Keras must help."""
+def start(path: Path, size: tuple[int, int], runtime: str, precision: str) -> Ready | None:
+    """The runtime of a note; `None` where anything stands against it, and Keras must help."""
     try:
         note = Note(**json.loads(path.read_text("utf-8")))
-        row = ENGINES[note.engine]
-        folder = path.parents[1] / note.folder / f"{note.engine}-{precision}"
-        if engine not in (AUTO, note.engine) or not (folder / row.keeps).is_file():
+        row = RUNTIMES[note.runtime]
+        folder = path.parents[1] / note.folder / f"{note.runtime}-{precision}"
+        if runtime not in (AUTO, note.runtime) or not (folder / row.keeps).is_file():
             return None
-        if not installed(note.engine):
+        if not installed(note.runtime):
             return None
-        begin: Callable[[Setting], Run] = importlib.import_module(row.module).start
-        run = begin(Setting(None, size, precision, folder))
+        begin: Callable[[RuntimeSpec], Run] = importlib.import_module(row.module).start
+        run = begin(RuntimeSpec(None, size, precision, folder))
     except Exception as error:  # noqa: BLE001  (damaged files, other people's compilers)
-        log.debug("no engine starts without Keras: %s", error)
+        log.debug("no runtime starts without Keras: %s", error)
         return None
     limit_opencv()
     return Ready(run, note, precision)

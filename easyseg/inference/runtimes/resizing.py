@@ -21,7 +21,7 @@ class Resize(AlignCornersResize):
         """`(N, h, w, C)`, `(N, H, W, D)` -> `(N, H, W, C)`."""
         import tensorflow as tf  # noqa: PLC0415
 
-        size = tuple(like.shape[1:3])  # engines are made for one size
+        size = tuple(like.shape[1:3])  # runtimes are made for one size
         resized = tf.raw_ops.ResizeBilinear(images=x, size=size, align_corners=True)
         return tf.cast(resized, x.dtype)  # it gives float32, whatever it takes
 

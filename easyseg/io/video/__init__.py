@@ -1,4 +1,4 @@
-"""Films and cameras: frames in, films out."""
+"""Videos and cameras: frames in, videos out."""
 
 from __future__ import annotations
 

@@ -19,6 +19,6 @@ def load_av() -> Any:
         import av  # noqa: PLC0415
     except ImportError as error:
         raise InputError(
-            'films need PyAV, which is not installed: pip install "easyseg[video]".'
+            'videos need PyAV, which is not installed: pip install "easyseg[video]".'
         ) from error
     return av

@@ -13,15 +13,15 @@ from easyseg.io.video.open import is_address
 from easyseg.io.video.reader import open_container
 from easyseg.io.video.types import Source
 
-__all__ = ["SoundCopy", "copy_sound"]
+__all__ = ["AudioCopy", "copy_audio"]
 
 log = logging.getLogger(__name__)
 
 
-class SoundCopy:
-    """Packets of a film's first sound track, for another container.
+class AudioCopy:
+    """Packets of a video's first sound track, for another container.
 
-    The film is opened a second time, so that sound is read where the pictures are written, as far
+    The video is opened a second time, so that sound is read where the images are written, as far
     as they have come, and not kept while they wait for the network.
     """
 
@@ -39,7 +39,7 @@ class SoundCopy:
         self._next: Any = None
 
     def until(self, moment: Fraction | None) -> Iterator[Any]:
-        """Packets that start before `moment`, in seconds of the film; all without it."""
+        """Packets that start before `moment`, in seconds of the video; all without it."""
         while True:
             packet = self._next or self._read()
             if packet is None:
@@ -52,7 +52,7 @@ class SoundCopy:
             yield packet
 
     def close(self) -> None:
-        """Closes the film that the sound is read from."""
+        """Closes the video that the sound is read from."""
         self._container.close()
 
     def _read(self) -> Any:
@@ -63,16 +63,16 @@ class SoundCopy:
                     packet.pts = packet.dts if packet.pts is None else packet.pts - self._shift
                     return packet
         except self._av.FFmpegError:
-            pass  # the pictures end there too, and say so
+            pass  # the images end there too, and say so
         return None
 
 
-def copy_sound(source: Source, target: Any, out: Path) -> SoundCopy | None:
+def copy_audio(source: Source, target: Any, out: Path) -> AudioCopy | None:
     """The sound of `source` for the container `target`, if there is any that it can hold."""
-    if not source.has_sound:
+    if not source.has_audio:
         return None
     try:
-        return SoundCopy(source.name, source.start, target)
+        return AudioCopy(source.name, source.start, target)
     except ValueError as error:
         log.warning("%s is written without sound: %s; use .mkv to keep it.", out, error)
         return None

@@ -9,7 +9,7 @@ from fractions import Fraction
 import cv2
 
 from easyseg.errors import VideoError
-from easyseg.io.video.types import WALL_TICKS, Colours, Frame, WallClock
+from easyseg.io.video.types import WALL_TICKS, ColorSpace, Frame, WallClock
 
 __all__ = ["Camera"]
 
@@ -30,8 +30,8 @@ class Camera:
     time_base = WALL_TICKS
     expected: int | None = None
     aspect: Fraction | None = None
-    colours = Colours()
-    has_sound = False
+    colors = ColorSpace()
+    has_audio = False
     start = Fraction(0)
 
     def __init__(self, index: int) -> None:
@@ -51,11 +51,11 @@ class Camera:
         """Each frame once."""
         clock = WallClock(self.rate)
         while True:
-            there, picture = self._capture.read()
+            there, image = self._capture.read()
             if not there:
                 self.damage = "the camera stopped sending"
                 return
-            yield clock.stamp(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+            yield clock.stamp(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
     def close(self) -> None:
         """Lets the camera go."""

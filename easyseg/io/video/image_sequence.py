@@ -1,4 +1,4 @@
-"""A film as numbered PNG files."""
+"""A video as numbered PNG files."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from easyseg.errors import InputError, OutputError
 from easyseg.io.video.types import Frame
 from easyseg.io.write_image import cannot_write, write_image
 
-__all__ = ["PictureWriter", "picture_pattern"]
+__all__ = ["ImageSequenceWriter", "image_pattern"]
 
 USUAL_NAME = "%05d.png"
 
 
-class PictureWriter:
+class ImageSequenceWriter:
     """Writes each frame as a PNG, numbered from 1 as FFmpeg does; each is there whole or not.
 
     Args:
         pattern: Where to, with a place for the number: `out/%05d.png`.
 
     Raises:
-        OutputError: The folder cannot be written, or holds a film's pictures already.
+        OutputError: The folder cannot be written, or holds a video's images already.
     """
 
     def __init__(self, pattern: Path) -> None:
@@ -33,19 +33,19 @@ class PictureWriter:
         first = self._path(1)
         if first.exists():
             raise OutputError(
-                f"{first} is there already, and an older, longer film would be mixed with this "
-                "one; give a new folder, or remove its pictures."
+                f"{first} is there already, and an older, longer video would be mixed with this "
+                "one; give a new folder, or remove its images."
             )
 
-    def write(self, picture: np.ndarray, frame: Frame) -> None:  # noqa: ARG002  (no times here)
-        """Adds a picture, `(H, W, 3) uint8 RGB` or `(H, W, 4) uint8 RGBA`."""
-        write_image(self._path(self._frames + 1), picture)
+    def write(self, image: np.ndarray, frame: Frame) -> None:  # noqa: ARG002  (no times here)
+        """Adds an image, `(H, W, 3) uint8 RGB` or `(H, W, 4) uint8 RGBA`."""
+        write_image(self._path(self._frames + 1), image)
         self._frames += 1
 
     def complete(self) -> None:
         """Nothing is left to do."""
 
-    def __enter__(self) -> PictureWriter:  # noqa: PYI034  (from Python 3.11)
+    def __enter__(self) -> ImageSequenceWriter:  # noqa: PYI034  (from Python 3.11)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,8 +55,8 @@ class PictureWriter:
         return self._pattern.with_name(self._pattern.name % number)
 
 
-def picture_pattern(out: Path) -> Path | None:
-    """The pattern that a folder or a pattern means; `None` for the name of a film.
+def image_pattern(out: Path) -> Path | None:
+    """The pattern that a folder or a pattern means; `None` for the name of a video.
 
     Raises:
         InputError: It is a .png, but no pattern with one number.
@@ -71,7 +71,7 @@ def picture_pattern(out: Path) -> Path | None:
         numbered = False
     if not numbered:
         raise InputError(
-            f"{out} is one picture, but a film has many; give a pattern such as "
+            f"{out} is one image, but a video has many; give a pattern such as "
             f"{out.with_name(USUAL_NAME)}, or a folder."
         )
     return out

@@ -1,4 +1,4 @@
-"""What counts as a film, and how it is opened."""
+"""What counts as a video, and how it is opened."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from urllib.parse import urlparse
 from easyseg.errors import InputError
 from easyseg.io.video.types import Source
 
-__all__ = ["FILM_SUFFIXES", "is_address", "is_video", "open_source"]
+__all__ = ["VIDEO_SUFFIXES", "is_address", "is_video", "open_source"]
 
-FILM_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts",
+VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts",
                  ".m2ts", ".wmv", ".flv", ".3gp", ".ogv", ".m3u8", ".mjpg", ".mjpeg")  # fmt: skip
 STREAMS = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "udp://", "rtp://", "tcp://", "srt://")
 WEB = ("http://", "https://")
 
 
 def is_video(source: Any) -> bool:
-    """Whether the source is a film rather than a picture, judged by its name.
+    """Whether the source is a video rather than an image, judged by its name.
 
     Args:
-        source: A path or http(s) address with a film's ending, a stream's address (rtsp://,
+        source: A path or http(s) address with a video's ending, a stream's address (rtsp://,
             rtmp://, udp://, …), or a camera's index.
     """
     if isinstance(source, int) and not isinstance(source, bool):
@@ -33,7 +33,7 @@ def is_video(source: Any) -> bool:
     if name.startswith(STREAMS):
         return True
     path = urlparse(name).path if name.startswith(WEB) else name
-    return path.endswith(FILM_SUFFIXES)
+    return path.endswith(VIDEO_SUFFIXES)
 
 
 def is_address(source: Any) -> bool:
@@ -42,14 +42,14 @@ def is_address(source: Any) -> bool:
 
 
 def open_source(source: Any) -> Source:
-    """Opens a film, a stream or a camera.
+    """Opens a video, a stream or a camera.
 
     Args:
-        source: Path of a film, address (http(s)://, rtsp://, rtmp://, udp://, …), the index of a
+        source: Path of a video, address (http(s)://, rtsp://, rtmp://, udp://, …), the index of a
             camera: 0 is the first, or what is open already.
 
     Raises:
-        VideoError: It cannot be opened, or is no film.
+        VideoError: It cannot be opened, or is no video.
         InputError: Not a kind of source that is known, or PyAV is not installed.
     """
     if isinstance(source, Source):
@@ -60,9 +60,9 @@ def open_source(source: Any) -> Source:
         return Camera(source)
     if not isinstance(source, (str, os.PathLike)):
         raise InputError(
-            f"a film cannot be read from {type(source).__name__}; give a path, an address, "
+            f"a video cannot be read from {type(source).__name__}; give a path, an address, "
             "or a camera's index such as 0."
         )
-    from easyseg.io.video.reader import Film  # noqa: PLC0415
+    from easyseg.io.video.reader import Video  # noqa: PLC0415
 
-    return Film(str(source) if is_address(source) else Path(source))
+    return Video(str(source) if is_address(source) else Path(source))

@@ -1,4 +1,4 @@
-"""Films and streams in, through PyAV."""
+"""Videos and streams in, through PyAV."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from easyseg.io.video.types import (
     FULL,
     LIMITED,
     WALL_TICKS,
-    Colours,
-    FilmClock,
+    ColorSpace,
     Frame,
+    VideoClock,
     WallClock,
     swscale_matrix,
 )
 
-__all__ = ["Film", "open_container"]
+__all__ = ["Video", "open_container"]
 
 TIMEOUT = 10  # seconds without an answer from an address
 USUAL_RATE = Fraction(25)
-NO_FILMS = ("tty", "image2", "_pipe")  # texts and pictures, which FFmpeg opens as films of a frame
+NOT_VIDEOS = ("tty", "image2", "_pipe")  # texts and images, which FFmpeg opens as videos of a frame
 
 
-class Film:
+class Video:
     """A file, or an address, as `easyseg.io.video.types.Source` has it.
 
     Args:
         source: A path, or an address.
 
     Raises:
-        VideoError: It cannot be opened, or is no film.
+        VideoError: It cannot be opened, or is no video.
         InputError: PyAV is not installed.
     """
 
@@ -47,7 +47,7 @@ class Film:
         self.damage = ""
         self._container = open_container(source)
         try:
-            self._video = self._pictures()
+            self._video = self._images()
         except VideoError:
             self.close()
             raise
@@ -55,19 +55,19 @@ class Film:
         self.live = not isinstance(source, Path) and self._container.duration is None
         self.rate = self._video.average_rate or self._video.guessed_rate or USUAL_RATE
         self.time_base = WALL_TICKS if self.live else self._video.time_base
-        self.has_sound = bool(self._container.streams.audio) and not self.live
+        self.has_audio = bool(self._container.streams.audio) and not self.live
         self.start = self._first_moment()
         self._length = self._said_length()
         self.expected = self._video.frames or round((self._length or 0) * self.rate) or None
         self.aspect = self._video.sample_aspect_ratio or None
         context = self._video.codec_context
-        self.colours = Colours(context.colorspace, context.color_primaries, context.color_trc)
+        self.colors = ColorSpace(context.colorspace, context.color_primaries, context.color_trc)
 
     def frames(self) -> Generator[Frame, None, None]:
         """Each frame once."""
         stamps = WallClock(self.rate) if self.live else None
         usual = max(1, round(1 / (self.rate * self.time_base)))
-        clock = FilmClock(round(self.start / self.time_base), usual)
+        clock = VideoClock(round(self.start / self.time_base), usual)
         size: tuple[int, int] | None = None
         for frame in self._decoded():
             if size is None:
@@ -89,20 +89,20 @@ class Film:
         """Closes the file or the connection."""
         self._container.close()
 
-    def _pictures(self) -> Any:
-        if any(word in self._container.format.name for word in NO_FILMS):
-            raise VideoError(f"{self.name} is no film; `easyseg segment` takes pictures.")
+    def _images(self) -> Any:
+        if any(word in self._container.format.name for word in NOT_VIDEOS):
+            raise VideoError(f"{self.name} is no video; `easyseg segment` takes images.")
         cover = self._av.stream.Disposition.attached_pic
-        films = [s for s in self._container.streams.video if not s.disposition & cover]
-        if not films:
+        videos = [s for s in self._container.streams.video if not s.disposition & cover]
+        if not videos:
             kinds = ", ".join(s.type for s in self._container.streams) or "nothing"
-            raise VideoError(f"{self.name} holds no pictures, only {kinds}; give a film.")
-        if films[0].codec_context is None:
+            raise VideoError(f"{self.name} holds no images, only {kinds}; give a video.")
+        if videos[0].codec_context is None:
             raise VideoError(f"{self.name} is coded in a way that PyAV cannot decode; convert it.")
-        return films[0]
+        return videos[0]
 
     def _first_moment(self) -> Fraction:
-        """When the film starts, as players see it: at the first picture or sound.
+        """When the video starts, as players see it: at the first image or sound.
 
         Sound may start a little before 0, with samples that players leave out.
         """
@@ -112,7 +112,7 @@ class Film:
         return min(own, max(Fraction(0), min(starts, default=own)))
 
     def _said_length(self) -> Fraction | None:
-        """Seconds of pictures, as the file says."""
+        """Seconds of images, as the file says."""
         if self._video.duration is not None:
             return self._video.duration * self._video.time_base
         if self._container.duration is None or self._container.streams.audio:
@@ -156,7 +156,7 @@ def open_container(source: str | Path) -> Any:
     name, is_file = str(source), False
     if isinstance(source, Path):
         is_file = True
-        _require_film(source)
+        _require_video(source)
     options = {"rtsp_transport": "tcp"} if name.lower().startswith("rtsp") else {}
     try:
         # "file:" keeps FFmpeg from taking a name with a colon for an address
@@ -168,7 +168,7 @@ def open_container(source: str | Path) -> Any:
         )
     except av.InvalidDataError as error:
         raise VideoError(
-            f"{name} is not a film, or an incomplete one ({error.strerror}); "
+            f"{name} is not a video, or an incomplete one ({error.strerror}); "
             "copy or download it again."
         ) from error
     except (av.FFmpegError, OSError) as error:
@@ -178,9 +178,9 @@ def open_container(source: str | Path) -> Any:
         ) from error
 
 
-def _require_film(path: Path) -> None:
+def _require_video(path: Path) -> None:
     if path.is_dir():
-        raise VideoError(f"{path} is a folder, not a film; give the name of a file in it.")
+        raise VideoError(f"{path} is a folder, not a video; give the name of a file in it.")
     if not path.exists():
         raise VideoNotFoundError(
             f"{path} does not exist; check the path (working folder {Path.cwd()})."
@@ -190,7 +190,7 @@ def _require_film(path: Path) -> None:
 
 
 def _upright(frame: Any, size: tuple[int, int]) -> np.ndarray:
-    """`(H, W, 3) uint8 RGB`, turned as the film says; all frames get the size of the first."""
+    """`(H, W, 3) uint8 RGB`, turned as the video says; all frames get the size of the first."""
     image = frame.to_ndarray(
         format="rgb24",
         width=size[0],

@@ -14,21 +14,21 @@ __all__ = [
     "FULL",
     "LIMITED",
     "WALL_TICKS",
-    "Colours",
-    "FilmClock",
+    "ColorSpace",
     "Frame",
     "Source",
+    "VideoClock",
     "WallClock",
     "swscale_matrix",
 ]
 
 WALL_TICKS = Fraction(1, 90_000)  # seconds; the clock of MPEG
-LIMITED, FULL = 1, 2  # colour ranges: luma from 16 to 235, as players expect, or from 0 to 255
+LIMITED, FULL = 1, 2  # color ranges: luma from 16 to 235, as players expect, or from 0 to 255
 BT601 = 5
 
 
 class Frame(NamedTuple):
-    """A picture of a film.
+    """An image of a video.
 
     Attributes:
         image: `(H, W, 3) uint8 RGB`, upright.
@@ -41,8 +41,8 @@ class Frame(NamedTuple):
     duration: int
 
 
-class Colours(NamedTuple):
-    """How a film's colours are coded, in the numbers of ITU-T H.273; 2 is "not said"."""
+class ColorSpace(NamedTuple):
+    """How a video's colors are coded, in the numbers of ITU-T H.273; 2 is "not said"."""
 
     matrix: int = 2
     primaries: int = 2
@@ -56,7 +56,7 @@ def swscale_matrix(matrix: int) -> int:
 
 @runtime_checkable
 class Source(Protocol):
-    """A film, a stream or a camera.
+    """A video, a stream or a camera.
 
     Attributes:
         name: For messages.
@@ -65,9 +65,9 @@ class Source(Protocol):
         rate: Frames per second, on average.
         expected: How many frames the source says it has.
         aspect: Width of a pixel over its height, if said; right once a frame was read.
-        colours: How colours are coded.
+        colors: How colors are coded.
         start: Time in the file, in seconds, at which `pts` is 0.
-        has_sound: Whether there is a sound track to copy.
+        has_audio: Whether there is a sound track to copy.
         damage: After the last frame: what could not be read, or nothing.
     """
 
@@ -77,9 +77,9 @@ class Source(Protocol):
     rate: Fraction
     expected: int | None
     aspect: Fraction | None
-    colours: Colours
+    colors: ColorSpace
     start: Fraction
-    has_sound: bool
+    has_audio: bool
     damage: str
 
     def frames(self) -> Generator[Frame, None, None]:
@@ -97,18 +97,18 @@ class WallClock:
         self._started: float | None = None
 
     def stamp(self, image: np.ndarray) -> Frame:
-        """The picture as a frame that was taken now."""
+        """The image as a frame that was taken now."""
         now = time.monotonic()
         if self._started is None:
             self._started = now
         return Frame(image, round((now - self._started) / WALL_TICKS), self._usual)
 
 
-class FilmClock:
+class VideoClock:
     """A file's own times, from 0 and never going back, whatever the file says.
 
     Args:
-        start: Ticks in the file at which the film starts.
+        start: Ticks in the file at which the video starts.
         usual: Ticks that a frame lasts where the file does not say.
     """
 
@@ -118,7 +118,7 @@ class FilmClock:
         self.due = 0  # when the next frame should come
 
     def stamp(self, image: np.ndarray, pts: int | None, duration: int | None) -> Frame:
-        """The picture as a frame with the file's times, or with those that are due."""
+        """The image as a frame with the file's times, or with those that are due."""
         pts = self.due if pts is None else pts - self._start
         frame = Frame(image, max(pts, self._last + 1), duration or self._usual)
         self._last, self.due = frame.pts, frame.pts + frame.duration

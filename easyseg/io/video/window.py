@@ -32,9 +32,9 @@ class Preview:
                 "screen; pip uninstall opencv-python-headless, then pip install opencv-python."
             ) from error
 
-    def show(self, picture: np.ndarray) -> bool:
+    def show(self, image: np.ndarray) -> bool:
         """Shows `(H, W, 3 or 4) uint8 RGB`; `False` once q or Escape was pressed."""
-        cv2.imshow(self._title, np.ascontiguousarray(picture[..., 2::-1]))
+        cv2.imshow(self._title, np.ascontiguousarray(image[..., 2::-1]))
         return cv2.waitKey(1) & 0xFF not in QUIT
 
     def __enter__(self) -> Preview:  # noqa: PYI034  (from Python 3.11)

@@ -1,4 +1,4 @@
-"""Films out, through PyAV."""
+"""Videos out, through PyAV."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ import numpy as np
 
 from easyseg.errors import OutputError
 from easyseg.io.video._av import load_av
-from easyseg.io.video.audio import SoundCopy, copy_sound
+from easyseg.io.video.audio import AudioCopy, copy_audio
 from easyseg.io.video.types import LIMITED, Frame, Source, swscale_matrix
 from easyseg.io.write_image import cannot_write, temporary_neighbour
 
-__all__ = ["FILM_ENDINGS", "FilmWriter", "no_alpha"]
+__all__ = ["VIDEO_EXTENSIONS", "VideoWriter", "no_alpha"]
 
 
 log = logging.getLogger(__name__)
 
 
 class Encoding(NamedTuple):
-    """How films with an ending are written.
+    """How videos with an ending are written.
 
     Attributes:
         container: FFmpeg's name of the format.
@@ -47,7 +47,7 @@ class Encoding(NamedTuple):
 H264 = {"preset": "veryfast", "crf": "20"}
 VP9 = {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "crf": "28", "b": "0"}
 INDEX_FIRST = {"movflags": "faststart"}  # a browser plays while it loads
-FILM_ENDINGS = {
+VIDEO_EXTENSIONS = {
     ".mp4": Encoding("mp4", "libx264", H264, INDEX_FIRST),
     ".m4v": Encoding("mp4", "libx264", H264, INDEX_FIRST),
     ".mov": Encoding("mov", "libx264", H264, INDEX_FIRST),
@@ -56,8 +56,8 @@ FILM_ENDINGS = {
 }
 
 
-class FilmWriter:
-    """Writes a film with the times, the colours and the sound of its source.
+class VideoWriter:
+    """Writes a video with the times, the colors and the sound of its source.
 
     It is written under another name, and put in its place at the end, however that comes: what
     was written before an error or an interruption can be played. Without a single frame nothing
@@ -65,7 +65,7 @@ class FilmWriter:
 
     Args:
         out: Where to; the ending says the format.
-        source: The film that the frames come from.
+        source: The video that the frames come from.
 
     Raises:
         OutputError: The place cannot be written, or there is no encoder.
@@ -74,7 +74,7 @@ class FilmWriter:
 
     def __init__(self, out: Path, source: Source) -> None:
         self._av = load_av()
-        self._encoding = FILM_ENDINGS[out.suffix.lower()]
+        self._encoding = VIDEO_EXTENSIONS[out.suffix.lower()]
         if self._encoding.codec not in self._av.codec.codecs_available:
             raise OutputError(
                 f"{out} needs the encoder {self._encoding.codec}, which this PyAV was built "
@@ -84,16 +84,16 @@ class FilmWriter:
         self._out, self._source = out, source
         self._container: Any = None
         self._video: Any = None
-        self._sound: SoundCopy | None = None
+        self._sound: AudioCopy | None = None
         with cannot_write(out):
             self._part = temporary_neighbour(out)
             self._part.touch()  # what cannot be written is said before any work is done
 
-    def write(self, picture: np.ndarray, frame: Frame) -> None:
-        """Adds a picture, at the time of `frame`.
+    def write(self, image: np.ndarray, frame: Frame) -> None:
+        """Adds an image, at the time of `frame`.
 
         Args:
-            picture: `(H, W, 3) uint8 RGB` or, where the format allows, `(H, W, 4) uint8 RGBA`.
+            image: `(H, W, 3) uint8 RGB` or, where the format allows, `(H, W, 4) uint8 RGBA`.
             frame: What it was made from.
 
         Raises:
@@ -101,20 +101,20 @@ class FilmWriter:
         """
         with self._errors():
             if self._container is None:
-                self._open(picture)
-            coded = self._coded(picture)
+                self._open(image)
+            coded = self._coded(image)
             coded.pts, coded.duration = frame.pts, frame.duration
             coded.time_base = self._source.time_base
             self._container.mux(self._video.encode(coded))
             self._frames += 1
-            self._copy_sound((frame.pts + frame.duration) * self._source.time_base)
+            self._copy_audio((frame.pts + frame.duration) * self._source.time_base)
 
     def complete(self) -> None:
         """Says that no frame is missing, so that sound which goes on after the last is kept."""
         with self._errors():
-            self._copy_sound(None)
+            self._copy_audio(None)
 
-    def __enter__(self) -> FilmWriter:  # noqa: PYI034  (from Python 3.11)
+    def __enter__(self) -> VideoWriter:  # noqa: PYI034  (from Python 3.11)
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -133,8 +133,8 @@ class FilmWriter:
             with contextlib.suppress(OSError):
                 self._part.unlink(missing_ok=True)
 
-    def _open(self, picture: np.ndarray) -> None:
-        if picture.shape[2] == 4 and not self._encoding.alpha:
+    def _open(self, image: np.ndarray) -> None:
+        if image.shape[2] == 4 and not self._encoding.alpha:
             raise OutputError(no_alpha(self._out))
         source, even = self._source, 2 if self._encoding.even else 1
         self._container = self._av.open(
@@ -146,34 +146,34 @@ class FilmWriter:
         self._video = self._container.add_stream(
             self._encoding.codec, rate=source.rate, options=dict(self._encoding.options)
         )
-        height, width = (side + side % even for side in picture.shape[:2])
+        height, width = (side + side % even for side in image.shape[:2])
         self._video.width, self._video.height = width, height
-        self._video.pix_fmt = "yuva420p" if picture.shape[2] == 4 else "yuv420p"
+        self._video.pix_fmt = "yuva420p" if image.shape[2] == 4 else "yuv420p"
         self._video.time_base = source.time_base
         context = self._video.codec_context
         context.time_base = source.time_base
         context.color_range = LIMITED
-        context.colorspace = source.colours.matrix
-        context.color_primaries = source.colours.primaries
-        context.color_trc = source.colours.transfer
+        context.colorspace = source.colors.matrix
+        context.color_primaries = source.colors.primaries
+        context.color_trc = source.colors.transfer
         if source.aspect:
             context.sample_aspect_ratio = source.aspect
-        self._sound = copy_sound(source, self._container, self._out)
+        self._sound = copy_audio(source, self._container, self._out)
 
-    def _coded(self, picture: np.ndarray) -> Any:
-        """The picture in the encoder's colours; an odd side grows by a copy of its last line."""
+    def _coded(self, image: np.ndarray) -> Any:
+        """The image in the encoder's colors; an odd side grows by a copy of its last line."""
         video = self._video
-        down, right = video.height - picture.shape[0], video.width - picture.shape[1]
+        down, right = video.height - image.shape[0], video.width - image.shape[1]
         if down or right:
-            picture = cv2.copyMakeBorder(picture, 0, down, 0, right, cv2.BORDER_REPLICATE)
-        form = "rgba" if picture.shape[2] == 4 else "rgb24"
-        return self._av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), form).reformat(
+            image = cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_REPLICATE)
+        form = "rgba" if image.shape[2] == 4 else "rgb24"
+        return self._av.VideoFrame.from_ndarray(np.ascontiguousarray(image), form).reformat(
             format=video.pix_fmt,
-            dst_colorspace=swscale_matrix(self._source.colours.matrix),
+            dst_colorspace=swscale_matrix(self._source.colors.matrix),
             dst_color_range=LIMITED,
         )
 
-    def _copy_sound(self, until: Fraction | None) -> None:
+    def _copy_audio(self, until: Fraction | None) -> None:
         if self._sound:
             self._container.mux(list(self._sound.until(until)))
 
@@ -192,5 +192,5 @@ class FilmWriter:
 
 
 def no_alpha(out: Path) -> str:
-    """What is said when a transparent picture should go into a film that has no transparency."""
+    """What is said when a transparent image should go into a video that has no transparency."""
     return f"{out} cannot hold transparency, which cut-outs have; use .webm, or a folder of PNGs."

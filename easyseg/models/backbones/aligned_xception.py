@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from easyseg._keras import layers
 from easyseg.models.backbones.base import Features
-from easyseg.models.backbones.dilation import atrous_schedule
+from easyseg.models.backbones.dilation import dilation_schedule
 from easyseg.models.backbones.registry import BACKBONES
 from easyseg.models.config import ModelConfig
 from easyseg.models.layers.conv import activate, conv_bn, separable_conv_bn
@@ -79,7 +79,7 @@ def aligned_xception(x: Any, config: ModelConfig, variant: Variant) -> Features:
     )
     x = conv_bn(x, 64, 3, name=f"{scope}-entry_flow-conv1_2", norm=NORM)
 
-    schedule = atrous_schedule([b.stride for b in blocks], config.output_stride, reached=2)
+    schedule = dilation_schedule([b.stride for b in blocks], config.output_stride, reached=2)
     low = {}
     for block, (stride, rate) in zip(blocks, schedule, strict=True):
         for unit in range(1, block.units + 1):

@@ -1,8 +1,8 @@
 """Graph surgery: a Keras model of convolutions, rebuilt with dilation in place of late strides.
 
-The model's graph is walked once, from the image on. Each feature has a `Grid`, which says how far
+The model's graph is walked once, from the image on. Each feature has a `FeatureGrid`, which says how far
 its positions lie apart; the rule in `dilation` gives each window
-(a convolution or a pooling) its stride and its dilation rate, and weights stay as they are. Every window is centred
+(a convolution or a pooling) its stride and its dilation rate, and weights stay as they are. Every window is centerd
 on its position, so that all features are aligned with the image's corners when its sides are of
 the form `32 k + 1`.
 
@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 
 from easyseg._keras import keras, layers
 from easyseg.errors import ConfigError
-from easyseg.models.backbones.dilation import atrous_schedule
+from easyseg.models.backbones.dilation import dilation_schedule
 from easyseg.models.layers.atrous_pooling import AtrousPooling2D
 
-__all__ = ["Placed", "atrous", "copy_weights"]
+__all__ = ["RebuiltFeature", "atrous", "copy_weights"]
 
 SIDES = {
     "Conv2D": "kernel_size",
@@ -47,7 +47,7 @@ POINTWISE = {
 """Operations other than layers that keep positions apart."""
 
 
-class Grid(NamedTuple):
+class FeatureGrid(NamedTuple):
     """Where the positions of a feature lie.
 
     Attributes:
@@ -63,7 +63,7 @@ class Grid(NamedTuple):
     pad: int | None = None
 
 
-class Placed(NamedTuple):
+class RebuiltFeature(NamedTuple):
     """A feature of the rebuilt graph.
 
     Attributes:
@@ -77,7 +77,7 @@ class Placed(NamedTuple):
     nominal: int
 
 
-def atrous(model: Any, x: Any, *, output_stride: int, scope: str) -> dict[Any, Placed]:
+def atrous(model: Any, x: Any, *, output_stride: int, scope: str) -> dict[Any, RebuiltFeature]:
     """Rebuilds a functional model on another input, with its weights.
 
     Args:
@@ -92,8 +92,8 @@ def atrous(model: Any, x: Any, *, output_stride: int, scope: str) -> dict[Any, P
     Raises:
         ConfigError: A layer has no dilated form, or branches meet that were moved differently.
     """
-    walk = _Walk(output_stride, _names(model, scope))
-    walk.grids[id(x)] = Grid()
+    walk = _Rebuilder(output_stride, _names(model, scope))
+    walk.grids[id(x)] = FeatureGrid()
     walk.along(model, x)
     return walk.placed
 
@@ -131,14 +131,16 @@ def _names(model: Any, scope: str) -> dict[Any, str]:
     return names
 
 
-class _Walk:
+class _Rebuilder:
     """Stands in for each layer of the original, in the order of its graph."""
 
     def __init__(self, output_stride: int, names: dict[Any, str]) -> None:
         self.output_stride = output_stride
         self.names = names
-        self.grids: dict[int, Grid | None] = {}  # by the id of a new tensor; None: no positions
-        self.placed: dict[Any, Placed] = {}
+        self.grids: dict[
+            int, FeatureGrid | None
+        ] = {}  # by the id of a new tensor; None: no positions
+        self.placed: dict[Any, RebuiltFeature] = {}
         self.copies: dict[Any, Any] = {}
 
     def along(self, model: Any, x: Any) -> Any:
@@ -157,7 +159,7 @@ class _Walk:
         y = self.along(layer, *args) if _parts(layer) else self._rebuild(layer, *args, **kwargs)
         grid = self.grids[id(y)]
         strides = (grid.stride, grid.stride * grid.rate) if grid else (0, 0)
-        self.placed[layer] = Placed(y, *strides)
+        self.placed[layer] = RebuiltFeature(y, *strides)
         return y
 
     def _rebuild(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -196,17 +198,17 @@ class _Walk:
         return copy
 
     @staticmethod
-    def _meeting(layer: Any, grids: list[Grid]) -> Grid | None:
+    def _meeting(layer: Any, grids: list[FeatureGrid]) -> FeatureGrid | None:
         """The grid that all inputs of a layer share."""
         if len(set(grids)) > 1:
             raise ConfigError(
                 f"branches that meet at layer {layer.name!r} would not lie as they did once "
-                "windows are centred; pad the strided layers of all branches alike."
+                "windows are centerd; pad the strided layers of all branches alike."
             )
         return grids[0] if grids else None
 
     @staticmethod
-    def _check_pointwise(layer: Any, grid: Grid) -> None:
+    def _check_pointwise(layer: Any, grid: FeatureGrid) -> None:
         if isinstance(layer, layers.Layer):
             moves = bool(MOVERS & layer.get_config().keys())
         else:
@@ -217,19 +219,19 @@ class _Walk:
                 "that has no dilated form here; choose a feature before it as `high`."
             )
 
-    def _window(self, layer: Any, x: Any, grid: Grid) -> tuple[Any, Grid]:
-        """A convolution or pooling, centred, with stride or dilation rate by the rule."""
+    def _window(self, layer: Any, x: Any, grid: FeatureGrid) -> tuple[Any, FeatureGrid]:
+        """A convolution or pooling, centerd, with stride or dilation rate by the rule."""
         config = layer.get_config()
         side, nominal, own = (
             _square(layer, config.get(key, 1))
             for key in (SIDES[type(layer).__name__], "strides", "dilation_rate")
         )
-        [(stride, _)] = atrous_schedule([nominal], self.output_stride, reached=grid.stride)
+        [(stride, _)] = dilation_schedule([nominal], self.output_stride, reached=grid.stride)
         before = (side - 1) // 2 * own
         after = (side - 1) * own - before
         had = (grid.pad or 0) + (before if config["padding"] == "same" else 0)
         moved = grid.moved + grid.stride * grid.rate * (before - had)
-        new = Grid(grid.stride * stride, grid.rate * (nominal // stride), moved)
+        new = FeatureGrid(grid.stride * stride, grid.rate * (nominal // stride), moved)
 
         if "pool_size" in config and grid.rate > 1:
             average = isinstance(layer, layers.AveragePooling2D)

@@ -22,4 +22,4 @@ class Features(NamedTuple):
 
 
 Backbone = Callable[[Any, ModelConfig], Features]
-"""Takes the picture `(N, H, W, 3)` in -1 to 1 and the config."""
+"""Takes the image `(N, H, W, 3)` in -1 to 1 and the config."""

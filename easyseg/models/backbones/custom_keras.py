@@ -12,9 +12,9 @@ from easyseg._keras import keras, layers
 from easyseg.errors import ConfigError, InputError, WeightsError
 from easyseg.models.backbones.atrous import atrous, copy_weights
 from easyseg.models.backbones.base import Backbone, Features
-from easyseg.models.backbones.keras_backbone import KerasGraph
+from easyseg.models.backbones.keras_backbone import KerasBackbone
 from easyseg.models.backbones.normalization import PREPROCESSING, preprocess
-from easyseg.models.backbones.registry import BACKBONES, FAMILY, SKIPS
+from easyseg.models.backbones.registry import BACKBONES, SKIPS, SPEC_OF
 from easyseg.models.config import OUTPUT_STRIDES, ModelConfig
 from easyseg.utils.registry import unknown_name
 
@@ -33,14 +33,14 @@ def backbone_of(config: ModelConfig) -> Backbone:
 
 def keras_graph(
     model: Any, *, high: str | None = None, low: Low | None = None, preprocessing: str = "tf"
-) -> KerasGraph:
+) -> KerasBackbone:
     """Makes the backbone of a config of a Keras model: `ModelConfig(keras_graph(...))`.
 
     Its late strides become dilation, as the config's output stride asks, and every window is
-    centred on its position. Weights are no part of a config: `load_source` copies them.
+    centerd on its position. Weights are no part of a config: `load_source` copies them.
 
     Args:
-        model: A functional or sequential `keras.Model` from RGB pictures `(N, H, W, 3)`. Layers of
+        model: A functional or sequential `keras.Model` from RGB images `(N, H, W, 3)`. Layers of
             your own must be registered (`keras.saving.register_keras_serializable`).
         high: Layer whose output goes to the head; what comes after it is left out.
         low: Layer whose output, at stride 4, goes to the decoder; with `{4: ..., 8: ...}` those
@@ -56,7 +56,7 @@ def keras_graph(
     """
     cut, lows = _cut(model, high, low, preprocessing)
     name = "keras_model" if NUMBERED.fullmatch(model.name) else re.sub(r"\W", "_", model.name)
-    name = f"own_{name}" if name in FAMILY else name
+    name = f"own_{name}" if name in SPEC_OF else name
     if any(isinstance(layer, layers.Lambda) for layer in cut._flatten_layers()):
         raise InputError(
             f"model={model.name!r} has a Lambda layer, whose code cannot be saved; make it a layer "
@@ -75,10 +75,10 @@ def keras_graph(
     if not stride:
         raise ConfigError(f"high={high!r} has no positions; choose a layer before it.")
     _low_features(placed, lows)
-    return KerasGraph(name, stride, str(high), tuple(lows.items()), preprocessing, network)
+    return KerasBackbone(name, stride, str(high), tuple(lows.items()), preprocessing, network)
 
 
-def load_source(network: Any, graph: KerasGraph, model: Any) -> None:
+def load_source(network: Any, graph: KerasBackbone, model: Any) -> None:
     """Gives the backbone of a network the weights of the Keras model that its graph is of.
 
     Args:
@@ -98,7 +98,7 @@ def backbone_from(
     model has.
 
     Returns:
-        A function from the picture `(N, H, W, 3)` in -1 to 1 and the config to `Features`. It
+        A function from the image `(N, H, W, 3)` in -1 to 1 and the config to `Features`. It
         raises `ConfigError` where the model has no atrous form at the config's output stride.
 
     Raises:
@@ -150,7 +150,7 @@ def _cut(model: Any, high: Any, low: Any, preprocessing: str) -> tuple[Any, dict
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3:
         raise InputError(
             f"model={model.name!r} takes {' and '.join(map(str, shapes))}; a backbone takes RGB "
-            "pictures (N, H, W, 3)."
+            "images (N, H, W, 3)."
         )
     if preprocessing not in PREPROCESSING:
         raise unknown_name("preprocessing", preprocessing, PREPROCESSING)

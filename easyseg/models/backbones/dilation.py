@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["atrous_schedule"]
+__all__ = ["dilation_schedule"]
 
 
-def atrous_schedule(
+def dilation_schedule(
     strides: Iterable[int], output_stride: int, *, reached: int = 1
 ) -> list[tuple[int, int]]:
     """Turns the nominal strides of consecutive blocks into `(stride, dilation rate)` pairs.

@@ -6,11 +6,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["KerasGraph"]
+__all__ = ["KerasBackbone"]
 
 
 @dataclasses.dataclass(frozen=True)
-class KerasGraph:
+class KerasBackbone:
     """The layers of a Keras model up to the feature that the head gets.
 
     `easyseg.keras_graph` makes it and checks it; a saved model has it in its config, so that it
@@ -21,7 +21,7 @@ class KerasGraph:
         stride: Pixels from one position of the model's last feature to the next.
         high: The layer that gives this feature.
         low: Strides and layers of the low-level features: ((4, "block2_out"),); or none.
-        preprocessing: What the model expects of a picture: "tf", "tf128", "raw", "torch" or
+        preprocessing: What the model expects of an image: "tf", "tf128", "raw", "torch" or
             "caffe".
         network: The layers, as Keras serialises them. Weights are not part of it.
     """

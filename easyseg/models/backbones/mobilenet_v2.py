@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from easyseg.models.backbones.base import Features
-from easyseg.models.backbones.dilation import atrous_schedule
+from easyseg.models.backbones.dilation import dilation_schedule
 from easyseg.models.backbones.inverted_residual import NORM, inverted_residual, round_to
 from easyseg.models.backbones.registry import BACKBONES
 from easyseg.models.config import ModelConfig
@@ -55,7 +55,7 @@ def mobilenet_v2(x: Any, config: ModelConfig) -> Features:
         for row in TABLE
         for i in range(row.repeats)
     ]
-    schedule = atrous_schedule([u.stride for u in units], config.output_stride, reached=2)
+    schedule = dilation_schedule([u.stride for u in units], config.output_stride, reached=2)
     low = {}
     for i, (unit, (stride, rate)) in enumerate(zip(units, schedule, strict=True)):
         name = "expanded_conv" + (f"_{i}" if i else "")

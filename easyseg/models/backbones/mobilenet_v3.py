@@ -11,7 +11,7 @@ import functools
 from typing import Any, NamedTuple
 
 from easyseg.models.backbones.base import Features
-from easyseg.models.backbones.dilation import atrous_schedule
+from easyseg.models.backbones.dilation import dilation_schedule
 from easyseg.models.backbones.inverted_residual import NORM, inverted_residual, round_to
 from easyseg.models.backbones.registry import BACKBONES
 from easyseg.models.config import ModelConfig
@@ -93,7 +93,7 @@ def mobilenet_v3(x: Any, config: ModelConfig, variant: Variant) -> Features:
         activation="hard_swish",
     )
     strides = [row.stride for row in variant.rows]
-    schedule = atrous_schedule(strides, config.output_stride, reached=2)
+    schedule = dilation_schedule(strides, config.output_stride, reached=2)
     low = {}
     for i, (row, (stride, rate)) in enumerate(zip(variant.rows, schedule, strict=True)):
         name = "expanded_conv" + (f"_{i}" if i else "")

@@ -1,4 +1,4 @@
-"""What backbones that were trained elsewhere expect of a picture."""
+"""What backbones that were trained elsewhere expect of an image."""
 
 from __future__ import annotations
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from easyseg.models.backbones.keras_backbone import KerasGraph
+from easyseg.models.backbones.keras_backbone import KerasBackbone
 from easyseg.utils.registry import Registry
 
-__all__ = ["BACKBONES", "FAMILY", "OUTPUT_STRIDES", "SKIPS", "Family", "family_of"]
+__all__ = ["BACKBONES", "OUTPUT_STRIDES", "SKIPS", "SPEC_OF", "BackboneSpec", "spec_of"]
 
 OUTPUT_STRIDES = (8, 16, 32)
 SKIPS = (4, 8)  # strides of the low-level features that a decoder can use
 
 
-class Family(NamedTuple):
+class BackboneSpec(NamedTuple):
     """One file in `easyseg.models.backbones`.
 
     Attributes:
@@ -31,12 +31,12 @@ class Family(NamedTuple):
     why: str = ""
 
 
-FAMILIES = {  # by module
-    "aligned_xception": Family(("xception41", "xception65", "xception71")),
-    "resnet_v1_beta": Family(("resnet50_beta", "resnet101_beta")),
-    "mobilenet_v2": Family(("mobilenetv2",), any_width=True),
-    "mobilenet_v3": Family(("mobilenetv3_large", "mobilenetv3_small"), any_width=True),
-    "keras_applications": Family(
+BACKBONE_SPECS = {  # by module
+    "aligned_xception": BackboneSpec(("xception41", "xception65", "xception71")),
+    "resnet_v1_beta": BackboneSpec(("resnet50_beta", "resnet101_beta")),
+    "mobilenet_v2": BackboneSpec(("mobilenetv2",), any_width=True),
+    "mobilenet_v3": BackboneSpec(("mobilenetv3_large", "mobilenetv3_small"), any_width=True),
+    "keras_applications": BackboneSpec(
         (
             *(f"resnet{n}" for n in (50, 101, 152)),
             *(f"resnet{n}v2" for n in (50, 101, 152)),
@@ -48,14 +48,14 @@ FAMILIES = {  # by module
             "keras_xception",
         )
     ),
-    "hrnet": Family(
+    "hrnet": BackboneSpec(
         ("hrnet_w18", "hrnet_w32", "hrnet_w48"),
         skips=(),
         output_strides=(4,),
         why="keeps that resolution throughout, with no stride to dilate",
     ),
 }
-FAMILY = {name: family for family in FAMILIES.values() for name in family.names}
+SPEC_OF = {name: family for family in BACKBONE_SPECS.values() for name in family.names}
 """Our families by backbone; a backbone of another package has none."""
 
 BACKBONES: Registry[Any] = Registry(
@@ -63,19 +63,19 @@ BACKBONES: Registry[Any] = Registry(
     group="easyseg.backbones",
     modules={
         name: f"easyseg.models.backbones.{module}"
-        for module, family in FAMILIES.items()
+        for module, family in BACKBONE_SPECS.items()
         for name in family.names
     },
 )
 """Functions from `(x, config)` to `easyseg.models.backbones.Features`; see docs/adding."""
 
 
-def family_of(backbone: str, graph: KerasGraph | None) -> Family | None:
+def spec_of(backbone: str, graph: KerasBackbone | None) -> BackboneSpec | None:
     """What is known of a backbone; `None` for one of another package, which checks itself."""
     if graph is None:
-        return FAMILY.get(backbone)
+        return SPEC_OF.get(backbone)
     strides = tuple(stride for stride in OUTPUT_STRIDES if stride <= graph.stride)
-    return Family(
+    return BackboneSpec(
         (graph.name,),
         skips=tuple(stride for stride, _ in graph.low),
         output_strides=strides or (graph.stride,),

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from easyseg._keras import layers
 from easyseg.models.backbones.base import Features
-from easyseg.models.backbones.dilation import atrous_schedule
+from easyseg.models.backbones.dilation import dilation_schedule
 from easyseg.models.backbones.registry import BACKBONES
 from easyseg.models.config import ModelConfig
 from easyseg.models.layers.conv import activate, conv_bn
@@ -65,7 +65,7 @@ def resnet_beta(x: Any, config: ModelConfig, *, scope: str, blocks: tuple[Block,
         for u in range(1, block.units + 1)
     ]
     grid = [1] * (len(units) - len(MULTI_GRID)) + list(MULTI_GRID)
-    schedule = atrous_schedule([u[2] for u in units], config.output_stride, reached=4)
+    schedule = dilation_schedule([u[2] for u in units], config.output_stride, reached=4)
     low = {}
     for (unit, width, _), (stride, rate), spread in zip(units, schedule, grid, strict=True):
         name = f"{scope}-{unit}-bottleneck_v1"

@@ -17,14 +17,14 @@ from easyseg.models.layers.resize import AlignCornersResize
 
 __all__ = ["WindowMean", "add_logits", "lite_aspp"]
 
-WINDOW, STEP = 769, (128, 160)  # of the pooling, in pixels of the picture
+WINDOW, STEP = 769, (128, 160)  # of the pooling, in pixels of the image
 
 
 def lite_aspp(x: Any, config: ModelConfig) -> Any:
     """`(N, h, w, C)` -> `(N, h, w, head_channels)`: a 1x1 times a gate that sees far.
 
     The gate pools windows of 769 pixels, 25x25 features in steps of (4, 5) at output stride 32
-    as in the published networks; in smaller pictures it pools the whole.
+    as in the published networks; in smaller images it pools the whole.
     """
     stride, width = config.output_stride, config.head_channels
     step = (STEP[0] // stride, STEP[1] // stride)
@@ -37,9 +37,11 @@ def lite_aspp(x: Any, config: ModelConfig) -> Any:
 
 def add_logits(x: Any, low: Any, config: ModelConfig, *, name: str) -> Any:
     """Logits of the head and of the feature at stride 8, added: `(N, H/8, W/8, classes)`."""
-    low = layers.Conv2D(config.classes, 1, name="decoder-feature_projection0", dtype="float32")(low)
+    low = layers.Conv2D(config.num_classes, 1, name="decoder-feature_projection0", dtype="float32")(
+        low
+    )
     x = AlignCornersResize(name="decoder-resize")(x, low)
-    x = layers.Conv2D(config.classes, 1, name="decoder-decoder_conv0", dtype="float32")(x)
+    x = layers.Conv2D(config.num_classes, 1, name="decoder-decoder_conv0", dtype="float32")(x)
     return layers.Add(name=name, dtype="float32")([x, low])
 
 

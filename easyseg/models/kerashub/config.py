@@ -7,22 +7,22 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from easyseg.errors import ConfigError, InputError
-from easyseg.models.config import is_count
+from easyseg.utils.validation import is_count
 
-__all__ = ["PREFIX", "HubConfig", "check_whole", "is_hub", "no_choice"]
+__all__ = ["PREFIX", "KerasHubConfig", "check_whole", "is_hub", "no_choice"]
 
 PREFIX = "hub:"  # "hub:segformer_b0_ade20k_512"
 STRIDE = 32  # of the last feature of KerasHub's encoders
 
 
 @dataclasses.dataclass(frozen=True)
-class HubConfig:
+class KerasHubConfig:
     """A SegFormer or DeepLabV3+ of KerasHub's: what `ModelConfig` is to a network of easyseg's.
 
     Args:
         hub: The preset that it comes from: "segformer_b0_ade20k_512".
-        classes: Number of output channels.
-        input_size: `(height, width)` in pixels to which the network brings every picture. The
+        num_classes: Number of output channels.
+        input_size: `(height, width)` in pixels to which the network brings every image. The
             attention of KerasHub's SegFormer takes squares alone.
         scale: What a channel's value, 0 to 255, is multiplied with first, RGB.
         offset: What is added then.
@@ -38,7 +38,7 @@ class HubConfig:
     """
 
     hub: str
-    classes: int
+    num_classes: int
     input_size: tuple[int, int]
     scale: tuple[float, ...]
     offset: tuple[float, ...]
@@ -47,9 +47,9 @@ class HubConfig:
     def __post_init__(self) -> None:
         for name in ("input_size", "scale", "offset"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
-        if not is_count(self.classes):
+        if not is_count(self.num_classes):
             raise ConfigError(
-                f"classes={self.classes!r} cannot be built; it must be a whole number from 1."
+                f"num_classes={self.num_classes!r} cannot be built; it must be a whole number from 1."
             )
         sides = self.input_size
         if not all(is_count(side) and side % STRIDE == 0 for side in sides) or (
@@ -70,7 +70,7 @@ class HubConfig:
         """Input size over the size of the last feature; the logits lie at stride 4."""
         return STRIDE
 
-    def replace(self, **changes: Any) -> HubConfig:
+    def replace(self, **changes: Any) -> KerasHubConfig:
         """A copy with some values changed; what only networks of easyseg's have is refused."""
         fields = [field.name for field in dataclasses.fields(self)]
         for name in changes:
@@ -83,7 +83,7 @@ class HubConfig:
         return dataclasses.asdict(self)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> HubConfig:
+    def from_dict(cls, values: Mapping[str, Any]) -> KerasHubConfig:
         """The config that `to_dict` (or a JSON file) describes."""
         return cls(**values)
 
@@ -101,13 +101,13 @@ def no_choice(name: str) -> ConfigError:
 
 
 def check_whole(*, tile: int | None, scales: Sequence[float], flip: bool) -> None:
-    """Raises if a picture is to be seen otherwise than whole and at one size.
+    """Raises if an image is to be seen otherwise than whole and at one size.
 
     Raises:
         InputError: Windows and other scales are for networks that take every size.
     """
     if tile is not None or tuple(scales) != (1.0,) or flip:
         raise InputError(
-            "tile, scales and flip cannot be had with a hub: model, which sees a picture whole and "
+            "tile, scales and flip cannot be had with a hub: model, which sees an image whole and "
             "at one size; leave them out."
         )

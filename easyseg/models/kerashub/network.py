@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from easyseg._keras import keras, layers, ops
 from easyseg.errors import DownloadError, InputError, WeightsError
 from easyseg.models.backbones.normalization import DEVIATION, MEAN
-from easyseg.models.kerashub.config import PREFIX, HubConfig
+from easyseg.models.kerashub.config import PREFIX, KerasHubConfig
 from easyseg.results.label_set import LabelSet, load_label_set
 from easyseg.utils.registry import unknown_name
 
@@ -39,7 +39,7 @@ class _Family(NamedTuple):
     dropout: float = 0.0
 
 
-FAMILIES = {  # by class of the backbone
+BACKBONE_SPECS = {  # by class of the backbone
     "SegFormerBackbone": _Family(
         "SegFormerImageSegmenter", "output_segmentation_head", dropout=0.1
     ),
@@ -53,7 +53,7 @@ class Preset(NamedTuple):
     """What `read_preset` finds."""
 
     model: Any
-    config: HubConfig
+    config: KerasHubConfig
     label_set: LabelSet
 
 
@@ -70,7 +70,7 @@ def read_preset(preset: str) -> Preset:
         WeightsError: It cannot be had, or is no SegFormer or DeepLabV3+ for segmentation.
     """
     tasks = _load_keras_hub().models
-    known = [name for f in FAMILIES.values() for name in getattr(tasks, f.task).presets]
+    known = [name for f in BACKBONE_SPECS.values() for name in getattr(tasks, f.task).presets]
     if preset not in known and "://" not in preset and not Path(preset).is_dir():
         raise unknown_name("KerasHub preset (nor a folder)", preset, known)
     try:
@@ -91,12 +91,12 @@ def read_preset(preset: str) -> Preset:
     return Preset(model, config, _label_set(preset, task.num_classes))
 
 
-def build_hub(config: HubConfig) -> Any:
+def build_hub(config: KerasHubConfig) -> Any:
     """Builds the network with fresh weights; needs KerasHub, and no preset.
 
     Returns:
-        A `keras.Model` as of `build_model`: pictures `(N, H, W, 3)` RGB, 0 to 255, of any size,
-        to logits `(N, H, W, classes)` float32. Pictures are resized to `config.input_size` and
+        A `keras.Model` as of `build_model`: images `(N, H, W, 3)` RGB, 0 to 255, of any size,
+        to logits `(N, H, W, classes)` float32. Images are resized to `config.input_size` and
         normalised in the graph.
 
     Raises:
@@ -116,7 +116,7 @@ def build_hub(config: HubConfig) -> Any:
 
 @keras.saving.register_keras_serializable("easyseg")
 class Canvas(layers.Layer):
-    """Bilinear, with half-pixel centres, to `(height, width)`.
+    """Bilinear, with half-pixel centers, to `(height, width)`.
 
     Stands in for Keras's `Resizing`, which is in training mode by default, and takes the layers
     after it along where a network is called without `training`. As the first layer it settles
@@ -142,10 +142,10 @@ class Canvas(layers.Layer):
 
 @keras.saving.register_keras_serializable("easyseg")
 class HalfPixelResize(layers.Layer):
-    """Bilinear, to the height and width of `like`; the edges of the two pictures agree.
+    """Bilinear, to the height and width of `like`; the edges of the two images agree.
 
     Pixel i of n lies at `(i + 1/2) * cells / n - 1/2`, as in the training of SegFormer. Networks
-    of easyseg's align the centres of the corner pixels instead, as DeepLab does.
+    of easyseg's align the centers of the corner pixels instead, as DeepLab does.
     """
 
     def call(self, x: Any, like: Any) -> Any:
@@ -157,14 +157,14 @@ class HalfPixelResize(layers.Layer):
         return (x_shape[0], *like_shape[1:3], x_shape[3])
 
 
-def _model(backbone: Any, config: HubConfig, family: _Family) -> Any:
+def _model(backbone: Any, config: KerasHubConfig, family: _Family) -> Any:
     image = keras.Input((None, None, 3), name="image", dtype="float32")
     x = Canvas(config.input_size, name="canvas")(image)
     x = layers.Rescaling(config.scale, config.offset, name="rescale")(x)
     features = backbone.get_layer(family.enlarges).input if family.enlarges else backbone.output
     x = _Flat().along(keras.Model(backbone.input, features), x)
     x = layers.Dropout(family.dropout, name="logits-dropout")(x)
-    x = layers.Conv2D(config.classes, 1, name=LOGITS, dtype="float32")(x)
+    x = layers.Conv2D(config.num_classes, 1, name=LOGITS, dtype="float32")(x)
     x = HalfPixelResize(name="logits-resize", dtype="float32")(x, image)
     return keras.Model(image, x, name=Path(config.hub).name)
 
@@ -214,7 +214,7 @@ class _Flat:
         return layer
 
 
-def _config_of(task: Any, preset: str) -> HubConfig:
+def _config_of(task: Any, preset: str) -> KerasHubConfig:
     converter = getattr(task.preprocessor, "image_converter", None)
     size = task.backbone.input_shape[1:3]
     if None in size:
@@ -223,9 +223,9 @@ def _config_of(task: Any, preset: str) -> HubConfig:
     if scale is None:  # ImageNet's, with which the encoders of all presets were trained
         scale = [1 / (255 * d) for d in DEVIATION]
         offset = [-m / d for m, d in zip(MEAN, DEVIATION, strict=True)]
-    return HubConfig(
+    return KerasHubConfig(
         hub=preset,
-        classes=task.num_classes,
+        num_classes=task.num_classes,
         input_size=size,
         scale=_per_channel(scale),
         offset=_per_channel(offset or 0.0),
@@ -238,8 +238,8 @@ def _per_channel(value: Any) -> tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
-def _resized(serialised: Any, config: HubConfig) -> Any:
-    """The serialised network for pictures of `config.input_size`; its weights know no size."""
+def _resized(serialised: Any, config: KerasHubConfig) -> Any:
+    """The serialised network for images of `config.input_size`; its weights know no size."""
     if isinstance(serialised, dict):
         return {
             key: [*config.input_size, 3] if key == "image_shape" else _resized(value, config)
@@ -250,9 +250,11 @@ def _resized(serialised: Any, config: HubConfig) -> Any:
 
 def _family(backbone: Any, preset: str) -> _Family:
     kind = type(backbone).__name__
-    if kind not in FAMILIES:
-        raise WeightsError(f"{PREFIX}{preset} is a {kind}; easyseg knows {' and '.join(FAMILIES)}.")
-    return FAMILIES[kind]
+    if kind not in BACKBONE_SPECS:
+        raise WeightsError(
+            f"{PREFIX}{preset} is a {kind}; easyseg knows {' and '.join(BACKBONE_SPECS)}."
+        )
+    return BACKBONE_SPECS[kind]
 
 
 def _label_set(preset: str, classes: int) -> LabelSet:
@@ -269,11 +271,11 @@ def _label_set(preset: str, classes: int) -> LabelSet:
             return LabelSet(
                 f"ade20k-{classes}", labels.names[1:], labels.palette[1:], aliases=labels.aliases
             )
-    colours = load_label_set("ade20k").palette[1:]
+    colors = load_label_set("ade20k").palette[1:]
     return LabelSet(
         Path(preset).name,
         tuple(f"class {i}" for i in range(classes)),
-        tuple(colours[i % len(colours)] for i in range(classes)),
+        tuple(colors[i % len(colors)] for i in range(classes)),
     )
 
 

@@ -19,7 +19,7 @@ EPSILON, MOMENTUM = 1e-5, 0.9997  # of head and decoder, as in DeepLab
 
 @dataclasses.dataclass(frozen=True)
 class BatchNorm:
-    """Batch normalisation, with scale and offset; each device normalises its own pictures."""
+    """Batch normalisation, with scale and offset; each device normalises its own images."""
 
     epsilon: float
     momentum: float
@@ -33,7 +33,7 @@ class BatchNorm:
 
 @dataclasses.dataclass(frozen=True)
 class GroupNorm:
-    """Group normalisation, with scale and offset: each picture by itself, for small batches.
+    """Group normalisation, with scale and offset: each image by itself, for small batches.
 
     There are at most `groups` groups, of at least four channels: a group of one, in a feature
     of one position, would have nothing to be compared with.

@@ -13,7 +13,15 @@ from easyseg.results.label_set import LabelSet
 from easyseg.results.outputs.legend import Row, class_rows
 from easyseg.utils.registry import Registry
 
-__all__ = ["OUTPUTS", "Document", "Output", "Segmented", "as_json", "found_classes", "photo_name"]
+__all__ = [
+    "OUTPUTS",
+    "Document",
+    "Output",
+    "Segmented",
+    "found_classes",
+    "image_name",
+    "to_json_text",
+]
 
 
 class Segmented(Protocol):
@@ -29,11 +37,11 @@ class Segmented(Protocol):
 
     @property
     def label_set(self) -> LabelSet:
-        """Names and colours of the ids."""
+        """Names and colors of the ids."""
 
     @property
     def source(self) -> str | None:
-        """Path or address of the photo, where it has one."""
+        """Path or address of the image, where it has one."""
 
     @property
     def class_ids(self) -> list[int]:
@@ -41,7 +49,7 @@ class Segmented(Protocol):
 
     @property
     def ratios(self) -> list[float]:
-        """Share of the picture of each of `class_ids`, in percent."""
+        """Share of the image of each of `class_ids`, in percent."""
 
     @property
     def grid(self) -> Any:
@@ -56,33 +64,33 @@ class Segmented(Protocol):
 
 
 class Output(NamedTuple):
-    """A kind of picture.
+    """A kind of image.
 
     Attributes:
         draw: From the segmentation and `alpha` to `(H, W, 3) uint8 RGB` or a `PIL.Image.Image`.
-        suffixes: File endings that keep it intact; empty if any picture format will do.
-        legend: The rows that explain its colours.
-        photo: Whether the photo's pixels are in it.
+        suffixes: File endings that keep it intact; empty if any image format will do.
+        legend: The rows that explain its colors.
+        image: Whether the image's pixels are in it.
     """
 
     draw: Callable[[Segmented, float], Any]
     suffixes: tuple[str, ...] = ()
     legend: Callable[[Segmented], Sequence[Row]] = class_rows
-    photo: bool = True
+    image: bool = True
 
 
 class Document(NamedTuple):
-    """A kind of document, which is no picture.
+    """A kind of document, which is no image.
 
     Attributes:
         write: From the segmentation, and the path that the document will have, to its bytes.
         suffixes: File endings that it may have.
-        photo: Whether the photo's pixels are in it.
+        image: Whether the image's pixels are in it.
     """
 
     write: Callable[[Segmented, Path], bytes]
     suffixes: tuple[str, ...] = (".json",)
-    photo: bool = True
+    image: bool = True
 
 
 OUTPUTS: Registry[Output | Document] = Registry("kind of output", group="easyseg.results.outputs")
@@ -94,11 +102,11 @@ def found_classes(result: Segmented) -> list[int]:
     return [i for i in result.class_ids if i in classes and i != result.label_set.void]
 
 
-def photo_name(result: Segmented) -> str:
-    """The photo's file name; "image.jpg" if it came from no file."""
+def image_name(result: Segmented) -> str:
+    """The image's file name; "image.jpg" if it came from no file."""
     return PurePath((result.source or "").partition("?")[0]).name or "image.jpg"
 
 
-def as_json(values: Any) -> bytes:
+def to_json_text(values: Any) -> bytes:
     """The values as a JSON document in UTF-8."""
     return json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n"

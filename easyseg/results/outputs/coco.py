@@ -10,9 +10,9 @@ from easyseg.results.outputs.base import (
     OUTPUTS,
     Document,
     Segmented,
-    as_json,
     found_classes,
-    photo_name,
+    image_name,
+    to_json_text,
 )
 
 __all__ = ["to_coco"]
@@ -40,7 +40,7 @@ def to_coco(result: Segmented, *, image_id: int = 1, first_id: int = 1) -> dict[
                 "iscrowd": 0,
             }
         )
-    name = photo_name(result)
+    name = image_name(result)
     return {
         "info": {"description": "made by easyseg"},
         "images": [{"id": image_id, "file_name": name, "width": width, "height": height}],
@@ -89,4 +89,4 @@ def _bbox(start: np.ndarray, end: np.ndarray, height: int) -> list[int]:
     return [int(value) for value in box]
 
 
-OUTPUTS.register("coco")(Document(lambda result, _: as_json(to_coco(result)), photo=False))
+OUTPUTS.register("coco")(Document(lambda result, _: to_json_text(to_coco(result)), image=False))

@@ -1,4 +1,4 @@
-"""Colour map: every pixel in the colour of its class."""
+"""Color map: every pixel in the color of its class."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import numpy as np
 from easyseg.results.label_set import LabelSet
 from easyseg.results.outputs.base import OUTPUTS, Output, Segmented
 
-__all__ = ["colours_of", "draw_colour"]
+__all__ = ["colors_of", "draw_color"]
 
 
-def draw_colour(result: Segmented, alpha: float = 1.0) -> np.ndarray:  # noqa: ARG001
+def draw_color(result: Segmented, alpha: float = 1.0) -> np.ndarray:  # noqa: ARG001
     """`(H, W, 3) uint8 RGB` in the label set's palette; ids without a class are black."""
-    return colours_of(result.labels, result.label_set)
+    return colors_of(result.labels, result.label_set)
 
 
-def colours_of(labels: np.ndarray, label_set: LabelSet) -> np.ndarray:
-    """The colours of `(H, W)` ids, `(H, W, 3) uint8 RGB`."""
+def colors_of(labels: np.ndarray, label_set: LabelSet) -> np.ndarray:
+    """The colors of `(H, W)` ids, `(H, W, 3) uint8 RGB`."""
     if labels.dtype != np.uint8:
-        return label_set.colours[labels]
-    return cv2.applyColorMap(labels, label_set.colours[:256, None])  # nine times as quick
+        return label_set.colors[labels]
+    return cv2.applyColorMap(labels, label_set.colors[:256, None])  # nine times as quick
 
 
-OUTPUTS.register("colour")(Output(draw_colour, photo=False))
+OUTPUTS.register("color")(Output(draw_color, image=False))

@@ -27,8 +27,8 @@ def _heat(probability: np.ndarray) -> np.ndarray:
 
 def _scale(result: Segmented) -> list[Row]:  # noqa: ARG001
     marks = np.array([[1, 0.75, 0.5, 0.25, 0]])
-    colours = _heat(marks)[0].tolist()
-    return [(f"{100 * p:.0f} %", tuple(c)) for p, c in zip(marks[0], colours, strict=True)]
+    colors = _heat(marks)[0].tolist()
+    return [(f"{100 * p:.0f} %", tuple(c)) for p, c in zip(marks[0], colors, strict=True)]
 
 
-OUTPUTS.register("confidence")(Output(draw_confidence, legend=_scale, photo=False))
+OUTPUTS.register("confidence")(Output(draw_confidence, legend=_scale, image=False))

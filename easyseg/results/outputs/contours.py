@@ -1,4 +1,4 @@
-"""Contour: the photo with the borders of its classes, each in the colour of its class."""
+"""Contour: the image with the borders of its classes, each in the color of its class."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import cv2
 import numpy as np
 
 from easyseg.results.outputs.base import OUTPUTS, Output, Segmented
-from easyseg.results.outputs.color_map import draw_colour
+from easyseg.results.outputs.color_map import draw_color
 
 __all__ = ["draw_contour"]
 
-LINES = 180  # lines that would fill the photo's shorter side
+LINES = 180  # lines that would fill the image's shorter side
 
 
 def draw_contour(result: Segmented, alpha: float = 1.0) -> np.ndarray:  # noqa: ARG001
-    """`(H, W, 3) uint8 RGB`: lines just inside each class; void and the photo's edge have none."""
+    """`(H, W, 3) uint8 RGB`: lines just inside each class; void and the image's edge have none."""
     height, width = result.labels.shape
     reach = max(1, round(min(height, width) / LINES))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     border = cv2.dilate(result.labels, disc) != cv2.erode(result.labels, disc)
     border &= result.labels != result.label_set.void
-    return cv2.copyTo(draw_colour(result), border.view(np.uint8), result.image.copy())
+    return cv2.copyTo(draw_color(result), border.view(np.uint8), result.image.copy())
 
 
 OUTPUTS.register("contour")(Output(draw_contour))

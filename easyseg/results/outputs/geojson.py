@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, as_json, found_classes
+from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, found_classes, to_json_text
 from easyseg.results.polygon_tracing import trace
 
 __all__ = ["to_geojson"]
@@ -45,5 +45,5 @@ def _closed(ring: np.ndarray) -> list[list[int]]:
 
 
 OUTPUTS.register("geojson")(
-    Document(lambda result, _: as_json(to_geojson(result)), (".geojson", ".json"), photo=False)
+    Document(lambda result, _: to_json_text(to_geojson(result)), (".geojson", ".json"), image=False)
 )

@@ -12,13 +12,13 @@ __all__ = ["draw_mask"]
 
 
 def draw_mask(result: Segmented, alpha: float = 1.0) -> Any:  # noqa: ARG001
-    """A `PIL.Image.Image` of mode "P" (16-bit grey above 256 classes): ids that look coloured."""
+    """A `PIL.Image.Image` of mode "P" (16-bit gray above 256 classes): ids that look colored."""
     from PIL import Image  # noqa: PLC0415
 
     image = Image.fromarray(result.labels)
     if result.labels.dtype == np.uint8:
-        image.putpalette(result.label_set.colours[:256].tobytes())
+        image.putpalette(result.label_set.colors[:256].tobytes())
     return image
 
 
-OUTPUTS.register("mask")(Output(draw_mask, suffixes=(".png", ".tif", ".tiff"), photo=False))
+OUTPUTS.register("mask")(Output(draw_mask, suffixes=(".png", ".tif", ".tiff"), image=False))

@@ -12,9 +12,9 @@ from easyseg.results.outputs.base import (
     OUTPUTS,
     Document,
     Segmented,
-    as_json,
     found_classes,
-    photo_name,
+    image_name,
+    to_json_text,
 )
 from easyseg.results.polygon_tracing import Polygon, trace
 
@@ -44,7 +44,7 @@ def to_labelme(
             for class_id in found_classes(result)
             for polygon in trace(result.labels == class_id, tolerance=tolerance)
         ],
-        "imagePath": image_path or photo_name(result),
+        "imagePath": image_path or image_name(result),
         "imageData": None,
         "imageHeight": height,
         "imageWidth": width,
@@ -76,11 +76,11 @@ def _without_holes(polygon: Polygon) -> np.ndarray:
 
 
 def _write(result: Segmented, path: Path) -> bytes:
-    return as_json(to_labelme(result, image_path=_image_path(result.source, path)))
+    return to_json_text(to_labelme(result, image_path=_image_path(result.source, path)))
 
 
 def _image_path(source: str | None, path: Path) -> str:
-    """How labelme finds the photo from the document; without a file, beside it under its name."""
+    """How labelme finds the image from the document; without a file, beside it under its name."""
     if source is None or "://" in source:
         return f"{path.stem}.jpg"
     try:
@@ -89,4 +89,4 @@ def _image_path(source: str | None, path: Path) -> str:
         return Path(source).resolve().as_posix()
 
 
-OUTPUTS.register("labelme")(Document(_write, photo=False))
+OUTPUTS.register("labelme")(Document(_write, image=False))

@@ -1,4 +1,4 @@
-"""NumPy's archive: labels, names, colours and confidence, for other programs in Python."""
+"""NumPy's archive: labels, names, colors and confidence, for other programs in Python."""
 
 from __future__ import annotations
 
@@ -35,4 +35,4 @@ def write_npz(result: Segmented, path: Path) -> bytes:  # noqa: ARG001
     return buffer.getvalue()
 
 
-OUTPUTS.register("npz")(Document(write_npz, (".npz",), photo=False))
+OUTPUTS.register("npz")(Document(write_npz, (".npz",), image=False))

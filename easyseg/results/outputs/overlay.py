@@ -1,4 +1,4 @@
-"""Overlay: the photo with its classes tinted."""
+"""Overlay: the image with its classes tinted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from easyseg.results.outputs.base import OUTPUTS, Output, Segmented
-from easyseg.results.outputs.color_map import colours_of
+from easyseg.results.outputs.color_map import colors_of
 
 __all__ = ["draw_overlay"]
 
@@ -14,16 +14,16 @@ STRIPE = 64  # rows that are tinted at once, few enough for the processor's cach
 
 
 def draw_overlay(result: Segmented, alpha: float = 0.6) -> np.ndarray:
-    """`(H, W, 3) uint8 RGB`: `alpha` of the class colour over the photo; void stays as it was."""
+    """`(H, W, 3) uint8 RGB`: `alpha` of the class color over the image; void stays as it was."""
     overlay = np.empty_like(result.image)
     for top in range(0, len(overlay), STRIPE):
         rows = slice(top, top + STRIPE)
-        photo, labels = result.image[rows], result.labels[rows]
-        colours = colours_of(labels, result.label_set)
-        tinted = cv2.addWeighted(colours, alpha, photo, 1 - alpha, 0, dst=overlay[rows])
+        image, labels = result.image[rows], result.labels[rows]
+        colors = colors_of(labels, result.label_set)
+        tinted = cv2.addWeighted(colors, alpha, image, 1 - alpha, 0, dst=overlay[rows])
         void = labels == result.label_set.void
         if void.any():
-            cv2.copyTo(photo, void.view(np.uint8), tinted)
+            cv2.copyTo(image, void.view(np.uint8), tinted)
     return overlay
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, as_json, found_classes
+from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, found_classes, to_json_text
 from easyseg.results.polygon_tracing import trace
 
 __all__ = ["to_polygons"]
@@ -31,4 +31,6 @@ def to_polygons(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
     }
 
 
-OUTPUTS.register("polygons")(Document(lambda result, _: as_json(to_polygons(result)), photo=False))
+OUTPUTS.register("polygons")(
+    Document(lambda result, _: to_json_text(to_polygons(result)), image=False)
+)

@@ -1,4 +1,4 @@
-"""From a kind's name to a picture or the bytes of a file."""
+"""From a kind's name to an image or the bytes of a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_output(path: Path | None, kind: str, *, alpha: float = 0.6) -> None:
     """
     output = OUTPUTS[kind]
     if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
-        raise InputError(f"alpha={alpha!r} must be from 0 (photo) to 1 (colours).")
+        raise InputError(f"alpha={alpha!r} must be from 0 (image) to 1 (colors).")
     if path is None:
         return
     if not output.suffixes:
@@ -40,7 +40,7 @@ def check_output(path: Path | None, kind: str, *, alpha: float = 0.6) -> None:
 
 
 def draw(result: Segmented, kind: str, *, alpha: float = 0.6, legend: bool = False) -> np.ndarray:
-    """The picture of this kind, `(H, W, 3) uint8 RGB`.
+    """The image of this kind, `(H, W, 3) uint8 RGB`.
 
     Raises:
         InputError: The kind is a document.
@@ -49,14 +49,14 @@ def draw(result: Segmented, kind: str, *, alpha: float = 0.6, legend: bool = Fal
     if isinstance(output, Document):
         ending = output.suffixes[0]
         raise InputError(
-            f"{kind} is a document, not a picture; write it with "
+            f"{kind} is a document, not an image; write it with "
             f"save({'result' + ending!r}, {kind!r})."
         )
-    picture = output.draw(result, alpha)
-    if not isinstance(picture, np.ndarray):
-        wide = picture.mode.startswith("I")  # 16-bit ids, which have no palette
-        picture = draw(result, "colour") if wide else read_image(picture).copy()
-    return draw_legend(picture, output.legend(result)) if legend else picture
+    image = output.draw(result, alpha)
+    if not isinstance(image, np.ndarray):
+        wide = image.mode.startswith("I")  # 16-bit ids, which have no palette
+        image = draw(result, "color") if wide else read_image(image).copy()
+    return draw_legend(image, output.legend(result)) if legend else image
 
 
 def encode(result: Segmented, kind: str, path: Path, *, alpha: float, legend: bool) -> bytes:
@@ -65,7 +65,7 @@ def encode(result: Segmented, kind: str, path: Path, *, alpha: float, legend: bo
     if isinstance(output, Document):
         return output.write(result, path)
     with_legend = legend and not output.suffixes
-    picture = (
+    image = (
         draw(result, kind, alpha=alpha, legend=True) if with_legend else output.draw(result, alpha)
     )
-    return encode_image(picture, path.suffix, name=str(path))
+    return encode_image(image, path.suffix, name=str(path))

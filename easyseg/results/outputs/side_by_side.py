@@ -1,4 +1,4 @@
-"""Side by side: the photo, and the same with its classes tinted."""
+"""Side by side: the image, and the same with its classes tinted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["draw_side_by_side"]
 
 
 def draw_side_by_side(result: Segmented, alpha: float = 0.6) -> np.ndarray:
-    """`(H, 2 W, 3) uint8 RGB`: the photo at the left, its overlay at the right."""
+    """`(H, 2 W, 3) uint8 RGB`: the image at the left, its overlay at the right."""
     return np.hstack([result.image, draw_overlay(result, alpha)])
 
 

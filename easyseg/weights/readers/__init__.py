@@ -1,4 +1,4 @@
-"""Gives a network its weights from any layout we know."""
+"""Gives a network its weights from any file_format we know."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from easyseg.weights.readers.keras2_h5 import read_legacy_h5
 from easyseg.weights.readers.tf_checkpoint import read_tf_checkpoint
 from easyseg.weights.variable_names import assign, named_variables
 
-__all__ = ["LAYOUTS", "load_weights"]
+__all__ = ["FILE_FORMATS", "load_weights"]
 
 Reader = Callable[[Path, list[str]], dict[str, np.ndarray]]
 """Takes the path and the model's variable names, gives the file's variables by name."""
 
-LAYOUTS: Registry[Reader] = Registry("weights layout", group="easyseg.layouts")
-LAYOUTS.register("tf_checkpoint")(lambda path, _: read_tf_checkpoint(path))
-LAYOUTS.register("legacy_h5")(read_legacy_h5)
-LAYOUTS.register("frozen_graph")(read_frozen_graph)
-LAYOUTS.register("bundle")(lambda path, _: read_bundle_weights(path))
+FILE_FORMATS: Registry[Reader] = Registry("weights file_format", group="easyseg.layouts")
+FILE_FORMATS.register("tf_checkpoint")(lambda path, _: read_tf_checkpoint(path))
+FILE_FORMATS.register("legacy_h5")(read_legacy_h5)
+FILE_FORMATS.register("frozen_graph")(read_frozen_graph)
+FILE_FORMATS.register("bundle")(lambda path, _: read_bundle_weights(path))
 
 
-def load_weights(model: Any, path: Path, layout: str) -> None:
+def load_weights(model: Any, path: Path, file_format: str) -> None:
     """Gives every variable of the model its value from a file, or changes nothing.
 
     Args:
         model: A network of `build_model`.
         path: Checkpoint prefix or file.
-        layout: A row of the layout table: "tf_checkpoint", "legacy_h5", "frozen_graph", "bundle".
+        file_format: A row of the file_format table: "tf_checkpoint", "legacy_h5", "frozen_graph", "bundle".
 
     Raises:
         WeightsError: The file is damaged.
         WeightsMismatchError: The file's variables are not the model's, by name and shape.
     """
-    arrays = LAYOUTS[layout](path, list(named_variables(model)))
+    arrays = FILE_FORMATS[file_format](path, list(named_variables(model)))
     assign(model, arrays, source=path.name)
