@@ -1,4 +1,4 @@
-"""How good a model is on images whose truth is known."""
+"""Scores of a model on images with ground truth."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from easyseg.utils.concurrency import ahead
 
 __all__ = ["Scores", "evaluate"]
 
-AHEAD = 4  # images that are read, and scored, beside the network
+PREFETCH = 4  # images that are read, and scored, while the network runs
 
 
 def evaluate(
@@ -36,53 +36,57 @@ def evaluate(
     batch_size: int | None = None,
     progress: bool = False,
 ) -> Scores:
-    """Compares what a model finds with the truth, pixel by pixel at the images' own sizes.
+    """Compares predicted labels with the ground truth, pixel by pixel at the images' own sizes.
 
-    Reading, and counting, go on beside the network; only a few images are held at a time.
+    Images are read and scored while the network runs; only a few are held at a time.
 
     Args:
-        predictor: The model, and how it sees images.
-        samples: Images and their truths; drawn once.
-        label_set: The classes of the truths; by default the model's own. Others are matched by
-            name (`map_classes`), and the scores are by the classes of the truths.
-        class_map: Classes whose names differ: `{name in the data set: name in the model}`, or `None`
-            in place of the latter for pixels that shall not count.
-        boundary: Measures borders too.
+        predictor: The model and its inference options.
+        samples: Images with ground truth; iterated once.
+        label_set: The classes of the ground truth; by default the model's own. Others are matched
+            by name (`map_classes`), and the scores are by the classes of the ground truth.
+        class_map: Classes whose names differ, `{name in the data set: name in the model}`; `None`
+            as the latter excludes a class, whose pixels are then ignored.
+        boundary: Computes boundary metrics too.
         batch_size: Images that go through the network together; by default the predictor's.
         progress: Shows a bar.
 
     Raises:
         InputError: There are no samples, or the classes cannot be matched.
         ImageError: An image cannot be read.
-        DatasetError: A truth cannot be read, or breaks a rule.
+        DatasetError: A mask cannot be read, or has an id that is none of the classes.
     """
     classes = map_classes(predictor.label_set, label_set or predictor.label_set, class_map)
     confusion = ConfusionMatrix(len(classes.label_set), ignore_index=IGNORE)
-    borders = BoundaryScores(len(classes.label_set), ignore_index=IGNORE) if boundary else None
+    boundary_scores = (
+        BoundaryScores(len(classes.label_set), ignore_index=IGNORE) if boundary else None
+    )
     images: list[ImageScore] = []
     total = len(samples) if isinstance(samples, Sized) else None
     with (
         ThreadPoolExecutor(2, "easyseg-evaluate") as pool,
         tqdm(total=total, unit="image", disable=not progress) as bar,
     ):
-        pairs = _forward(predictor, ahead(pool, _read, samples, AHEAD), batch_size)
-        scored = ahead(pool, lambda pair: _score(*pair, classes, boundary=boundary), pairs, AHEAD)
+        pairs = _forward(predictor, ahead(pool, _read, samples, PREFETCH), batch_size)
+        scored = ahead(
+            pool, lambda pair: _score(*pair, classes, boundary=boundary), pairs, PREFETCH
+        )
         for image in scored:
             confusion = confusion + image.confusion
-            if borders is not None and image.boundary is not None:
-                borders = borders + image.boundary
+            if boundary_scores is not None and image.boundary is not None:
+                boundary_scores = boundary_scores + image.boundary
             images += image.images
             bar.update()
     if not images:
-        raise InputError("there are no samples to evaluate; give images with their truths.")
-    return Scores(confusion, classes, tuple(images), borders)
+        raise InputError("there are no samples to evaluate; give a data set with images and masks.")
+    return Scores(confusion, classes, tuple(images), boundary_scores)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Read:
     sample: Sample
     image: np.ndarray
-    truth: np.ndarray
+    ground_truth: np.ndarray
 
 
 def _read(sample: Sample) -> _Read:
@@ -93,7 +97,7 @@ def _read(sample: Sample) -> _Read:
 def _forward(
     predictor: Predictor, read: Iterable[_Read], batch_size: int | None
 ) -> Iterator[tuple[_Read, RawPrediction]]:
-    """Each sample with what the network says of it, in order."""
+    """Each sample with its raw prediction, in order."""
     waiting: deque[_Read] = deque()
 
     def images() -> Iterator[np.ndarray]:
@@ -101,23 +105,24 @@ def _forward(
             waiting.append(item)
             yield item.image
 
-    for forwarded in predictor.forward(images(), batch_size=batch_size):
-        yield waiting.popleft(), forwarded
+    for raw in predictor.forward(images(), batch_size=batch_size):
+        yield waiting.popleft(), raw
 
 
-def _score(
-    read: _Read, forwarded: RawPrediction, classes: ClassMapping, *, boundary: bool
-) -> Scores:
+def _score(read: _Read, raw: RawPrediction, classes: ClassMapping, *, boundary: bool) -> Scores:
     """The scores of one image."""
-    truth, found = classes.true(read.truth), classes.found(forwarded.finish().labels)
+    ground_truth, predicted = (
+        classes.map_ground_truth(read.ground_truth),
+        classes.map_prediction(raw.finish().labels),
+    )
     confusion = ConfusionMatrix(len(classes.label_set), ignore_index=IGNORE)
     try:
-        confusion.update(truth, found)
+        confusion.update(ground_truth, predicted)
     except InputError as error:
         raise DatasetError(f"{read.sample.mask}: {error}") from error
-    borders = None
+    boundary_scores = None
     if boundary:
-        borders = BoundaryScores(len(classes.label_set), ignore_index=IGNORE)
-        borders.update(truth, found)
+        boundary_scores = BoundaryScores(len(classes.label_set), ignore_index=IGNORE)
+        boundary_scores.update(ground_truth, predicted)
     image = ImageScore(read.sample.name, confusion.mean_iou(), confusion.pixel_accuracy)
-    return Scores(confusion, classes, (image,), borders)
+    return Scores(confusion, classes, (image,), boundary_scores)

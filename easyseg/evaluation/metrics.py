@@ -1,4 +1,4 @@
-"""How well labels agree with the truth."""
+"""Metrics of predicted labels: a confusion matrix and what follows from it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["ConfusionMatrix", "mean_of"]
 
 
 class ConfusionMatrix:
-    """Counts of (true class, found class) over any number of images.
+    """Pixel counts by (true class, predicted class) over any number of images.
 
     Matrices of parts of a data set add up: `whole = part_a + part_b`.
 
     Args:
         classes: Number of classes.
-        ignore_index: Id in the truth whose pixels do not count.
+        ignore_index: Id in the ground truth whose pixels are ignored.
 
     Attributes:
-        counts: `(classes, classes) int64`, rows are the truth.
-        missed: `(classes,) int64`, true pixels for which no class was found.
+        counts: `(classes, classes) int64`; rows: ground truth, columns: prediction.
+        missed: `(classes,) int64`, pixels of each true class predicted as none of the classes.
     """
 
     def __init__(self, classes: int, *, ignore_index: int = 255) -> None:
@@ -31,27 +31,32 @@ class ConfusionMatrix:
         self.counts = np.zeros((classes, classes), np.int64)
         self.missed = np.zeros(classes, np.int64)
 
-    def update(self, truth: np.ndarray, found: np.ndarray) -> None:
+    def update(self, ground_truth: np.ndarray, predicted: np.ndarray) -> None:
         """Adds one image: two `(H, W)` integer arrays.
 
-        A found id outside the classes (such as void) counts as wrong, for no class.
+        A predicted id that is none of the classes (such as void) counts as an error.
 
         Raises:
-            InputError: Sizes differ, or the truth has an id that is no class.
+            InputError: Sizes differ, or the ground truth has an id that is none of the classes.
         """
-        if truth.shape != found.shape:
-            raise InputError(f"truth has shape {truth.shape} but found has {found.shape}.")
-        valid = truth != self.ignore_index
-        truth, found = truth[valid].astype(np.int64), found[valid].astype(np.int64)
-        strange = truth[(truth < 0) | (truth >= self.classes)]
-        if strange.size:
+        if ground_truth.shape != predicted.shape:
             raise InputError(
-                f"truth has id {strange[0]}, but there are {self.classes} classes "
-                f"(0 to {self.classes - 1}) and {self.ignore_index} for pixels that do not count."
+                f"expected a prediction of the ground truth's shape {ground_truth.shape}, got "
+                f"{predicted.shape}; resize it with nearest neighbor."
             )
-        found = np.where((found >= 0) & (found < self.classes), found, self.classes)
+        valid = ground_truth != self.ignore_index
+        ground_truth = ground_truth[valid].astype(np.int64)
+        predicted = predicted[valid].astype(np.int64)
+        unknown_ids = ground_truth[(ground_truth < 0) | (ground_truth >= self.classes)]
+        if unknown_ids.size:
+            raise InputError(
+                f"the ground truth has id {unknown_ids[0]}, but there are {self.classes} classes "
+                f"(0 to {self.classes - 1}) and {self.ignore_index} for ignored pixels; "
+                "check the class list of the data set."
+            )
+        predicted = np.where((predicted >= 0) & (predicted < self.classes), predicted, self.classes)
         width = self.classes + 1
-        pairs = np.bincount(truth * width + found, minlength=self.classes * width)
+        pairs = np.bincount(ground_truth * width + predicted, minlength=self.classes * width)
         pairs = pairs.reshape(self.classes, width)
         self.counts += pairs[:, :-1]
         self.missed += pairs[:, -1]
@@ -59,8 +64,9 @@ class ConfusionMatrix:
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
         if (self.classes, self.ignore_index) != (other.classes, other.ignore_index):
             raise InputError(
-                f"a matrix of {self.classes} classes that ignores {self.ignore_index} and one of "
-                f"{other.classes} that ignores {other.ignore_index} do not add up."
+                f"cannot add a confusion matrix of {other.classes} classes that ignores "
+                f"{other.ignore_index} to one of {self.classes} classes that ignores "
+                f"{self.ignore_index}; evaluate both with the same classes."
             )
         both = ConfusionMatrix(self.classes, ignore_index=self.ignore_index)
         both.counts = self.counts + other.counts
@@ -69,12 +75,12 @@ class ConfusionMatrix:
 
     @property
     def true_pixels(self) -> np.ndarray:
-        """Counted pixels of each class in the truth, `(classes,) int64`."""
+        """Pixels of each class in the ground truth, ignored ones excluded, `(classes,) int64`."""
         return self.counts.sum(1) + self.missed
 
     @property
     def iou(self) -> np.ndarray:
-        """Intersection over union of each class, `(classes,)`; NaN where neither side has it."""
+        """Intersection over union of each class, `(classes,)`; NaN without any pixels."""
         hit = self.counts.diagonal()
         return _ratio(hit, self.counts.sum(0) + self.true_pixels - hit)
 
@@ -89,12 +95,12 @@ class ConfusionMatrix:
 
     @property
     def recall(self) -> np.ndarray:
-        """Share of each class's true pixels that were found, `(classes,)`; NaN without any."""
+        """Fraction of each class's pixels predicted as it, `(classes,)`; NaN without any."""
         return _ratio(self.counts.diagonal(), self.true_pixels)
 
     @property
     def precision(self) -> np.ndarray:
-        """Share of the pixels found as a class that are it, `(classes,)`; NaN without any."""
+        """Fraction of each predicted class that is correct, `(classes,)`; NaN without any."""
         return _ratio(self.counts.diagonal(), self.counts.sum(0))
 
     def mean_iou(self, ids: Sequence[int] | None = None) -> float:
@@ -112,7 +118,7 @@ class ConfusionMatrix:
 
     @property
     def mean_accuracy(self) -> float:
-        """Mean of `recall` over the classes of the truth, 0 to 1; NaN if there are none.
+        """Mean of `recall` over the classes of the ground truth, 0 to 1; NaN if there are none.
 
         References:
             Long et al., "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015, for
@@ -122,12 +128,12 @@ class ConfusionMatrix:
 
     @property
     def pixel_accuracy(self) -> float:
-        """Share of counted pixels with the right class, 0 to 1; NaN if none counts."""
+        """Fraction of the pixels with the correct class, 0 to 1; NaN if all are ignored."""
         return mean_of(_ratio(self.counts.diagonal().sum(), self.true_pixels.sum()))
 
     @property
     def frequency_weighted_iou(self) -> float:
-        """Mean of `iou` weighted with the classes' true pixels, 0 to 1; NaN if none counts."""
+        """Mean of `iou` weighted with the classes' pixels, 0 to 1; NaN if all are ignored."""
         total = self.true_pixels.sum()
         if not total:
             return float("nan")

@@ -1,4 +1,4 @@
-"""`Scores`: how good a model's labels are, on a set of images."""
+"""`Scores`: the metrics of a model on a set of images."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from easyseg.evaluation.class_mapping import ClassMapping
 from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.results.label_set import LabelSet
 
-__all__ = ["ImageScore", "Scores", "figure_name"]
+__all__ = ["ImageScore", "Scores", "metric_name"]
 
 NAN = float("nan")
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageScore:
-    """How good the labels of one image are.
+    """The metrics of one image.
 
     Attributes:
         name: The sample's.
-        mean_iou: Over the classes that occur in it, 0 to 1; NaN if no pixel counts.
-        pixel_accuracy: 0 to 1; NaN if no pixel counts.
+        mean_iou: Over the classes that occur in it, 0 to 1; NaN if all pixels are ignored.
+        pixel_accuracy: 0 to 1; NaN if all pixels are ignored.
     """
 
     name: str
@@ -36,15 +36,15 @@ class ImageScore:
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Scores:
-    """Figures from 0 to 1 over the counted pixels of all images; NaN where there is none.
+    """Metrics from 0 to 1 over all pixels that are not ignored; NaN where undefined.
 
     Scores of parts of a data set add up: `whole = part_a + part_b`.
 
     Attributes:
-        confusion: Pixels of each (true class, found class).
-        class_mapping: The data set's classes, and how the model's were matched with them.
+        confusion: Pixel counts by (true class, predicted class).
+        class_mapping: The data set's classes, and how the model's classes were mapped to them.
         images: Each image by itself, in the order of the samples.
-        boundary: What the boundary figures are made of; `None` if they were not asked for.
+        boundary: Boundary metrics; `None` if they were not computed.
     """
 
     confusion: ConfusionMatrix
@@ -64,7 +64,7 @@ class Scores:
 
     @property
     def mean_iou(self) -> float:
-        """Mean of `iou` over the classes that occur in the truth or were found."""
+        """Mean of `iou` over the classes that occur in the ground truth or the prediction."""
         return self.confusion.mean_iou()
 
     @property
@@ -79,39 +79,43 @@ class Scores:
 
     @property
     def pixel_accuracy(self) -> float:
-        """Share of pixels with the right class."""
+        """Fraction of the pixels with the correct class."""
         return self.confusion.pixel_accuracy
 
     @property
     def mean_accuracy(self) -> float:
-        """Share of pixels with the right class, for each class of the truth, averaged."""
+        """Mean over the classes of the fraction of their pixels with the correct class."""
         return self.confusion.mean_accuracy
 
     @property
     def frequency_weighted_iou(self) -> float:
-        """Mean of `iou`, weighted with the classes' areas in the truth."""
+        """Mean of `iou`, weighted with the classes' pixels in the ground truth."""
         return self.confusion.frequency_weighted_iou
 
     @property
     def boundary_f(self) -> float:
-        """Mean of the classes' boundary F; NaN if boundaries were not asked for."""
+        """Mean of the classes' boundary F; NaN if boundary metrics were not computed."""
         return NAN if self.boundary is None else self.boundary.mean_f
 
     @property
     def boundary_iou(self) -> float:
-        """Mean of the classes' boundary IoU; NaN if boundaries were not asked for."""
+        """Mean of the classes' boundary IoU; NaN if boundary metrics were not computed."""
         return NAN if self.boundary is None else self.boundary.mean_iou
 
     def worst(self, count: int) -> list[ImageScore]:
-        """The images with the lowest mean IoU, the worst first; of equals the less accurate."""
+        """The images with the lowest mean IoU, the worst first; ties by pixel accuracy."""
         counted = [image for image in self.images if not math.isnan(image.mean_iou)]
         return sorted(counted, key=lambda p: (p.mean_iou, p.pixel_accuracy))[:count]
 
     def __add__(self, other: Scores) -> Scores:
         if self.label_set.names != other.label_set.names:
-            raise InputError("scores of different classes do not add up.")
+            raise InputError(
+                "cannot add scores of different classes; evaluate both with the same classes."
+            )
         if (self.boundary is None) != (other.boundary is None):
-            raise InputError("scores with and without boundaries do not add up.")
+            raise InputError(
+                "cannot add scores with and without boundary metrics; give both the same boundary=."
+            )
         boundary = None
         if self.boundary is not None and other.boundary is not None:
             boundary = self.boundary + other.boundary
@@ -119,7 +123,7 @@ class Scores:
         return Scores(self.confusion + other.confusion, self.class_mapping, images, boundary)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Plain values for each class; a figure that there is none of is `None`."""
+        """Plain values for each class; an undefined metric is `None`."""
         columns = {
             "iou": self.iou,
             "dice": self.dice,
@@ -136,13 +140,13 @@ class Scores:
         ]
 
     def summary(self) -> dict[str, float]:
-        """The figures over all classes, by name."""
+        """The metrics over all classes, by name."""
         names = ["mean_iou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou"]
         names += ["mean_dice"] + ["boundary_f", "boundary_iou"] * (self.boundary is not None)
         return {name: getattr(self, name) for name in names}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; a figure that there is none of is `None`."""
+        """Plain values for JSON; an undefined metric is `None`."""
         return {
             "images": len(self.images),
             **{name: _plain(value) for name, value in self.summary().items()},
@@ -161,12 +165,12 @@ class Scores:
         }
 
     def __str__(self) -> str:
-        """A table of the classes that occur, and the figures over all of them."""
+        """A table of the classes that occur, and the metrics over all of them."""
         rows = [row for row in self.rows() if row["iou"] is not None]
         keys = [key for key in self.rows()[0] if key not in {"id", "name", "pixels"}]
         names = [" ".join(row["name"].split()) for row in rows]
         width = max(map(len, ["class", *names]))
-        heads = [f"{figure_name(key):>6}" for key in keys]
+        heads = [f"{metric_name(key):>6}" for key in keys]
         lines = ["  ".join([f"{'class':{width}}", *heads, f"{'pixels':>12}"])]
         for name, row in zip(names, rows, strict=True):
             cells = [
@@ -177,7 +181,7 @@ class Scores:
         absent = len(self.label_set) - len(rows)
         lines += [f"{absent} of {len(self.label_set)} classes do not occur."] * bool(absent)
         lines += ["", f"{len(self.images)} image{'s' * (len(self.images) != 1)}"]
-        lines += [f"{figure_name(name):22}  {value:.4f}" for name, value in self.summary().items()]
+        lines += [f"{metric_name(name):22}  {value:.4f}" for name, value in self.summary().items()]
         return "\n".join([*lines, *self.class_mapping.notes])
 
     def __repr__(self) -> str:
@@ -187,8 +191,8 @@ class Scores:
         )
 
 
-def figure_name(key: str) -> str:
-    """A figure's name as people write it: "mean IoU" for `mean_iou`."""
+def metric_name(key: str) -> str:
+    """A metric's name as people write it: "mean IoU" for `mean_iou`."""
     return {"boundary_f": "boundary F"}.get(key, key.replace("_", " ").replace("iou", "IoU"))
 
 

@@ -68,10 +68,10 @@ def test_figures_are_those_of_the_pixels(predictor, samples):
     assert 0 < scores.mean_iou < 1
     assert 0 < scores.boundary_f <= 1
     assert 0 < scores.boundary_iou < 1
-    assert [photo.name for photo in scores.photos] == [s.name for s in samples]
+    assert [photo.name for photo in scores.images] == [s.name for s in samples]
     widths = [s.read_mask().shape[1] - 1 for s in samples]
     np.testing.assert_allclose(
-        [photo.pixel_accuracy for photo in scores.photos], 1 - 1 / np.array(widths)
+        [photo.pixel_accuracy for photo in scores.images], 1 - 1 / np.array(widths)
     )
 
 
@@ -88,7 +88,7 @@ def test_parts_add_up(predictor, samples):
     first = evaluate(predictor, samples[:2], batch_size=1)
     rest = evaluate(predictor, samples[2:], batch_size=1)
     assert (first + rest).to_dict() == whole.to_dict()
-    with pytest.raises(InputError, match="with and without boundaries"):
+    with pytest.raises(InputError, match="with and without boundary"):
         _ = first + evaluate(predictor, samples[2:], boundary=False)
 
 
@@ -123,9 +123,12 @@ def test_what_cannot_be_evaluated(predictor, samples, photos, tmp_path):
     before = threading.active_count()
     with pytest.raises(InputError, match="no samples"):
         evaluate(predictor, [])
-    with pytest.raises(DatasetError, match=r"photo0\.png: truth has shape \(9, 9\)"):
+    with pytest.raises(
+        DatasetError,
+        match=r"photo0\.png: expected .* shape \(9, 9\)",
+    ):
         evaluate(predictor, [sample(photos[0], np.zeros((9, 9), int))])
-    with pytest.raises(DatasetError, match=r"photo0\.png: truth has id 21"):
+    with pytest.raises(DatasetError, match=r"photo0\.png: the ground truth has id 21"):
         evaluate(predictor, [sample(photos[0], np.full((48, 80), 21))])
     with pytest.raises(ImageNotFoundError, match=r"gone\.jpg"):
         evaluate(predictor, [*samples, sample(tmp_path / "gone.jpg", np.zeros((1, 1), int))])
@@ -136,7 +139,7 @@ def test_the_table(predictor, samples):
     scores = evaluate(predictor, samples)
     text = str(scores)
     assert f"mean IoU                {scores.mean_iou:.4f}" in text
-    assert "5 photos" in text
+    assert "5 images" in text
     assert "background" in text
     assert f"{scores.mean_iou:.4f}" in repr(scores)
 
@@ -158,20 +161,20 @@ MODEL = LabelSet(
 
 
 def found(match):
-    return match.found(np.arange(4)).tolist()
+    return match.map_prediction(np.arange(4)).tolist()
 
 
 def test_the_same_classes_in_another_order():
     match = map_classes(MODEL, label_set("Person", "dog", "cat", "background"))
     assert found(match) == [3, 2, 1, 0]
-    assert match.notes == ("4 of the data set's 4 classes are matched with the model's 4.",)
+    assert match.notes == ("4 of the data set's 4 classes are mapped to the model's 4.",)
     assert map_classes(MODEL, MODEL).notes == ()
 
 
 def test_other_classes_of_the_model_are_background():
     match = map_classes(MODEL, label_set("background", "human"))
     assert found(match) == [0, 0, 0, 1]
-    assert "count as 'background': cat, dog." in match.notes[-1]
+    assert "scored as 'background': cat, dog." in match.notes[-1]
     assert "human = person" in match.notes[1]
     renamed = map_classes(MODEL, label_set("nothing", "dog", void=0))
     assert found(renamed) == [0, 0, 1, 0]
@@ -180,7 +183,7 @@ def test_other_classes_of_the_model_are_background():
 def test_without_a_background_they_are_wrong():
     match = map_classes(MODEL, label_set("cat", "dog"))
     assert found(match) == [65535, 0, 1, 65535]
-    assert "count as no class, which is wrong: background, person." in match.notes[-1]
+    assert "scored as an error: background, person." in match.notes[-1]
 
 
 def test_the_data_sets_own_aliases():
@@ -191,12 +194,12 @@ def test_classes_that_the_model_has_not():
     data = label_set("background", "person", "pole", "sky")
     with pytest.raises(InputError) as caught:
         map_classes(MODEL, data)
-    assert "classes that the model's 'voc' has not: pole, sky" in str(caught.value)
-    assert "match={'pole': None}" in str(caught.value)
+    assert "classes that the model's 'voc' lacks: pole, sky" in str(caught.value)
+    assert "class_map={'pole': None}" in str(caught.value)
     match = map_classes(MODEL, data, {"pole": "dog", "sky": None})
     assert found(match) == [0, 0, 2, 1]
-    assert match.true(np.array([0, 1, 2, 3, 255])).tolist() == [0, 1, 2, 255, 255]
-    assert match.notes[-1] == "Left out, so not counted: sky."
+    assert match.map_ground_truth(np.array([0, 1, 2, 3, 255])).tolist() == [0, 1, 2, 255, 255]
+    assert match.notes[-1] == "Excluded, so ignored: sky."
 
 
 def test_match_names_classes_that_are_none():
@@ -219,7 +222,7 @@ def test_scores_are_by_the_data_sets_classes(predictor, photos):
     scores = evaluate(predictor, [sample(photos[0], truth)], label_set=data, boundary=False)
     assert scores.label_set is data
     assert scores.confusion.counts.tolist() == [[truth.size - cats, 0], [0, cats]]
-    assert "count as 'background'" in str(scores)
+    assert "scored as 'background'" in str(scores)
 
 
 # --- the facade and the command line
@@ -247,11 +250,11 @@ def test_the_facade_takes_folders_data_sets_and_samples(mini, samples, folder):
     assert isinstance(mini.evaluate(samples[:1], boundary=False, progress=False), Scores)
     data = Dataset("mine", "test", mini.label_set, {"test": samples[:2]})
     scores = mini.evaluate(data, split="test", progress=False)
-    assert len(scores.photos) == 2
+    assert len(scores.images) == 2
     with pytest.raises(InputError, match=r"has no split 'val'; it has test \(2\)"):
         mini.evaluate(data)
     scores = mini.evaluate(folder, progress=False)
-    assert len(scores.photos) == 3
+    assert len(scores.images) == 3
     assert scores.label_set.names == ("background", "person")
     assert scores.confusion.true_pixels[1] == 3 * 400
     scores = mini.evaluate(folder, ignore=["background"], format="paired", progress=False)
@@ -272,8 +275,8 @@ def test_the_command(folder, tmp_path, capsys):
         main(["evaluate", *args])
     out, err = capsys.readouterr()
     assert (caught.value.code, err) == (0, "")
-    assert "3 photos" in out
-    assert "count as 'background'" in out
+    assert "3 images" in out
+    assert "scored as 'background'" in out
     values = json.loads(made["json"].read_text("utf-8"))
     assert f"mean IoU                {values['mean_iou']:.4f}" in out
     with made["csv"].open(encoding="utf-8", newline="") as file:

@@ -90,7 +90,7 @@ def test_without_pictures():
 
 
 def test_sizes_that_differ():
-    with pytest.raises(InputError, match=r"truth has shape \(2, 3\) but found has \(3, 2\)"):
+    with pytest.raises(InputError, match=r"ground truth's shape \(2, 3\), got \(3, 2\)"):
         matrix((TRUTH, FOUND.T))
 
 
@@ -103,7 +103,7 @@ def test_a_truth_that_is_no_class(strange):
 
 @pytest.mark.parametrize("other", [ConfusionMatrix(3), ConfusionMatrix(4, ignore_index=0)])
 def test_matrices_of_different_kinds_do_not_add_up(other):
-    with pytest.raises(InputError, match="a matrix of 4 classes that ignores 255 and one of"):
+    with pytest.raises(InputError, match="to one of 4 classes that ignores 255"):
         _ = ConfusionMatrix(4) + other
 
 

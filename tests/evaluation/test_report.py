@@ -17,7 +17,7 @@ from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.evaluation.report import write_report
 from easyseg.evaluation.report.charts import confusion_chart, curves, iou_chart
 from easyseg.evaluation.report.history import read_history, read_settings
-from easyseg.evaluation.scores import PhotoScore, Scores
+from easyseg.evaluation.scores import ImageScore, Scores
 from easyseg.results.contact_sheet import Row, sheet
 from easyseg.results.segmentation import Segmentation
 
@@ -67,7 +67,7 @@ def measured(tmp_path_factory):
         one.update(truth, found)
         borders.update(truth, found)
         confusion += one
-        photos.append(PhotoScore(f"<{i}>/ä", one.mean_iou(), one.pixel_accuracy))
+        photos.append(ImageScore(f"<{i}>/ä", one.mean_iou(), one.pixel_accuracy))
         samples.append(Sample(f"<{i}>/ä", path, path, lambda _, truth=truth: truth))
     match = ClassMapping(label_set, ("Matched <by name>.",))
     return Scores(confusion, match, tuple(photos), borders), samples
@@ -164,11 +164,11 @@ def test_the_page_says_what_was_measured(page, measured):
     scores, _ = measured
     for words in (
         *ODD,
-        "a<b>, val (10 photos)",
+        "a<b>, val (10 images)",
         "easyseg evaluate 'a<b>'",
         "Matched <by name>.",
         "Two categories of one name were merged.",
-        "canvas of 65x65 pixels, mirror image",
+        "input of 65x65 pixels, mirror image",
         "training.loss.dice",
         "<b>/x",
         "tensorflow",
@@ -196,9 +196,9 @@ def test_after_the_fact_without_a_run(measured, tmp_path):
 
 
 def test_nothing_that_counts(tmp_path):
-    blank = Scores(ConfusionMatrix(2), ClassMapping(odd_set()), (PhotoScore("a", *[np.nan] * 2),))
+    blank = Scores(ConfusionMatrix(2), ClassMapping(odd_set()), (ImageScore("a", *[np.nan] * 2),))
     path = write_report(tmp_path, scores=blank, samples=[], predictor=Fixed(odd_set()))
-    assert "No class was taken for another." in path.read_text("utf-8")
+    assert "No class was predicted as another." in path.read_text("utf-8")
     assert not list(tmp_path.glob("*.png"))
 
 

@@ -236,7 +236,7 @@ def test_any_keras_model(registered):
     assert found[32].std() > 0.01
     np.testing.assert_allclose(found[16][:, ::2, ::2], found[32], atol=1e-4)
     np.testing.assert_allclose(found[8][:, ::4, ::4], found[32], atol=1e-4)
-    # the model's padding of the far side begins one pixel later than a centerd window
+    # the model's padding of the far side begins one pixel later than a centered window
     last = keras.Model(model.input, model.get_layer("last").output)
     later = np.asarray(last(np.pad(image, ((0, 0), (1, 0), (1, 0), (0, 0)))))
     np.testing.assert_allclose(later, found[32], atol=1e-3)

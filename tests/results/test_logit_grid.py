@@ -46,7 +46,7 @@ def between(cells, pixels):
     return np.linspace(0, cells - 1, pixels)
 
 
-def centerd(cells, pixels):
+def centered(cells, pixels):
     """Positions of pixel centers, clipped at the edges: whole ones are among them."""
     return np.clip((np.arange(pixels) + 0.5) * cells / pixels - 0.5, 0, cells - 1)
 
@@ -55,9 +55,9 @@ GRIDS = {
     "enlarged": ((9, 13), (70, 110), between),
     "tall": ((17, 3), (700, 20), between),
     "reduced": ((40, 50), (11, 7), between),
-    "mixed": ((30, 6), (12, 90), centerd),
+    "mixed": ((30, 6), (12, 90), centered),
     "same": ((12, 15), (12, 15), between),
-    "centerd": ((8, 8), (64, 48), centerd),
+    "centered": ((8, 8), (64, 48), centered),
     "one row": ((1, 9), (5, 60), between),
     "one column": ((9, 1), (60, 1), between),
     "one cell": ((1, 1), (4, 3), between),

@@ -1,11 +1,11 @@
-"""The report of a training run or an evaluation: charts, sheets, and a page that shows all.
+"""The report of a training run or an evaluation: charts, contact sheets, and a page that shows all.
 
 report.html            one page, which needs no other file
-scores.json            all figures
-curves.png             loss and validation by epoch, where there is a `results.csv`
-confusion_matrix.png   what each class was found as
+scores.json            all metrics
+curves.png             loss and validation metrics by epoch, where there is a `results.csv`
+confusion_matrix.png   what each class was predicted as
 per_class_iou.png      a bar for each class
-samples.png            image, truth, what was found, and the errors
+samples.png            image, ground truth, prediction and errors
 worst/                 the same of each of the images with the lowest mean IoU
 """
 
@@ -58,13 +58,13 @@ def write_report(
 
     Args:
         folder: Where to.
-        scores: What `evaluate` gave for `samples`.
-        samples: Images and truths; those that are shown are segmented again.
-        predictor: The model, and how it sees images.
+        scores: The result of `evaluate` on `samples`.
+        samples: Images with ground truth; those that are shown are segmented again.
+        predictor: The model and its inference options.
         model: Its name, for the page.
         data: Which data the samples are, for the page.
-        command: What would do it again, for the page.
-        notes: Sentences for the page, such as a data set's.
+        command: The command that repeats the evaluation, for the page.
+        notes: Sentences for the page, such as those of the data set.
 
     Returns:
         The path of `report.html`.
@@ -72,7 +72,7 @@ def write_report(
     Raises:
         OutputError: A file cannot be written; those written before stay whole.
         ImageError: An image cannot be read.
-        DatasetError: A truth cannot be read.
+        DatasetError: A mask cannot be read.
     """
     charts = _charts(folder, scores) | _images(scores, samples, predictor)
     with cannot_write(folder):
@@ -89,7 +89,7 @@ def write_report(
             ("data", f"{data} ({count})" if data else count),
             ("classes", f"{len(scores.label_set)} of {scores.label_set.name!r}"),
             ("model", model),
-            ("views", _views(predictor)),
+            ("inference", _inference_options(predictor)),
             ("command", command),
             ("written", dt.datetime.now().astimezone().isoformat(" ", "minutes")),
         ],
@@ -104,17 +104,17 @@ def write_report(
 
 
 def _charts(folder: Path, scores: Scores) -> dict[str, list[Figure]]:
-    """What is drawn from figures alone."""
+    """Charts of the metrics and of the training history."""
     charts: dict[str, list[Figure]] = {"Training": [], "Classes in charts": []}
     history = read_history(folder)
     if history is not None:
-        said = "Loss and validation figures by epoch; dotted lines part the phases."
-        charts["Training"].append(Figure("curves.png", curves(history), said))
+        caption = "Loss and validation metrics by epoch; dotted lines separate the phases."
+        charts["Training"].append(Figure("curves.png", curves(history), caption))
     if not np.isnan(scores.mean_iou):
-        said = "What the pixels of each true class were found as, in percent."
+        caption = "What the pixels of each true class were predicted as, in percent."
         charts["Classes in charts"] += [
             Figure("per_class_iou.png", iou_chart(scores), "IoU of each class that occurs."),
-            Figure("confusion_matrix.png", confusion_chart(scores), said, large=True),
+            Figure("confusion_matrix.png", confusion_chart(scores), caption, large=True),
         ]
     return charts
 
@@ -122,15 +122,15 @@ def _charts(folder: Path, scores: Scores) -> dict[str, list[Figure]]:
 def _images(
     scores: Scores, samples: Sequence[Sample], predictor: Predictor
 ) -> dict[str, list[Figure]]:
-    """Sheets of some images and of the worst, which are segmented again."""
-    given = {sample.name: sample for sample in samples}
+    """Contact sheets of some images and of the worst, which are segmented again."""
+    by_name = {sample.name: sample for sample in samples}
     places = np.linspace(0, len(scores.images) - 1, min(SAMPLES, len(scores.images))).round()
-    spread = [scores.images[int(i)] for i in places if scores.images[int(i)].name in given]
-    worst = [image for image in scores.worst(WORST) if image.name in given]
+    spread = [scores.images[int(i)] for i in places if scores.images[int(i)].name in by_name]
+    worst = [image for image in scores.worst(WORST) if image.name in by_name]
     shown = {image.name: image for image in [*spread, *worst]}
-    results = predictor(given[name].read_image() for name in shown)
+    results = predictor(by_name[name].read_image() for name in shown)
     rows = {
-        image.name: _row(image, given[image.name], result, scores.class_mapping)
+        image.name: _row(image, by_name[image.name], result, scores.class_mapping)
         for image, result in zip(shown.values(), results, strict=True)
     }
     sheets = []
@@ -151,10 +151,12 @@ def _images(
     }
 
 
-def _row(image: ImageScore, sample: Sample, result: Segmentation, class_map: ClassMapping) -> Row:
-    truth = class_map.true(sample.read_mask(result.labels.shape))
+def _row(
+    image: ImageScore, sample: Sample, result: Segmentation, class_mapping: ClassMapping
+) -> Row:
+    ground_truth = class_mapping.map_ground_truth(sample.read_mask(result.labels.shape))
     caption = f"{image.name}: mean IoU {image.mean_iou:.3f}, accuracy {image.pixel_accuracy:.3f}"
-    return Row(caption, result.image, truth, class_map.found(result.labels))
+    return Row(caption, result.image, ground_truth, class_mapping.map_prediction(result.labels))
 
 
 def _sheet(name: str, rows: Sequence[Row], scores: Scores, caption: str) -> Figure:
@@ -163,10 +165,10 @@ def _sheet(name: str, rows: Sequence[Row], scores: Scores, caption: str) -> Figu
     return Figure(name, encode_image(image, ".png"), caption, inline=small)
 
 
-def _views(predictor: Predictor) -> str:
-    """How the predictor sees images."""
+def _inference_options(predictor: Predictor) -> str:
+    """The inference options in words."""
     height, width = predictor.input_size
-    parts = [f"{'windows' if predictor.window else 'canvas'} of {height}x{width} pixels"]
+    parts = [f"{'tiles' if predictor.window else 'input'} of {height}x{width} pixels"]
     if predictor.scales != (1.0,):
         parts.append(f"scales {', '.join(f'{scale:g}' for scale in predictor.scales)}")
     return ", ".join(parts + ["mirror image"] * predictor.flip)
@@ -174,11 +176,11 @@ def _views(predictor: Predictor) -> str:
 
 def _versions() -> list[tuple[str, str]]:
     names = ["easyseg", "keras", backend(), "numpy", "opencv-python-headless"]
-    found = [("python", platform.python_version())]
+    predicted = [("python", platform.python_version())]
     for name in names:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found.append((name, metadata.version(name)))
-    return found
+            predicted.append((name, metadata.version(name)))
+    return predicted
 
 
 def _file_name(name: str) -> str:

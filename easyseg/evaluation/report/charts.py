@@ -21,7 +21,7 @@ ANNOTATED = 25  # classes up to which a cell of the matrix has its number
 
 
 def curves(history: History) -> bytes:
-    """Loss, and what was measured on the validation images, by epoch."""
+    """Loss and validation metrics by epoch."""
     figure = _figure(10, 4)
     left, right = figure.subplots(1, 2)
     for axes, names, title in (
@@ -79,31 +79,31 @@ def iou_chart(scores: Scores) -> bytes:
 
 
 def confusion_chart(scores: Scores) -> bytes:
-    """What each true class was found as, in percent of its pixels; classes that occur."""
+    """What each true class was predicted as, in percent of its pixels; classes that occur."""
     counts, missed = scores.confusion.counts, scores.confusion.missed
     ids = np.flatnonzero(counts.sum(0) + counts.sum(1) + missed)
-    shares = counts[np.ix_(ids, ids)].astype(float)
-    names, found_names = _names(scores.label_set, ids), _names(scores.label_set, ids)
+    percent = counts[np.ix_(ids, ids)].astype(float)
+    names, predicted_names = _names(scores.label_set, ids), _names(scores.label_set, ids)
     if missed.any():
-        shares = np.column_stack([shares, missed[ids]])
-        found_names = [*found_names, "(none)"]
-    shares *= 100 / np.maximum(scores.confusion.true_pixels[ids], 1)[:, None]
+        percent = np.column_stack([percent, missed[ids]])
+        predicted_names = [*predicted_names, "(none)"]
+    percent *= 100 / np.maximum(scores.confusion.true_pixels[ids], 1)[:, None]
     side = max(3.5, (0.42 if len(ids) <= ANNOTATED else 0.16) * len(ids))
     figure = _figure(side + 2.2, side + 1.8)
     axes = figure.subplots()
     # the square root shows small confusions too
-    image = axes.imshow(np.sqrt(shares / 100), cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    image = axes.imshow(np.sqrt(percent / 100), cmap="Blues", vmin=0, vmax=1, aspect="auto")
     size = 8 if len(ids) <= ANNOTATED else 6.5
-    for across, texts in (("x", found_names), ("y", names)):
+    for across, texts in (("x", predicted_names), ("y", names)):
         turned = {"rotation": 90} if across == "x" else {}
         ticks = getattr(axes, f"set_{across}ticks")
         ticks(np.arange(len(texts)), texts, fontsize=size, parse_math=False, **turned)
     if len(ids) <= ANNOTATED:
-        for (row, col), share in np.ndenumerate(shares):
-            if share >= 0.5:
-                color = "white" if share > 40 else "black"
-                axes.text(col, row, f"{share:.0f}", ha="center", va="center", size=7, color=color)
-    axes.set(xlabel="found", ylabel="truth")
+        for (row, col), value in np.ndenumerate(percent):
+            if value >= 0.5:
+                color = "white" if value > 40 else "black"
+                axes.text(col, row, f"{value:.0f}", ha="center", va="center", size=7, color=color)
+    axes.set(xlabel="predicted", ylabel="ground truth")
     axes.set_title("Percent of the true pixels", fontsize=10)
     bar = figure.colorbar(image, shrink=min(1, 4 / side), ticks=np.sqrt([0, 0.01, 0.1, 0.5, 1]))
     bar.ax.set_yticklabels(["0", "1", "10", "50", "100"], fontsize=size)
@@ -111,7 +111,7 @@ def confusion_chart(scores: Scores) -> bytes:
 
 
 def _figure(width: float, height: float) -> Any:
-    """A figure of so many inches, apart from pyplot and its state."""
+    """A figure of this size in inches, without pyplot and its global state."""
     from matplotlib.figure import Figure  # noqa: PLC0415  (a second; needed for reports alone)
 
     return Figure((width, height), dpi=DPI, layout="constrained")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from easyseg.evaluation.scores import Scores, figure_name
+from easyseg.evaluation.scores import Scores, metric_name
 
 __all__ = ["Figure", "page"]
 
@@ -20,9 +20,9 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 76rem;
   padding: 0 1rem; }
 h1, h2 { line-height: 1.2; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
-dl.figures { display: flex; flex-wrap: wrap; gap: .75rem; }
-dl.figures div { background: var(--soft); border-radius: .4rem; padding: .5rem .9rem; }
-dl.figures dt { font-size: .85rem; } dl.figures dd { margin: 0; font-size: 1.4rem; }
+dl.metrics { display: flex; flex-wrap: wrap; gap: .75rem; }
+dl.metrics div { background: var(--soft); border-radius: .4rem; padding: .5rem .9rem; }
+dl.metrics dt { font-size: .85rem; } dl.metrics dd { margin: 0; font-size: 1.4rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align: right; }
@@ -42,7 +42,7 @@ class Figure(NamedTuple):
     Attributes:
         name: Its file's.
         content: The file, a PNG.
-        caption: What it shows; it stands for the image where that cannot be seen.
+        caption: What it shows; it is the alternative text.
         large: Shown in its own size, not shrunk to the page.
         inline: A JPEG that the page has in its place.
     """
@@ -68,16 +68,16 @@ def page(
 
     Args:
         title: Of the report.
-        scores: Its figures.
-        facts: What was measured: data, model, command, ...
-        notes: Sentences to know before the figures are used.
+        scores: Its metrics.
+        facts: What was evaluated: data, model, command, ...
+        notes: Sentences that qualify the metrics.
         charts: Figures by the heading that they stand under.
         settings: Of the training run; empty if there was none.
-        versions: Of what it was made with.
+        versions: Of Python and the packages.
     """
     parts = [
         f"<header><h1>{escape(title)}</h1>{_facts(facts)}</header>",
-        _section("Figures", _summary(scores) + _notes(notes)),
+        _section("Metrics", _summary(scores) + _notes(notes)),
         _section("Classes", _classes(scores)),
         _section("Most often confused", _confusions(scores)),
         *(
@@ -122,10 +122,10 @@ def _table(rows: Iterable[tuple[str, str]]) -> str:
 
 def _summary(scores: Scores) -> str:
     cells = "".join(
-        f"<div><dt>{escape(figure_name(name))}</dt><dd>{_number(value)}</dd></div>"
+        f"<div><dt>{escape(metric_name(name))}</dt><dd>{_number(value)}</dd></div>"
         for name, value in scores.summary().items()
     )
-    return f'<dl class="figures">{cells}</dl>'
+    return f'<dl class="metrics">{cells}</dl>'
 
 
 def _notes(notes: Sequence[str]) -> str:
@@ -137,7 +137,7 @@ def _classes(scores: Scores) -> str:
     rows = sorted(scores.rows(), key=lambda row: -(-1 if row["iou"] is None else row["iou"]))
     keys = [key for key in rows[0] if key not in {"id", "name", "pixels"}]
     total = max(sum(row["pixels"] for row in rows), 1)
-    heads = ["class", *map(figure_name, keys), "share of the pixels"]
+    heads = ["class", *map(metric_name, keys), "fraction of the pixels"]
     body = []
     for row in rows:
         color = ",".join(map(str, scores.label_set.palette[row["id"]]))
@@ -161,15 +161,15 @@ def _confusions(scores: Scores) -> str:
     order = np.argsort(wrong, axis=None)[::-1][:CONFUSIONS]
     pairs = [np.unravel_index(i, wrong.shape) for i in order if wrong.flat[i]]
     if not pairs:
-        return "<p>No class was taken for another.</p>"
+        return "<p>No class was predicted as another.</p>"
     names, pixels = scores.label_set.names, scores.confusion.true_pixels
     rows = "".join(
-        f'<tr><th scope="row">{escape(names[true])}</th><td>{escape(names[found])}</td>'
-        f"<td>{100 * wrong[true, found] / pixels[true]:.1f} %</td>"
-        f"<td>{wrong[true, found]:,}</td></tr>"
-        for true, found in pairs
+        f'<tr><th scope="row">{escape(names[true])}</th><td>{escape(names[predicted])}</td>'
+        f"<td>{100 * wrong[true, predicted] / pixels[true]:.1f} %</td>"
+        f"<td>{wrong[true, predicted]:,}</td></tr>"
+        for true, predicted in pairs
     )
-    return _columns(("truth", "found as", "share of the class", "pixels"), rows)
+    return _columns(("ground truth", "predicted as", "fraction of the class", "pixels"), rows)
 
 
 def _columns(heads: Sequence[str], rows: str) -> str:

@@ -2,7 +2,7 @@
 
 The model's graph is walked once, from the image on. Each feature has a `FeatureGrid`, which says how far
 its positions lie apart; the rule in `dilation` gives each window
-(a convolution or a pooling) its stride and its dilation rate, and weights stay as they are. Every window is centerd
+(a convolution or a pooling) its stride and its dilation rate, and weights stay as they are. Every window is centered
 on its position, so that all features are aligned with the image's corners when its sides are of
 the form `32 k + 1`.
 
@@ -203,7 +203,7 @@ class _Rebuilder:
         if len(set(grids)) > 1:
             raise ConfigError(
                 f"branches that meet at layer {layer.name!r} would not lie as they did once "
-                "windows are centerd; pad the strided layers of all branches alike."
+                "windows are centered; pad the strided layers of all branches alike."
             )
         return grids[0] if grids else None
 
@@ -220,7 +220,7 @@ class _Rebuilder:
             )
 
     def _window(self, layer: Any, x: Any, grid: FeatureGrid) -> tuple[Any, FeatureGrid]:
-        """A convolution or pooling, centerd, with stride or dilation rate by the rule."""
+        """A convolution or pooling, centered, with stride or dilation rate by the rule."""
         config = layer.get_config()
         side, nominal, own = (
             _square(layer, config.get(key, 1))

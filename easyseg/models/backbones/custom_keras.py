@@ -37,7 +37,7 @@ def keras_graph(
     """Makes the backbone of a config of a Keras model: `ModelConfig(keras_graph(...))`.
 
     Its late strides become dilation, as the config's output stride asks, and every window is
-    centerd on its position. Weights are no part of a config: `load_source` copies them.
+    centered on its position. Weights are no part of a config: `load_source` copies them.
 
     Args:
         model: A functional or sequential `keras.Model` from RGB images `(N, H, W, 3)`. Layers of
