@@ -18,8 +18,8 @@ help: ## show this help
 
 # what is installed depends on these files alone
 $(VENV)/.installed: setup.py pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || \
-	  { echo "easyseg needs Python 3.10 to 3.13: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "easyseg needs Python 3.11 to 3.13: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
@@ -40,6 +40,9 @@ test-all: $(VENV)/.installed ## run the slow tests too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'
 	$(BIN)/python -m pytest $(WORKERS)
 
+coverage: $(VENV)/.installed ## run the tests and show the line coverage of easyseg/ (at least 90 %)
+	$(BIN)/python -m pytest -m "not slow" $(WORKERS) --cov --cov-report=term:skip-covered --cov-report=html
+
 check: $(VENV)/.installed ## format, lint and type checks
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -49,6 +52,6 @@ bench: $(VENV)/.installed ## run the benchmarks; results go to benchmarks/result
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script"; done
 
 clean: ## remove .venv and everything that was built
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* htmlcov
 
-.PHONY: help demo test test-golden test-all check bench clean
+.PHONY: help demo test test-golden test-all coverage check bench clean

@@ -12,7 +12,7 @@ from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
     from easyseg.datasets.base import Dataset
 

@@ -230,7 +230,7 @@ def _is_published(entry: WeightSet, file: Path) -> bool:
 
 
 def _fingerprint(file: Path) -> dict[str, Any]:
-    now = dt.datetime.now(dt.timezone.utc).isoformat(timespec="seconds")
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
     return {"sha256": pooch.file_hash(file), "bytes": file.stat().st_size, "when": now}
 
 

@@ -6,9 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+from easyseg._api_films import Films
 
 from easyseg import LabelSet
-from easyseg._api_films import Films
 from easyseg.inference.predictor import Predictor
 
 BLUE, RED, GREEN = (20, 40, 200), (230, 20, 20), (0, 255, 0)

@@ -1,0 +1,89 @@
+"""Rooms import only downward, and no file imports itself through others."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import easyseg
+
+PACKAGE = Path(easyseg.__file__).parent
+# from the doors down; rooms between commas may not import each other
+ORDER = (
+    "__main__ > cli, pixellib, serve, distributed > __init__, api > training, export > evaluation"
+    " > inference > weights > models, datasets > results > io > utils > _keras > errors"
+)
+FLOOR = {
+    room: floor
+    for floor, rooms in enumerate(reversed(ORDER.split(" > ")))
+    for room in rooms.split(", ")
+}
+TENSORFLOW = ("inference/runtimes", "training", "utils/threads.py", "weights/readers")
+
+
+def name_of(path: Path) -> str:
+    """`easyseg/io/video/__init__.py` -> "easyseg.io.video"."""
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1] if "." in module else "__init__"
+
+
+def imports_of(path: Path) -> set[str]:
+    """Full names of what a file imports anywhere in it: in functions and for type checkers too."""
+    tree = ast.parse(path.read_text("utf-8"))
+    modules = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules |= {
+                full if (full := f"{node.module}.{alias.name}") in FILES else node.module
+                for alias in node.names
+            }
+    return modules
+
+
+GRAPH = {
+    name: {other for other in imports_of(path) if other in FILES} for name, path in FILES.items()
+}
+
+
+def test_rooms_import_downward():
+    assert set(map(room_of, FILES)) <= set(FLOOR), "a room without a floor; give it one in ORDER"
+    upward = [
+        f"{name} imports {other}"
+        for name, others in GRAPH.items()
+        for other in others
+        if room_of(name) != room_of(other)
+        and FLOOR[room_of(other)] >= FLOOR[room_of(name)]
+        and other != "easyseg"  # __version__
+    ]
+    assert not upward, "\n".join(upward)
+
+
+def test_no_circle_between_files():
+    """Files that import none of the rest, or that none of the rest imports, lie on no circle."""
+    graph = {name: set(others) - {name} for name, others in GRAPH.items()}
+    while True:
+        imported = set().union(*graph.values())
+        ends = {name for name, others in graph.items() if not others or name not in imported}
+        if not ends:
+            break
+        graph = {name: others - ends for name, others in graph.items() if name not in ends}
+    pairs = [f"{name} -> {other}" for name in sorted(graph) for other in sorted(graph[name])]
+    assert not graph, "\n".join(pairs)
+
+
+def test_keras_has_one_door():
+    """TensorFlow itself is used where a file format or a compiler needs it, nowhere else."""
+    for name, path in FILES.items():
+        roots = {module.split(".")[0] for module in imports_of(path)}
+        relative = path.relative_to(PACKAGE).as_posix()
+        assert "keras" not in roots or name == "easyseg._keras", relative
+        assert "tensorflow" not in roots or relative.startswith(TENSORFLOW), relative
