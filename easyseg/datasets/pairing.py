@@ -20,11 +20,11 @@ SPLIT_WORDS = {"train": "train", "training": "train", "val": "val", "valid": "va
 MASK_WORDS = {"mask", "masks", "annot", "annots", "annotation", "annotations", "gt", "label",
               "labels", "groundtruth", "truth", "ground", "seg", "segmentation", "segmentations",
               "target", "targets", "segmaps"}  # fmt: skip
-IMAGE_WORDS = {"image", "images", "img", "imgs", "input",
+IMAGE_WORDS = {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "input",
                "inputs", "rgb", "frames", "jpegimages", "original", "originals"}  # fmt: skip
 PASSED_OVER = {"visualization", "visualisation", "overlay", "overlays", "preview"}
 JOINED = re.compile(rf"({'|'.join(SPLIT_WORDS)})({'|'.join(MASK_WORDS | IMAGE_WORDS)})")
-AFFIX = "image|img|image|sat|rgb|mask|label|labels|gt|seg|segmentation|annotation|target|matte"
+AFFIX = "image|img|photo|sat|rgb|mask|label|labels|gt|seg|segmentation|annotation|target|matte"
 AFFIXES = re.compile(
     rf"^(?:{AFFIX})s?[_\- ]+(?=.)|"
     rf"(?<=.)[_\- ]+(?:{AFFIX}|L|leftImg8bit|(?:gtFine_)?label(?:Train)?Ids)$",

@@ -33,9 +33,7 @@ log = logging.getLogger(__name__)
 Draw = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From an image `(H, W, 3) uint8 RGB` and alpha `(H, W) float32` to RGB or RGBA uint8."""
 
-BACKGROUNDS: Registry[Callable[[Any], Draw]] = Registry(
-    "background", group="easyseg.inference.background"
-)
+BACKGROUNDS: Registry[Callable[[Any], Draw]] = Registry("background")
 """From an effect's option, which is checked before any work is done, to what draws it."""
 
 STRENGTHS = {"low": 0.01, "moderate": 0.02, "extreme": 0.04}  # sigma, of the longest side

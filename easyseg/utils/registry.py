@@ -1,11 +1,10 @@
-"""Tables of named things with a did-you-mean look-up, which third parties can join."""
+"""Tables of named things with a did-you-mean look-up, to which other packages can add."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib import metadata
 from typing import Generic, TypeVar
 
 from easyseg.errors import InputError, UnknownNameError
@@ -16,65 +15,53 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """A table from names to things of one kind.
-
-    Other packages add rows through the entry-point group `easyseg.<plural of kind>`; a row is
-    loaded when it is asked for.
+    """A table from names to things of one kind; `register` adds an entry.
 
     Args:
-        kind: What the rows are, in the singular, for messages: "backbone".
-        group: Entry-point group; `None` keeps the table closed.
-        modules: Rows whose module is costly to import, by name: the module registers the row
-            when it is imported, which is when the row is asked for.
+        kind: What the entries are, in the singular, for messages: "backbone".
+        modules: Modules by entry name, for entries that are costly to import: the module, which
+            registers the entry, is imported when the entry is first looked up.
     """
 
-    def __init__(
-        self, kind: str, group: str | None = None, *, modules: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, kind: str, *, modules: Mapping[str, str] | None = None) -> None:
         self.kind = kind
-        self.group = group
         self._modules = dict(modules or {})
-        self._rows: dict[str, T] = {}
+        self._entries: dict[str, T] = {}
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Returns a decorator that adds a row. A name can be taken once."""
+        """Returns a decorator that adds an entry.
 
-        def add(row: T) -> T:
-            if name in self._rows:
+        Raises:
+            InputError: The name is taken.
+        """
+
+        def add(entry: T) -> T:
+            if name in self._entries:
                 raise InputError(f"{self.kind} {name!r} exists already; choose another name.")
-            self._rows[name] = row
-            return row
+            self._entries[name] = entry
+            return entry
 
         return add
 
     def __getitem__(self, name: str) -> T:
-        if name not in self._rows and name in self._modules:
+        if name not in self._entries and name in self._modules:
             importlib.import_module(self._modules[name])
-        if name in self._rows:
-            return self._rows[name]
-        for entry in self._entry_points():
-            if entry.name == name:
-                self._rows[name] = entry.load()
-                return self._rows[name]
+        if name in self._entries:
+            return self._entries[name]
         raise unknown_name(self.kind, name, self)
 
     def __contains__(self, name: object) -> bool:
-        return any(name == known for known in self)
+        return name in self._modules or name in self._entries
 
     def __iter__(self) -> Iterator[str]:
-        ours = dict.fromkeys([*self._modules, *self._rows])
-        yield from ours
-        yield from (entry.name for entry in self._entry_points() if entry.name not in ours)
+        yield from dict.fromkeys([*self._modules, *self._entries])
 
     def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def _entry_points(self) -> Iterable[metadata.EntryPoint]:
-        return metadata.entry_points(group=self.group) if self.group else ()
+        return len({*self._modules, *self._entries})
 
 
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
-    """The error for a name that no table holds: says what is nearest, or what there is."""
+    """The error for a name that is in no table: suggests the nearest, or lists what is known."""
     known = list(known)
     close = nearest(str(name), known)
     if close:
@@ -86,7 +73,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameEr
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The names most like `name`, best first, blind to case; empty if nothing is like it."""
+    """The names most like `name`, best first, ignoring case; empty if nothing is similar."""
     folded = {k.casefold(): k for k in known}
     hits = difflib.get_close_matches(name.casefold(), folded, n=count, cutoff=0.6)
     return [folded[hit] for hit in hits]

@@ -169,4 +169,4 @@ def test_a_config_knows_every_backbone():
     for module in pkgutil.iter_modules(easyseg.models.backbones.__path__):
         importlib.import_module(f"easyseg.models.backbones.{module.name}")
     tests_own = {"tiny"}  # registered by tests/training/squares.py
-    assert set(BACKBONES._rows) - tests_own == set(BACKBONES._modules)
+    assert set(BACKBONES._entries) - tests_own == set(BACKBONES._modules)

@@ -26,7 +26,7 @@ def first_fatal(dataset) -> str:
 def test_nothing_there(tmp_path):
     with pytest.raises(DatasetError, match="does not exist"):
         open_dataset(tmp_path / "nowhere")
-    with pytest.raises(DatasetError, match="holds no pictures"):
+    with pytest.raises(DatasetError, match="holds not an images"):
         open_dataset(tmp_path)
 
 
@@ -42,9 +42,9 @@ def test_classes_that_are_no_list(tmp_path, classes):
         open_dataset(folders(tmp_path), classes=classes)
 
 
-def test_photos_without_any_mask(tmp_path):
+def test_images_without_any_mask(tmp_path):
     save(tmp_path / "images/a.jpg", scene(1)[0])
-    with pytest.raises(DatasetError, match="1 pictures, but no masks"):
+    with pytest.raises(DatasetError, match="1 images, but no masks"):
         open_dataset(tmp_path)
     save(tmp_path / "masks/b.png", scene(1)[1])
     with pytest.raises(DatasetError, match="none of the same name"):
@@ -63,7 +63,7 @@ def test_some_without_a_mask_and_the_reverse(tmp_path):
     assert "masks/5.png" in told
 
 
-def test_two_masks_for_one_photo(tmp_path):
+def test_two_masks_for_one_image(tmp_path):
     root = folders(tmp_path)
     save(root / "masks/3.tif", scene(3)[1])
     with pytest.raises(DatasetError, match=r"3\.png has two masks"):
@@ -103,15 +103,15 @@ def test_photographs_instead_of_masks(tmp_path):
 
 def test_ids_in_jpegs(tmp_path):
     for i in range(4):
-        photo, mask = scene(i)
-        save(tmp_path / f"images/{i}.png", photo)
+        image, mask = scene(i)
+        save(tmp_path / f"images/{i}.png", image)
         save(tmp_path / f"masks/{i}.jpg", mask * np.uint8(9))
     for classes in (None, [str(i) for i in range(10)]):
         with pytest.raises(DatasetError, match=r"masks/0\.jpg is a JPEG, which changes ids"):
             open_dataset(tmp_path, classes=classes)
 
 
-def test_one_photo(tmp_path):
+def test_one_image(tmp_path):
     report = check(open_dataset(folders(tmp_path, 1)))
     assert not report.fatal
     assert any("single sample" in text for text in report.warnings)
@@ -143,7 +143,7 @@ def test_unreadable_files_in_the_middle(tmp_path):
     assert len(report.fatal) == 2
     assert any("images/4.png" in text for text in report.fatal)
     assert any("masks/6.png" in text for text in report.fatal)
-    (root / "masks/6.png").write_text("no picture")
+    (root / "masks/6.png").write_text("not an image")
     assert any("masks/6.png" in text for text in check(open_dataset(root)).fatal)
 
 
@@ -159,33 +159,33 @@ def test_names_with_odd_characters(tmp_path):
         open_dataset(root)
 
 
-def test_coco_with_missing_photos_and_empty_polygons(tmp_path):
+def test_coco_with_missing_images_and_empty_polygons(tmp_path):
     empty = {"category_id": 1, "image_id": 2, "segmentation": []}
     root = coco(tmp_path, [box(1, 1, 2, 2, 20, 20), empty, box(1, 9, 1, 1, 5, 5)])
     (root / "images/2.png").unlink()
     dataset = open_dataset(root)
     told = " ".join(dataset.notes)
-    assert "1 photos are missing and left out, the first: 2.png" in told
-    assert "1 photos are annotated but not listed" in told
+    assert "1 images are missing and left out, the first: 2.png" in told
+    assert "1 images are annotated but not listed" in told
     save(root / "images/2.png", scene(2)[0])
     dataset = open_dataset(root)
     assert "1 annotations have no outline" in " ".join(dataset.notes)
     assert not {s.name: s for v in dataset.splits.values() for s in v}["2"].read_mask().any()
     for i in (1, 2):
         (root / f"images/{i}.png").unlink()
-    with pytest.raises(DatasetError, match="none of the photos"):
+    with pytest.raises(DatasetError, match="none of the images"):
         open_dataset(root)
 
 
-def test_photos_that_coco_does_not_list(tmp_path):
+def test_images_that_coco_does_not_list(tmp_path):
     root = coco(tmp_path, [box(1, 1, 2, 2, 20, 20)])
     save(root / "images/3.png", scene(3)[0])
     save(root / "charts/loss.png", scene(4)[0])
     dataset = open_dataset(root)
     assert [p.name for p in dataset.unlabelled] == ["3.png"]
     told = " ".join(check(dataset).warnings)
-    assert f"1 photos have no mask and are not used, the first: {root / 'images/3.png'}" in told
-    assert "1 photos have no annotations and are all background" in " ".join(dataset.notes)
+    assert f"1 images have no mask and are not used, the first: {root / 'images/3.png'}" in told
+    assert "1 images have no annotations and are all background" in " ".join(dataset.notes)
     assert not open_dataset(root / "instances.json").unlabelled
 
 

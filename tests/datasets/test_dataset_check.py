@@ -101,20 +101,20 @@ def test_ignored_rare_and_missing_classes(tmp_path):
     )
 
 
-def test_photos_that_exif_turns(tmp_path):
+def test_images_that_exif_turns(tmp_path):
     root = folders(tmp_path, 6)
     exif = Image.Exif()
     exif[274] = 3
     Image.fromarray(scene(0)[0]).save(root / "images/0.png", exif=exif)
     text = told(root)
-    assert "1 photos are turned by their EXIF tag" in text
+    assert "1 images are turned by their EXIF tag" in text
     assert f"the first: {root / 'images/0.png'}" in text
 
 
-def test_quick_reads_no_photo(sound):
-    photo = sound / "images/7.png"
-    content = photo.read_bytes()
-    photo.write_bytes(content[: len(content) // 2])
+def test_quick_reads_no_image(sound):
+    image = sound / "images/7.png"
+    content = image.read_bytes()
+    image.write_bytes(content[: len(content) // 2])
     dataset = open_dataset(sound)
     assert not check(dataset, quick=True).fatal
     assert "images/7.png" in check(dataset).fatal[0]
@@ -135,7 +135,7 @@ def test_command(sound, tmp_path):
     assert result.exit_code == 0, result.output
     assert "train 24, val 3, test 3" in result.output
     assert Image.open(sheet).size[0] == 4 * 320
-    (sound / "masks/3.png").write_text("no picture")
+    (sound / "masks/3.png").write_text("not an image")
     result = CliRunner().invoke(command, [str(sound), "--quick"])
     assert result.exit_code == 1
     assert "masks/3.png" in result.output

@@ -36,7 +36,7 @@ def _of_split(folder, split):
 
 
 @pytest.mark.parametrize(
-    ("photos", "masks"),
+    ("images", "masks"),
     [
         ("images/train", "masks/train"),
         ("train/images", "train/labels"),
@@ -48,13 +48,13 @@ def _of_split(folder, split):
         ("train", "train"),
     ],
 )
-def test_spellings_of_paired_folders(tmp_path, photos, masks):
-    same = photos == masks
+def test_spellings_of_paired_folders(tmp_path, images, masks):
+    same = images == masks
     for split in ("train", "val"):
-        there = [_of_split(text, split) for text in (photos, masks)]
+        there = [_of_split(text, split) for text in (images, masks)]
         for i in range(3):
-            photo, mask = scene(i)
-            save(tmp_path / there[0] / f"{i}.jpg", photo)
+            image, mask = scene(i)
+            save(tmp_path / there[0] / f"{i}.jpg", image)
             save(tmp_path / there[1] / f"{i}{'_mask' if same else ''}.png", mask)
     dataset = open_dataset(tmp_path)
     assert dataset.format == "paired"
@@ -103,10 +103,10 @@ def test_ids_with_names_void_and_gaps(tmp_path):
 def test_palette_masks_are_indices_unless_palettes_differ(tmp_path):
     colors = [(0, 0, 0), (200, 30, 30)]
     for i in range(6):
-        photo, mask = scene(i)
-        save(tmp_path / "a/images" / f"{i}.png", photo)
+        image, mask = scene(i)
+        save(tmp_path / "a/images" / f"{i}.png", image)
         save(tmp_path / "a/masks" / f"{i}.png", mask, palette=colors)
-        save(tmp_path / "b/images" / f"{i}.png", photo)
+        save(tmp_path / "b/images" / f"{i}.png", image)
         odd = i % 2
         save(tmp_path / "b/masks" / f"{i}.png", mask ^ odd, palette=colors[:: -1 if odd else 1])
     same = open_dataset(tmp_path / "a")
@@ -121,8 +121,8 @@ def test_palette_masks_are_indices_unless_palettes_differ(tmp_path):
 def test_colors(tmp_path, table):
     colors = np.array([(0, 0, 0), (128, 64, 32)], np.uint8)
     for i in range(6):
-        photo, mask = scene(i)
-        save(tmp_path / "images" / f"{i}.jpg", photo)
+        image, mask = scene(i)
+        save(tmp_path / "images" / f"{i}.jpg", image)
         save(tmp_path / "masks" / f"{i}.png", colors[mask])
     rows = {
         "class_dict.csv": "name,r,g,b\nbox,128,64,32\nground, 0,0,0\n",
@@ -141,8 +141,8 @@ def test_colors(tmp_path, table):
 
 def test_roboflow_masks_with_values(tmp_path):
     for i in range(4):
-        photo, mask = scene(i)
-        save(tmp_path / "train" / f"{i}.jpg", photo)
+        image, mask = scene(i)
+        save(tmp_path / "train" / f"{i}.jpg", image)
         save(tmp_path / "train" / f"{i}_mask.png", mask * 2)
     (tmp_path / "train/_classes.csv").write_text("Pixel Value, Class\n0, background\n2, box\n")
     dataset = open_dataset(tmp_path)
@@ -178,8 +178,8 @@ def test_coco_annotations_are_those_of_pycocotools(shared, name, capsys):
     theirs = COCO(path)
     assert theirs.anns
     for key, row in theirs.anns.items():
-        photo = theirs.imgs[row["image_id"]]
-        size = photo["height"], photo["width"]
+        image = theirs.imgs[row["image_id"]]
+        size = image["height"], image["width"]
         rle = as_rle(Shape(1, row["segmentation"], str(key)), size)
         assert rle["size"] == list(size)
         assert rle["counts"] == theirs.annToRLE(row)["counts"]  # equal runs are equal masks
@@ -195,8 +195,8 @@ def test_facade_as_roboflow_exports_it(shared):
 def test_voc_tree_with_lists_and_cvat_colors(tmp_path):
     colors = np.array([(0, 0, 0), (250, 50, 83)], np.uint8)
     for i in range(3):
-        photo, mask = scene(i)
-        save(tmp_path / "JPEGImages" / f"{i}.jpg", photo)
+        image, mask = scene(i)
+        save(tmp_path / "JPEGImages" / f"{i}.jpg", image)
         save(tmp_path / "SegmentationClass" / f"{i}.png", colors[mask])
     (tmp_path / "labelmap.txt").write_text("background:0,0,0::\nbox:250,50,83::\n")
     lists = tmp_path / "ImageSets/Segmentation"
@@ -213,8 +213,8 @@ def test_voc_tree_with_lists_and_cvat_colors(tmp_path):
 
 def test_voc_itself(tmp_path):
     for name in ("2007_000001", "2007_000002"):
-        photo, mask = scene(1)
-        save(tmp_path / "VOC2012/JPEGImages" / f"{name}.jpg", photo)
+        image, mask = scene(1)
+        save(tmp_path / "VOC2012/JPEGImages" / f"{name}.jpg", image)
         save(
             tmp_path / "VOC2012/SegmentationClass" / f"{name}.png",
             (255 - 240 * mask).astype(np.uint8),
@@ -227,11 +227,11 @@ def test_voc_itself(tmp_path):
 def test_cityscapes(tmp_path):
     for split, city in (("train", "aachen"), ("val", "ulm"), ("test", "bonn")):
         stem = f"{city}_000001_000019"
-        photo, mask = scene(1)
-        save(tmp_path / f"leftImg8bit/{split}/{city}/{stem}_leftImg8bit.png", photo)
+        image, mask = scene(1)
+        save(tmp_path / f"leftImg8bit/{split}/{city}/{stem}_leftImg8bit.png", image)
         ids = np.where(mask, 26, 4).astype(np.uint8) * (split != "test")
         save(tmp_path / f"gtFine/{split}/{city}/{stem}_gtFine_labelIds.png", ids)
-        save(tmp_path / f"gtFine/{split}/{city}/{stem}_gtFine_color.png", photo)
+        save(tmp_path / f"gtFine/{split}/{city}/{stem}_gtFine_color.png", image)
     dataset = open_dataset(tmp_path)
     assert dataset.format == "cityscapes"
     assert sizes(dataset) == {"train": 1, "val": 1}
@@ -242,8 +242,8 @@ def test_cityscapes(tmp_path):
 
 def test_ade20k(tmp_path):
     for split, short in (("training", "train"), ("validation", "val")):
-        photo, mask = scene(1)
-        save(tmp_path / f"images/{split}/ADE_{short}_00000001.jpg", photo)
+        image, mask = scene(1)
+        save(tmp_path / f"images/{split}/ADE_{short}_00000001.jpg", image)
         save(tmp_path / f"annotations/{split}/ADE_{short}_00000001.png", mask * 150)
     dataset = open_dataset(tmp_path)
     assert dataset.format == "ade20k"
@@ -253,8 +253,8 @@ def test_ade20k(tmp_path):
 
 def test_camvid(tmp_path):
     for i in range(3):
-        photo, mask = scene(i)
-        save(tmp_path / f"train/0001TP_00{i}.png", photo)
+        image, mask = scene(i)
+        save(tmp_path / f"train/0001TP_00{i}.png", image)
         save(tmp_path / f"trainannot/0001TP_00{i}.png", mask * np.uint8(11))
     dataset = open_dataset(tmp_path)
     assert dataset.format == "camvid"
@@ -319,8 +319,8 @@ def test_samples_travel_to_other_processes(tmp_path):
 
 
 def test_masks_of_another_size_are_resized_by_the_nearest_pixel(tmp_path):
-    photo, mask = scene(1, (48, 64))
-    save(tmp_path / "images/a.png", photo)
+    image, mask = scene(1, (48, 64))
+    save(tmp_path / "images/a.png", image)
     save(tmp_path / "masks/a.png", mask[::2, ::2])
     ids = truth(open_dataset(tmp_path), "a")
     np.testing.assert_array_equal(ids, np.repeat(np.repeat(mask[::2, ::2], 2, 0), 2, 1))
@@ -330,10 +330,10 @@ def test_the_documented_format_comes_before_plain_folders(tmp_path, monkeypatch)
     page = (ROOT / "docs/adding/dataset.md").read_text("utf-8")
     names = {}
     exec(page.partition("```python")[2].partition("```")[0], names)
-    monkeypatch.setitem(DATASETS._rows, "leaves", names["LEAVES"])
+    monkeypatch.setitem(DATASETS._entries, "leaves", names["LEAVES"])
     for i in range(5):
-        photo, mask = scene(i)
-        save(tmp_path / f"{i}.jpg", photo)
+        image, mask = scene(i)
+        save(tmp_path / f"{i}.jpg", image)
         save(tmp_path / f"{i}.png", mask)
     assert open_dataset(tmp_path).format == "paired"
     (tmp_path / "leaves.txt").touch()

@@ -180,7 +180,7 @@ def predictor(model, classes, fit, input_size):
 def test_photo_in_labels_out(golden, network, record_property, name, monkeypatch):
     variant, fit = FULL[name]
     if isinstance(fit, int):
-        monkeypatch.setitem(FITS._rows, "factor", functools.partial(fit_graph, factor=fit))
+        monkeypatch.setitem(FITS._entries, "factor", functools.partial(fit_graph, factor=fit))
         fit = "factor"
     config = CONFIGS[variant]
     predict = predictor(network(variant), config.num_classes, fit, config.input_size)

@@ -12,13 +12,13 @@ SIZE = (24, 32)
 
 
 def scene(seed: int, size=SIZE) -> tuple[np.ndarray, np.ndarray]:
-    """A photo of a bright box on dark ground, different for each seed, and its mask (0, 1)."""
+    """An image of a bright box on dark ground, different for each seed, and its mask (0, 1)."""
     rng = np.random.default_rng(seed)
     mask = np.zeros(size, np.uint8)
     y, x = rng.integers(2, size[0] // 3), rng.integers(2, size[1] // 3)
     mask[y : y + size[0] // 2, x : x + size[1] // 2] = 1
-    photo = rng.integers(0, 40, (*size, 3)) + 160 * mask[..., None]
-    return photo.astype(np.uint8), mask
+    image = rng.integers(0, 40, (*size, 3)) + 160 * mask[..., None]
+    return image.astype(np.uint8), mask
 
 
 def save(path: Path, array: np.ndarray, palette=None) -> Path:
@@ -32,17 +32,17 @@ def save(path: Path, array: np.ndarray, palette=None) -> Path:
     return path
 
 
-def folders(root: Path, count=10, *, photos="images", masks="masks", value=1, size=SIZE) -> Path:
-    """`photos/0.png ...` and `masks/0.png ...`, with `value` for the box."""
+def folders(root: Path, count=10, *, images="images", masks="masks", value=1, size=SIZE) -> Path:
+    """`images/0.png ...` and `masks/0.png ...`, with `value` for the box."""
     for i in range(count):
-        photo, mask = scene(i, size)
-        save(root / photos / f"{i}.png", photo)
+        image, mask = scene(i, size)
+        save(root / images / f"{i}.png", image)
         save(root / masks / f"{i}.png", mask * np.uint8(value))
     return root
 
 
 def coco(root: Path, annotations, *, images=None, categories=None, name="instances.json") -> Path:
-    """Two photos of 32x24 and a COCO file for them."""
+    """Two images of 32x24 and a COCO file for them."""
     for i in (1, 2):
         save(root / "images" / f"{i}.png", scene(i)[0])
     rows = images or [

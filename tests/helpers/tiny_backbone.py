@@ -23,4 +23,4 @@ def tiny(x, config):
 
 def register_tiny(monkeypatch):
     """Makes `ModelConfig("tiny")` possible within a test."""
-    monkeypatch.setitem(BACKBONES._rows, "tiny", tiny)
+    monkeypatch.setitem(BACKBONES._entries, "tiny", tiny)

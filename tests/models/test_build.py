@@ -121,7 +121,7 @@ def test_a_backbone_of_another_package(monkeypatch):
     def tiny(x, config):
         return Features({}, layers.Conv2D(4, 3, strides=config.output_stride, name="tiny")(x))
 
-    monkeypatch.setitem(BACKBONES._rows, "tiny", tiny)
+    monkeypatch.setitem(BACKBONES._entries, "tiny", tiny)
     config = ModelConfig(backbone="tiny", decoder="none", head_channels=4, depth_multiplier=2)
     assert "tiny/weights" in named_variables(build_model(config))
     for decoder, stride in (("deeplabv3plus", 4), ("lraspp", 8)):

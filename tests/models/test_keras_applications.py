@@ -215,7 +215,7 @@ def small_model():
 @pytest.fixture
 def registered(monkeypatch):
     def add(row):
-        monkeypatch.setitem(BACKBONES._rows, "mine", row)
+        monkeypatch.setitem(BACKBONES._entries, "mine", row)
         return ModelConfig("mine", num_classes=3, head_channels=8)
 
     return add

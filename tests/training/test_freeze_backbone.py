@@ -18,7 +18,7 @@ def bare(x, config):
 
 @pytest.mark.parametrize("backbone", ["tiny", "bare"])
 def test_one_step_of_training_ends_being_random(backbone, monkeypatch):
-    monkeypatch.setitem(BACKBONES._rows, "bare", bare)
+    monkeypatch.setitem(BACKBONES._entries, "bare", bare)
     config = CONFIG.replace(backbone=backbone)
     network = build_model(config)
     assert is_random(network, config)

@@ -14,25 +14,7 @@ def table():
     return table
 
 
-class Entry:
-    """Stands for `importlib.metadata.EntryPoint`."""
-
-    def __init__(self, name, value):
-        self.name, self.value, self.loaded = name, value, 0
-
-    def load(self):
-        self.loaded += 1
-        return self.value
-
-
-@pytest.fixture
-def plugins(monkeypatch):
-    entries = {"easyseg.fruits": [Entry("cherry", "CHERRY"), Entry("apple", "ANOTHER APPLE")]}
-    monkeypatch.setattr("importlib.metadata.entry_points", lambda *, group: entries.get(group, []))
-    return entries["easyseg.fruits"]
-
-
-def test_rows_are_found(table):
+def test_look_up(table):
     assert table["banana"] == "BANANA"
     assert "apple" in table
     assert "cherry" not in table
@@ -40,7 +22,7 @@ def test_rows_are_found(table):
     assert len(table) == 3
 
 
-def test_register_gives_back_the_row(table):
+def test_register_returns_the_entry(table):
     @table.register("plum")
     def plum():
         return 1
@@ -87,53 +69,9 @@ def test_nearest_gives_the_best_first():
     assert nearest("person", []) == []
 
 
-def test_entry_points_join_the_table(table, plugins):
-    table.group = "easyseg.fruits"
-    assert list(table) == ["apple", "apricot", "banana", "cherry"]
-    assert plugins[0].loaded == 0
-    assert table["cherry"] == table["cherry"] == "CHERRY"
-    assert plugins[0].loaded == 1
-    assert len(table) == 4
-
-
-def test_an_entry_point_does_not_replace_a_row(table, plugins):
-    table.group = "easyseg.fruits"
-    assert table["apple"] == "APPLE"
-    assert plugins[1].loaded == 0
-
-
-def test_entry_points_are_suggested(table, plugins):
-    table.group = "easyseg.fruits"
-    with pytest.raises(UnknownNameError, match="Did you mean 'cherry'"):
-        table["chery"]
-
-
-def test_a_closed_table_asks_for_no_entry_points(table, plugins):
-    with pytest.raises(UnknownNameError):
-        table["cherry"]
-
-
-def test_an_output_of_another_package_can_be_saved(monkeypatch, tmp_path):
-    import numpy as np
-
-    from easyseg import Segmentation, load_label_set, read_image
-    from easyseg.results.outputs import OUTPUTS, Output
-
-    entry = Entry("negative", Output(lambda result, alpha: 255 - result.image, (".png",)))
-    monkeypatch.setattr(
-        "importlib.metadata.entry_points",
-        lambda *, group: [entry] if group == "easyseg.results.outputs" else [],
-    )
-    monkeypatch.setattr(OUTPUTS, "_rows", dict(OUTPUTS._rows))
-    image = np.full((4, 5, 3), 10, np.uint8)
-    result = Segmentation(np.zeros((4, 5), np.uint8), load_label_set("voc"), image)
-    path = result.save(tmp_path / "negative.png", "negative")
-    assert (read_image(path) == 245).all()
-
-
 @pytest.fixture
 def costly(tmp_path, monkeypatch):
-    """A table with a row whose module is imported when it is asked for."""
+    """A table with entries whose module is imported on first look-up."""
     import sys
 
     table = Registry("fruit", modules={"fig": "figs_of_a_test", "date": "figs_of_a_test"})
@@ -149,7 +87,7 @@ def costly(tmp_path, monkeypatch):
     sys.modules.pop("figs_of_a_test", None)
 
 
-def test_a_costly_module_is_imported_when_a_row_is_asked_for(costly):
+def test_modules_are_imported_on_first_look_up(costly):
     import sys
 
     costly.register("apple")("APPLE")

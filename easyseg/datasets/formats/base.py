@@ -48,7 +48,6 @@ class Format(NamedTuple):
 # in the order in which they are asked whether the files are theirs
 DATASETS: Registry[Format] = Registry(
     "data set format",
-    group="easyseg.datasets",
     modules={
         "coco": "easyseg.datasets.formats.coco",
         "yolo": "easyseg.datasets.formats.yolo",

@@ -92,7 +92,7 @@ def load_source(network: Any, graph: KerasBackbone, model: Any) -> None:
 def backbone_from(
     model: Any, *, low: Low | None = None, high: str, preprocessing: str = "tf"
 ) -> Callable[[Any, ModelConfig], Features]:
-    """Makes a backbone of a Keras model, for `BACKBONES.register` or an entry point.
+    """Makes a backbone of a Keras model, for `BACKBONES.register`.
 
     Takes what `keras_graph` takes, layers that cannot be written too; weights are those that the
     model has.

@@ -60,7 +60,6 @@ SPEC_OF = {name: family for family in BACKBONE_SPECS.values() for name in family
 
 BACKBONES: Registry[Any] = Registry(
     "backbone",
-    group="easyseg.backbones",
     modules={
         name: f"easyseg.models.backbones.{module}"
         for module, family in BACKBONE_SPECS.items()

@@ -93,7 +93,7 @@ class Document(NamedTuple):
     image: bool = True
 
 
-OUTPUTS: Registry[Output | Document] = Registry("kind of output", group="easyseg.results.outputs")
+OUTPUTS: Registry[Output | Document] = Registry("kind of output")
 
 
 def found_classes(result: Segmented) -> list[int]:

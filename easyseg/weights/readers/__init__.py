@@ -20,7 +20,7 @@ __all__ = ["FILE_FORMATS", "load_weights"]
 Reader = Callable[[Path, list[str]], dict[str, np.ndarray]]
 """Takes the path and the model's variable names, gives the file's variables by name."""
 
-FILE_FORMATS: Registry[Reader] = Registry("weights file_format", group="easyseg.layouts")
+FILE_FORMATS: Registry[Reader] = Registry("weight file format")
 FILE_FORMATS.register("tf_checkpoint")(lambda path, _: read_tf_checkpoint(path))
 FILE_FORMATS.register("legacy_h5")(read_legacy_h5)
 FILE_FORMATS.register("frozen_graph")(read_frozen_graph)
