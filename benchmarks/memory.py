@@ -55,7 +55,7 @@ def many(folder: Path) -> Callable[[], Any]:
         else:
             path.hardlink_to(folder / "images" / f"{i % FEW}.jpg")
     seg = SemanticSegmentation.create(
-        "mobilenetv2", classes=21, depth_multiplier=0.35, input_size=(65, 65)
+        "mobilenetv2", num_classes=21, depth_multiplier=0.35, input_size=(65, 65)
     )
     first = [folder / "images" / f"{i}.jpg" for i in range(FEW)]
     seg.segment_folder(first, folder / "first", progress=False)

@@ -38,7 +38,7 @@ def row_of(config: ModelConfig) -> str | None:
 
 
 def _bare(config: ModelConfig) -> ModelConfig:
-    return config.replace(classes=21, input_size=SIZE)
+    return config.replace(num_classes=21, input_size=SIZE)
 
 
 for new, network in (*published(), *backbones()):

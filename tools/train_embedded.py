@@ -258,7 +258,7 @@ def class_loss(trust_labels: float):
         logits, answer = ops.split(output, 2, axis=-1)
         label, weight = target[..., 0], target[..., 1]
         trust = trust_labels * ops.cast(label != VOID, "float32")[..., None]
-        truth = ops.one_hot(ops.cast(label, "int32"), STUDENT.classes)
+        truth = ops.one_hot(ops.cast(label, "int32"), STUDENT.num_classes)
         goal = trust * truth + (1 - trust) * answer
         loss = -ops.sum(goal * ops.log_softmax(logits, axis=-1), axis=-1)
         return ops.sum(loss * weight) / (ops.sum(weight) + 1.0)
@@ -342,7 +342,7 @@ def train(args: argparse.Namespace) -> None:
 
 def scores(model, samples) -> dict[str, float]:
     """Mean and person IoU on the images kept for selection, at their own size."""
-    confusion = ConfusionMatrix(STUDENT.classes)
+    confusion = ConfusionMatrix(STUDENT.num_classes)
     for sample in samples:
         canvas = np.full((1, IMAGE_SIDE + 1, IMAGE_SIDE + 1, 3), 127.5, np.float32)
         height, width = sample["label"].shape

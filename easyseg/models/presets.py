@@ -33,7 +33,7 @@ PRESETS = {
 
 
 def preset(name: str, **changes: Any) -> ModelConfig:
-    """The config of this name, with some values changed: `preset("paper", classes=5)`.
+    """The config of this name, with some values changed: `preset("paper", num_classes=5)`.
 
     Args:
         name: "paper", "deeplabv3_resnet50", "se_decoder", "resnet101_stage2_skip" or "mobile".

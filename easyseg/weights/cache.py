@@ -205,7 +205,7 @@ def _install(
             path = Path(shutil.copyfile(file, folder / _base(entry.url)))
         if verify:
             verify(path)
-        record = {"name": entry.name, "layout": entry.file_format, **record}
+        record = {"name": entry.name, "file_format": entry.file_format, **record}
         (folder / "source.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         if place.exists():
             place.replace(Path(temporary, "old"))

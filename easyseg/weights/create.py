@@ -67,7 +67,7 @@ def create_model(
         chosen = {name: value for name, value in layers.items() if value is not None}
         graph = keras_graph(source, **chosen)
         fields |= {"graph": graph}
-    config = config.replace(**{**fields, "classes": len(label_set)})
+    config = config.replace(**{**fields, "num_classes": len(label_set)})
     model = build_model(config)
     if source is not None:
         load_source(model, graph, source)

@@ -15,12 +15,12 @@ from easyseg.results.logit_grid import LogitGrid
 from easyseg.results.outputs import OUTPUTS, Document, Output
 from easyseg.utils.resources import pretrained_path
 from easyseg.weights.manifest import weight_sets
-from easyseg.weights.readers import LAYOUTS, load_weights
+from easyseg.weights.readers import FILE_FORMATS, load_weights
 
 MODELS = list(dict.fromkeys(entry.model for entry in weight_sets().values()))
 
 
-@pytest.mark.parametrize("config", MODELS, ids=lambda c: f"{c.backbone}-{c.classes}")
+@pytest.mark.parametrize("config", MODELS, ids=lambda c: f"{c.backbone}-{c.num_classes}")
 def test_network_of_a_weight_set(config):
     """A row of the manifest describes a network with as many classes as its label set."""
     labels = {e.labels for e in weight_sets().values() if e.model == config}
@@ -76,7 +76,7 @@ def test_document(kind, result, tmp_path):
             assert isinstance(json.loads(content), dict)
     with pytest.raises(OutputError, match="which is a document; use "):
         result.save(tmp_path / "a.png", kind)
-    with pytest.raises(InputError, match="not a picture; write it with save"):
+    with pytest.raises(InputError, match="not an image; write it with save"):
         result.plot(kind)
     assert {p.suffix for p in tmp_path.iterdir()} == set(output.suffixes)
 
@@ -91,8 +91,8 @@ def test_fit(name):
     assert placed.cols.max() <= 128
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_layout(layout, tmp_path):
+@pytest.mark.parametrize("file_format", FILE_FORMATS)
+def test_file_format(file_format, tmp_path):
     """A damaged file is an error that names it, and the network keeps its weights."""
     path = tmp_path / "damaged.weights"
     path.write_bytes(b"not weights")
@@ -101,6 +101,6 @@ def test_layout(layout, tmp_path):
     )
     before = [v.numpy().copy() for v in model.variables]
     with pytest.raises(WeightsError, match="damaged"):
-        load_weights(model, path, layout)
+        load_weights(model, path, file_format)
     for kept, variable in zip(before, model.variables, strict=True):
         np.testing.assert_array_equal(kept, variable.numpy())

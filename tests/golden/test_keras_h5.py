@@ -18,7 +18,7 @@ XCEPTION = ModelConfig()
 MOBILENET = ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none", output_stride=8)
 MODELS = {
     "pixellib_xception65_pascal": XCEPTION,
-    "pixellib_xception65_ade20k": XCEPTION.replace(classes=151),
+    "pixellib_xception65_ade20k": XCEPTION.replace(num_classes=151),
     "bonlime_mobilenetv2_pascal": MOBILENET,
 }
 CASES = [  # file, model, output stride

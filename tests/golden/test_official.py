@@ -29,16 +29,16 @@ MOBILENET_V3 = ModelConfig(
 CONFIGS = {
     "xception65_pascal_os16": XCEPTION,
     "xception65_pascal_os8": XCEPTION.replace(output_stride=8),
-    "xception65_ade20k_os16": XCEPTION.replace(classes=151),
-    "xception65_cityscapes_os16": XCEPTION.replace(classes=19),
+    "xception65_ade20k_os16": XCEPTION.replace(num_classes=151),
+    "xception65_cityscapes_os16": XCEPTION.replace(num_classes=19),
     "xception41_pascal_os16": XCEPTION.replace(backbone="xception41"),
     "mobilenetv2_pascal_os16": MOBILENET,
     "mobilenetv2_pascal_os8": MOBILENET.replace(output_stride=8),
     "mobilenetv2_dm05_pascal_os16": MOBILENET.replace(depth_multiplier=0.5),
     "mobilenetv2_ade20k_os16": MOBILENET.replace(
-        classes=151, decoder="deeplabv3plus", input_size=(257, 257)
+        num_classes=151, decoder="deeplabv3plus", input_size=(257, 257)
     ),
-    "mobilenetv2_cityscapes_os16": MOBILENET.replace(classes=19),
+    "mobilenetv2_cityscapes_os16": MOBILENET.replace(num_classes=19),
     "xception71_dpc_cityscapes_os16": ModelConfig(
         backbone="xception71", num_classes=19, head="dpc"
     ),

@@ -8,11 +8,11 @@ from easyseg import ModelConfig
 from easyseg.errors import ConfigError, InputError
 
 RULES = [
-    ("classes", 0, "a whole number from 1"),
-    ("classes", -1, "a whole number from 1"),
-    ("classes", 21.0, "a whole number from 1"),
-    ("classes", "21", "a whole number from 1"),
-    ("classes", True, "a whole number from 1"),
+    ("num_classes", 0, "a whole number from 1"),
+    ("num_classes", -1, "a whole number from 1"),
+    ("num_classes", 21.0, "a whole number from 1"),
+    ("num_classes", "21", "a whole number from 1"),
+    ("num_classes", True, "a whole number from 1"),
     ("low_level_channels", 0, "a whole number from 1"),
     ("head_channels", 1.5, "a whole number from 1"),
     ("output_stride", 4, "8, 16 or 32"),
@@ -67,7 +67,7 @@ def test_rules(name, value, rule):
 def test_a_config_error_is_an_input_error():
     with pytest.raises(InputError):
         ModelConfig(num_classes=0)
-    with pytest.raises(ValueError, match="classes=0"):
+    with pytest.raises(ValueError, match="num_classes=0"):
         ModelConfig(num_classes=0)
 
 
@@ -231,7 +231,7 @@ def test_dropout_by_place():
     assert config.dropout_rates == {"backbone": 0.1, "logits": 0.2}
     assert config == ModelConfig(dropout={"backbone": 0.1, "logits": 0.2})
     assert config.to_dict()["dropout"] == {"backbone": 0.1, "logits": 0.2}
-    assert config.replace(classes=3).dropout_rates == config.dropout_rates
+    assert config.replace(num_classes=3).dropout_rates == config.dropout_rates
     assert ModelConfig(dropout={"aspp": 0.1}) == ModelConfig()
     assert ModelConfig(dropout={}) == ModelConfig(dropout=0.0)
     with pytest.raises(
@@ -268,9 +268,9 @@ def test_unknown_field(make):
 
 def test_replace():
     config = ModelConfig()
-    changed = config.replace(output_stride=8, classes=151)
-    assert (changed.output_stride, changed.classes) == (8, 151)
-    assert changed.replace(output_stride=16, classes=21) == config == ModelConfig()
+    changed = config.replace(output_stride=8, num_classes=151)
+    assert (changed.output_stride, changed.num_classes) == (8, 151)
+    assert changed.replace(output_stride=16, num_classes=21) == config == ModelConfig()
 
 
 def test_through_json_and_back():
@@ -293,9 +293,9 @@ def test_through_json_and_back():
 
 
 def test_absent_keys_take_the_default():
-    assert ModelConfig.from_dict({"classes": 5}) == ModelConfig(num_classes=5)
+    assert ModelConfig.from_dict({"num_classes": 5}) == ModelConfig(num_classes=5)
 
 
 def test_a_config_cannot_be_changed():
     with pytest.raises(AttributeError):
-        ModelConfig().classes = 3
+        ModelConfig().num_classes = 3

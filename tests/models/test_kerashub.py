@@ -295,7 +295,7 @@ def test_variables_have_names_of_their_own(hub):
     assert (
         "encoder/hierarchical_encoder_0_0/seg_former_multihead_attention_0/dense_1/kernel" in named
     )
-    other = build_model(hub.config.replace(classes=2, input_size=(96, 96)))
+    other = build_model(hub.config.replace(num_classes=2, input_size=(96, 96)))
     assert list(named_variables(other)) == list(named)
 
 
@@ -317,7 +317,7 @@ def test_one_step_of_training(hub):
 
     from easyseg.weights.transfer import transfer
 
-    model = build_model(hub.config.replace(classes=3))
+    model = build_model(hub.config.replace(num_classes=3))
     report = transfer(hub.model, model)
     assert {name.rsplit("/", 1)[0] for name in report.fresh} == {"logits/semantic"}
     before = {name: np.array(v) for name, v in named_variables(model).items()}
@@ -415,7 +415,7 @@ def test_views_are_refused(hub, options):
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
-        ({"classes": 0}, "whole number from 1"),
+        ({"num_classes": 0}, "whole number from 1"),
         ({"input_size": (512, 256)}, "squares"),
         ({"input_size": (513, 513)}, "multiples of 32"),
         ({"decoder": "none"}, "decoder cannot be chosen for a hub: model"),

@@ -16,7 +16,7 @@ def test_what_they_are():
 
 
 def test_changes():
-    config = preset("resnet101_stage2_skip", classes=5, output_stride=8)
+    config = preset("resnet101_stage2_skip", num_classes=5, output_stride=8)
     assert (config.backbone, config.num_classes, config.output_stride) == ("resnet101", 5, 8)
     with pytest.raises(ConfigError, match="Did you mean 'output_stride'"):
         preset("paper", output_strid=8)
@@ -30,7 +30,7 @@ def test_unknown():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PRESETS)
 def test_it_builds(name):
-    assert build_model(preset(name, classes=5)).output_shape == (None, None, None, 5)
+    assert build_model(preset(name, num_classes=5)).output_shape == (None, None, None, 5)
 
 
 @pytest.mark.slow
@@ -40,7 +40,7 @@ def test_deeplabv3_resnet50_is_as_large_as_torchvisions():
     Keras's ResNet-50 has biases in its convolutions, 26,560, and batch norms have a mean and a
     variance, which torchvision does not count.
     """
-    model = build_model(preset("deeplabv3_resnet50", classes=21))
+    model = build_model(preset("deeplabv3_resnet50", num_classes=21))
     trained = sum(w.shape.num_elements() for w in model.trainable_weights)
     assert trained - 26_560 == pytest.approx(39.63e6, abs=0.01e6)
     assert count(model, (65, 65)).parameters > trained

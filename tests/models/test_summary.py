@@ -17,7 +17,7 @@ MOBILENET = ModelConfig(backbone="mobilenetv2", aspp_rates=(), decoder="none")
     ("config", "size", "published"),
     [
         (MOBILENET, (513, 513), 2.75e9),
-        (MOBILENET.replace(classes=19), (1025, 2049), 21.27e9),
+        (MOBILENET.replace(num_classes=19), (1025, 2049), 21.27e9),
         (MOBILENET.replace(depth_multiplier=0.5, output_stride=8), (513, 513), 2.84e9),
         (ModelConfig(), (513, 513), 54.17e9),
         (ModelConfig(backbone="xception71", head="dpc", num_classes=19), (1025, 2049), 502.07e9),
@@ -40,10 +40,10 @@ FINE = MOBILENET.replace(output_stride=8)
     ("config", "size", "scales", "published"),
     [
         (FINE, (513, 513), SIX, 152.59e9),
-        (FINE.replace(classes=19), (1025, 2049), THREE, 433.24e9),
+        (FINE.replace(num_classes=19), (1025, 2049), THREE, 433.24e9),
         pytest.param(XCEPTION, (513, 513), SIX, 3055.35e9, marks=pytest.mark.slow),
         pytest.param(
-            XCEPTION.replace(classes=19), (1025, 2049), THREE, 8677.92e9, marks=pytest.mark.slow
+            XCEPTION.replace(num_classes=19), (1025, 2049), THREE, 8677.92e9, marks=pytest.mark.slow
         ),
     ],
     ids=["mobilenetv2-voc", "mobilenetv2-cityscapes", "xception65-voc", "xception65-cityscapes"],

@@ -22,7 +22,7 @@ def tiny(monkeypatch):
 
 
 def config_of(**changes):
-    size = {"classes": 3, "head_channels": 8, "input_size": (65, 65)}
+    size = {"num_classes": 3, "head_channels": 8, "input_size": (65, 65)}
     return ModelConfig("tiny", **{**size, **changes})
 
 

@@ -150,7 +150,7 @@ def test_a_card_is_not_needed(bundle):
         ("config.json", "{"),
         ("config.json", "[]x"),
         ("config.json", '{"backbones": "x"}'),
-        ("config.json", '{"classes": 0}'),
+        ("config.json", '{"num_classes": 0}'),
         ("config.json", '{"input_size": 513}'),
         ("config.json", b"\xff\xfe\x00"),
         ("labels.json", ""),

@@ -60,7 +60,7 @@ def test_what_classes_are_not(classes):
 
 
 def test_what_is_refused():
-    new = SemanticSegmentation.new
+    new = SemanticSegmentation.create
     with pytest.raises(InputError, match=r"\['a'\] twice; rename one"):
         new(classes=["a", "b", "a"])
     with pytest.raises(ConfigError, match="Did you mean 'output_stride'"):
@@ -75,7 +75,7 @@ def test_what_is_refused():
 
 def test_a_picture_of_two_channels_is_none():
     seg = SemanticSegmentation.create("tiny", classes=2, decoder="none", **TINY)
-    with pytest.raises(InputError, match=r"shape \(5, 5, 2\) is no picture; arrays must be \(H, W"):
+    with pytest.raises(InputError, match=r"shape \(5, 5, 2\) is no image; arrays must be \(H, W"):
         seg.segment_image(np.zeros((5, 5, 2), np.uint8))
 
 

@@ -72,7 +72,7 @@ def test_the_source_is_recorded(entry, server, home):
     assert source.pop("when").endswith("+00:00")
     assert source == {
         "name": "mobilenetv2.voc",
-        "layout": "tf_checkpoint",
+        "file_format": "tf_checkpoint",
         "source": entry.url,
         "imported": False,
         "sha256": sha256(TAR),

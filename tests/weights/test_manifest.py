@@ -48,7 +48,7 @@ def test_a_row_is_consistent(name):
     assert entry.file_format in ("tf_checkpoint", "legacy_h5")
     assert name.split(".")[1].startswith(entry.labels)
     assert name.split(".")[0].startswith(entry.model.backbone)
-    assert entry.model.classes == CLASSES[entry.labels]
+    assert entry.model.num_classes == CLASSES[entry.labels]
     assert entry.license in ("Apache-2.0", "MIT")
     assert entry.origin
     for algorithm, digest in entry.hashes.items():
@@ -120,4 +120,4 @@ def test_the_file_holds_only_what_differs_from_the_default():
     for row in json.loads(pretrained_path("manifest.json").read_text(encoding="utf-8")).values():
         model = {key: tuple(v) if isinstance(v, list) else v for key, v in row["model"].items()}
         same = {key for key, value in model.items() if value == default[key]}
-        assert same <= {"backbone", "classes", "decoder"}
+        assert same <= {"backbone", "num_classes", "decoder"}

@@ -10,7 +10,6 @@ import sys
 
 import numpy as np
 import pytest
-from helpers.make_video import make_clip
 from helpers.paths import ROOT
 from PIL import Image
 
@@ -125,7 +124,9 @@ def test_examples_run(path, tmp_path, samples, monkeypatch, capsys):
                 image.save(tmp_path / os.path.basename(photo))  # noqa: PTH119
         arguments = [str(tmp_path)]
     if "video" in path.stem:
-        pytest.importorskip("av", reason="films need easyseg[video]")
+        pytest.importorskip("av", reason="videos need easyseg[video]")
+        from helpers.make_video import make_clip
+
         film = make_clip(tmp_path / "film.mp4", frames=6)
         arguments = [str(film), str(tmp_path / "out.mp4")]
     monkeypatch.setattr(sys, "argv", [str(path), *arguments])

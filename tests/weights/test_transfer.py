@@ -147,8 +147,8 @@ def test_classes_by_name(head, upsampling):
     config = V3.replace(upsampling=upsampling)
     if head == "lraspp":
         config = config.replace(head="lraspp", decoder="lraspp")
-    source = network(config.replace(classes=4))
-    target = network(config.replace(classes=3), seed=1)
+    source = network(config.replace(num_classes=4))
+    target = network(config.replace(num_classes=3), seed=1)
     report, before = carry(
         source,
         target,
@@ -170,7 +170,7 @@ def test_classes_by_name(head, upsampling):
 
 
 def test_the_same_classes_in_another_order():
-    source, target = giver(classes=3), network(V3.replace(classes=3), seed=1)
+    source, target = giver(num_classes=3), network(V3.replace(num_classes=3), seed=1)
     report = transfer(
         source, target, source_labels=labels("a", "b", "c"), target_labels=labels("c", "a", "b")
     )
@@ -180,14 +180,14 @@ def test_the_same_classes_in_another_order():
 
 
 def test_classes_without_names_stay_fresh():
-    source, target = giver(), network(V3.replace(classes=5), seed=1)
+    source, target = giver(), network(V3.replace(num_classes=5), seed=1)
     report, _ = carry(source, target, source_labels=load_label_set("voc"))
     assert report.fresh == ("logits/semantic/weights", "logits/semantic/biases")
     assert report.classes == ()
 
 
 def test_no_class_in_common():
-    source, target = giver(), network(V3.replace(classes=2), seed=1)
+    source, target = giver(), network(V3.replace(num_classes=2), seed=1)
     report, _ = carry(
         source,
         target,
@@ -211,7 +211,7 @@ def test_published_label_sets():
 
 
 def test_what_cannot_be_done():
-    model = giver(classes=3)
+    model = giver(num_classes=3)
     before = values(model)
     with pytest.raises(InputError, match="no functional Keras model"):
         transfer("mobilenetv2.voc", model)
