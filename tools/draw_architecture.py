@@ -58,13 +58,14 @@ def purpose(room: str) -> str:
 def box(x: float, y: float, width: float, height: float, title: str, text: str) -> str:
     """A box with a title and up to two lines of text."""
     lines = textwrap.wrap(text, max(12, int(width / 7.2)))[:2]
+    center = f"{x + width / 2:.0f}"
     spans = "".join(
-        f'<text x="{x + width / 2:.0f}" y="{y + 40 + 15 * i:.0f}" class="soft">{escape(line)}</text>'
+        f'<text x="{center}" y="{y + 40 + 15 * i:.0f}" class="soft">{escape(line)}</text>'
         for i, line in enumerate(lines)
     )
     return (
         f'<rect x="{x:.0f}" y="{y:.0f}" width="{width:.0f}" height="{height:.0f}" rx="6"/>'
-        f'<text x="{x + width / 2:.0f}" y="{y + 22:.0f}" class="name">{escape(title)}</text>{spans}'
+        f'<text x="{center}" y="{y + 22:.0f}" class="name">{escape(title)}</text>{spans}'
     )
 
 
