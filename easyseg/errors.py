@@ -43,6 +43,7 @@ __all__ = [
     "VideoNotFoundError",
     "WeightsError",
     "WeightsMismatchError",
+    "os_reason",
 ]
 
 
@@ -67,7 +68,7 @@ class ImageError(EasysegError, OSError):
 
 
 class ImageNotFoundError(ImageError, FileNotFoundError):
-    """There is no image at this path or address."""
+    """There is no image at this path or URL."""
 
 
 class UnreadableImageError(ImageError):
@@ -151,6 +152,12 @@ class WeightsMismatchError(WeightsError):
 
     def __reduce__(self) -> tuple[type[WeightsMismatchError], tuple[object, ...]]:
         return type(self), (self.source, self.missing, self.unexpected, self.wrong_shape)
+
+
+def os_reason(error: OSError) -> str:
+    """The system's reason within a sentence: "permission denied"."""
+    reason = error.strerror or str(error)
+    return reason[:1].lower() + reason[1:]
 
 
 def _first(names: list[str], count: int = 3) -> str:

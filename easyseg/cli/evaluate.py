@@ -15,7 +15,7 @@ from easyseg.cli._startup import load_framework
 from easyseg.cli.options import MODEL, QUIET, data_options, inference_options, reading
 from easyseg.datasets.base import SPLITS
 from easyseg.datasets.open import open_dataset
-from easyseg.io.write_image import write_bytes
+from easyseg.io.atomic import write_bytes
 
 __all__ = ["evaluate"]
 

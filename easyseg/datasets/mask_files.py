@@ -12,7 +12,7 @@ import numpy as np
 
 from easyseg.datasets.base import IGNORE
 from easyseg.errors import DatasetError
-from easyseg.io.read_image import DAMAGE
+from easyseg.io.read_image import DECODE_ERRORS
 
 __all__ = ["MaskEncoding", "MaskFile", "fit_mask", "is_jpeg", "pack", "read_values"]
 
@@ -144,7 +144,7 @@ def read_values(path: Path, *, colors: bool = False) -> np.ndarray:
                 return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
     except DatasetError:
         raise
-    except DAMAGE as error:  # of which UnidentifiedImageError is one
+    except DECODE_ERRORS as error:  # of which UnidentifiedImageError is one
         raise DatasetError(
             f"{path} cannot be read as a mask ({error}); mend it, or remove it and its image."
         ) from error

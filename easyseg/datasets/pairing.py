@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from easyseg.datasets.base import SPLITS
 from easyseg.errors import DatasetError
-from easyseg.io.read_image import IMAGE_SUFFIXES
+from easyseg.io.read_image import IMAGE_EXTENSIONS
 
 __all__ = ["Pairs", "bare", "find_pairs", "image_folders", "pair", "split_of"]
 
@@ -66,7 +66,7 @@ def image_folders(root: Path) -> dict[Path, list[Path]]:
         deep = len(here.relative_to(root).parts) >= DEEPEST
         folders[:] = [] if deep else sorted(f for f in folders if not f.startswith((".", "__")))
         images = sorted(
-            f for f in files if f.lower().endswith(IMAGE_SUFFIXES) and not f.startswith(".")
+            f for f in files if f.lower().endswith(IMAGE_EXTENSIONS) and not f.startswith(".")
         )
         if images:
             found[here] = [here / name for name in images]

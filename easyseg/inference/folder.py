@@ -27,7 +27,7 @@ from easyseg.io.find_images import (
     result_paths,
     spare_sources,
 )
-from easyseg.io.read_image import IMAGE_SUFFIXES
+from easyseg.io.read_image import IMAGE_EXTENSIONS
 from easyseg.results.outputs import OUTPUTS
 from easyseg.results.outputs.render import check_output
 from easyseg.results.segmentation import Classes, Segmentation
@@ -99,7 +99,7 @@ def plan_folder(
     suffixes = OUTPUTS[kind].suffixes
     if out is not None and not out.is_dir():
         _refuse_other_kinds(out, kind)
-    drawn = not suffixes or suffixes[0] in IMAGE_SUFFIXES  # else no later run mistakes them
+    drawn = not suffixes or suffixes[0] in IMAGE_EXTENSIONS  # else no later run mistakes them
     found = find_images(sources, results=out if drawn else None)
     targets = result_paths(found, out, suffixes=suffixes)
     check_output(targets[0], kind, alpha=alpha)  # all have one ending
@@ -178,7 +178,7 @@ def _refuse_other_kinds(out: Path, kind: str) -> None:
     """Raises InputError where a folder with a document's name would be made: `-o dog.json`."""
     ending = out.suffix.lower()
     named = [name for name in OUTPUTS if ending in OUTPUTS[name].suffixes]
-    if named and kind not in named and ending not in IMAGE_SUFFIXES:
+    if named and kind not in named and ending not in IMAGE_EXTENSIONS:
         raise InputError(
             f"-o {out} has the ending of {' or '.join(named)}, but the kind is {kind}; "
             f"say the kind too, such as -k {named[0]}, or give a folder."
@@ -225,13 +225,11 @@ def _through(
     workers: int,
 ) -> Iterator[dict[str, Any]]:
     """The JSON line of each image; reading and writing run in the pool, the network here."""
-    # a network that is less exact does not need all of a large image that is not drawn
-    shrunk = predictor.precision != "float32" and not OUTPUTS[write.kind].image
     in_network: deque[Job] = deque()
     unread: deque[dict[str, Any]] = deque()
 
     def images() -> Iterator[PreparedImage]:
-        prepare = functools.partial(_prepared, predictor, shrunk=shrunk)
+        prepare = functools.partial(_prepared, predictor)
         for job, image in ahead(pool, prepare, jobs, batch_size + workers):
             if isinstance(image, str):
                 unread.append({"source": job.image.source, "error": image})
@@ -251,13 +249,13 @@ def _through(
     yield from unread
 
 
-def _prepared(predictor: Predictor, job: Job, *, shrunk: bool) -> tuple[Job, PreparedImage | str]:
+def _prepared(predictor: Predictor, job: Job) -> tuple[Job, PreparedImage | str]:
     """The image, ready for the network, or why it cannot be read."""
     source = job.image.source
     if job.image.problem:
         return job, job.image.problem
     try:
-        return job, predictor.prepare(source, shrunk=shrunk)
+        return job, predictor.prepare(source)
     except EasysegError as error:
         return job, str(error)
     except Exception as error:  # noqa: BLE001  (no decoder's bug may stop a long run)

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import ImageError, InputError
-from easyseg.inference.preprocess import FITS, letterbox, pad
+from easyseg.inference.preprocess import FITS, pad
 from easyseg.inference.runtimes.ready import Note, Ready, checksum
 from easyseg.inference.tiling import Tiling, tile, window_side
 from easyseg.inference.types import PreparedImage, RawPrediction
 from easyseg.inference.views import check_inference_options
 from easyseg.inference.windows import joined
-from easyseg.io.read_image import ImageSource, read_image, read_shrunk
+from easyseg.io.read_image import ImageSource, read_image
 from easyseg.models.kerashub.config import check_whole
 from easyseg.results.label_set import LabelSet
 from easyseg.results.logit_grid import LogitGrid
@@ -188,22 +188,13 @@ class Predictor:
         canvases = [self._fit(read_image(image), self.input_size).canvas for image in images]
         return self._network.optimize(canvases)
 
-    def prepare(self, image: ImageSource, *, shrunk: bool = False) -> PreparedImage:
+    def prepare(self, image: ImageSource) -> PreparedImage:
         """Reads an image and places it on the network's canvas, in any thread.
-
-        Args:
-            image: The image.
-            shrunk: Large JPEGs are decoded smaller, as `read_shrunk` does, and so is the image of
-                the result.
 
         Raises:
             ImageError: It cannot be read.
         """
         started = time.perf_counter()
-        if shrunk and self.window is None and self._fit is letterbox:
-            pixels, own = read_shrunk(image, self.input_size)
-            placed = letterbox(pixels, self.input_size, own)
-            return PreparedImage(pixels, placed, time.perf_counter() - started, _source(image))
         pixels = read_image(image)
         whole = self.window is None or max(pixels.shape[:2]) <= self.window
         return PreparedImage(

@@ -61,9 +61,7 @@ Fit = Callable[[np.ndarray, tuple[int, int]], Letterboxed]
 FITS: Registry[Fit] = Registry("fit")
 
 
-def letterbox(
-    image: np.ndarray, size: tuple[int, int], own: tuple[int, int] | None = None
-) -> Letterboxed:
+def letterbox(image: np.ndarray, size: tuple[int, int]) -> Letterboxed:
     """Pads an image to `size`; one that is larger is shrunk first, a small one enlarged.
 
     Images that nearly fill the canvas stay as they are, as in Google's evaluation. Much smaller
@@ -73,9 +71,8 @@ def letterbox(
     Args:
         image: `(H, W, 3) uint8 RGB`.
         size: Height and width of the canvas.
-        own: Height and width of the image itself, where it was shrunk as it was decoded.
     """
-    height, width = image.shape[:2] if own is None else own
+    height, width = image.shape[:2]
     new = seen_size((height, width), size)
     if new < (height, width):
         image = _shrunk(image, new)

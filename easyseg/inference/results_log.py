@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from easyseg.errors import InputError, OutputError
+from easyseg.io.atomic import write_bytes
 from easyseg.io.find_images import Job
-from easyseg.io.write_image import write_bytes
 
 __all__ = ["append_line", "begin"]
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from urllib.parse import urlparse
 
 from easyseg.errors import ImageNotFoundError, InputError
-from easyseg.io.read_image import IMAGE_SUFFIXES
-from easyseg.io.write_image import cannot_write
+from easyseg.io.atomic import output_errors
+from easyseg.io.read_image import IMAGE_EXTENSIONS
 
 __all__ = [
     "Found",
@@ -134,7 +134,7 @@ def _search(folder: Path, results: Path | None) -> list[Found]:
     ]
     if not found:
         raise ImageNotFoundError(
-            f"{folder} holds no images; looked for {', '.join(IMAGE_SUFFIXES)}."
+            f"{folder} holds no images; looked for {', '.join(IMAGE_EXTENSIONS)}."
         )
     return sorted(found, key=lambda image: image.place)
 
@@ -160,7 +160,7 @@ def _listed(source: str) -> list[str]:
 
 def _is_image(path: Path) -> bool:
     """Whether its name is an image's; what cannot be opened, such as a dead link, counts too."""
-    if path.suffix.lower() not in IMAGE_SUFFIXES or path.stem.endswith(RESULT_MARK):
+    if path.suffix.lower() not in IMAGE_EXTENSIONS or path.stem.endswith(RESULT_MARK):
         return False
     return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113  (no raising)
 
@@ -182,7 +182,7 @@ def result_paths(
     """
     ending = suffixes[0] if suffixes else ".png"
     if out is not None and not out.is_dir():
-        if out.suffix.lower() in (*IMAGE_SUFFIXES, *suffixes):
+        if out.suffix.lower() in (*IMAGE_EXTENSIONS, *suffixes):
             if len(found) == 1:
                 return [out]
             raise InputError(
@@ -227,7 +227,7 @@ def require_writable(folder: Path) -> None:
     Raises:
         OutputError: It cannot be written.
     """
-    with cannot_write(folder):
+    with output_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass

@@ -1,4 +1,4 @@
-"""Images in: every kind of source becomes upright `(H, W, 3) uint8 RGB`."""
+"""Reading images: every kind of source becomes upright `(H, W, 3) uint8 RGB`."""
 
 from __future__ import annotations
 
@@ -20,158 +20,137 @@ from easyseg.errors import (
     ImageTooLargeError,
     InputError,
     UnreadableImageError,
+    os_reason,
 )
-from easyseg.io.jpeg import REDUCED, TRANSPOSED, read_jpeg, turned
-from easyseg.io.pixels import MAX_PIXELS, from_array, to_rgb, too_large
+from easyseg.io.jpeg import apply_orientation, decode_jpeg
 
 if TYPE_CHECKING:
     from PIL import Image
 
 __all__ = [
-    "IMAGE_SUFFIXES",
+    "DECODE_ERRORS",
+    "IMAGE_EXTENSIONS",
     "MAX_PIXELS",
     "ImageSource",
     "read_image",
-    "read_shrunk",
     "require_file",
 ]
 
 log = logging.getLogger(__name__)
 
 ImageSource = Any
-"""A path, an http(s) address, the file's bytes, a `PIL.Image.Image`, or an array."""
+"""A path, an http(s) URL, the bytes of a file, a `PIL.Image.Image`, or an array."""
 
-SPARE = 1.5  # times as many pixels along a side as will be needed, which are shrunk as usual
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+MAX_PIXELS = 250_000_000
+"""Images with more pixels are refused before they are decoded; see `read_image`."""
+MAX_DOWNLOAD_BYTES = 200 * 2**20
+DOWNLOAD_TIMEOUT = 30  # seconds without a byte from a server
+STRIPE_HEIGHT = 64  # rows
+ARRAY_RULE = "(H, W, 3) RGB, (H, W, 4) RGBA or (H, W) gray, uint8 or uint16"
+
+DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error)
+"""What Pillow's decoders raise for damaged files."""
 
 _lock = threading.Lock()  # of Pillow's limit and of the warning filters, which are global
-
-# what Pillow's decoders raise for files that are damaged
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error)
-MAX_DOWNLOAD = 200 * 2**20
-TIMEOUT = 30  # seconds without a byte from a server
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
 def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Reads an image.
 
     Images are turned upright by their EXIF tag. Gray, palette, CMYK and 16-bit images become
-    8-bit RGB; transparency is laid over white; of an animation the first frame is taken, which
-    is logged.
+    8-bit RGB; transparent images are blended onto white. Of an animation the first frame is
+    read, which is logged.
 
     Args:
-        source: Path, http(s) address, bytes of a file, `PIL.Image.Image`, or array `(H, W, 3)`
+        source: Path, http(s) URL, bytes of a file, `PIL.Image.Image`, or array `(H, W, 3)`
             RGB, `(H, W, 4)` RGBA or `(H, W)` gray, uint8 or uint16. Arrays from `cv2.imread`
-            are BGR: turn them with `array[..., ::-1]` first.
+            are BGR: convert them with `array[..., ::-1]` first.
         max_pixels: Height times width above which an image is refused.
 
     Returns:
         `(H, W, 3) uint8 RGB`, contiguous.
 
     Raises:
-        ImageNotFoundError: No such file or address.
+        ImageNotFoundError: No such file or URL.
         UnreadableImageError: Not an image, or a damaged one.
         ImageTooLargeError: More than `max_pixels`.
-        InputError: Not a kind of source that is known.
+        InputError: Another type of source.
     """
-    return _read(source, max_pixels)[0]
-
-
-def read_shrunk(
-    source: ImageSource, room: tuple[int, int], *, max_pixels: int = MAX_PIXELS
-) -> tuple[np.ndarray, tuple[int, int]]:
-    """Reads an image that will be shrunk into some room, which decoding may begin with.
-
-    Of a JPEG that is several times larger only the lower frequencies are decoded: a half, a
-    quarter or an eighth of its sides, but not less than `SPARE` of what the room takes.
-
-    Args:
-        source: As in `read_image`, and so are the errors.
-        room: `(height, width)`.
-        max_pixels: As in `read_image`.
-
-    Returns:
-        `(h, w, 3) uint8 RGB`, and the height and width of the image itself.
-    """
-    return _read(source, max_pixels, room)
-
-
-def _read(
-    source: ImageSource, max_pixels: int, room: tuple[int, int] | None = None
-) -> tuple[np.ndarray, tuple[int, int]]:
     from PIL import Image  # noqa: PLC0415
 
     if isinstance(source, np.ndarray):
-        return _whole(from_array(source, max_pixels))
+        return _array_to_rgb(source, max_pixels)
     if isinstance(source, Image.Image):
-        return _decode(source, "PIL image", max_pixels)
+        return _decode(source, "the PIL image", max_pixels)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _open(io.BytesIO(source), f"{len(source)} bytes", max_pixels, room)
+        return _read_file(io.BytesIO(source), f"the image of {len(source)} bytes", max_pixels)
     if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
-        return _open(io.BytesIO(_download(source)), source, max_pixels, room)
+        return _read_file(io.BytesIO(_download(source)), source, max_pixels)
     if isinstance(source, (str, os.PathLike)):
         path = Path(source)
         require_file(path)
-        return _open(path, str(path), max_pixels, room)
+        return _read_file(path, str(path), max_pixels)
     raise InputError(
-        f"an image cannot be read from {type(source).__name__}; give a path, an http(s) "
-        "address, bytes, a PIL image or an (H, W, 3) uint8 RGB array."
+        f"Expected an image, got {type(source).__name__}. Give a path, an http(s) URL, the bytes "
+        "of a file, a PIL image or an (H, W, 3) uint8 RGB array."
     )
 
 
 def require_file(path: Path) -> None:
-    """Raises the ImageError that says why there is no image at `path`, if there is none."""
+    """Raises the ImageError that says why no image can be read from `path`, if so."""
     try:
         is_folder, exists = path.is_dir(), path.exists()
         size = path.stat().st_size if exists else 0
-    except OSError as error:  # a name that is too long, a folder that may not be entered
+    except OSError as error:  # a name that is too long, a folder without permission
         raise _cannot_open(str(path), error) from error
     if is_folder:
         raise UnreadableImageError(
-            f"{path} is a folder, not an image; `easyseg segment {path}` takes folders."
+            f"Expected an image, got the folder {path}. Give the path of one file in it."
         )
     if not exists and path.is_symlink():
         raise ImageNotFoundError(
-            f"{path} is a link to {path.readlink()}, which does not exist; mend or remove it."
+            f"Cannot read {path}: it is a link to {path.readlink()}, which does not exist. "
+            "Fix or remove the link."
         )
     if not exists:
         raise ImageNotFoundError(
-            f"{path} does not exist; check the path (working folder {Path.cwd()})."
+            f"Cannot read {path}: it does not exist. "
+            f"Check the path (the working directory is {Path.cwd()})."
         )
     if size == 0 and path.is_file():  # a pipe has no size
-        raise UnreadableImageError(f"{path} is empty (0 bytes); copy or download it again.")
+        raise UnreadableImageError(
+            f"Cannot read {path}: it is empty (0 bytes). Copy or download it again."
+        )
 
 
-def _download(address: str) -> bytes:
+def _download(url: str) -> bytes:
     import requests  # noqa: PLC0415
 
     content = bytearray()
     try:
-        with requests.get(address, stream=True, timeout=TIMEOUT) as response:
+        with requests.get(url, stream=True, timeout=DOWNLOAD_TIMEOUT) as response:
             if response.status_code == 404:
-                raise ImageNotFoundError(f"{address} does not exist (HTTP 404); check the address.")
+                raise ImageNotFoundError(
+                    f"Cannot read {url}: it does not exist (HTTP 404). Check the URL."
+                )
             response.raise_for_status()
             for chunk in response.iter_content(1 << 16):
                 content += chunk
-                if len(content) > MAX_DOWNLOAD:
+                if len(content) > MAX_DOWNLOAD_BYTES:
                     raise ImageTooLargeError(
-                        f"{address} is larger than {MAX_DOWNLOAD >> 20} MB; download it by hand."
+                        f"Cannot read {url}: it is larger than {MAX_DOWNLOAD_BYTES >> 20} MB. "
+                        "Download it yourself and give its path."
                     )
     except requests.RequestException as error:
         raise UnreadableImageError(
-            f"{address} cannot be fetched ({type(error).__name__}: {error}); "
-            "check the address and the network."
+            f"Cannot download {url} ({type(error).__name__}: {error}). "
+            "Check the URL and the network."
         ) from error
     return bytes(content)
 
 
-def _whole(pixels: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-    return pixels, (pixels.shape[0], pixels.shape[1])
-
-
-def _open(
-    file: Any, name: str, max_pixels: int, room: tuple[int, int] | None
-) -> tuple[np.ndarray, tuple[int, int]]:
+def _read_file(file: Any, name: str, max_pixels: int) -> np.ndarray:
     from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
 
     try:
@@ -180,18 +159,17 @@ def _open(
             image = Image.open(file)
     except UnidentifiedImageError as error:
         raise UnreadableImageError(
-            f"{name} is not an image in a format that Pillow reads; "
-            "convert it to JPEG or PNG (for HEIC, `pip install pillow-heif`; videos are for "
-            "`easyseg video`)."
+            f"Cannot read {name}: not an image in a format that Pillow reads. "
+            "Convert it to JPEG or PNG."
         ) from error
     except Image.DecompressionBombError as error:
-        raise too_large(name, f"over {2 * max_pixels / 1e6:g}", max_pixels) from error
+        raise _too_large(name, f"over {2 * max_pixels / 1e6:g} megapixels", max_pixels) from error
     except OSError as error:
         raise (_cannot_open if error.errno else _damaged)(name, error) from error
-    except DAMAGE as error:
+    except DECODE_ERRORS as error:
         raise _damaged(name, error) from error
     with image:
-        return _decode(image, name, max_pixels, room, fresh=True)
+        return _decode(image, name, max_pixels, undecoded=True)
 
 
 @contextlib.contextmanager
@@ -209,55 +187,120 @@ def _pillow_limit(max_pixels: int) -> Iterator[None]:
 
 
 def _decode(
-    image: Image.Image,
-    name: str,
-    max_pixels: int,
-    room: tuple[int, int] | None = None,
-    *,
-    fresh: bool = False,
-) -> tuple[np.ndarray, tuple[int, int]]:
+    image: Image.Image, name: str, max_pixels: int, *, undecoded: bool = False
+) -> np.ndarray:
+    """The upright pixels; an image that a user gave may differ from its file by now."""
     from PIL import ExifTags, Image, ImageOps  # noqa: PLC0415
 
     width, height = image.size
     if width * height > max_pixels:
-        raise too_large(name, f"{width}x{height}", max_pixels)
+        raise _too_large(name, f"{width}x{height}", max_pixels)
     if width * height == 0:
-        raise UnreadableImageError(f"{name} has no pixels ({width}x{height}); give another.")
+        raise UnreadableImageError(
+            f"Cannot read {name}: it has no pixels ({width}x{height}). Give another image."
+        )
     try:
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.tell() == 0 and image.format != "MPO":  # a camera's by-products
             log.warning("%s has %d frames; the first one is used.", name, frames)
-        # of one that is not fresh, others may have drawn on the pixels
-        shrink = _shrink((height, width), room) if room else 1
-        pixels = read_jpeg(image, shrink=shrink) if fresh else None
+        pixels = decode_jpeg(image) if undecoded else None
         if pixels is None:
             image.load()
         with _lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # damaged EXIF: the image is what counts
-            turn = image.getexif().get(ExifTags.Base.Orientation, 1)
-            if pixels is None and turn != 1:  # it copies always
+            warnings.simplefilter("ignore", UserWarning)  # damaged EXIF does not harm the pixels
+            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+            if pixels is None and orientation != 1:  # it always copies
                 image = ImageOps.exif_transpose(image)
-        if pixels is None:
-            return _whole(to_rgb(image))
-        own = (width, height) if turn in TRANSPOSED else (height, width)
-        return turned(pixels, turn), own
+        return _pil_to_rgb(image) if pixels is None else apply_orientation(pixels, orientation)
     except Image.DecompressionBombError as error:
-        raise too_large(name, f"a frame of it: {error}", max_pixels) from error
-    except DAMAGE as error:
+        raise _too_large(name, f"a frame of it: {error}", max_pixels) from error
+    except DECODE_ERRORS as error:
         raise _damaged(name, error) from error
 
 
-def _shrink(size: tuple[int, int], room: tuple[int, int]) -> int:
-    """How many times smaller an image may be decoded, however it lies."""
-    spare = max(size) / max(room) / SPARE
-    return max(times for times in REDUCED if times <= max(1, spare))
+def _pil_to_rgb(image: Image.Image) -> np.ndarray:
+    """Gray, palette, CMYK and wide images as 8-bit RGB; transparent ones blended onto white."""
+    from PIL import Image  # noqa: PLC0415
+
+    if image.mode.startswith("I;16"):
+        return _array_to_rgb(np.asarray(image).astype(np.uint16), MAX_PIXELS)
+    if image.mode in ("F", "I"):
+        return _wide_gray_to_rgb(np.asarray(image))
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return _copy_pixels(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _copy_pixels(image: Image.Image) -> np.ndarray:
+    """`(H, W, 3) uint8`, in stripes: Pillow needs twice the memory of what it hands over."""
+    width, height = image.size
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, STRIPE_HEIGHT):
+        bottom = min(top + STRIPE_HEIGHT, height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return pixels
+
+
+def _wide_gray_to_rgb(values: np.ndarray) -> np.ndarray:
+    """32-bit and float images, whose range is unknown: 0 to 1, 0 to 255, 0 to 65535, or any.
+
+    NaN becomes the lowest finite value; infinities become the lowest and the highest.
+    """
+    is_float = values.dtype.kind == "f"
+    values = values.astype(np.float64)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
+    if is_float and low >= 0 and high <= 1:
+        gray = values * 255
+    elif low >= 0 and high <= 65535:
+        gray = values / 257 if high > 255 else values
+    else:
+        gray = (values - low) / max(high - low, 1e-12) * 255
+    return np.repeat(np.rint(gray).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _array_to_rgb(array: np.ndarray, max_pixels: int) -> np.ndarray:
+    """A copy of an array as 8-bit RGB: the caller may reuse a frame buffer."""
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
+    if not is_image or 0 in array.shape:
+        raise InputError(f"Expected an array {ARRAY_RULE}, got shape {array.shape}.")
+    if array.dtype == np.uint16:
+        array = np.rint(array / 257).astype(np.uint8)
+    if array.dtype != np.uint8:
+        raise InputError(
+            f"Expected an array {ARRAY_RULE}, got {array.dtype}. "
+            "Convert values from 0 to 1 by (array * 255).round().astype('uint8')."
+        )
+    height, width = array.shape[:2]
+    if height * width > max_pixels:
+        raise _too_large("the array", f"{width}x{height}", max_pixels)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=2)
+    if array.shape[2] == 4:
+        from PIL import Image  # noqa: PLC0415
+
+        return _pil_to_rgb(Image.fromarray(np.ascontiguousarray(array)))
+    return np.array(array, order="C")
+
+
+def _too_large(name: str, size: str, max_pixels: int) -> ImageTooLargeError:
+    return ImageTooLargeError(
+        f"Cannot read {name}: it is too large ({size}; the limit is {max_pixels / 1e6:g} "
+        "megapixels). Scale it down first, or raise max_pixels of read_image."
+    )
 
 
 def _damaged(name: str, error: Exception) -> UnreadableImageError:
-    return UnreadableImageError(f"{name} is damaged ({error}); copy or download it again.")
+    return UnreadableImageError(
+        f"Cannot read {name}: it is damaged ({error}). Copy or download it again."
+    )
 
 
 def _cannot_open(name: str, error: OSError) -> UnreadableImageError:
     return UnreadableImageError(
-        f"{name} cannot be opened ({error.strerror}); check its name and its permissions."
+        f"Cannot read {name}: {os_reason(error)}. Check its name and its permissions."
     )

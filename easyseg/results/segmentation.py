@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from easyseg.errors import InputError
-from easyseg.io.write_image import write_bytes
+from easyseg.io.atomic import write_bytes
 from easyseg.results.label_set import LabelSet
 from easyseg.results.logit_grid import LogitGrid
 from easyseg.results.outputs import coco, geojson, labelme, polygons

@@ -25,7 +25,7 @@ import filelock
 import numpy as np
 
 from easyseg.errors import TrainingError
-from easyseg.io.write_image import cannot_write, write_bytes
+from easyseg.io.atomic import output_errors, write_bytes
 
 __all__ = [
     "LAST",
@@ -79,7 +79,7 @@ def new_folder(runs: Path, name: str) -> Path:
     Raises:
         OutputError: The folder cannot be made.
     """
-    with cannot_write(runs):
+    with output_errors(runs):
         runs.mkdir(parents=True, exist_ok=True)
         number = 1
         while True:
@@ -100,7 +100,7 @@ def locked(folder: Path) -> Iterator[None]:
         TrainingError: A run is going on there.
     """
     lock = filelock.FileLock(folder / LOCK)
-    with cannot_write(folder):
+    with output_errors(folder):
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:  # to Python an OSError too

@@ -21,7 +21,7 @@ import h5py
 import numpy as np
 
 from easyseg.errors import InputError, OutputError, WeightsError
-from easyseg.io.write_image import write_bytes
+from easyseg.io.atomic import write_bytes
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet

@@ -72,30 +72,6 @@ def written(folder="."):
 # What is written
 
 
-@pytest.mark.parametrize(
-    ("precision", "kind", "shrunk"),
-    [("bfloat16", "mask", True), ("bfloat16", "overlay", False), ("float32", "mask", False)],
-)
-def test_large_jpegs_are_decoded_smaller(small, photos, monkeypatch, precision, kind, shrunk):
-    """Where the network is less exact and the photo is not drawn; results keep the photo's size."""
-    draw("photos/large.jpg", size=(600, 400))
-    monkeypatch.setattr(type(small), "precision", precision)
-    seen = []
-    read = easyseg.inference.predictor.read_shrunk
-    monkeypatch.setattr(
-        easyseg.inference.predictor,
-        "read_shrunk",
-        lambda *args: seen.append(read(*args)) or seen[-1],
-    )
-    segment_folder(small, "photos/large.jpg", "out", kind=kind, progress=False)
-    assert [pixels.shape[:2] for pixels, _ in seen] == [(100, 150)] * shrunk
-    with Image.open("out/large.png") as found:
-        assert found.size == (600, 400)
-        if kind == "mask":
-            exact = small.one("photos/large.jpg").labels
-            assert np.mean(np.asarray(found) == exact) > 0.98
-
-
 def test_results_are_those_of_single_pictures(mini, photos):
     summary = mini.segment_folder("photos", "out", kind="mask", batch_size=2, progress=False)
     assert (summary.done, summary.skipped, summary.failed) == (5, 0, ())

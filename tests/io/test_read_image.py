@@ -12,7 +12,6 @@ import zlib
 from pathlib import Path
 from unittest.mock import Mock
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
@@ -27,7 +26,7 @@ from easyseg.errors import (
 )
 from easyseg.io import jpeg
 from easyseg.io import read_image as imaging
-from easyseg.io.read_image import MAX_PIXELS, SPARE, read_shrunk
+from easyseg.io.read_image import MAX_PIXELS
 from easyseg.io.write_image import encode_image, write_image
 
 NOISE = np.random.default_rng(7).integers(0, 256, (40, 60, 3), dtype=np.uint8)
@@ -563,22 +562,6 @@ def test_lossy_formats(suffix, kind, tmp_path):
     np.testing.assert_allclose(read_image(path).astype(int), smoothing, atol=12)
 
 
-@pytest.mark.parametrize("size", [(1000, 1000), (1001, 1003), (1280, 1024), (300, 5000)])
-def test_a_large_jpeg_is_written_by_two_threads(size, tmp_path, monkeypatch):
-    """Its pixels are those of a file that was written at once."""
-    monkeypatch.setattr(jpeg, "thread_count", lambda: 2)
-    small = np.random.default_rng(0).integers(0, 256, (size[0] // 8, size[1] // 8, 3), np.uint8)
-    picture = np.asarray(Image.fromarray(small).resize(size[::-1]))
-    parts = Mock(wraps=jpeg._encoded)
-    monkeypatch.setattr(jpeg, "_encoded", parts)
-    found = read_image(write_image(tmp_path / "out.jpg", picture))
-    assert parts.call_count == 2
-    at_once = encoded(picture, "JPEG", quality=95)
-    np.testing.assert_array_equal(found, np.asarray(Image.open(io.BytesIO(at_once))))
-    with Image.open(tmp_path / "out.jpg") as image:
-        np.testing.assert_array_equal(found, np.asarray(image))
-
-
 def test_missing_folders_are_made_and_permissions_are_usual(tmp_path):
     path = write_image(tmp_path / "a/b/out.png", NOISE)
     plain = tmp_path / "keras"
@@ -694,53 +677,3 @@ def test_a_write_that_fails_leaves_everything_as_it_was(how, existing, tmp_path,
         assert path.read_bytes() == b"old"
     write_image(path, NOISE)
     np.testing.assert_array_equal(read_image(path), NOISE)
-
-
-# Large JPEGs that are shrunk anyhow
-
-
-def smooth(height, width):
-    """A picture like a photo: its neighbours are alike."""
-    small = np.random.default_rng(5).integers(0, 256, (height // 40, width // 40, 3), np.uint8)
-    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
-
-
-@pytest.mark.parametrize(
-    ("room", "times"),
-    [((800, 800), 1), ((401, 401), 1), ((265, 265), 2), ((133, 133), 4), ((65, 65), 8)],
-)
-def test_a_large_jpeg_is_decoded_smaller(room, times):
-    picture = smooth(600, 800)
-    pixels, own = read_shrunk(encoded(picture, "JPEG", quality=95), room)
-    assert own == (600, 800)
-    assert pixels.shape == (600 // times, 800 // times, 3)
-    assert max(pixels.shape) >= min(800, SPARE * max(room))
-    means = cv2.resize(picture, pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
-    assert np.abs(pixels.astype(int) - means).mean() < 2
-
-
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_smaller_jpeg_is_upright(orientation):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    content = encoded(smooth(602, 801), "JPEG", quality=95, exif=exif)
-    pixels, own = read_shrunk(content, (100, 100))
-    whole = read_image(content)
-    assert own == whole.shape[:2]
-    assert pixels.shape[:2] == tuple(-(-side // 4) for side in own)
-    means = cv2.resize(whole, pixels.shape[1::-1], interpolation=cv2.INTER_AREA)
-    assert np.abs(pixels.astype(int) - means).mean() < 4
-
-
-def test_other_pictures_are_read_whole():
-    picture = smooth(400, 600)
-    truncated = encoded(picture, "JPEG")[:-200]
-    for content in (encoded(picture), encoded(Image.fromarray(picture).convert("CMYK"), "JPEG")):
-        pixels, own = read_shrunk(content, (65, 65))
-        np.testing.assert_array_equal(pixels, read_image(content))
-        assert own == (400, 600)
-    np.testing.assert_array_equal(read_shrunk(picture, (65, 65))[0], picture)
-    with pytest.raises(UnreadableImageError, match="damaged"):
-        read_shrunk(truncated, (65, 65))
-    with pytest.raises(ImageTooLargeError):
-        read_shrunk(encoded(picture, "JPEG"), (65, 65), max_pixels=1000)

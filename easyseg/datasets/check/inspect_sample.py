@@ -13,7 +13,7 @@ import numpy as np
 from easyseg.datasets.alignment import Evidence, edge_evidence
 from easyseg.datasets.base import Sample
 from easyseg.errors import DatasetError, ImageError
-from easyseg.io.read_image import DAMAGE, IMAGE_SUFFIXES, require_file
+from easyseg.io.read_image import DECODE_ERRORS, IMAGE_EXTENSIONS, require_file
 
 __all__ = ["THUMBNAIL", "Facts", "examine"]
 
@@ -88,7 +88,7 @@ def _header(path: Path) -> tuple[tuple[int, int], bool]:
         with _opened(path) as image:
             orientation = _orientation(image)
             width, height = image.size
-    except DAMAGE as error:
+    except DECODE_ERRORS as error:
         raise DatasetError(
             f"{path} cannot be read ({' '.join(str(error).split())}); "
             "mend it, or remove it and its mask."
@@ -111,7 +111,7 @@ def _small(path: Path) -> np.ndarray:
         with _opened(path) as image:
             image.draft("L", (8 * THUMBNAIL, 8 * THUMBNAIL))
             gray = np.asarray(image.convert("L"))
-    except DAMAGE as error:
+    except DECODE_ERRORS as error:
         raise DatasetError(
             f"{path} is damaged ({error}); copy it again, or remove it and its mask."
         ) from error
@@ -121,7 +121,7 @@ def _small(path: Path) -> np.ndarray:
 
 def _mask_header(path: Path) -> tuple[tuple[int, int] | None, bool]:
     """`(height, width)` of a mask that is an image, and whether it is a JPEG."""
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
+    if path.suffix.lower() not in IMAGE_EXTENSIONS:
         return None, False
     with _opened(path) as image:
         return image.size[::-1], image.format == "JPEG"

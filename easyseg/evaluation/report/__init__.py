@@ -30,7 +30,8 @@ from easyseg.evaluation.report.history import read_history, read_settings
 from easyseg.evaluation.report.html import Figure, page
 from easyseg.evaluation.scores import ImageScore, Scores
 from easyseg.inference.predictor import Predictor
-from easyseg.io.write_image import cannot_write, encode_image, write_bytes
+from easyseg.io.atomic import output_errors, write_bytes
+from easyseg.io.write_image import encode_image
 from easyseg.results.contact_sheet import Row, sheet
 from easyseg.results.segmentation import Segmentation
 
@@ -75,7 +76,7 @@ def write_report(
         DatasetError: A mask cannot be read.
     """
     charts = _charts(folder, scores) | _images(scores, samples, predictor)
-    with cannot_write(folder):
+    with output_errors(folder):
         for old in folder.glob("worst/[0-9][0-9]_*.png"):
             old.unlink()
     for figure in (figure for figures in charts.values() for figure in figures):

@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from easyseg.io.write_image import write_bytes
+from easyseg.io.atomic import write_bytes
 from easyseg.utils.threads import thread_count
 
 __all__ = ["alone", "has_bfloat16", "has_onednn", "kept", "network_folder", "packages", "processor"]

@@ -11,7 +11,7 @@ import numpy as np
 from easyseg.errors import InputError
 from easyseg.inference.runtimes import RUNTIMES, Run, RuntimeSpec
 from easyseg.inference.runtimes.freeze_graph import frozen_graph, one_by_one
-from easyseg.io.write_image import write_bytes
+from easyseg.io.atomic import write_bytes
 from easyseg.utils.threads import thread_count
 
 __all__ = ["start"]

@@ -23,7 +23,7 @@ import numpy as np
 from easyseg.errors import OutputError
 from easyseg.inference.runtimes import AUTO, RUNTIMES, Run, RuntimeSpec, installed
 from easyseg.inference.runtimes.cache import packages, processor
-from easyseg.io.write_image import write_bytes
+from easyseg.io.atomic import write_bytes
 from easyseg.utils.threads import limit_opencv, thread_count
 
 __all__ = ["Note", "Ready", "checksum", "forget", "note_path", "remember", "start"]

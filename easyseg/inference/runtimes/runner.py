@@ -21,7 +21,7 @@ from easyseg.inference.runtimes import AUTO, RUNTIMES, Run, RuntimeSpec, check_r
 from easyseg.inference.runtimes.benchmark import agreeing, best_batch, measured
 from easyseg.inference.runtimes.cache import alone, has_bfloat16, network_folder
 from easyseg.inference.runtimes.graph import has_gpu
-from easyseg.io.write_image import write_bytes
+from easyseg.io.atomic import write_bytes
 
 __all__ = ["Runner"]
 

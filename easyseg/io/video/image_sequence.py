@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from easyseg.errors import InputError, OutputError
+from easyseg.io.atomic import output_errors
 from easyseg.io.video.types import Frame
-from easyseg.io.write_image import cannot_write, write_image
+from easyseg.io.write_image import write_image
 
 __all__ = ["ImageSequenceWriter", "image_pattern"]
 
@@ -28,7 +29,7 @@ class ImageSequenceWriter:
     def __init__(self, pattern: Path) -> None:
         self._frames = 0
         self._pattern = pattern
-        with cannot_write(pattern):
+        with output_errors(pattern):
             pattern.parent.mkdir(parents=True, exist_ok=True)
         first = self._path(1)
         if first.exists():

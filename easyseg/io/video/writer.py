@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 
 from easyseg.errors import OutputError
+from easyseg.io.atomic import output_errors, temporary_path
 from easyseg.io.video._av import load_av
 from easyseg.io.video.audio import AudioCopy, copy_audio
 from easyseg.io.video.types import LIMITED, Frame, Source, swscale_matrix
-from easyseg.io.write_image import cannot_write, temporary_neighbour
 
 __all__ = ["VIDEO_EXTENSIONS", "VideoWriter", "no_alpha"]
 
@@ -85,8 +85,8 @@ class VideoWriter:
         self._container: Any = None
         self._video: Any = None
         self._sound: AudioCopy | None = None
-        with cannot_write(out):
-            self._part = temporary_neighbour(out)
+        with output_errors(out):
+            self._part = temporary_path(out)
             self._part.touch()  # what cannot be written is said before any work is done
 
     def write(self, image: np.ndarray, frame: Frame) -> None:
@@ -184,7 +184,7 @@ class VideoWriter:
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
-        with cannot_write(self._out):
+        with output_errors(self._out):
             try:
                 yield
             except self._av.FFmpegError as error:

@@ -8,7 +8,7 @@ import numpy as np
 
 from easyseg.errors import InputError, OutputError
 from easyseg.io.read_image import read_image
-from easyseg.io.write_image import check_ending, encode_image
+from easyseg.io.write_image import check_extension, encode_image
 from easyseg.results.outputs.base import OUTPUTS, Document, Segmented
 from easyseg.results.outputs.legend import draw_legend
 
@@ -29,7 +29,7 @@ def check_output(path: Path | None, kind: str, *, alpha: float = 0.6) -> None:
     if path is None:
         return
     if not output.suffixes:
-        check_ending(path)
+        check_extension(path.suffix, name=str(path))
     elif path.suffix.lower() not in output.suffixes:
         why = (
             f"cannot hold {kind}, which is a document"
