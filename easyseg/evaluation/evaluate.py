@@ -19,7 +19,7 @@ from easyseg.evaluation.scores import ImageScore, Scores
 from easyseg.inference.predictor import Predictor
 from easyseg.inference.types import RawPrediction
 from easyseg.results.label_set import LabelSet
-from easyseg.utils.concurrency import ahead
+from easyseg.utils.concurrency import bounded_map
 
 __all__ = ["Scores", "evaluate"]
 
@@ -67,8 +67,8 @@ def evaluate(
         ThreadPoolExecutor(2, "easyseg-evaluate") as pool,
         tqdm(total=total, unit="image", disable=not progress) as bar,
     ):
-        pairs = _forward(predictor, ahead(pool, _read, samples, PREFETCH), batch_size)
-        scored = ahead(
+        pairs = _forward(predictor, bounded_map(pool, _read, samples, PREFETCH), batch_size)
+        scored = bounded_map(
             pool, lambda pair: _score(*pair, classes, boundary=boundary), pairs, PREFETCH
         )
         for image in scored:

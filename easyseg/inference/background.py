@@ -123,7 +123,7 @@ def edit(
     paint = Painter(BACKGROUNDS[effect](option), predictor, keep)
     if is_video(source):
         from easyseg.inference.video import render  # noqa: PLC0415
-        from easyseg.io.video.targets import check_target  # noqa: PLC0415
+        from easyseg.io.video.writer import check_target  # noqa: PLC0415
 
         if out is not None:
             check_target(Path(out), alpha=effect == "cutout")

@@ -31,7 +31,7 @@ from easyseg.io.read_image import IMAGE_EXTENSIONS
 from easyseg.results.outputs import OUTPUTS
 from easyseg.results.outputs.render import check_output
 from easyseg.results.segmentation import Classes, Segmentation
-from easyseg.utils.concurrency import ahead
+from easyseg.utils.concurrency import bounded_map
 from easyseg.utils.threads import thread_count
 from easyseg.utils.validation import is_count
 
@@ -230,7 +230,7 @@ def _through(
 
     def images() -> Iterator[PreparedImage]:
         prepare = functools.partial(_prepared, predictor)
-        for job, image in ahead(pool, prepare, jobs, batch_size + workers):
+        for job, image in bounded_map(pool, prepare, jobs, batch_size + workers):
             if isinstance(image, str):
                 unread.append({"source": job.image.source, "error": image})
             else:
@@ -242,7 +242,7 @@ def _through(
             yield in_network.popleft(), each
 
     line: dict[str, Any]
-    for line in ahead(pool, write, forwarded(), workers, at_once=True):
+    for line in bounded_map(pool, write, forwarded(), workers, eager=True):
         while unread:
             yield unread.popleft()
         yield line

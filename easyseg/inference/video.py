@@ -18,12 +18,12 @@ from easyseg.errors import InputError
 from easyseg.inference.video_network import Pairs, forwarding
 from easyseg.io.video.image_sequence import ImageSequenceWriter
 from easyseg.io.video.open import is_address, open_source
-from easyseg.io.video.targets import check_target, open_writer
+from easyseg.io.video.writer import check_target, open_writer
 from easyseg.io.video.types import Frame, Source
 from easyseg.io.video.window import Preview
 from easyseg.io.video.writer import VideoWriter
 from easyseg.results.segmentation import Segmentation
-from easyseg.utils.threaded_steps import in_thread
+from easyseg.utils.concurrency import prefetch
 from easyseg.utils.validation import is_count
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def render(
         pairs = stack.enter_context(
             forwarding(predictor, video, frame_stride, batch_size, smoothing)
         )
-        written = in_thread(_written(pairs, paint, writer, done), 1)
+        written = prefetch(_written(pairs, paint, writer, done), 1)
         stack.enter_context(contextlib.closing(written))
         bar = stack.enter_context(tqdm(total=video.expected, unit="frame", disable=not progress))
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from easyseg.inference.smoothing import Smoother
 from easyseg.io.video.types import Frame, Source
-from easyseg.utils.threaded_steps import in_thread
+from easyseg.utils.concurrency import prefetch
 
 if TYPE_CHECKING:
     from easyseg.inference.predictor import Predictor  # loads Keras
@@ -31,10 +31,10 @@ def forwarding(
     """
     size = batch_size or (1 if video.live else predictor.batch_size)
     if video.live:  # what is dropped need not be made ready
-        chosen = _chosen(predictor, in_thread(video.frames(), 1, latest=True), frame_stride)
+        chosen = _chosen(predictor, prefetch(video.frames(), 1, drop_oldest=True), frame_stride)
     else:
-        chosen = in_thread(_chosen(predictor, video.frames(), frame_stride), 2 * size)
-    pairs = in_thread(_forwarded(predictor, chosen, size, smoothing), 1 if video.live else size)
+        chosen = prefetch(_chosen(predictor, video.frames(), frame_stride), 2 * size)
+    pairs = prefetch(_forwarded(predictor, chosen, size, smoothing), 1 if video.live else size)
     with contextlib.closing(chosen), contextlib.closing(pairs):
         yield pairs
 

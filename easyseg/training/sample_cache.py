@@ -14,7 +14,7 @@ import numpy as np
 from easyseg.datasets.base import IGNORE, Sample
 from easyseg.errors import DatasetError
 from easyseg.inference.preprocess import seen_size
-from easyseg.utils.concurrency import ahead
+from easyseg.utils.concurrency import bounded_map
 
 __all__ = ["SampleCache", "Survey", "survey"]
 
@@ -100,7 +100,7 @@ def survey(samples: Sequence[Sample], classes: int, *, split: str = "training") 
     """
     shown, counts, largest = [], [], (0, 0)
     with ThreadPoolExecutor(2, "easyseg-survey") as pool:
-        found = ahead(pool, lambda sample: _class_pixels(sample, classes), samples, 8)
+        found = bounded_map(pool, lambda sample: _class_pixels(sample, classes), samples, 8)
         for sample, (size, pixels) in zip(samples, found, strict=True):
             largest = max(largest[0], size[0]), max(largest[1], size[1])
             if pixels.any():

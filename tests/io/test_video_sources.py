@@ -15,7 +15,7 @@ from PIL import Image
 
 from easyseg.errors import InputError, VideoError, VideoNotFoundError
 from easyseg.io.video import is_video, open_source
-from easyseg.utils.threaded_steps import in_thread
+from easyseg.utils.concurrency import prefetch
 
 av = pytest.importorskip("av", reason="films need easyseg[video]")
 
@@ -332,7 +332,7 @@ def test_a_generator_in_a_thread_is_bounded_and_closed():
         finally:
             events.append("closed")
 
-    taken = in_thread(numbers(), 3)
+    taken = prefetch(numbers(), 3)
     assert [next(taken), next(taken)] == [0, 1]
     time.sleep(0.2)
     assert events == [0, 1, 2, 3, 4, 5]
@@ -345,7 +345,7 @@ def test_errors_of_a_thread_come_where_they_would():
         yield from (1, 2)
         raise ValueError("three")
 
-    taken = in_thread(numbers(), 8)
+    taken = prefetch(numbers(), 8)
     assert [next(taken), next(taken)] == [1, 2]
     with pytest.raises(ValueError, match="three"):
         next(taken)
@@ -360,7 +360,7 @@ def test_the_latest_is_kept():
         yield from range(1, 10)
         made.set()
 
-    taken = in_thread(numbers(), 1, latest=True)
+    taken = prefetch(numbers(), 1, drop_oldest=True)
     assert next(taken) == 0
     begun.set()
     made.wait()

@@ -16,9 +16,10 @@ from easyseg.errors import OutputError
 from easyseg.io.atomic import output_errors, temporary_path
 from easyseg.io.video._av import load_av
 from easyseg.io.video.audio import AudioCopy, copy_audio
+from easyseg.io.video.image_sequence import ImageSequenceWriter, image_pattern
 from easyseg.io.video.types import LIMITED, Frame, Source, swscale_matrix
 
-__all__ = ["VIDEO_EXTENSIONS", "VideoWriter", "no_alpha"]
+__all__ = ["VIDEO_EXTENSIONS", "VideoWriter", "check_target", "open_writer"]
 
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,39 @@ VIDEO_EXTENSIONS = {
     ".mkv": Encoding("matroska", "libx264", H264, {}),
     ".webm": Encoding("webm", "libvpx-vp9", VP9, {}, alpha=True, even=False),
 }
+
+
+def check_target(out: Path, *, alpha: bool = False) -> None:
+    """Raises what can be said about the name before any work is done.
+
+    Args:
+        out: A video, a folder for PNG files, or a pattern such as `out/%05d.png`.
+        alpha: Whether images will be transparent.
+
+    Raises:
+        OutputError: The ending is unknown, or has no transparency.
+        InputError: It is a .png that has no place for a number.
+    """
+    if image_pattern(out):
+        return
+    if out.suffix.lower() not in VIDEO_EXTENSIONS:
+        raise OutputError(
+            f"{out} cannot be written: its ending is not one of {', '.join(VIDEO_EXTENSIONS)}; "
+            "a name without an ending is a folder for PNG files."
+        )
+    if alpha and not VIDEO_EXTENSIONS[out.suffix.lower()].alpha:
+        raise OutputError(no_alpha(out))
+
+
+def open_writer(out: Path, source: Source) -> VideoWriter | ImageSequenceWriter:
+    """A writer for the frames of `source`, to be used with `with`.
+
+    Raises:
+        OutputError: The place cannot be written.
+    """
+    check_target(out)
+    pattern = image_pattern(out)
+    return ImageSequenceWriter(pattern) if pattern else VideoWriter(out, source)
 
 
 class VideoWriter:
