@@ -83,7 +83,7 @@ def prepare(folder: Path) -> None:
     from easyseg import SemanticSegmentation, load_label_set  # noqa: PLC0415
 
     Image.fromarray(data.astronaut()).save(folder / "image.jpg", quality=95)
-    seg = SemanticSegmentation.create("xception65", classes=load_label_set("ade20k"))
+    seg = SemanticSegmentation.create("xception65", class_names=load_label_set("ade20k"))
     seg.model.save_weights(folder / "pixellib.weights.h5")
     seg.save(folder / "bundle")
     for stride in STRIDES:

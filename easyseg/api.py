@@ -1,7 +1,8 @@
-"""`SemanticSegmentation`: the two lines that most users need."""
+"""`SemanticSegmentation`: a model and all that it can do, in two lines of Python."""
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import logging
 import os
@@ -9,251 +10,650 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from easyseg._api_backgrounds import Backgrounds
-from easyseg._api_evaluating import Evaluating
-from easyseg._api_folders import Folders
-from easyseg._api_training import Training
-from easyseg._api_videos import Videos
-from easyseg.inference.runtimes import check_runtime
-from easyseg.inference.views import check_inference_options
-from easyseg.io.read_image import ImageSource
+import numpy as np
+
+from easyseg.datasets import Reading
+from easyseg.errors import InputError
+from easyseg.evaluation.evaluate_dataset import evaluate_dataset
+from easyseg.inference.background import edit
+from easyseg.inference.folder import segment_folder
+from easyseg.inference.options import InferenceOptions
+from easyseg.inference.predictor import Predictor
+from easyseg.inference.runtimes import AUTO
+from easyseg.inference.runtimes.ready import checksum
+from easyseg.inference.video import check_video, render, stream
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
-from easyseg.results.segmentation import Classes, Segmentation, check_output
+from easyseg.results.outputs.base import OUTPUTS, Document
+from easyseg.results.outputs.cutout import draw_cutout
+from easyseg.results.outputs.spec import OutputSpec
+from easyseg.results.segmentation import Classes, Segmentation
+from easyseg.weights.cache import cache_home
+from easyseg.weights.manifest import weight_sets
 
 if TYPE_CHECKING:
-    from easyseg.inference.opening import Opening
+    from typing_extensions import Unpack
+
+    from easyseg.datasets.base import Dataset, Sample
+    from easyseg.evaluation.scores import Scores
+    from easyseg.inference.background import VideoOptions
+    from easyseg.inference.folder import FolderSummary
+    from easyseg.inference.video import VideoSummary
+    from easyseg.io.find_images import Source
+    from easyseg.io.read_image import ImageSource
+    from easyseg.weights.loader import LoadedModel
 
 __all__ = ["SemanticSegmentation", "list_models"]
 
 log = logging.getLogger(__name__)
 
+AnyPath = str | os.PathLike[str]
 
-class SemanticSegmentation(Videos, Backgrounds, Folders, Evaluating, Training):
-    """Segments images.
 
-    The network is built, and its weights are downloaded if need be, when this object is made; after
-    `optimize`, a compiled runtime may be all that is loaded, and the network when it is needed.
+class SemanticSegmentation:
+    """A segmentation model, opened with its weights.
 
         seg = SemanticSegmentation("xception65.ade20k")
         result = seg.segment_image("street.jpg", "street.png")
 
+    Attributes:
+        name: The model's name or path.
+        model: The Keras model, `(N, H, W, 3)` RGB from 0 to 255 -> logits `(N, H, W, classes)`.
+        config: The network's configuration.
+        label_set: Names and colors of its classes.
+
     Args:
-        model: "mini", a small model of the 21 Pascal VOC classes that comes with easyseg; a name
-            from `list_models()` for paper quality by download; the folder of a bundle that `save`
-            wrote; an .h5 file of PixelLib's, or a frozen graph (.pb) of Google's; "hub:" and a
-            preset of KerasHub's, such as "hub:segformer_b0_ade20k_512". Without a name it is
-            "mini", which is said once.
-        like: For a file, the published weights whose network and classes it has, such as
-            "xception65.voc"; an .h5 file under its published name needs none.
-        output_stride: 8 for finer borders at two to four times the time, 16, or 32; by default
-            the model's own, which is 16 for all published weights.
-        batch_size: Images that go through the network together where there are several; by
-            default as many as `optimize` found to be fastest, and one before that.
-        tile: Images larger than so many pixels are not shrunk but seen in overlapping windows
-            of this size, such as 513 or 1025: for small things in large images.
-        scales: Factors of the image's size at which it is seen too, such as
-            (0.5, 0.75, 1.0, 1.25, 1.5, 1.75): finer and slower.
-        flip: Sees the mirror image too, at twice the time.
-        runtime: What runs the network: "keras" (Keras), "tensorflow", "openvino", "onnxruntime",
-            "litert"; "auto" is the fastest of them, once `optimize` or a long run has measured.
-            All but "keras" keep the weights that the model has at the first image.
-        precision: "float32" computes in float32; "bfloat16" in bfloat16, where the processor can;
-            "int8" with 8 bits, after `optimize(images)` (see docs/performance.md).
-        cache_dir: Folder for downloads; by default `EASYSEG_HOME` or the user's cache.
+        model: "mini", a small model of the 21 Pascal VOC classes that is installed with easyseg;
+            a name from `list_models()`, downloaded on first use; the folder of a saved model or a
+            training run; an .h5 file of PixelLib; a frozen graph (.pb) of Google's DeepLab;
+            "hub:" and a KerasHub preset, such as "hub:segformer_b0_ade20k_512"; or a
+            `LoadedModel`. `None` is "mini", which is logged once.
+        architecture: For a weights file: the published weights with the same network and classes,
+            such as "xception65.voc"; not needed for an .h5 file under its published name.
+        output_stride: 8 (finer boundaries, 2 to 4 times the time), 16 or 32; `None` for the
+            model's own, which is 16 for all published weights.
+        tile: Side of overlapping tiles in pixels, such as 513 or 1025, in which larger images are
+            segmented at full resolution; `None` shrinks them to the network's input size.
+        scales: Multi-scale inference: factors of the image's size whose probabilities are
+            averaged, such as (0.5, 0.75, 1.0, 1.25, 1.5, 1.75).
+        flip: Averages with the mirrored image too, at twice the time.
+        batch_size: Images per batch; `None` for what `optimize` measured to be fastest, else 1.
+        runtime: "keras", "tensorflow", "openvino", "onnxruntime" or "litert"; "auto" is the
+            fastest that `optimize` measured, else "keras". All but "keras" use the weights that
+            the model has at the first image.
+        precision: "float32"; "bfloat16" where the processor has it; "int8" after
+            `optimize(images)` has calibrated it (docs/performance.md).
+        cache_dir: Folder for downloads; `None` for `$EASYSEG_HOME` or the user's cache.
         progress: Shows a bar while downloading.
 
     Raises:
-        UnknownNameError: Neither a known name nor a folder; no such runtime or precision.
-        InputError: A file needs `architecture`; `batch_size`, `tile` or `scales` breaks its rule; the
-            runtime has no such precision.
-        ConfigError: Such an output stride cannot be built.
-        WeightsError: The weights cannot be had, or are not for this network.
+        UnknownNameError: No such model, runtime or precision.
+        InputError: A file needs `architecture`; an inference option breaks its rule; the runtime
+            does not have the precision.
+        ConfigError: The network cannot be built with this output stride.
+        WeightsError: The weights are not available, or do not belong to this network.
     """
 
+    name: str
+    model: Any
     config: ModelConfig | KerasHubConfig
     label_set: LabelSet
-    _opening: Opening | None  # none for a fresh network
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | None = None,
+        model: AnyPath | LoadedModel | None = None,
         *,
         architecture: str | None = None,
         output_stride: int | None = None,
-        batch_size: int | None = None,
         tile: int | None = None,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
-        runtime: str = "auto",
+        batch_size: int | None = None,
+        runtime: str = AUTO,
         precision: str = "float32",
-        cache_dir: str | os.PathLike[str] | None = None,
+        cache_dir: AnyPath | None = None,
         progress: bool = True,
     ) -> None:
-        from easyseg.inference.opening import Opening  # noqa: PLC0415
+        options = InferenceOptions(batch_size, tile, scales, flip, runtime, precision)
+        from easyseg.weights.loader import LoadedModel, load_model  # noqa: PLC0415  (loads Keras)
 
         if model is None:
-            _say_default()
+            _log_default()
             model = "mini"
-        check_inference_options(
-            batch_size=batch_size, tile=tile, scales=scales
-        )  # before any download
-        check_runtime(runtime, precision)
-        self.name = str(model)
-        self._opening = Opening(
-            model,
-            architecture=architecture,
-            output_stride=output_stride,
-            cache_dir=cache_dir,
-            progress=progress,
-            batch_size=batch_size,
-            tile=tile,
-            scales=scales,
-            flip=flip,
-            runtime=runtime,
-            precision=precision,
+        if isinstance(model, LoadedModel):
+            loaded, self.name = model, getattr(model.config, "backbone", "model")
+        else:
+            loaded, self.name = (
+                load_model(
+                    model,
+                    architecture=architecture,
+                    output_stride=output_stride,
+                    cache_dir=cache_dir,
+                    progress=progress,
+                ),
+                str(model),
+            )
+        self.model, self.config, self.label_set = loaded
+        self._options, self._cache_dir = options, cache_dir
+        self._predictor = Predictor(
+            self.model,
+            self.label_set,
+            input_size=self.config.input_size,
+            home=cache_home(cache_dir),
+            **dataclasses.asdict(options),
         )
-        self.config, self.label_set, self._predictor = self._opening.begin()
-
-    @functools.cached_property
-    def model(self) -> Any:
-        """The Keras model, `(N, H, W, 3)`, 0 to 255 -> logits `(N, H, W, classes)`."""
-        assert self._opening is not None  # noqa: S101  (`new` has its model)
-        model = self._opening.opened.model
-        if not self._predictor.has_network:  # whose weights may be changed from now on
-            self._predictor = self._opening.predictor()
-        return model
 
     @classmethod
     def create(
         cls,
         backbone: Any = None,
         *,
-        classes: int | Sequence[str] | LabelSet,
+        num_classes: int | None = None,
+        class_names: Sequence[str] | LabelSet | None = None,
+        weights: AnyPath | None = None,
+        preset: str | None = None,
         low: str | Mapping[int, str] | None = None,
         high: str | None = None,
         preprocessing: str | None = None,
-        preset: str | None = None,
-        weights: str | os.PathLike[str] | None = None,
         **fields: Any,
     ) -> SemanticSegmentation:
-        """A network that has not been trained yet, to fine-tune.
+        """An untrained network, to fine-tune.
 
-            seg = SemanticSegmentation.create("resnet50", classes=["road", "car"], weights="imagenet")
+            names = ["road", "car"]
+            seg = SemanticSegmentation.create("resnet50", class_names=names, weights="imagenet")
 
         Args:
-            backbone: Such as "xception65", "mobilenetv2", "resnet50"; by default the preset's. Or
-                a functional or sequential Keras model, with whose weights the network begins.
-            classes: How many, their names, or a label set.
-            low: With a Keras model, its layer at stride 4 whose output the decoder gets, or
-                `{4: ..., 8: ...}`; leave it out with decoder="none".
-            high: With a Keras model, its layer whose output the head gets.
-            preprocessing: What a Keras model expects of an image: "tf" for -1 to 1 (the default),
-                "raw" for 0 to 255, "torch", "caffe" or "tf128".
+            backbone: A name such as "xception65", "mobilenetv2", "resnet50"; or a functional or
+                sequential Keras model, whose weights are kept. `None` for the preset's.
+            num_classes: Number of classes; give this or `class_names`.
+            class_names: Their names, or a `LabelSet`.
+            weights: "imagenet" for the backbone's ImageNet weights, downloaded by Keras, or a
+                file of them; `None` (the default, so that nothing is downloaded unasked) for
+                random weights.
             preset: "paper", "deeplabv3_resnet50", "se_decoder", "resnet101_stage2_skip" or
-                "mobile"; without, DeepLabV3+ as in `ModelConfig()`.
-            weights: "imagenet" for the backbone's ImageNet weights by Keras's own download, or a
-                file of them; without, all weights are random.
-            **fields: Other fields of `ModelConfig`, such as `output_stride=8`, `attention="se"`;
-                `docs/variants.md` shows what there is.
+                "mobile"; `None` for DeepLabV3+ as in `ModelConfig()`.
+            low: Of a Keras model: the layer at stride 4 for the decoder, or `{4: ..., 8: ...}`.
+            high: Of a Keras model: the layer for the head.
+            preprocessing: Of a Keras model: its input range, "tf" for -1 to 1 (the default), "raw"
+                for 0 to 255, "torch", "caffe" or "tf128".
+            **fields: Fields of `ModelConfig`, such as `output_stride=8` (docs/variants.md).
 
         Raises:
-            InputError: `classes` breaks its rule, there is no such preset or field, two choices
-                exclude each other, the Keras model can be no backbone or has no such layer, or
-                the backbone has no ImageNet weights.
-            WeightsError: The ImageNet weights cannot be had, or are another network's.
+            InputError: Not exactly one of `num_classes` and `class_names`; an argument breaks its
+                rule; or the backbone has no ImageNet weights.
+            WeightsError: The ImageNet weights are not available, or of another network.
         """
-        from easyseg.inference.predictor import Predictor  # noqa: PLC0415
         from easyseg.weights.create import create_model  # noqa: PLC0415  (loads Keras)
 
-        fresh = cls.__new__(cls)
-        layers = {"low": low, "high": high, "preprocessing": preprocessing}
-        model, config, labels = create_model(
-            classes, backbone=backbone, layers=layers, preset=preset, weights=weights, **fields
+        return cls(
+            create_model(
+                backbone,
+                num_classes=num_classes,
+                class_names=class_names,
+                weights=weights,
+                preset=preset,
+                layers={"low": low, "high": high, "preprocessing": preprocessing},
+                **fields,
+            )
         )
-        fresh.name, fresh.model = config.backbone, model
-        fresh.config, fresh.label_set = config, labels
-        fresh._opening = None
-        fresh._predictor = Predictor(model, labels, input_size=config.input_size)
-        return fresh
 
     def segment_image(
         self,
         image: ImageSource,
-        out: str | os.PathLike[str] | None = None,
+        out: AnyPath | None = None,
         *,
         kind: str = "overlay",
-        alpha: float = 0.6,
         classes: Classes | None = None,
+        alpha: float = 0.6,
         legend: bool = False,
     ) -> Segmentation:
-        """Segments an image and, with `out`, writes what was found.
+        """Segments an image and, with `out`, writes the result.
 
         Args:
-            image: Path, http(s) address, bytes, PIL image, or `(H, W, 3)` uint8 RGB array.
+            image: Path, http(s) URL, bytes, PIL image, or `(H, W, 3) uint8` RGB array.
             out: Image or document to write, such as "street.png".
-            kind: What is written: "overlay" (image with tinted classes), "mask" (a palette PNG of
-                ids), "coco", ...; `docs/outputs.md` lists all, with their endings.
-            alpha: How much of the class color covers the image in an overlay, 0 to 1.
-            classes: Only these classes, by name or id; the rest becomes the label set's void.
-            legend: Writes names and shares into the lower left corner.
+            kind: What is written: "overlay", "mask", "coco", ... (docs/outputs.md).
+            classes: Only these classes, by name or id; other pixels become void.
+            alpha: Opacity of the class colors in an overlay, 0 to 1.
+            legend: Draws class names and their ratios into the lower left corner.
 
         Returns:
-            The result at the image's own size, reduced to `classes` if given.
+            The result at the image's own size.
 
         Raises:
             ImageError: The image cannot be read.
-            OutputError: The result cannot be written; nothing half-written is left.
-            UnknownNameError: The model has no such class, or there is no such kind.
+            OutputError: The result cannot be written; no partial file is left.
+            UnknownNameError: No such class or kind.
         """
-        check_output(None if out is None else Path(out), kind, alpha=alpha)
-        wanted = None if classes is None else self.label_set.ids_of(classes)
+        output = OutputSpec(kind, alpha, legend, classes)
+        output.check_path(None if out is None else Path(out))
+        ids = None if classes is None else self.label_set.ids_of(classes)
         result = self._predictor.one(image)
-        if wanted is not None:
-            result = result.filter(wanted)
+        result = result if ids is None else result.filter(ids)
         if out is not None:
             result.save(out, kind, alpha=alpha, legend=legend)
         return result
 
     def segment_images(self, images: Iterable[ImageSource]) -> Iterator[Segmentation]:
-        """Segments images one after the other, holding no more than a batch at a time.
+        """Segments images one after the other, with at most a batch of them in memory.
+
+        Args:
+            images: As in `segment_image`.
 
         Raises:
-            InputError: `images` is one image, not several.
-            ImageError: An image cannot be read; the iterator ends there, after the results of
-                the images before it.
+            InputError: `images` is a single image.
+            ImageError: An image cannot be read; the results before it have been given.
         """
         return self._predictor(images)
 
-    def optimize(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
-        """Makes ready what the first image would wait for, and measures.
+    def segment_folder(
+        self,
+        sources: Source | Iterable[Source],
+        out: AnyPath | None = None,
+        *,
+        kind: str = "overlay",
+        classes: Classes | None = None,
+        alpha: float = 0.6,
+        legend: bool = False,
+        resume: bool = False,
+        jsonl: AnyPath | None = None,
+        batch_size: int | None = None,
+        progress: bool = True,
+    ) -> FolderSummary:
+        """Segments the images of folders, patterns and lists, and writes a result for each.
 
-        With runtime="auto" all runtimes that are installed take their turn, and the fastest is used
-        from now on, in later processes too.
+        An image that cannot be read does not stop the others (docs/folders.md).
 
         Args:
-            images: Images to calibrate precision="int8" with, some 100 of the kind to come.
-
-        Returns:
-            Milliseconds of the network for an image, by runtime, fastest first.
+            sources: File, folder, glob pattern, http(s) URL, `@list.txt`, or several of them.
+            out: Folder for the results; `None` writes `<name>.seg.png` beside each image.
+            kind: As in `segment_image`, and so are `classes`, `alpha` and `legend`.
+            classes: Only these classes.
+            alpha: Opacity.
+            legend: Draws class names and ratios.
+            resume: Skips images that `results.jsonl` lists with the same model and options.
+            jsonl: Where the JSON lines go, instead of `results.jsonl` in `out`.
+            batch_size: Images per batch, instead of the model's.
+            progress: Shows a bar.
 
         Raises:
-            ImageError: An image cannot be read.
-            InputError: precision="int8" has neither been calibrated nor images for it.
+            ImageNotFoundError: A source has no images.
+            InputError: Results would overwrite images or lie among them.
+            OutputError: Results cannot be written; those written before are complete.
+            UnknownNameError: No such class or kind.
         """
-        if self._opening is not None and not self._predictor.has_network:
-            self._predictor = self._opening.predictor()
-        times = self._predictor.optimize(images)
-        if self._opening is not None:
-            self._opening.remember(self._predictor)
-        return times
+        return segment_folder(
+            self._predictor,
+            sources,
+            out,
+            kind=kind,
+            alpha=alpha,
+            classes=classes,
+            legend=legend,
+            resume=resume,
+            jsonl=jsonl,
+            batch_size=batch_size,
+            progress=progress,
+            settings=self._settings(),
+        )
 
-    def save(self, folder: str | os.PathLike[str], *, dtype: str = "float32") -> Path:
-        """Writes the model as a bundle, which `SemanticSegmentation(folder)` opens.
+    def segment_video(
+        self,
+        video: AnyPath | int,
+        out: AnyPath | None = None,
+        *,
+        kind: str = "overlay",
+        classes: Classes | None = None,
+        alpha: float = 0.6,
+        frame_stride: int = 1,
+        smoothing: float = 0.0,
+        batch_size: int | None = None,
+        progress: bool = True,
+        show: bool = False,
+    ) -> VideoSummary:
+        """Segments a video, stream or camera, and writes a video with the source's audio.
+
+        The file is complete or, after an error or Ctrl-C, holds the frames until then
+        (docs/video.md).
 
         Args:
-            folder: Where to; a bundle there is replaced.
+            video: Path, URL (http(s)://, rtsp://, ...), or index of a camera.
+            out: .mp4, .m4v, .mov, .mkv (H.264), .webm (VP9, may be transparent), or a folder or
+                pattern (`out/%05d.png`) for PNG files; `None` with `show=True`.
+            kind: As in `segment_image`; "cutout" is transparent.
+            classes: Only these classes, by name or id.
+            alpha: Opacity of the class colors in an overlay, 0 to 1.
+            frame_stride: Segments every n-th frame; the frames between keep its labels.
+            smoothing: Weight of the past in an exponential moving average of the logits, 0 to
+                below 1, against flicker of a fixed camera; restarts at a cut.
+            batch_size: Frames per batch, instead of the model's.
+            progress: Shows a bar.
+            show: Shows a window; q or Escape ends the video.
+
+        Raises:
+            VideoError: The video or camera cannot be read.
+            OutputError: The result cannot be written, or cannot be transparent.
+            InputError: An argument breaks its rule, or PyAV is not installed.
+            UnknownNameError: No such class or kind.
+        """
+        OutputSpec(kind, alpha)
+        if isinstance(OUTPUTS[kind], Document):
+            raise InputError(
+                f"{kind} is a document, of which no video can be made; "
+                f"use stream_video(), and result.save(path, {kind!r}) for each frame."
+            )
+        wanted = None if classes is None else self.label_set.ids_of(classes)
+        if out is not None:
+            check_video(video, Path(out), alpha=kind == "cutout")
+
+        def paint(result: Segmentation) -> np.ndarray:
+            if kind == "cutout":
+                shown = result if wanted is None else result.filter(wanted)
+                return np.asarray(draw_cutout(shown))
+            return result.plot(kind, alpha=alpha, classes=wanted)
+
+        return render(
+            self._predictor,
+            video,
+            out,
+            paint,
+            frame_stride=frame_stride,
+            batch_size=batch_size,
+            smoothing=smoothing,
+            progress=progress,
+            show=show,
+        )
+
+    def stream_video(
+        self,
+        video: AnyPath | int,
+        *,
+        classes: Classes | None = None,
+        frame_stride: int = 1,
+        smoothing: float = 0.0,
+        batch_size: int | None = None,
+    ) -> Iterator[tuple[float, Segmentation]]:
+        """Segments a video, stream or camera frame by frame, each when it is asked for.
+
+            for seconds, result in seg.stream_video(0):
+                print(f"{seconds:.2f}", result.class_names)
+
+        Args:
+            video: As in `segment_video`, and so are the others.
+            classes: Only these classes.
+            frame_stride: Segments every n-th frame.
+            smoothing: Weight of the past.
+            batch_size: Frames per batch.
+
+        Raises:
+            VideoError: The video or camera cannot be read.
+            InputError: An argument breaks its rule, or PyAV is not installed.
+            UnknownNameError: No such class.
+        """
+        wanted = None if classes is None else self.label_set.ids_of(classes)
+        results = stream(
+            self._predictor,
+            video,
+            frame_stride=frame_stride,
+            batch_size=batch_size,
+            smoothing=smoothing,
+        )
+        if wanted is None:
+            return results
+        return ((seconds, result.filter(wanted)) for seconds, result in results)
+
+    def change_background(
+        self,
+        source: Any,
+        background: ImageSource,
+        out: AnyPath | None = None,
+        *,
+        keep: Classes | None = None,
+        **video: Unpack[VideoOptions],
+    ) -> Any:
+        """Puts another image behind the classes kept.
+
+        Args:
+            source: Image (as in `segment_image`), video, stream or camera (as in `segment_video`).
+            background: Image; scaled to cover `source` and cropped at its center.
+            out: File to write; a video needs it, or `show=True`.
+            keep: Classes to keep, by name or id; `None` for all but void.
+            **video: `frame_stride`, `smoothing`, `batch_size`, `progress` and `show`, for videos.
+
+        Returns:
+            The image: bytes of a PNG for bytes, an array for an array, else a `PIL.Image.Image`;
+            for a video its `VideoSummary`.
+
+        Raises:
+            UnknownNameError: No such class.
+            InputError: An option breaks its rule.
+            ImageError: An image cannot be read.
+            OutputError: The result cannot be written; no partial file is left.
+        """
+        return edit(self._predictor, source, out, "change", background, keep=keep, **video)
+
+    def blur_background(
+        self,
+        source: Any,
+        out: AnyPath | None = None,
+        *,
+        strength: str | float = "moderate",
+        keep: Classes | None = None,
+        **video: Unpack[VideoOptions],
+    ) -> Any:
+        """Blurs the background; all else as in `change_background`.
+
+        Args:
+            source: Image or video.
+            out: File to write.
+            strength: Standard deviation of the blur in pixels, or "low", "moderate" or "extreme":
+                1, 2 or 4 % of the longest side.
+            keep: Classes to keep.
+            **video: Options for videos.
+        """
+        return edit(self._predictor, source, out, "blur", strength, keep=keep, **video)
+
+    def color_background(
+        self,
+        source: Any,
+        out: AnyPath | None = None,
+        *,
+        color: Any,
+        keep: Classes | None = None,
+        **video: Unpack[VideoOptions],
+    ) -> Any:
+        """Fills the background with one color; all else as in `change_background`.
+
+        Args:
+            source: Image or video.
+            out: File to write.
+            color: `(red, green, blue)` from 0 to 255, a name such as "white", or "#00ff00".
+            keep: Classes to keep.
+            **video: Options for videos.
+        """
+        return edit(self._predictor, source, out, "color", color, keep=keep, **video)
+
+    def gray_background(
+        self,
+        source: Any,
+        out: AnyPath | None = None,
+        *,
+        keep: Classes | None = None,
+        **video: Unpack[VideoOptions],
+    ) -> Any:
+        """Makes the background gray; all else as in `change_background`.
+
+        Args:
+            source: Image or video.
+            out: File to write.
+            keep: Classes to keep.
+            **video: Options for videos.
+        """
+        return edit(self._predictor, source, out, "gray", None, keep=keep, **video)
+
+    def cutout(
+        self,
+        source: Any,
+        out: AnyPath | None = None,
+        *,
+        keep: Classes | None = None,
+        **video: Unpack[VideoOptions],
+    ) -> Any:
+        """Makes the background transparent; all else as in `change_background`.
+
+        Args:
+            source: Image or video.
+            out: .png, .webp or .tif; for a video .webm or PNG files.
+            keep: Classes to keep.
+            **video: Options for videos.
+
+        Returns:
+            As `change_background`, but RGBA.
+        """
+        return edit(self._predictor, source, out, "cutout", None, keep=keep, **video)
+
+    def evaluate(
+        self,
+        data: AnyPath | Dataset | Iterable[Sample],
+        *,
+        format: str | None = None,  # noqa: A002  (as `open_dataset` has it)
+        classes: Iterable[str] | LabelSet | None = None,
+        ignore: Iterable[str | int] = (),
+        split: str = "val",
+        class_map: Mapping[str, str | None] | None = None,
+        boundary: bool = True,
+        batch_size: int | None = None,
+        report: AnyPath | None = None,
+        progress: bool = True,
+    ) -> Scores:
+        """Measures the model on a data set, at the images' own sizes (docs/evaluation.md).
+
+        Args:
+            data: Folder or file of a data set, a `Dataset`, or samples with the model's own ids.
+            format: Format of the data set, "coco", "voc", ...; `None` to detect it.
+            classes: Classes of the data set to keep, in this order; where its files name none,
+                the names of the ids.
+            ignore: Classes of the data set, by name or id, whose pixels are ignored.
+            split: "train", "val" or "test".
+            class_map: Classes under another name, `{name in the data set: name in the model}`;
+                `None` for the latter ignores the class.
+            boundary: Computes boundary metrics too.
+            batch_size: Images per batch, instead of the model's.
+            report: Folder for charts, contact sheets, the worst images and `report.html`.
+            progress: Shows a bar.
+
+        Raises:
+            InputError: The split is missing or empty, or the classes cannot be mapped.
+            DatasetError: The data set or a mask cannot be read.
+            ImageError: An image cannot be read.
+            OutputError: The report cannot be written.
+        """
+        return evaluate_dataset(
+            self._predictor,
+            data,
+            reading=Reading(format, classes, ignore),
+            split=split,
+            class_map=class_map,
+            boundary=boundary,
+            batch_size=batch_size,
+            report=None if report is None else Path(report),
+            model=self.name,
+            output_stride=getattr(self.config, "output_stride", None),
+            progress=progress,
+        )
+
+    def fine_tune(
+        self,
+        data: AnyPath | Dataset,
+        *,
+        format: str | None = None,  # noqa: A002  (as `open_dataset` has it)
+        classes: Iterable[str] | LabelSet | None = None,
+        ignore: Iterable[str | int] = (),
+        name: str | None = None,
+        runs: AnyPath = "runs",
+        resume: bool = False,
+        callbacks: Sequence[Any] = (),
+        progress: bool = True,
+        **options: Any,
+    ) -> SemanticSegmentation:
+        """Trains the model on your own images and returns the trained model; this one is unchanged.
+
+            mine = seg.fine_tune("my_folder")
+            mine.segment_image("new.jpg", "new.png")
+
+        Args:
+            data: Folder or file of a data set (docs/datasets.md), or a `Dataset`.
+            format: As in `evaluate`, and so are `classes` and `ignore`.
+            classes: Classes of the data set to keep; classes that the model has keep their weights.
+            ignore: Classes whose pixels are ignored.
+            name: Name of the run folder; `None` for the data set's.
+            runs: Folder of run folders.
+            resume: Continues the run of this name if there is one.
+            callbacks: Keras callbacks.
+            progress: Shows bars.
+            **options: Fields of `TrainConfig` (epochs=30, batch_size=8, loss=..., ...), and of
+                `ModelConfig` for changes of the network (docs/fine-tuning.md).
+
+        Returns:
+            The best epoch's model, with this model's inference options.
+
+        Raises:
+            InputError: An argument breaks its rule.
+            DatasetError: The data set cannot be trained on; names the first bad file.
+            TrainingError: The loss is not finite, or the run folder is in use.
+            OutputError: The run folder cannot be written.
+        """
+        from easyseg.training.fine_tune import fine_tune  # noqa: PLC0415  (loads Keras)
+        from easyseg.weights.loader import LoadedModel  # noqa: PLC0415  (loads Keras)
+
+        folder = fine_tune(
+            LoadedModel(self.model, self.config, self.label_set),
+            data,
+            reading=Reading(format, classes, ignore),
+            start_name=self.name,
+            runs=Path(runs),
+            name=name,
+            go_on=resume,
+            callbacks=callbacks,
+            progress=progress,
+            options=options,
+        )
+        options = dataclasses.asdict(self._options)
+        return type(self)(folder, **options, cache_dir=self._cache_dir)
+
+    @classmethod
+    def resume(
+        cls,
+        folder: AnyPath,
+        *,
+        data: AnyPath | Dataset | None = None,
+        callbacks: Sequence[Any] = (),
+        progress: bool = True,
+    ) -> SemanticSegmentation:
+        """Continues an interrupted training run, to the same weights as without interruption.
+
+        Args:
+            folder: The run folder, such as "runs/my_folder".
+            data: Its data set, if that was given as a `Dataset` or has moved.
+            callbacks: As in `fine_tune`.
+            progress: Shows bars.
+
+        Returns:
+            The best epoch's model.
+
+        Raises:
+            TrainingError: The folder is not a run, is in use, or the data set is another.
+        """
+        from easyseg.training.fine_tune import resume  # noqa: PLC0415  (loads Keras)
+
+        return cls(resume(Path(folder), data=data, callbacks=callbacks, progress=progress))
+
+    def save(self, folder: AnyPath, *, dtype: str = "float32") -> Path:
+        """Writes the model into a folder, which `SemanticSegmentation(folder)` opens.
+
+        Args:
+            folder: Where to; a saved model there is replaced.
             dtype: "float32", or "float16" for half the size.
 
         Raises:
@@ -266,6 +666,33 @@ class SemanticSegmentation(Videos, Backgrounds, Folders, Evaluating, Training):
             Path(folder), self.model, self.config, self.label_set, card=card, dtype=dtype
         )
 
+    def optimize(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
+        """Measures the runtimes and uses the fastest from now on, in later processes too.
+
+        Args:
+            images: About 100 typical images to calibrate precision="int8" with.
+
+        Returns:
+            Milliseconds per image by runtime, fastest first.
+
+        Raises:
+            ImageError: An image cannot be read.
+            InputError: precision="int8" has not been calibrated and there are no images.
+        """
+        return self._predictor.optimize(images)
+
+    def _settings(self) -> dict[str, Any]:
+        """What the results of a folder depend on, apart from the options of the run."""
+        return {
+            "model": self.name,
+            "weights": checksum(self.model),
+            "output_stride": self.config.output_stride,
+            "tile": self._predictor.window,
+            "scales": self._predictor.scales,
+            "flip": self._predictor.flip,
+            "precision": self._predictor.precision,
+        }
+
     def __repr__(self) -> str:
         return (
             f"<SemanticSegmentation {self.name}: {len(self.label_set)} classes of "
@@ -275,13 +702,11 @@ class SemanticSegmentation(Videos, Backgrounds, Folders, Evaluating, Training):
 
 def list_models() -> list[str]:
     """Names that `SemanticSegmentation` takes: "mini" and the published weights."""
-    from easyseg.weights.manifest import weight_sets  # noqa: PLC0415
-
     return ["mini", *weight_sets()]
 
 
 @functools.cache
-def _say_default() -> None:
+def _log_default() -> None:
     log.warning(
         'using "mini", the small model that comes with easyseg (21 classes); '
         'for paper quality name one, such as SemanticSegmentation("xception65.ade20k").'

@@ -9,7 +9,7 @@ import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli._startup import load_framework_when_needed
+from easyseg.cli._startup import load_framework
 from easyseg.cli.options import MODEL, QUIET, names_and_ids, runtime_options, video_options
 from easyseg.errors import InputError
 from easyseg.inference.background import BACKGROUNDS, STRENGTHS, edit
@@ -81,7 +81,7 @@ def background(
         if "://" not in source:
             require_file(Path(source))
     require_writable(out.parent)
-    load_framework_when_needed()
+    load_framework()
     seg = SemanticSegmentation(model, runtime=runtime, precision=precision, progress=not quiet)
     given = {
         "frame_stride": frame_stride,

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli._startup import load_framework_when_needed
+from easyseg.cli._startup import load_framework
 from easyseg.errors import ImageNotFoundError
 
 __all__ = ["demo"]
@@ -31,7 +31,7 @@ KINDS = ("overlay", "mask", "cutout")
 def demo(out: Path, model: str) -> None:
     """Segment two sample images: an overlay, a mask and a cut-out of each."""
     images = _sample_images()
-    load_framework_when_needed()
+    load_framework()
     started = time.perf_counter()
     seg = SemanticSegmentation(model)
     click.echo(f"{model}: loaded in {time.perf_counter() - started:.1f} s")
@@ -42,7 +42,7 @@ def demo(out: Path, model: str) -> None:
         height, width = result.labels.shape
         click.echo(f"\n{image.name} ({width}x{height})")
         for name, ratio in zip(result.class_names, result.ratios, strict=True):
-            click.echo(f"  {name:<12} {ratio:5.1f} %")
+            click.echo(f"  {name:<12} {100 * ratio:5.1f} %")
         spent = ", ".join(f"{step} {ms:.0f} ms" for step, ms in result.speed.items())
         click.echo(f"  {spent}")
     click.echo(f"\n{len(images) * len(KINDS)} images in {out}/")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli._startup import load_framework_when_needed
+from easyseg.cli._startup import load_framework
 from easyseg.cli.options import MODEL, inference_options, runtime_options
 
 __all__ = ["optimize"]
@@ -24,7 +24,7 @@ def optimize(images: tuple[Path, ...], model: str | None, **choices: Any) -> Non
 
     IMAGES, some 100 of the kind to come, are what --precision int8 is calibrated with.
     """
-    load_framework_when_needed()
+    load_framework()
     times = SemanticSegmentation(model, **choices).optimize(images)
     for runtime, milliseconds in times.items():
         click.echo(f"{runtime:12} {milliseconds:8.1f} ms for an image")

@@ -11,7 +11,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import one_line
-from easyseg.cli._startup import load_framework_when_needed
+from easyseg.cli._startup import load_framework
 from easyseg.cli.options import (
     ALPHA,
     CLASSES,
@@ -82,7 +82,7 @@ def segment(
     single = len(jobs) == 1 and not resume and jsonl is None
     if single and "://" not in jobs[0].image.source:
         require_file(Path(jobs[0].image.source))
-    load_framework_when_needed()
+    load_framework()
     seg = SemanticSegmentation(
         model,
         output_stride=output_stride,
@@ -124,5 +124,5 @@ def _segment_one(seg: SemanticSegmentation, job: Job, drawing: dict[str, Any]) -
     result = seg.segment_image(job.image.source, job.target, **drawing)
     pairs = zip(result.class_names, result.ratios, strict=True)
     spent = sum(result.speed.values()) / 1000
-    areas = ", ".join(f"{name} {ratio:.1f} %" for name, ratio in pairs)
+    areas = ", ".join(f"{name} {100 * ratio:.1f} %" for name, ratio in pairs)
     click.echo(f"{areas} ({spent:.2f} s)\n1 of 1 -> {job.target}")

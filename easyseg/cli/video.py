@@ -8,7 +8,7 @@ import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli._startup import load_framework_when_needed
+from easyseg.cli._startup import load_framework
 from easyseg.cli.options import (
     ALPHA,
     CLASSES,
@@ -77,7 +77,7 @@ def video(
     video = int(source) if source.isdecimal() else source
     if out is not None:
         check_video(video, out, alpha=kind == "cutout")
-    load_framework_when_needed()
+    load_framework()
     seg = SemanticSegmentation(
         model, batch_size=batch_size, runtime=runtime, precision=precision, progress=not quiet
     )

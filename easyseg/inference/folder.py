@@ -272,7 +272,7 @@ def _describe(job: Job, result: Segmentation) -> dict[str, Any]:
         "width": width,
         "height": height,
         "classes": [
-            {"id": i, "name": name, "ratio": round(ratio, 4), "pixels": round(ratio * size / 100)}
+            {"id": i, "name": name, "ratio": round(ratio, 6), "pixels": round(ratio * size)}
             for i, name, ratio in found
         ],
         "milliseconds": {step: round(spent, 1) for step, spent in result.speed.items()},

@@ -15,7 +15,10 @@ from easyseg.errors import InputError
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.resources import pretrained_path
 
-__all__ = ["LabelSet", "load_label_set"]
+__all__ = ["Classes", "LabelSet", "load_label_set"]
+
+Classes = str | int | Iterable[str | int]
+"""Classes by name, alias or id; one or several."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +77,7 @@ class LabelSet:
         """The class's name; ids outside the table (such as 255) are "void"."""
         return self.names[class_id] if 0 <= class_id < len(self.names) else "void"
 
-    def ids_of(self, classes: str | int | Iterable[str | int]) -> tuple[int, ...]:
+    def ids_of(self, classes: Classes) -> tuple[int, ...]:
         """Ids of classes given by name, alias or id, without repeats, in the order given.
 
         Raises:

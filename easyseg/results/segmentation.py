@@ -7,7 +7,7 @@ import functools
 import logging
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,14 @@ import numpy as np
 
 from easyseg.errors import InputError
 from easyseg.io.atomic import write_bytes
-from easyseg.results.label_set import LabelSet
+from easyseg.results.label_set import Classes, LabelSet
 from easyseg.results.logit_grid import LogitGrid
 from easyseg.results.outputs import coco, geojson, labelme, polygons
 from easyseg.results.outputs.render import check_output, draw, encode
 
-__all__ = ["Segmentation", "check_output"]
+__all__ = ["Classes", "Segmentation", "check_output"]
 
 log = logging.getLogger(__name__)
-
-Classes = str | int | Iterable[str | int]
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -65,8 +63,8 @@ class Segmentation:
 
     @property
     def ratios(self) -> list[float]:
-        """Share of the image of each of `class_ids`, in percent, 0 to 100."""
-        return [100 * area / self.labels.size for _, area in self._areas]
+        """Fraction of the image of each of `class_ids`, 0 to 1."""
+        return [area / self.labels.size for _, area in self._areas]
 
     @property
     def masks(self) -> Mapping[str, np.ndarray]:
@@ -193,7 +191,8 @@ class Segmentation:
                 without it the values fit into JSON.
 
         Returns:
-            "width", "height", "class_ids", "class_names", "class_colors" (RGB), "ratios" (percent).
+            "width", "height", "class_ids", "class_names", "class_colors" (RGB), "ratios" (percent,
+            unlike `Segmentation.ratios`).
         """
         height, width = self.labels.shape
         values: dict[str, Any] = {
@@ -202,7 +201,7 @@ class Segmentation:
             "class_ids": self.class_ids,
             "class_names": self.class_names,
             "class_colors": [self.label_set.colors[i].tolist() for i in self.class_ids],
-            "ratios": self.ratios,
+            "ratios": [100 * area / self.labels.size for _, area in self._areas],
         }
         if masks:
             values["masks"] = [self.labels == i for i in self.class_ids]
@@ -263,7 +262,7 @@ class Segmentation:
     def __repr__(self) -> str:
         height, width = self.labels.shape
         found = ", ".join(
-            f"{n} {r:.1f} %" for n, r in zip(self.class_names, self.ratios, strict=True)
+            f"{n} {100 * r:.1f} %" for n, r in zip(self.class_names, self.ratios, strict=True)
         )
         return f"<Segmentation {width}x{height}: {found}>"
 

@@ -28,7 +28,7 @@ SETTLED = (
 )  # choices that `make_plan` makes where they are left open
 TRAINED_START = (
     "begin with a model of `easyseg models` that has this backbone, or with "
-    'SemanticSegmentation.create(backbone, classes=..., weights="imagenet").'
+    'SemanticSegmentation.create(backbone, class_names=..., weights="imagenet").'
 )
 ENLARGED = 257  # images whose longer side is shorter are enlarged to the canvas of the start
 

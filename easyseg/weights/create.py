@@ -1,8 +1,7 @@
-"""A network to train: what it looks like, what it begins with, and its classes."""
+"""New networks to train: architecture, initial weights and classes."""
 
 from __future__ import annotations
 
-import numbers
 import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -17,46 +16,48 @@ from easyseg.models.presets import preset as config_of
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.validation import is_count
 from easyseg.weights.imagenet import load_imagenet
+from easyseg.weights.loader import LoadedModel
 
-__all__ = ["Classes", "create_model"]
+__all__ = ["create_model"]
 
 NAMED = "is for a Keras model as backbone, which has layers of its own"
 SOURCE = "is not for a Keras model as backbone, which has weights of its own"
 
-Classes = int | Sequence[str] | LabelSet
-
 
 def create_model(
-    classes: Classes,
-    *,
     backbone: Any = None,
+    *,
+    num_classes: int | None = None,
+    class_names: Sequence[str] | LabelSet | None = None,
     layers: Mapping[str, Any] = MappingProxyType({}),
     preset: str | None = None,
     weights: str | os.PathLike[str] | None = None,
     **fields: Any,
-) -> tuple[Any, ModelConfig, LabelSet]:
-    """Builds a network that has learned nothing yet, or its backbone alone.
+) -> LoadedModel:
+    """Builds an untrained network, or one of whose parts only the backbone is trained.
 
     Args:
-        classes: How many, their names, or a label set.
-        backbone: A name, or a Keras model, with whose weights the network begins.
-        layers: With a Keras model, "low", "high" and "preprocessing" as in `keras_graph`; what is
-            `None` was not chosen.
-        preset: A row of `PRESETS` to begin from; by default `ModelConfig()`.
-        weights: As in `load_imagenet`; without, all weights are random.
+        backbone: A name, or a Keras model, whose weights are kept; `None` for the preset's.
+        num_classes: Number of classes; give this or `class_names`.
+        class_names: Their names, or a label set.
+        layers: For a Keras model, "low", "high" and "preprocessing" as in `keras_graph`; `None`
+            values are left to it.
+        preset: An entry of `PRESETS` to start from; by default `ModelConfig()`.
+        weights: As in `load_imagenet`; `None` for random weights.
         **fields: Other fields of `ModelConfig`.
 
     Returns:
         The network, its config and its classes.
 
     Raises:
-        UnknownNameError: There is no such preset.
-        ConfigError: There is no such field, or the network cannot be built.
-        InputError: `classes` is none of these, or has a name twice; there are no ImageNet
-            weights for this backbone; or the Keras model can be no backbone.
-        WeightsError: The weights cannot be had, or are another network's.
+        UnknownNameError: No such preset.
+        ConfigError: No such field, or the network cannot be built.
+        InputError: Not exactly one of `num_classes` and `class_names`, or it breaks its rule;
+            there are no ImageNet weights for this backbone; or the Keras model cannot be a
+            backbone.
+        WeightsError: The weights are not available, or of another network.
     """
-    label_set = _label_set(classes)
+    label_set = _label_set(num_classes, class_names)
     config = ModelConfig() if preset is None else config_of(preset)
     source = None if isinstance(backbone, str) else backbone
     if source is None:
@@ -73,7 +74,7 @@ def create_model(
         load_source(model, graph, source)
     if weights is not None:
         load_imagenet(model, config, weights=weights)
-    return model, config, label_set
+    return LoadedModel(model, config, label_set)
 
 
 def _refuse(choices: Mapping[str, Any], why: str) -> None:
@@ -82,18 +83,30 @@ def _refuse(choices: Mapping[str, Any], why: str) -> None:
             raise InputError(f"{name}={value!r} {why}; leave it out.")
 
 
-def _label_set(classes: Classes) -> LabelSet:
-    if isinstance(classes, LabelSet):
-        return classes
-    if isinstance(classes, numbers.Integral) and is_count(classes):
-        return make_label_set("own", [f"class {i}" for i in range(int(classes))])
-    names = classes if isinstance(classes, (list, tuple)) else ()
-    if not names or not all(isinstance(name, str) for name in names):
+def _label_set(num_classes: int | None, names: Sequence[str] | LabelSet | None) -> LabelSet:
+    if (num_classes is None) == (names is None):
         raise InputError(
-            f"classes={classes!r} must be a number from 1, names such as ['road', 'car'], or a "
-            "LabelSet."
+            "give either num_classes, such as num_classes=3, or class_names, such as "
+            'class_names=["road", "car", "sky"].'
         )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise InputError(f"classes has {twice} twice; rename one.")
-    return make_label_set("own", names)
+    if isinstance(names, LabelSet):
+        return names
+    if names is None:
+        if num_classes is None or not is_count(num_classes):
+            raise InputError(
+                f"num_classes={num_classes!r} must be a whole number from 1; names go into "
+                "class_names."
+            )
+        return make_label_set("custom", [f"class {i}" for i in range(int(num_classes))])
+    if (
+        not isinstance(names, (list, tuple))
+        or not names
+        or not all(isinstance(n, str) for n in names)
+    ):
+        raise InputError(
+            f"class_names={names!r} must be a list of names such as ['road', 'car'], or a LabelSet."
+        )
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(f"class_names has {repeated} more than once; rename one.")
+    return make_label_set("custom", names)

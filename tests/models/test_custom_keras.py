@@ -44,7 +44,7 @@ def model():
 
 def new(model, *, low="block2_out", high="block5_out", **fields):
     fields = {**TINY, **fields}
-    return SemanticSegmentation.create(model, low=low, high=high, classes=["a", "b"], **fields)
+    return SemanticSegmentation.create(model, low=low, high=high, class_names=["a", "b"], **fields)
 
 
 def test_it_begins_with_the_models_weights(model):

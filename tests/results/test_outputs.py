@@ -13,7 +13,8 @@ from easyseg import LabelSet, Segmentation, load_label_set, read_image
 from easyseg.errors import InputError, OutputError, UnknownNameError
 from easyseg.results.logit_grid import LogitGrid
 from easyseg.results.outputs import OUTPUTS, Document
-from easyseg.results.outputs.legend import class_rows, draw_legend
+from easyseg.results.outputs.base import class_entries
+from easyseg.results.outputs.legend import draw_legend
 
 RNG = np.random.default_rng(3)
 PHOTO = RNG.integers(0, 256, (30, 40, 3), dtype=np.uint8)
@@ -390,7 +391,7 @@ def test_a_legend_leaves_out_what_is_hardly_seen():
     labels = np.zeros((100, 100), np.uint8)
     labels[0, :9], labels[1, :10] = 12, 15  # 0.09 and 0.1 %
     result = Segmentation(labels, load_label_set("voc"), np.zeros((100, 100, 3), np.uint8))
-    assert class_rows(result) == [("person 0.1 %", (192, 128, 128))]
+    assert class_entries(result) == [("person 0.1 %", (192, 128, 128))]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 400), (400, 5), (12, 12)])

@@ -1,4 +1,4 @@
-"""`SemanticSegmentation.new`: networks that begin to learn."""
+"""`SemanticSegmentation.create`: untrained networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from easyseg import LabelSet, SemanticSegmentation, load_label_set
 from easyseg.errors import ConfigError, InputError, UnknownNameError, WeightsError
 
 TINY = {"head_channels": 8, "input_size": (65, 65)}
-PHOTO = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
 
 
 @pytest.fixture(autouse=True)
@@ -22,69 +22,80 @@ def tiny(monkeypatch):
 def test_it_segments_is_saved_and_opens_again(tmp_path):
     names = ["background", "road", "car"]
     seg = SemanticSegmentation.create(
-        "tiny", classes=names, attention="cbam", dropout={"decoder": 0.2}, **TINY
+        "tiny", class_names=names, attention="cbam", dropout={"decoder": 0.2}, **TINY
     )
     assert seg.config.attention == "cbam"
     assert seg.label_set.names == tuple(names)
     assert len(set(seg.label_set.palette)) == 3
     assert repr(seg).startswith("<SemanticSegmentation tiny: 3 classes")
-    result = seg.segment_image(PHOTO, tmp_path / "a.png")
+    result = seg.segment_image(IMAGE, tmp_path / "a.png")
     assert result.labels.shape == (50, 70)
     again = SemanticSegmentation(seg.save(tmp_path / "net"))
     assert (again.config, again.label_set) == (seg.config, seg.label_set)
-    np.testing.assert_array_equal(again.segment_image(PHOTO).labels, result.labels)
+    np.testing.assert_array_equal(again.segment_image(IMAGE).labels, result.labels)
 
 
-@pytest.mark.parametrize(
-    ("classes", "names"),
-    [
-        (2, ("class 0", "class 1")),
-        (np.int64(1), ("class 0",)),
-        (("a", "b", "c"), ("a", "b", "c")),
-        (load_label_set("voc"), load_label_set("voc").names),
-    ],
-    ids=["number", "one", "names", "label set"],
-)
-def test_classes(classes, names):
-    seg = SemanticSegmentation.create("tiny", classes=classes, decoder="none", **TINY)
-    assert seg.label_set.names == names
-    assert seg.model.output_shape[-1] == seg.config.num_classes == len(names)
-    if isinstance(classes, LabelSet):
-        assert seg.label_set is classes
+@pytest.mark.parametrize("number", [1, 2, np.int64(2)])
+def test_number_of_classes(number):
+    seg = SemanticSegmentation.create("tiny", num_classes=number, decoder="none", **TINY)
+    assert seg.label_set.names == tuple(f"class {i}" for i in range(number))
+    assert seg.model.output_shape[-1] == seg.config.num_classes == number
 
 
-@pytest.mark.parametrize("classes", [0, -1, 2.0, "road", [], [1, 2], None, True])
-def test_what_classes_are_not(classes):
-    with pytest.raises(InputError, match="must be a number from 1, names such as"):
-        SemanticSegmentation.create("mobilenetv2", classes=classes)
+@pytest.mark.parametrize("names", [("a", "b", "c"), ["a"], load_label_set("voc")])
+def test_class_names(names):
+    seg = SemanticSegmentation.create("tiny", class_names=names, decoder="none", **TINY)
+    assert seg.label_set.names == tuple(getattr(names, "names", names))
+    if isinstance(names, LabelSet):
+        assert seg.label_set is names
+
+
+@pytest.mark.parametrize("number", [0, -1, 2.0, "road", ["road"], True])
+def test_numbers_of_classes_that_are_refused(number):
+    with pytest.raises(
+        InputError, match="must be a whole number from 1; names go into class_names"
+    ):
+        SemanticSegmentation.create("mobilenetv2", num_classes=number)
+
+
+@pytest.mark.parametrize("names", [2, "road", [], [1, 2]])
+def test_class_names_that_are_refused(names):
+    with pytest.raises(InputError, match="must be a list of names such as"):
+        SemanticSegmentation.create("mobilenetv2", class_names=names)
+
+
+@pytest.mark.parametrize("classes", [{}, {"num_classes": 2, "class_names": ["a", "b"]}])
+def test_classes_are_given_once(classes):
+    with pytest.raises(InputError, match="give either num_classes, such as num_classes=3, or"):
+        SemanticSegmentation.create("mobilenetv2", **classes)
 
 
 def test_what_is_refused():
-    new = SemanticSegmentation.create
-    with pytest.raises(InputError, match=r"\['a'\] twice; rename one"):
-        new(classes=["a", "b", "a"])
+    create = SemanticSegmentation.create
+    with pytest.raises(InputError, match=r"\['a'\] more than once; rename one"):
+        create(class_names=["a", "b", "a"])
     with pytest.raises(ConfigError, match="Did you mean 'output_stride'"):
-        new(classes=2, output_strid=8)
+        create(num_classes=2, output_strid=8)
     with pytest.raises(ConfigError, match="Did you mean 'xception65'"):
-        new("xception66", classes=2)
+        create("xception66", num_classes=2)
     with pytest.raises(UnknownNameError, match="Did you mean 'paper'"):
-        new(classes=2, preset="papers")
+        create(num_classes=2, preset="papers")
     with pytest.raises(InputError, match="no ImageNet weights for backbone 'tiny'"):
-        new("tiny", classes=2, weights="imagenet", **TINY)
+        create("tiny", num_classes=2, weights="imagenet", **TINY)
 
 
-def test_a_picture_of_two_channels_is_none():
-    seg = SemanticSegmentation.create("tiny", classes=2, decoder="none", **TINY)
+def test_an_array_of_two_channels_is_refused():
+    seg = SemanticSegmentation.create("tiny", num_classes=2, decoder="none", **TINY)
     with pytest.raises(InputError, match=r"shape \(5, 5, 2\) is no image; arrays must be \(H, W"):
         seg.segment_image(np.zeros((5, 5, 2), np.uint8))
 
 
 def test_a_preset():
     seg = SemanticSegmentation.create(
-        "mobilenetv3_small", classes=2, preset="mobile", input_size=(65, 65)
+        "mobilenetv3_small", num_classes=2, preset="mobile", input_size=(65, 65)
     )
     assert (seg.config.backbone, seg.config.head) == ("mobilenetv3_small", "lraspp")
-    assert seg.segment_image(PHOTO).labels.max() < 2
+    assert seg.segment_image(IMAGE).labels.max() < 2
 
 
 @pytest.mark.slow
@@ -96,7 +107,7 @@ def test_imagenet_weights_from_a_file(tmp_path):
     source.save_weights(tmp_path / "a.weights.h5")
     seg = SemanticSegmentation.create(
         "keras_mobilenetv3small",
-        classes=2,
+        num_classes=2,
         weights=tmp_path / "a.weights.h5",
         head_channels=8,
         input_size=(65, 65),
@@ -105,5 +116,5 @@ def test_imagenet_weights_from_a_file(tmp_path):
     np.testing.assert_array_equal(ours, source.get_layer("conv").kernel)
     with pytest.raises(WeightsError, match="cannot be had"):
         SemanticSegmentation.create(
-            "keras_mobilenetv3small", classes=2, weights=tmp_path / "none.weights.h5"
+            "keras_mobilenetv3small", num_classes=2, weights=tmp_path / "none.weights.h5"
         )

@@ -1,4 +1,4 @@
-"""The table of outputs: what `kind=` may say."""
+"""The table of outputs, `OUTPUTS`: the values of `kind=`."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from easyseg.results.label_set import LabelSet
-from easyseg.results.outputs.legend import Row, class_rows
 from easyseg.utils.registry import Registry
 
 __all__ = [
     "OUTPUTS",
     "Document",
+    "LegendEntry",
     "Output",
     "Segmented",
-    "found_classes",
+    "class_entries",
     "image_name",
+    "predicted_classes",
     "to_json_text",
 ]
 
 
 class Segmented(Protocol):
-    """What an output is made from."""
+    """What an output is made from; `Segmentation` is one."""
 
     @property
     def labels(self) -> np.ndarray:
@@ -41,7 +42,7 @@ class Segmented(Protocol):
 
     @property
     def source(self) -> str | None:
-        """Path or address of the image, where it has one."""
+        """Path or URL of the image, where it has one."""
 
     @property
     def class_ids(self) -> list[int]:
@@ -49,7 +50,7 @@ class Segmented(Protocol):
 
     @property
     def ratios(self) -> list[float]:
-        """Share of the image of each of `class_ids`, in percent."""
+        """Fraction of the image of each of `class_ids`, 0 to 1."""
 
     @property
     def grid(self) -> Any:
@@ -63,47 +64,67 @@ class Segmented(Protocol):
         """`(H, W) float32`, that a pixel is one of the classes."""
 
 
+LegendEntry = tuple[str, tuple[int, int, int]]
+"""A line of a legend: its text and its RGB color."""
+
+SMALLEST = 0.001  # fraction of the image from which a class is listed
+
+
+def class_entries(result: Segmented) -> list[LegendEntry]:
+    """Name, percentage and color of the predicted classes, the largest area first."""
+    label_set = result.label_set
+    return [
+        (f"{label_set.name_of(i)} {100 * ratio:.1f} %", tuple(label_set.colors[i].tolist()))
+        for i, ratio in zip(result.class_ids, result.ratios, strict=True)
+        if i != label_set.void and ratio >= SMALLEST
+    ]
+
+
 class Output(NamedTuple):
     """A kind of image.
 
     Attributes:
         draw: From the segmentation and `alpha` to `(H, W, 3) uint8 RGB` or a `PIL.Image.Image`.
-        suffixes: File endings that keep it intact; empty if any image format will do.
-        legend: The rows that explain its colors.
-        image: Whether the image's pixels are in it.
+        suffixes: File extensions that store its values exactly; empty if any image format will do.
+        legend: The entries that explain its colors.
+        shows_image: Whether the image's pixels are in it.
+        shows_classes: Whether it depends on the labels, so that `classes` changes it.
     """
 
     draw: Callable[[Segmented, float], Any]
     suffixes: tuple[str, ...] = ()
-    legend: Callable[[Segmented], Sequence[Row]] = class_rows
-    image: bool = True
+    legend: Callable[[Segmented], Sequence[LegendEntry]] = class_entries
+    shows_image: bool = True
+    shows_classes: bool = True
 
 
 class Document(NamedTuple):
-    """A kind of document, which is no image.
+    """A kind of document.
 
     Attributes:
         write: From the segmentation, and the path that the document will have, to its bytes.
-        suffixes: File endings that it may have.
-        image: Whether the image's pixels are in it.
+        suffixes: File extensions that it may have.
+        shows_image: Whether the image's pixels are in it.
+        shows_classes: Whether it depends on the labels.
     """
 
     write: Callable[[Segmented, Path], bytes]
     suffixes: tuple[str, ...] = (".json",)
-    image: bool = True
+    shows_image: bool = False
+    shows_classes: bool = True
 
 
 OUTPUTS: Registry[Output | Document] = Registry("kind of output")
 
 
-def found_classes(result: Segmented) -> list[int]:
-    """Ids of the classes that occur, the largest area first, without the label set's void."""
+def predicted_classes(result: Segmented) -> list[int]:
+    """Ids of the predicted classes, the largest area first, without the label set's void."""
     classes = range(len(result.label_set))
     return [i for i in result.class_ids if i in classes and i != result.label_set.void]
 
 
 def image_name(result: Segmented) -> str:
-    """The image's file name; "image.jpg" if it came from no file."""
+    """The image's file name; "image.jpg" if it did not come from a file."""
     return PurePath((result.source or "").partition("?")[0]).name or "image.jpg"
 
 

@@ -10,8 +10,8 @@ from easyseg.results.outputs.base import (
     OUTPUTS,
     Document,
     Segmented,
-    found_classes,
     image_name,
+    predicted_classes,
     to_json_text,
 )
 
@@ -23,7 +23,7 @@ def to_coco(result: Segmented, *, image_id: int = 1, first_id: int = 1) -> dict[
     height, width = result.labels.shape
     ids, starts, ends = _column_runs(result.labels)
     annotations = []
-    for number, class_id in enumerate(found_classes(result), first_id):
+    for number, class_id in enumerate(predicted_classes(result), first_id):
         mine = ids == class_id
         start, end = starts[mine], ends[mine]
         annotations.append(
@@ -89,4 +89,4 @@ def _bbox(start: np.ndarray, end: np.ndarray, height: int) -> list[int]:
     return [int(value) for value in box]
 
 
-OUTPUTS.register("coco")(Document(lambda result, _: to_json_text(to_coco(result)), image=False))
+OUTPUTS.register("coco")(Document(lambda result, _: to_json_text(to_coco(result))))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from easyseg.results.outputs.base import OUTPUTS, Output, Segmented
-from easyseg.results.outputs.legend import Row
+from easyseg.results.outputs.base import OUTPUTS, LegendEntry, Output, Segmented
 
 __all__ = ["draw_confidence"]
 
@@ -25,10 +24,12 @@ def _heat(probability: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(cv2.applyColorMap(levels, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
 
 
-def _scale(result: Segmented) -> list[Row]:  # noqa: ARG001
+def _scale(result: Segmented) -> list[LegendEntry]:  # noqa: ARG001
     marks = np.array([[1, 0.75, 0.5, 0.25, 0]])
     colors = _heat(marks)[0].tolist()
     return [(f"{100 * p:.0f} %", tuple(c)) for p, c in zip(marks[0], colors, strict=True)]
 
 
-OUTPUTS.register("confidence")(Output(draw_confidence, legend=_scale, image=False))
+OUTPUTS.register("confidence")(
+    Output(draw_confidence, legend=_scale, shows_image=False, shows_classes=False)
+)

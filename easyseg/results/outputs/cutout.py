@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from easyseg.results.matting import alpha_of, cut_out
-from easyseg.results.outputs.base import OUTPUTS, Output, Segmented, found_classes
+from easyseg.results.outputs.base import OUTPUTS, Output, Segmented, predicted_classes
 
 __all__ = ["draw_cutout"]
 
@@ -14,7 +14,7 @@ def draw_cutout(result: Segmented, alpha: float = 1.0) -> Any:  # noqa: ARG001
     """A `PIL.Image.Image` of mode "RGBA": opaque where the classes found are."""
     from PIL import Image  # noqa: PLC0415
 
-    opaque = alpha_of(result.image, result.labels, result.grid, found_classes(result))
+    opaque = alpha_of(result.image, result.labels, result.grid, predicted_classes(result))
     return Image.fromarray(cut_out(result.image, opaque))
 
 

@@ -6,7 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, found_classes, to_json_text
+from easyseg.results.outputs.base import (
+    OUTPUTS,
+    Document,
+    Segmented,
+    predicted_classes,
+    to_json_text,
+)
 from easyseg.results.polygon_tracing import trace
 
 __all__ = ["to_geojson"]
@@ -35,7 +41,7 @@ def to_geojson(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
                     ],
                 },
             }
-            for class_id in found_classes(result)
+            for class_id in predicted_classes(result)
         ],
     }
 
@@ -45,5 +51,5 @@ def _closed(ring: np.ndarray) -> list[list[int]]:
 
 
 OUTPUTS.register("geojson")(
-    Document(lambda result, _: to_json_text(to_geojson(result)), (".geojson", ".json"), image=False)
+    Document(lambda result, _: to_json_text(to_geojson(result)), (".geojson", ".json"))
 )

@@ -12,8 +12,8 @@ from easyseg.results.outputs.base import (
     OUTPUTS,
     Document,
     Segmented,
-    found_classes,
     image_name,
+    predicted_classes,
     to_json_text,
 )
 from easyseg.results.polygon_tracing import Polygon, trace
@@ -41,7 +41,7 @@ def to_labelme(
                 "flags": {},
                 "mask": None,
             }
-            for class_id in found_classes(result)
+            for class_id in predicted_classes(result)
             for polygon in trace(result.labels == class_id, tolerance=tolerance)
         ],
         "imagePath": image_path or image_name(result),
@@ -89,4 +89,4 @@ def _image_path(source: str | None, path: Path) -> str:
         return Path(source).resolve().as_posix()
 
 
-OUTPUTS.register("labelme")(Document(_write, image=False))
+OUTPUTS.register("labelme")(Document(_write))

@@ -35,4 +35,4 @@ def write_npz(result: Segmented, path: Path) -> bytes:  # noqa: ARG001
     return buffer.getvalue()
 
 
-OUTPUTS.register("npz")(Document(write_npz, (".npz",), image=False))
+OUTPUTS.register("npz")(Document(write_npz, (".npz",)))

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, found_classes, to_json_text
+from easyseg.results.outputs.base import (
+    OUTPUTS,
+    Document,
+    Segmented,
+    predicted_classes,
+    to_json_text,
+)
 from easyseg.results.polygon_tracing import trace
 
 __all__ = ["to_polygons"]
@@ -26,11 +32,9 @@ def to_polygons(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
                     for p in trace(result.labels == class_id, tolerance=tolerance)
                 ],
             }
-            for class_id in found_classes(result)
+            for class_id in predicted_classes(result)
         ],
     }
 
 
-OUTPUTS.register("polygons")(
-    Document(lambda result, _: to_json_text(to_polygons(result)), image=False)
-)
+OUTPUTS.register("polygons")(Document(lambda result, _: to_json_text(to_polygons(result))))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from pathlib import Path
 
 from easyseg.errors import InputError
+from easyseg.results.label_set import Classes
 from easyseg.results.outputs.render import check_output
 
 __all__ = ["OutputSpec"]
@@ -30,15 +30,14 @@ class OutputSpec:
     kind: str = "overlay"
     alpha: float = 0.6
     legend: bool = False
-    classes: tuple[str | int, ...] | None = None
+    classes: Classes | None = None
 
     def __post_init__(self) -> None:
         check_output(None, self.kind, alpha=self.alpha)
         if not isinstance(self.legend, bool):
             raise InputError(f"legend={self.legend!r} must be True or False.")
         if self.classes is not None:
-            one = isinstance(self.classes, (str, int))
-            classes: Iterable[str | int] = (self.classes,) if one else self.classes  # type: ignore[assignment]
+            classes = [self.classes] if isinstance(self.classes, (str, int)) else self.classes
             object.__setattr__(self, "classes", tuple(classes))
 
     def check_path(self, path: Path | None) -> None:

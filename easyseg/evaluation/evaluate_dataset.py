@@ -1,0 +1,109 @@
+"""From a data set, or a path to one, to scores and a report."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from easyseg.datasets import Reading
+from easyseg.datasets.base import Dataset, Sample
+from easyseg.errors import InputError
+from easyseg.evaluation.evaluate import evaluate
+from easyseg.evaluation.scores import Scores
+from easyseg.inference.predictor import Predictor
+
+__all__ = ["evaluate_dataset"]
+
+
+def evaluate_dataset(
+    predictor: Predictor,
+    data: str | os.PathLike[str] | Dataset | Iterable[Sample],
+    *,
+    reading: Reading,
+    split: str,
+    class_map: Mapping[str, str | None] | None,
+    boundary: bool,
+    batch_size: int | None,
+    report: Path | None,
+    model: str,
+    output_stride: int | None,
+    progress: bool,
+) -> Scores:
+    """See `SemanticSegmentation.evaluate`.
+
+    Args:
+        predictor: The model and its inference options.
+        data: As in `SemanticSegmentation.evaluate`, and so are the others.
+        reading: How the data set is opened.
+        split: "train", "val" or "test".
+        class_map: Classes under another name.
+        boundary: Computes boundary metrics too.
+        batch_size: Images per batch.
+        report: Folder of the report.
+        model: The model's name, for the report.
+        output_stride: The network's, for the report's command.
+        progress: Shows a bar.
+    """
+    samples: Sequence[Sample]
+    if isinstance(data, (str, os.PathLike, Dataset)):
+        dataset = reading.open(data)
+        source = dataset.name if isinstance(data, Dataset) else str(data)
+        samples, label_set, notes = dataset.split(split), dataset.label_set, dataset.notes
+    elif reading.to_dict():
+        raise InputError(
+            f"{', '.join(reading.to_dict())} cannot be chosen for samples; give a data set."
+        )
+    else:
+        samples, label_set, notes, source = list(data), None, (), "samples"
+    scores = evaluate(
+        predictor,
+        samples,
+        label_set=label_set,
+        class_map=class_map,
+        boundary=boundary,
+        batch_size=batch_size,
+        progress=progress,
+    )
+    if report is not None:
+        from easyseg.evaluation.report import write_report  # noqa: PLC0415  (matplotlib)
+
+        write_report(
+            report,
+            scores=scores,
+            samples=samples,
+            predictor=predictor,
+            model=model,
+            data=f"{source}, {split}" if label_set else source,
+            command=_command(
+                predictor, source, reading, split, class_map or {}, model, output_stride
+            ),
+            notes=notes,
+        )
+    return scores
+
+
+def _command(
+    predictor: Predictor,
+    source: str,
+    reading: Reading,
+    split: str,
+    class_map: Mapping[str, str | None],
+    model: str,
+    output_stride: int | None,
+) -> str:
+    """The command line that computes the same scores."""
+    words = ["easyseg", "evaluate", source, "--model", model, "--split", split]
+    if output_stride is not None:
+        words += ["--output-stride", str(output_stride)]
+    if predictor.window:
+        words += ["--tile", str(predictor.window)]
+    if predictor.scales != (1.0,):
+        words += ["--scales", ",".join(f"{scale:g}" for scale in predictor.scales)]
+    words += ["--flip"] * predictor.flip
+    for name, value in reading.to_dict().items():
+        words += [f"--{name}", value if isinstance(value, str) else ",".join(map(str, value))]
+    for theirs, ours in class_map.items():
+        words += ["--class-map", f"{theirs}={ours or ''}"]
+    return shlex.join(words)
