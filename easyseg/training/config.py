@@ -48,8 +48,9 @@ class TrainConfig:
         augment: Steps such as ["scale", "flip", {"rotate": {"degrees": 15}}]; `None` for the
             default ones, [] for none but the crop.
         freeze: "backbone" leaves the backbone as it is throughout.
-        freeze_backbone_epochs: So many first epochs leave it as it is, until new layers have settled; by
-            default 1 where classes are new, and 0 where the head is kept or the backbone is new.
+        freeze_backbone_epochs: First epochs in which the backbone is frozen, until new layers have
+            settled; by default 1 for new classes and 3 epochs or more, else 0; 0 too for a
+            backbone of random weights.
         batch_norm: Whose statistics layers normalise with. "frozen": those that came with the
             weights. "trained": those of each batch. "auto": frozen, except new layers when
             `batch_size` is 8 or more. New layers with frozen statistics have them measured once
@@ -154,8 +155,8 @@ class TrainConfig:
         )
         if self.freeze == "backbone" and self.freeze_backbone_epochs:
             raise ConfigError(
-                f"freeze_backbone_epochs={self.freeze_backbone_epochs} has no effect with freeze='backbone'; leave "
-                "one of the two out."
+                f"freeze_backbone_epochs={self.freeze_backbone_epochs} has no effect with "
+                "freeze='backbone'; leave one of the two out."
             )
         _require(
             self.batch_norm != "trained" or self.batch_size > 1,

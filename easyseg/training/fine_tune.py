@@ -190,7 +190,7 @@ def _check_names(choices: Mapping[str, Any], changes: Mapping[str, Any]) -> None
     for name in choices:
         if name not in known:
             raise ConfigError(str(unknown_name("training choice", name, known)))
-    if "classes" in changes:
+    if "num_classes" in changes:
         raise ConfigError(
             "the number of classes cannot be chosen in fine-tuning: they are the data set's, of "
             "which classes=[...] (--classes) keeps some."

@@ -126,7 +126,7 @@ def make_plan(
     val = survey(val, len(data.label_set), split="validation").samples
     if "input_size" not in changes:
         changes = {**changes, "input_size": _canvas(seen.largest, start)}
-    model = start.replace(**{**changes, "classes": len(data.label_set)})
+    model = start.replace(**{**changes, "num_classes": len(data.label_set)})
     if config.freeze_backbone_epochs is None:
         kept = same_classes or config.freeze == "backbone" or config.epochs < 3 or bool(notes)
         config = config.replace(freeze_backbone_epochs=0 if kept else 1)

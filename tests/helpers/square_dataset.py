@@ -1,4 +1,4 @@
-"""A network that trains in seconds, and photos from which it learns; also for other processes."""
+"""A network that trains in seconds, and images from which it learns; also for other processes."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def paint(folder: Path, *, train: int = 6, val: int = 2, size: int = 64) -> Path
     rng = np.random.default_rng(3)
     for split, count in (("train", train), ("val", val)):
         for i in range(count):
-            truth = np.zeros((size, size), np.uint8)
+            mask = np.zeros((size, size), np.uint8)
             for class_id in (1, 2):
                 top, left = rng.integers(0, size // 2, 2)
-                truth[top : top + size // 3, left : left + size // 3] = class_id
-            photo = np.array(list(COLORS.values()), np.int16)[truth]
-            photo = np.clip(photo + rng.normal(0, 20, photo.shape), 0, 255).astype(np.uint8)
-            for kind, picture in (("images", photo[..., ::-1]), ("masks", truth)):
+                mask[top : top + size // 3, left : left + size // 3] = class_id
+            image = np.array(list(COLORS.values()), np.int16)[mask]
+            image = np.clip(image + rng.normal(0, 20, image.shape), 0, 255).astype(np.uint8)
+            for kind, array in (("images", image[..., ::-1]), ("masks", mask)):
                 path = folder / kind / split / f"{i}.png"
                 path.parent.mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(path), picture)
+                cv2.imwrite(str(path), array)
     return folder

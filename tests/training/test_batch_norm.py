@@ -11,7 +11,7 @@ def network():
     return start().model
 
 
-def photos(count, *, seed=0):
+def images(count, *, seed=0):
     return np.random.default_rng(seed).uniform(0, 255, (count, 65, 65, 3)).astype(np.float32)
 
 
@@ -27,7 +27,7 @@ def step(model, batch):
 def test_new_layers_have_no_statistics_until_they_are_measured(network):
     norms = batch_norms(network)
     assert unmeasured(network) == norms
-    first, second = photos(4, seed=1), 0.5 * photos(4, seed=2)
+    first, second = images(4, seed=1), 0.5 * images(4, seed=2)
     measure(network, norms, [first, second])
     assert unmeasured(network) == []
     conv = keras.Model(network.input, network.get_layer("tiny1").output)
@@ -41,13 +41,13 @@ def test_new_layers_have_no_statistics_until_they_are_measured(network):
 def test_measuring_leaves_other_norms(network):
     old, new = batch_norms(network)[:3], batch_norms(network)[3:]
     before = statistics(old)
-    measure(network, new, [photos(4)])
+    measure(network, new, [images(4)])
     assert all(map(np.array_equal, before, statistics(old)))
 
 
 def test_a_channel_without_spread_keeps_variance_1(network):
-    """Else one photo, image-pooled, would divide all others by nearly nothing."""
-    measure(network, batch_norms(network), [np.repeat(photos(1), 3, 0)])
+    """Else one image, image-pooled, would divide all others by nearly nothing."""
+    measure(network, batch_norms(network), [np.repeat(images(1), 3, 0)])
     pooled = network.get_layer("image_pooling-BatchNorm")
     assert np.all(pooled.moving_variance.numpy() == 1)
 
@@ -55,10 +55,10 @@ def test_a_channel_without_spread_keeps_variance_1(network):
 @pytest.mark.parametrize("batch", [1, 4])
 def test_frozen_norms_keep_statistics_and_learn_scale_and_offset(network, batch):
     norms = batch_norms(network)
-    measure(network, norms, [photos(4)])
+    measure(network, norms, [images(4)])
     before, scale = statistics(norms), norms[0].gamma.numpy()
     model = with_frozen(network, norms)
-    step(model, photos(batch))
+    step(model, images(batch))
     assert all(map(np.array_equal, before, statistics(norms)))
     assert not np.array_equal(scale, norms[0].gamma.numpy())
     assert all(np.isfinite(v.numpy()).all() for v in network.trainable_variables)
@@ -66,17 +66,17 @@ def test_frozen_norms_keep_statistics_and_learn_scale_and_offset(network, batch)
 
 def test_trained_statistics_follow_the_batches(network):
     norms = batch_norms(network)
-    step(with_frozen(network, []), photos(4))
+    step(with_frozen(network, []), images(4))
     assert norms[0].momentum == pytest.approx(0.9)
     assert norms[0].moving_variance.numpy() != pytest.approx(1)
 
 
-def test_one_photo_gives_what_inference_gives(network):
+def test_one_image_gives_what_inference_gives(network):
     """With the statistics of a batch of one, image pooling would be its offset, whatever it saw."""
-    measure(network, batch_norms(network), [photos(4)])
+    measure(network, batch_norms(network), [images(4)])
     without_dropout = keras.Model(network.input, network.get_layer("concat_projection-relu").output)
     model = with_frozen(without_dropout, batch_norms(without_dropout))
-    one = photos(1)
+    one = images(1)
     trained, inferred = (ops.convert_to_numpy(model(one, training=t)) for t in (True, False))
     np.testing.assert_allclose(trained, inferred, atol=1e-5)
 

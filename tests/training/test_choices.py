@@ -49,9 +49,9 @@ def kernels(values):
     "choices",
     [
         {"precision": "mixed_bfloat16"},
-        {"precision": "mixed_float16", "accumulate": 2, "ema": 0.9, "clip": 1.0},
+        {"precision": "mixed_float16", "accumulate": 2, "ema": 0.9, "clipnorm": 1.0},
         {"schedule": "step", "optimizer": "sgd", "warmup_epochs": 0},
-        {"schedule": "cosine", "clip": 0.1, "accumulate": 2},
+        {"schedule": "cosine", "clipnorm": 0.1, "accumulate": 2},
     ],
     ids=lambda choices: "-".join(map(str, choices.values())),
 )
@@ -72,7 +72,7 @@ def test_a_frozen_backbone_stays(shapes, tmp_path):
 def test_clipped_gradients_make_small_steps(shapes, tmp_path):
     """Without momentum's past, a step is the rate times a gradient of norm 1e-3 at most."""
     choices = {"optimizer": "sgd", "schedule": "constant", "warmup_epochs": 0, "weight_decay": 0}
-    choices |= {"learning_rate": 1.0, "clip": 1e-3, "epochs": 1, "batch_size": 6}
+    choices |= {"learning_rate": 1.0, "clipnorm": 1e-3, "epochs": 1, "batch_size": 6}
     before, after, _ = trained(shapes, tmp_path, **choices)
     steps = {path: np.linalg.norm(after[path] - before[path]) for path in kernels(before)}
     assert 0.9e-3 < max(steps.values()) < 1.01e-3

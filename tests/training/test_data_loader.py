@@ -17,11 +17,11 @@ def examples(samples, *, canvas=(64, 64), memory=2**20):
     return SampleCache(samples, canvas=canvas, memory=memory)
 
 
-def corner(photo, truth, rng):
+def corner(image, mask, rng):
     """A crop of 33 pixels at a random place."""
     top, left = rng.integers(0, 31, 2)
     here = slice(top, top + 33), slice(left, left + 33)
-    return photo[here], truth[here]
+    return image[here], mask[here]
 
 
 def batches(feed):
@@ -49,27 +49,27 @@ def test_a_batch_is_a_function_of_seed_epoch_and_place(samples):
     assert not same(first, batches(TrainLoader(examples(samples), corner, batch_size=2, seed=6)))
 
 
-def test_every_photo_is_seen_and_batches_are_full(samples):
+def test_every_image_is_seen_and_batches_are_full(samples):
     feed = TrainLoader(examples(samples), corner, batch_size=2, seed=0)
     assert len(feed) == 3
-    for photos, truths in batches(feed):
-        assert photos.shape == (2, 33, 33, 3)
-        assert photos.dtype == np.uint8
-        assert truths.shape == (2, 33, 33)
+    for images, masks in batches(feed):
+        assert images.shape == (2, 33, 33, 3)
+        assert images.dtype == np.uint8
+        assert masks.shape == (2, 33, 33)
     files = [file for i in range(3) for file in feed.files(i)]
     assert set(files) == {str(sample.image) for sample in samples}
     assert files[0] == files[5]
 
 
-def test_fewer_photos_than_a_batch_are_repeated(samples):
+def test_fewer_images_than_a_batch_are_repeated(samples):
     feed = TrainLoader(examples(samples[:1]), corner, batch_size=3, seed=0)
-    photos, _ = feed[0]
+    images, _ = feed[0]
     assert len(feed) == 1
-    assert len(photos) == 3
-    assert not np.array_equal(photos[0], photos[1])
+    assert len(images) == 3
+    assert not np.array_equal(images[0], images[1])
 
 
-def test_photos_are_read_once_while_there_is_memory(samples):
+def test_images_are_read_once_while_there_is_memory(samples):
     pair = 64 * 64 * 4
     some = examples(samples, memory=2 * pair + 1)
     first = [some[i] for i in range(5)]
@@ -78,22 +78,22 @@ def test_photos_are_read_once_while_there_is_memory(samples):
 
 
 @pytest.mark.parametrize(("canvas", "size"), [((33, 40), 33), ((70, 70), 64), ((200, 128), 128)])
-def test_photos_are_scaled_as_inference_scales_them(samples, canvas, size):
-    photo, truth = examples(samples, canvas=canvas)[0]
-    assert photo.shape == (size, size, 3)
-    assert set(np.unique(truth)) == {0, 1, 2}
-    middle = [np.median(photo[truth == class_id], axis=0) for class_id in range(3)]
+def test_images_are_scaled_as_inference_scales_them(samples, canvas, size):
+    image, mask = examples(samples, canvas=canvas)[0]
+    assert image.shape == (size, size, 3)
+    assert set(np.unique(mask)) == {0, 1, 2}
+    middle = [np.median(image[mask == class_id], axis=0) for class_id in range(3)]
     assert np.abs(middle - np.array([(90, 90, 90), (220, 30, 30), (30, 220, 30)])).max() < 12
 
 
-def test_what_lies_beyond_the_photo_does_not_count(samples):
+def test_what_lies_beyond_the_image_does_not_count(samples):
     still = ValLoader(examples(samples, canvas=(80, 70)), (80, 70), batch_size=3)
-    photos, truths = still[1]
-    assert photos.shape == (2, 80, 70, 3)
-    assert np.all(truths[:, 64:] == IGNORE)
-    assert np.all(truths[:, :, 64:] == IGNORE)
-    assert np.array_equal(truths[0, :64, :64], samples[3].read_mask())
-    assert np.array_equal(photos[0, :64, :64], samples[3].read_image())
+    images, masks = still[1]
+    assert images.shape == (2, 80, 70, 3)
+    assert np.all(masks[:, 64:] == IGNORE)
+    assert np.all(masks[:, :, 64:] == IGNORE)
+    assert np.array_equal(masks[0, :64, :64], samples[3].read_mask())
+    assert np.array_equal(images[0, :64, :64], samples[3].read_image())
 
 
 def test_spread():
@@ -116,4 +116,4 @@ def test_what_fit_is_given_holds_the_same_batches_each_time(samples):
 
 def test_batches_of_another_length_are_taken(samples):
     still = ValLoader(examples(samples, canvas=(80, 70)), (80, 70), batch_size=3)
-    assert [len(photos) for photos, _ in stream(still)] == [3, 2]
+    assert [len(images) for images, _ in stream(still)] == [3, 2]

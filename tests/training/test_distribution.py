@@ -67,7 +67,7 @@ def test_what_needs_no_padding_has_none(tmp_path):
 def test_two_devices_learn_what_one_does(tmp_path, backend):
     """With frozen statistics and without dropout, halves have the gradient of the whole batch.
 
-    Of three validation photos, the last batch has one: less than there are devices.
+    Of three validation images, the last batch has one: less than there are devices.
     """
     pytest.importorskip(backend, reason="needs the jax extra: pip install easyseg[jax]")
     shapes = paint(tmp_path / "shapes", val=3)

@@ -23,6 +23,6 @@ def test_one_step_of_training_ends_being_random(backbone, monkeypatch):
     network = build_model(config)
     assert is_random(network, config)
     network.compile("sgd", "mse", jit_compile=False)
-    photos = np.random.default_rng(0).uniform(0, 255, (2, 65, 65, 3)).astype(np.float32)
-    network.train_on_batch(photos, np.ones((2, 65, 65, 2), np.float32))
+    images = np.random.default_rng(0).uniform(0, 255, (2, 65, 65, 3)).astype(np.float32)
+    network.train_on_batch(images, np.ones((2, 65, 65, 2), np.float32))
     assert not is_random(network, config)

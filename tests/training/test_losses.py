@@ -19,7 +19,7 @@ TRUTH[0, 2:4, 5:9] = 255
 TRUTH[1, 0, :] = 255
 
 
-def value_and_gradient(loss, truth, logits):
+def value_and_gradient(loss, mask, logits):
     """Loss, and its gradient by the backend."""
     if backend() == "tensorflow":
         import tensorflow as tf
@@ -27,11 +27,11 @@ def value_and_gradient(loss, truth, logits):
         x = tf.constant(logits)
         with tf.GradientTape() as tape:
             tape.watch(x)
-            value = loss(truth, x)
+            value = loss(mask, x)
         return float(value), tape.gradient(value, x).numpy()
     import jax
 
-    value, gradient = jax.value_and_grad(lambda x: loss(truth, x))(logits)
+    value, gradient = jax.value_and_grad(lambda x: loss(mask, x))(logits)
     return float(value), np.asarray(gradient)
 
 
@@ -43,22 +43,22 @@ def probabilities(logits):
 def over_pixels(f):
     """Weighted mean of `f(true class's probability)`, pixel by pixel."""
 
-    def loss(truth, logits, weights):
+    def loss(mask, logits, weights):
         p, total, weight = probabilities(logits), 0.0, 0.0
-        for at in zip(*np.nonzero(truth != 255), strict=True):
-            total += weights[truth[at]] * f(p[at][truth[at]])
-            weight += weights[truth[at]]
+        for at in zip(*np.nonzero(mask != 255), strict=True):
+            total += weights[mask[at]] * f(p[at][mask[at]])
+            weight += weights[mask[at]]
         return total / weight
 
     return loss
 
 
 def over_classes(f):
-    """Weighted mean of `f(truth of the class, its probability)` over the classes there are."""
+    """Weighted mean of `f(mask of the class, its probability)` over the classes there are."""
 
-    def loss(truth, logits, weights):
-        valid = truth != 255
-        p, t = probabilities(logits)[valid], truth[valid]
+    def loss(mask, logits, weights):
+        valid = mask != 255
+        p, t = probabilities(logits)[valid], mask[valid]
         shown = np.unique(t)
         return np.average([f(t == c, p[:, c]) for c in shown], weights=np.take(weights, shown))
 
@@ -91,10 +91,10 @@ def lovasz_class(t, p):
     return total
 
 
-def ohem(truth, logits, weights):
+def ohem(mask, logits, weights):
     p = probabilities(logits)
-    rows = [(-np.log(p[at][truth[at]]), weights[truth[at]])
-            for at in zip(*np.nonzero(truth != 255), strict=True)]  # fmt: skip
+    rows = [(-np.log(p[at][mask[at]]), weights[mask[at]])
+            for at in zip(*np.nonzero(mask != 255), strict=True)]  # fmt: skip
     rows.sort(reverse=True)
     limit = min(-np.log(0.7), rows[len(rows) // 16][0])
     kept = [(loss, weight) for loss, weight in rows if loss >= limit]
@@ -108,10 +108,10 @@ def widest(x, radius):
     return ndimage.maximum_filter(x, 2 * radius + 1, mode="constant", cval=-np.inf)
 
 
-def boundary(truth, logits, weights):
+def boundary(mask, logits, weights):
     losses, scale = 0.0, 0.0
     p = probabilities(logits)
-    for t, q in zip(truth, p, strict=True):
+    for t, q in zip(mask, p, strict=True):
         valid = t != 255
         inside = widest((~valid).astype(float), 1) == 0
         for c in range(CLASSES):
@@ -248,11 +248,11 @@ def test_fits_with_batches_of_any_number():
     model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(3, 1)])
     loss = make_loss("+".join(n for n in LOSSES if n != "iou"), classes=3)
     model.compile("sgd", loss, jit_compile=False)
-    truth = np.zeros((3, 16, 16), np.uint8)
-    truth[:, :, 5:10], truth[:, :, 10:], truth[:, 0] = 1, 2, 255
-    photos = np.eye(3, dtype=np.float32)[np.minimum(truth, 2)]
+    mask = np.zeros((3, 16, 16), np.uint8)
+    mask[:, :, 5:10], mask[:, :, 10:], mask[:, 0] = 1, 2, 255
+    images = np.eye(3, dtype=np.float32)[np.minimum(mask, 2)]
     model.optimizer.learning_rate = 0.5
-    history = model.fit(photos, truth, batch_size=2, epochs=8, verbose=0).history["loss"]
+    history = model.fit(images, mask, batch_size=2, epochs=8, verbose=0).history["loss"]
     assert history[-1] < 0.7 * history[0]
 
 

@@ -27,8 +27,8 @@ def data(tmp_path):
     return open_dataset(paint(tmp_path / "shapes"))
 
 
-def with_truths(data, change):
-    """The data set with other truths."""
+def with_masks(data, change):
+    """The data set with other masks."""
 
     def changed(sample, place):
         read = sample.mask_reader
@@ -52,7 +52,7 @@ def with_truths(data, change):
         ({"ema": 1.0}, "a momentum between 0 and 1 such as 0.999"),
         ({"patience": 0}, "patience=0"),
         ({"batch_norm": "freezed"}, "'frozen'"),
-        ({"batch_norm": "trained", "batch_size": 1}, "one photo has no statistics"),
+        ({"batch_norm": "trained", "batch_size": 1}, "one image has no statistics"),
         (
             {"freeze": "backbone", "freeze_backbone_epochs": 2},
             "freeze_backbone_epochs=2 has no effect",
@@ -130,62 +130,62 @@ def test_a_random_backbone_is_said_and_not_frozen(data, caplog, changes, random,
 # Data
 
 
-def test_without_validation_photos_some_are_kept_aside(data, caplog):
+def test_without_validation_images_some_are_held_out(data, caplog):
     only = dataclasses.replace(data, splits={"train": data.split("train")})
     first, second = plan(only), plan(only)
     assert len(first.val) == 1
     assert len(first.train) == 5
     assert [s.name for s in first.val] == [s.name for s in second.val]
     assert not {s.name for s in first.val} & {s.name for s in first.train}
-    assert "has no validation photos; 1 of its 6 training photos are kept aside" in caplog.text
+    assert "has no validation images; 1 of its 6 training images are kept aside" in caplog.text
 
 
-def test_one_photo_is_measured_on_itself(data, caplog):
+def test_one_image_is_measured_on_itself(data, caplog):
     only = dataclasses.replace(data, splits={"train": data.split("train")[:1]})
     made = plan(only, batch_size=4)
     assert made.val == made.train
-    assert "is one photo" in caplog.text
-    assert "1 training photos make no batch of 4" in caplog.text
+    assert "is one image" in caplog.text
+    assert "1 training images make no batch of 4" in caplog.text
 
 
-def test_without_training_photos_the_splits_are_named(data):
+def test_without_training_images_the_splits_are_named(data):
     only = dataclasses.replace(data, splits={"val": data.split("val")})
     with pytest.raises(InputError, match=r"no split 'train'; it has val \(2\)"):
         plan(only)
 
 
-def test_photos_whose_pixels_are_all_ignored_are_left_out(data, caplog):
-    hidden = with_truths(data, lambda truth, i: np.full_like(truth, IGNORE) if i == 2 else truth)
+def test_images_whose_pixels_are_all_ignored_are_left_out(data, caplog):
+    hidden = with_masks(data, lambda mask, i: np.full_like(mask, IGNORE) if i == 2 else mask)
     made = plan(hidden)
     assert len(made.train) == 5
-    assert "1 of 6 training photos are left out" in caplog.text
+    assert "1 of 6 training images are left out" in caplog.text
     assert str(hidden.split("train")[2].mask) in caplog.text
     with pytest.raises(DatasetError, match="all pixels of all 6 training masks are ignored"):
-        plan(with_truths(data, lambda truth, _: np.full_like(truth, IGNORE)))
+        plan(with_masks(data, lambda mask, _: np.full_like(mask, IGNORE)))
 
 
 def test_an_id_that_is_no_class_is_named(data):
-    wrong = with_truths(data, lambda truth, i: truth + 9 * (i == 3))
+    wrong = with_masks(data, lambda mask, i: mask + 9 * (i == 3))
     with pytest.raises(DatasetError, match=r"has id 11, but there are 3 classes \(0 to 2\)"):
         plan(wrong)
 
 
-def test_an_unreadable_photo_ends_it_before_training(data):
-    data.split("train")[4].image.write_bytes(b"no picture")
+def test_an_unreadable_image_ends_it_before_training(data):
+    data.split("train")[4].image.write_bytes(b"not an image")
     with pytest.raises(ImageError, match=data.split("train")[4].image.name):
         plan(data)
 
 
-def test_validation_photos_are_read_before_training_too(data):
-    photo = data.split("val")[1].image
-    whole = photo.read_bytes()
-    photo.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ImageError, match=photo.name):
+def test_validation_images_are_read_before_training_too(data):
+    image = data.split("val")[1].image
+    whole = image.read_bytes()
+    image.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ImageError, match=image.name):
         plan(data)
-    photo.write_bytes(whole)
+    image.write_bytes(whole)
     for sample in data.split("val"):
-        truth = np.full_like(sample.read_mask(), IGNORE)
-        cv2.imwrite(str(sample.mask), truth)
+        mask = np.full_like(sample.read_mask(), IGNORE)
+        cv2.imwrite(str(sample.mask), mask)
     with pytest.raises(DatasetError, match="all pixels of all 2 validation masks are ignored"):
         plan(data)
 
@@ -213,8 +213,8 @@ def test_numpys_numbers_travel_too():
 
 
 def test_pixels_of_each_class_are_counted(data):
-    truths = np.stack([sample.read_mask() for sample in data.split("train")])
-    expected = [np.bincount(truth.ravel(), minlength=3).tolist() for truth in truths]
+    masks = np.stack([sample.read_mask() for sample in data.split("train")])
+    expected = [np.bincount(mask.ravel(), minlength=3).tolist() for mask in masks]
     assert plan(data).pixels.tolist() == expected
 
 
@@ -222,10 +222,10 @@ def test_pixels_of_each_class_are_counted(data):
     ("size", "canvas"),
     [(64, (513, 513)), (300, (321, 321)), (600, (513, 513)), (513, (513, 513))],
 )
-def test_the_canvas_is_as_large_as_the_photos_need(tmp_path, size, canvas):
+def test_the_canvas_is_as_large_as_the_images_need(tmp_path, size, canvas):
     data = open_dataset(paint(tmp_path / "shapes", train=1, val=1, size=size))
     own = CONFIG.replace(input_size=(513, 513))
     made = make_plan(data, own, TrainConfig(), same_classes=True, changes={})
     assert made.model.input_size == canvas
     assert made.config.crop == canvas
-    assert made.model.classes == 3
+    assert made.model.num_classes == 3

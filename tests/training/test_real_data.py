@@ -1,4 +1,4 @@
-"""Runs on other people's photos: one that learns them by heart, and one on an export as it is."""
+"""Runs on other people's images: one that learns them by heart, and one on an export as it is."""
 
 import csv
 import dataclasses
@@ -17,18 +17,18 @@ SMALL = {"input_size": (257, 257), "batch_size": 2, "progress": False}
 
 
 def shown(sample):
-    """The share of a photo that its objects cover."""
+    """The share of a image that its objects cover."""
     return np.count_nonzero(sample.read_mask()) / sample.read_mask().size
 
 
 def test_a_run_overfits_coco(shared, tmp_path):
-    """Ten photos and eight classes of large objects, learnt by heart."""
+    """Ten images and eight classes of large objects, learnt by heart."""
     data = open_dataset(shared / "data/coco", classes=CLASSES)
     samples = [sample for split in data.splits.values() for sample in split]
     chosen = sorted(samples, key=shown)[-10:]
     data = dataclasses.replace(data, splits={"train": chosen, "val": chosen})
     choices = {"epochs": 40, "learning_rate": 1e-3, "augment": [], "dropout": 0.0}
-    choices |= {"freeze_backbone_epochs": 0, "val_photos": 3}
+    choices |= {"freeze_backbone_epochs": 0, "val_images": 3}
     mine = SemanticSegmentation("mini").fine_tune(data, runs=tmp_path, **SMALL, **choices)
     scores = mine.evaluate(data, split="train", boundary=False, progress=False)
     assert scores.mean_iou > 0.8
@@ -52,5 +52,5 @@ def test_facade_is_checked_explained_and_trained_as_it_is(shared, tmp_path):
     assert [row["phase"] for row in rows] == ["frozen", "all", "all", "all"]
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
     scores = mine.evaluate(folder, split="test", boundary=False, progress=False)
-    assert len(scores.photos) == 6
+    assert len(scores.images) == 6
     assert scores.pixel_accuracy > 0.5

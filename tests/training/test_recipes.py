@@ -1,4 +1,4 @@
-"""The examples that train, each on a few photos."""
+"""The examples that train, each on a few images."""
 
 import json
 import os
@@ -32,11 +32,11 @@ def test_street(tmp_path):
     for split, count in (("train", 3), ("val", 2)):
         rng = np.random.default_rng(count)
         for i in range(count):
-            truth = np.repeat(rng.permutation(12), 30)[:, None].repeat(480, 1).astype(np.uint8)
-            photo = cv2.applyColorMap(truth * 20, cv2.COLORMAP_JET)
-            for kind, picture in ((split, photo), (f"{split}annot", truth)):
+            mask = np.repeat(rng.permutation(12), 30)[:, None].repeat(480, 1).astype(np.uint8)
+            image = cv2.applyColorMap(mask * 20, cv2.COLORMAP_JET)
+            for kind, array in ((split, image), (f"{split}annot", mask)):
                 (tmp_path / "camvid" / kind).mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(tmp_path / "camvid" / kind / f"{i}.png"), picture)
+                cv2.imwrite(str(tmp_path / "camvid" / kind / f"{i}.png"), array)
     out = run("07_fine_tune_street.py", tmp_path, "camvid", 1, "mini")
     assert "mean dice" in out
     assert (tmp_path / "runs/street/report.html").is_file()
@@ -45,16 +45,16 @@ def test_street(tmp_path):
 def test_person(tmp_path):
     for split in ("Train", "Val", "Test"):
         for i in range(3):
-            photo = np.full((200, 300, 3), 90, np.uint8)
-            truth = np.zeros((200, 300), np.uint8)
-            for picture, color in ((photo, (60, 120, 220)), (truth, 255)):
-                cv2.circle(picture, (80 + 40 * i, 100), 50, color, -1)
-            for kind, picture in (("Images", photo), ("Masks", truth)):
+            image = np.full((200, 300, 3), 90, np.uint8)
+            mask = np.zeros((200, 300), np.uint8)
+            for array, color in ((image, (60, 120, 220)), (mask, 255)):
+                cv2.circle(array, (80 + 40 * i, 100), 50, color, -1)
+            for kind, array in (("Images", image), ("Masks", mask)):
                 (tmp_path / f"human/{split}_{kind}").mkdir(parents=True, exist_ok=True)
-                cv2.imwrite(str(tmp_path / f"human/{split}_{kind}/{i}.png"), picture)
+                cv2.imwrite(str(tmp_path / f"human/{split}_{kind}/{i}.png"), array)
     out = run("08_fine_tune_person.py", tmp_path, "human", 1)
     assert out.startswith(("IoU 0.", "IoU 1."))
-    assert "on 3 photos" in out
+    assert "on 3 images" in out
 
 
 def test_coco(tmp_path):
@@ -68,9 +68,9 @@ def test_coco(tmp_path):
             number = len(images)
             (folder / f"{number}.png").write_bytes(path.read_bytes())
             images.append({"id": number, "file_name": f"{number}.png", "width": 96, "height": 96})
-            truth = cv2.imread(str(tmp_path / "painted/masks" / source / path.name), -1)
+            mask = cv2.imread(str(tmp_path / "painted/masks" / source / path.name), -1)
             for class_id in (1, 2):
-                rows, cols = np.nonzero(truth == class_id)
+                rows, cols = np.nonzero(mask == class_id)
                 box = [float(v) for v in (cols.min(), rows.min(), cols.max(), rows.max())]
                 left, top, right, bottom = box
                 annotations.append(

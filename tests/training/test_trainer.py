@@ -130,7 +130,7 @@ def test_the_folder_is_a_bundle_with_all_there_is_to_know(run):
     assert {"results.csv", "config.yaml", "report.html", "scores.json", "curves.png"} < names
     assert not [name for name in names if name.endswith(".part")]
     assert SemanticSegmentation(folder).label_set == SemanticSegmentation(folder / "last").label_set
-    assert "2 validation photos" in (folder / "card.md").read_text()
+    assert "2 validation images" in (folder / "card.md").read_text()
 
 
 def test_each_epoch_has_a_row(run):
@@ -157,7 +157,7 @@ def test_the_settings_say_what_was_done(run, shapes):
     _, folder = run
     settings = read_settings(folder)
     assert settings["data"]["source"] == str(shapes)
-    assert settings["data"]["photos"] == {"train": 6, "val": 2}
+    assert settings["data"]["images"] == {"train": 6, "val": 2}
     assert settings["start"].endswith("start")
     assert TrainConfig.from_dict(settings["training"]).crop == (65, 65)
     assert settings["versions"]["keras"] == keras.__version__
@@ -204,7 +204,7 @@ def test_a_run_goes_on_with_its_own_data_only(run, shapes, tmp_path):
     _, folder = run
     other = paint(tmp_path / "other", train=4)
     shutil.copy(shapes / "classes.txt", other)
-    with pytest.raises(TrainingError, match=r"began with .*6.* photos, and now there are .*4"):
+    with pytest.raises(TrainingError, match=r"began with .*6.* images, and now there are .*4"):
         SemanticSegmentation.resume(folder, data=other)
 
 
@@ -313,7 +313,7 @@ def test_a_wrong_choice_is_named_before_anything_is_made(shapes, tmp_path):
     with pytest.raises(ConfigError, match="'epochs'"):
         tune(epoch=3)
     with pytest.raises(ConfigError, match="they are the data set's"):
-        tune(classes=5)
+        tune(num_classes=5)
     assert not (tmp_path / "runs").exists()
 
 
@@ -354,7 +354,7 @@ def test_a_loss_that_is_no_number_ends_the_run(shapes, tmp_path):
 
 
 class OutOfMemory(keras.callbacks.Callback):
-    """Raises what TensorFlow raises, for batches of more than so many photos."""
+    """Raises what TensorFlow raises, for batches of more than so many images."""
 
     def __init__(self, limit, batches):
         super().__init__()
@@ -381,12 +381,12 @@ def test_a_batch_that_does_not_fit_is_halved(shapes, tmp_path, caplog):
     state = read_state(tmp_path)
     assert (state.batch_size, state.accumulate, state.epoch) == (1, 2, 1)
     assert seen == [2, 2, 6, 6, 6, 6, 6, 6]
-    said = "memory is too small for batches of 3 photos; training goes on with 1, and 2 of them"
+    said = "memory is too small for batches of 3 images; training goes on with 1, and 2 of them"
     assert caplog.text.count(said) == 1
 
 
 @pytest.mark.parametrize("room", [2, 0])
-def test_new_norms_are_measured_with_as_many_photos_as_fit(
+def test_new_norms_are_measured_with_as_many_images_as_fit(
     shapes, tmp_path, monkeypatch, caplog, room
 ):
     seen = []
@@ -404,7 +404,7 @@ def test_new_norms_are_measured_with_as_many_photos_as_fit(
     monkeypatch.setattr("easyseg.training.trainer.measure", small)
     running = Trainer(plan(shapes), tmp_path, (), progress=False)
     if not room:
-        with pytest.raises(TrainingError, match="too small for a batch of one photo"):
+        with pytest.raises(TrainingError, match="too small for a batch of one image"):
             running.begin(start())
         return
     running.begin(start())
@@ -413,9 +413,9 @@ def test_new_norms_are_measured_with_as_many_photos_as_fit(
     assert not unmeasured(running.network)
 
 
-def test_memory_that_is_too_small_for_one_photo(run):
+def test_memory_that_is_too_small_for_one_image(run):
     _, folder = run
-    with pytest.raises(TrainingError, match="too small for a batch of one photo; choose a smaller"):
+    with pytest.raises(TrainingError, match="too small for a batch of one image; choose a smaller"):
         halved(read_state(folder)._replace(batch_size=1), MemoryError(), TrainConfig())
 
 
@@ -424,7 +424,7 @@ def test_trained_batch_norms_do_not_come_to_a_batch_of_one(run):
     assert halved(state, MemoryError(), TrainConfig(batch_norm="trained")).batch_size == 2
     state = state._replace(batch_size=3)
     assert halved(state, MemoryError(), TrainConfig()).batch_size == 1
-    with pytest.raises(TrainingError, match=r"batches of 3 photos.*begin again with batch_norm="):
+    with pytest.raises(TrainingError, match=r"batches of 3 images.*begin again with batch_norm="):
         halved(state, MemoryError(), TrainConfig(batch_norm="trained"))
 
 
@@ -545,7 +545,7 @@ def test_a_keras_model_of_ones_own(shapes, tmp_path):
             8, 3, strides=2, padding="same", name=f"block{i}", bias_initializer="random_normal"
         )(x)
     seg = SemanticSegmentation.create(
-        keras.Model(image, x, name="mine"), low="block1", high="block3", classes=2,
+        keras.Model(image, x, name="mine"), low="block1", high="block3", num_classes=2,
         head_channels=8, input_size=(65, 65),
     )  # fmt: skip
     mine = seg.fine_tune(
