@@ -255,9 +255,7 @@ def cut(
         rng: Chooses the position.
     """
     matrix = _affine(image.shape[:2], geometry, size, rng)
-    if (
-        geometry.scale < 1
-    ):  # difference in variance of a square of 1 / scale pixels and of one
+    if geometry.scale < 1:  # difference in variance of a square of 1 / scale pixels and of one
         image = _blurred(image, np.sqrt((1 / geometry.scale**2 - 1) / 12))
     width_height = size[::-1]
     return Crop(

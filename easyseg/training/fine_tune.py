@@ -260,5 +260,7 @@ def _finish(plan: Plan, folder: Path, *, progress: bool) -> None:
         model=f"{folder}, from {settings.get('start', '')}",
         data=f"{plan.data.name}, val",
         notes=[*plan.data.notes, *settings.get("notes", ())],
+        history=read_state(folder).rows,
+        settings=settings,
     )
     log.info("%s: mean IoU %.4f on %d images.", folder, scores.mean_iou, len(plan.val))

@@ -2,7 +2,7 @@
 
 report.html            one page, which needs no other file
 scores.json            all metrics
-curves.png             loss and validation metrics by epoch, where there is a `results.csv`
+curves.png             loss and validation metrics by epoch, of a training run
 confusion_matrix.png   what each class was predicted as
 per_class_iou.png      a bar for each class
 samples.png            image, ground truth, prediction and errors
@@ -16,9 +16,10 @@ import datetime as dt
 import json
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,6 @@ from easyseg._keras import backend
 from easyseg.datasets.base import IGNORE, Sample
 from easyseg.evaluation.class_mapping import ClassMapping
 from easyseg.evaluation.report.charts import confusion_chart, curves, iou_chart
-from easyseg.evaluation.report.history import read_history, read_settings
 from easyseg.evaluation.report.html import Figure, page
 from easyseg.evaluation.scores import ImageScore, Scores
 from easyseg.inference.predictor import Predictor
@@ -51,11 +51,12 @@ def write_report(
     data: str = "",
     command: str = "",
     notes: Sequence[str] = (),
+    history: Sequence[Mapping[str, Any]] = (),
+    settings: Mapping[str, Any] | None = None,
 ) -> Path:
     """Writes the report of an evaluation into a folder, which may be a training run's.
 
-    Reads the run's `results.csv` and `config.yaml` if they are there. Files of an earlier report
-    are replaced; others are left alone.
+    Files of an earlier report are replaced; others are left alone.
 
     Args:
         folder: Where to.
@@ -66,6 +67,8 @@ def write_report(
         data: Which data the samples are, for the page.
         command: The command that repeats the evaluation, for the page.
         notes: Sentences for the page, such as those of the data set.
+        history: Of a training run, an entry for each epoch, as `curves` takes it.
+        settings: Of a training run, values or nested mappings of them, for the page.
 
     Returns:
         The path of `report.html`.
@@ -75,7 +78,7 @@ def write_report(
         ImageError: An image cannot be read.
         DatasetError: A mask cannot be read.
     """
-    charts = _charts(folder, scores) | _images(scores, samples, predictor)
+    charts = _charts(scores, history) | _images(scores, samples, predictor)
     with output_errors(folder):
         for old in folder.glob("worst/[0-9][0-9]_*.png"):
             old.unlink()
@@ -96,7 +99,7 @@ def write_report(
         ],
         notes=[*notes, *scores.class_mapping.notes],
         charts=charts,
-        settings=read_settings(folder),
+        settings=list(_flatten(settings or {})),
         versions=_versions(),
     )
     path = folder / "report.html"
@@ -104,11 +107,10 @@ def write_report(
     return path
 
 
-def _charts(folder: Path, scores: Scores) -> dict[str, list[Figure]]:
+def _charts(scores: Scores, history: Sequence[Mapping[str, Any]]) -> dict[str, list[Figure]]:
     """Charts of the metrics and of the training history."""
     charts: dict[str, list[Figure]] = {"Training": [], "Classes in charts": []}
-    history = read_history(folder)
-    if history is not None:
+    if history:
         caption = "Loss and validation metrics by epoch; dotted lines separate the phases."
         charts["Training"].append(Figure("curves.png", curves(history), caption))
     if not np.isnan(scores.mean_iou):
@@ -182,6 +184,15 @@ def _versions() -> list[tuple[str, str]]:
         with contextlib.suppress(metadata.PackageNotFoundError):
             predicted.append((name, metadata.version(name)))
     return predicted
+
+
+def _flatten(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """`("training.loss", "dice")`, in the order of the mappings."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", "" if value is None else str(value)
 
 
 def _file_name(name: str) -> str:

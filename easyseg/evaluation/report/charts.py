@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+import itertools
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from easyseg.evaluation.report.history import History
 from easyseg.evaluation.scores import Scores
 from easyseg.results.label_set import LabelSet
 
@@ -16,42 +17,54 @@ __all__ = ["confusion_chart", "curves", "iou_chart"]
 
 DPI = 110
 INK = "#1f5fa8"
-PARTS = {"val_mean_iou": "mean IoU", "val_pixel_accuracy": "pixel accuracy"}
+METRICS = {"val_mean_iou": "mean IoU", "val_pixel_accuracy": "pixel accuracy"}
 ANNOTATED = 25  # classes up to which a cell of the matrix has its number
 
 
-def curves(history: History) -> bytes:
-    """Loss and validation metrics by epoch."""
+def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
+    """Loss and validation metrics by epoch.
+
+    Args:
+        history: An entry for each epoch, one at least, with "epoch", "phase" and any of "loss",
+            "val_loss", "val_mean_iou" and "val_pixel_accuracy".
+    """
     figure = _figure(10, 4)
     left, right = figure.subplots(1, 2)
+    epochs = np.array([entry["epoch"] for entry in history])
     for axes, names, title in (
         (left, {"loss": "training", "val_loss": "validation"}, "Loss"),
-        (right, PARTS, "Validation"),
+        (right, METRICS, "Validation"),
     ):
         for name, label in names.items():
-            values = history.columns.get(name)
-            if values is not None and not np.isnan(values).all():
-                axes.plot(history.epochs, values, marker=".", label=label)
-        for i in range(1, len(history.epochs)):
-            if history.phases[i] != history.phases[i - 1]:
-                axes.axvline((history.epochs[i] + history.epochs[i - 1]) / 2, color="0.7", ls=":")
+            values = _column(history, name)
+            if not np.isnan(values).all():
+                axes.plot(epochs, values, marker=".", label=label)
+        for before, after in itertools.pairwise(history):
+            if before["phase"] != after["phase"]:
+                axes.axvline((before["epoch"] + after["epoch"]) / 2, color="0.7", ls=":")
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         if axes.get_lines():
             axes.legend()
-    if history.best is not None:
-        at, value = history.epochs[history.best], history.columns["val_mean_iou"][history.best]
-        right.plot([at], [value], "o", ms=9, mfc="none", mec="black")
+    iou = _column(history, "val_mean_iou")
+    if not np.isnan(iou).all():
+        best = int(np.nanargmax(iou))
+        right.plot([epochs[best]], [iou[best]], "o", ms=9, mfc="none", mec="black")
         right.annotate(
-            f"best: {value:.4f}",
-            (at, value),
+            f"best: {iou[best]:.4f}",
+            (epochs[best], iou[best]),
             xytext=(0, -16),
             textcoords="offset points",
-            ha="right" if at > history.epochs.mean() else "left",
+            ha="right" if epochs[best] > epochs.mean() else "left",
         )
     return _png(figure)
+
+
+def _column(history: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    """`(epochs,) float64`, NaN where an epoch has no value."""
+    return np.array([entry.get(name, np.nan) for entry in history], np.float64)
 
 
 def iou_chart(scores: Scores) -> bytes:
