@@ -1,27 +1,33 @@
-"""`InferenceOptions`: how a network sees images, chosen once and checked when made."""
+"""`InferenceOptions`: how a network is applied to images, chosen once and checked when made."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
 
+from easyseg.errors import InputError
 from easyseg.inference.runtimes import AUTO, check_runtime
-from easyseg.inference.views import check_inference_options
+from easyseg.utils.validation import is_count
 
 __all__ = ["InferenceOptions"]
+
+SMALLEST_TILE = 65
+SCALE_RANGE = (0.1, 4.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class InferenceOptions:
-    """How a network sees images.
+    """How a network is applied to images.
 
     Args:
         batch_size: Images (or tiles) that go through the network together; `None` for the number
             that `optimize` measured to be fastest, and 1 before that.
-        tile: Larger images are not shrunk but segmented in overlapping tiles of this many pixels.
-        scales: Factors of the image's size whose probabilities are averaged.
-        flip: Whether each scale is mirrored too.
-        runtime: What runs the network: an entry of `RUNTIMES`, or "auto".
+        tile: Images larger than this many pixels are not shrunk but segmented in overlapping
+            tiles of this size, from 65, rounded up to `32 k + 1`; `None` to shrink them.
+        scales: Factors of the image's size, 0.1 to 4, whose probabilities are averaged.
+        flip: Whether each scale is also segmented mirrored.
+        runtime: What runs the network: an entry of `easyseg.inference.runtimes.RUNTIMES`, or
+            "auto". Only "keras" follows the model's weights when they change.
         precision: "float32", "bfloat16" or "int8".
 
     Raises:
@@ -37,6 +43,35 @@ class InferenceOptions:
     precision: str = "float32"
 
     def __post_init__(self) -> None:
-        check_inference_options(batch_size=self.batch_size, tile=self.tile, scales=self.scales)
+        if self.batch_size is not None and not is_count(self.batch_size):
+            raise InputError(f"batch_size={self.batch_size!r} must be a whole number from 1.")
+        if self.tile is not None and (not is_count(self.tile) or self.tile < SMALLEST_TILE):
+            raise InputError(
+                f"tile={self.tile!r} must be a whole number of pixels from {SMALLEST_TILE}, such "
+                "as 513, or None to shrink large images."
+            )
+        if not _are_scales(self.scales):
+            raise InputError(
+                f"scales={self.scales!r} must be factors from 0.1 to 4, such as (0.5, 1.0, 1.75)."
+            )
+        if not isinstance(self.flip, bool):
+            raise InputError(f"flip={self.flip!r} must be True or False.")
         object.__setattr__(self, "scales", tuple(self.scales))
         check_runtime(self.runtime, self.precision)
+
+    @property
+    def averages(self) -> bool:
+        """Whether predictions of several scales or of the mirror image are averaged."""
+        return self.flip or self.scales != (1.0,)
+
+
+def _are_scales(scales: object) -> bool:
+    low, high = SCALE_RANGE
+    return (
+        isinstance(scales, Sequence)
+        and len(scales) > 0
+        and all(
+            isinstance(scale, (int, float)) and not isinstance(scale, bool) and low <= scale <= high
+            for scale in scales
+        )
+    )

@@ -1,7 +1,7 @@
-"""Large images in overlapping windows, whose logits are blended window by window.
+"""Large images in overlapping tiles, whose logits are blended tile by tile.
 
-Windows lie a multiple of `UNIT` pixels apart and are `k * UNIT + 1` pixels wide, so that the
-logits of all of them lie on one grid over the image, and blending needs no resampling.
+Tiles lie a multiple of `UNIT` pixels apart and are `k * UNIT + 1` pixels wide, so that the logits
+of all of them lie on one grid over the image, and blending needs no resampling.
 """
 
 from __future__ import annotations
@@ -12,57 +12,60 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["UNIT", "Tiling", "blend", "grid_size", "tile", "window_side"]
+from easyseg.results.logit_grid import LogitGrid
+
+__all__ = ["UNIT", "Tiling", "blend", "grid_size", "join_tiles", "tile", "tile_side"]
 
 UNIT = 32  # a multiple of every output stride
-OVERLAP = 0.25  # share of a window that its neighbour sees too
+OVERLAP = 0.25  # fraction of a tile that its neighbor covers too
+MAX_LOGIT_BYTES = 64 * 2**20  # above it only the labels of an image are kept
 
 
 class Tiling(NamedTuple):
-    """Where the windows lie.
+    """Where the tiles lie.
 
     Attributes:
-        window: Height and width of a window, in pixels.
-        rows: Upper edge of each row of windows.
-        cols: Left edge of each column.
+        side: Height and width of a tile, in pixels.
+        rows: Top of each row of tiles, in pixels.
+        cols: Left of each column.
     """
 
-    window: int
+    side: int
     rows: tuple[int, ...]
     cols: tuple[int, ...]
 
 
-def window_side(pixels: int) -> int:
-    """The side of a window: `pixels`, or the next that is `k * UNIT + 1`."""
+def tile_side(pixels: int) -> int:
+    """The side of a tile: `pixels`, or the next that is `k * UNIT + 1`."""
     return -(-(int(pixels) - 1) // UNIT) * UNIT + 1
 
 
-def tile(size: tuple[int, int], window: int) -> Tiling:
-    """Covers an image with windows, which may reach over its lower and right edges.
+def tile(size: tuple[int, int], side: int) -> Tiling:
+    """Covers an image with tiles, which may reach over its bottom and right edges.
 
     Args:
-        size: Height and width of the image.
-        window: From `window_side`.
+        size: `(height, width)` of the image.
+        side: From `tile_side`.
     """
-    step = max(UNIT, int((1 - OVERLAP) * window) // UNIT * UNIT)
-    rows, cols = (_starts(side, window, step) for side in size)
-    return Tiling(window, rows, cols)
+    step = max(UNIT, int((1 - OVERLAP) * side) // UNIT * UNIT)
+    rows, cols = (_starts(length, side, step) for length in size)
+    return Tiling(side, rows, cols)
 
 
-def _starts(side: int, window: int, step: int) -> tuple[int, ...]:
+def _starts(length: int, side: int, step: int) -> tuple[int, ...]:
     """Evenly from the first to the last, at most `step` apart."""
-    last = max(0, -(-(side - window) // UNIT) * UNIT)
+    last = max(0, -(-(length - side) // UNIT) * UNIT)
     count = -(-last // step)
     return tuple(i * last // max(count, 1) // UNIT * UNIT for i in range(count + 1))
 
 
-class _Side(NamedTuple):
-    """The windows along one side of the grid of logits.
+class _Axis(NamedTuple):
+    """The tiles along one axis of the grid of logits.
 
     Attributes:
         starts: Where each begins.
-        ends: Up to where the sum is settled once it is added.
-        weights: `(cells,) float32` each, what its logits count; they sum to 1 at each position.
+        ends: Up to where the sum is complete once it is added.
+        weights: `(cells,) float32` each, of its logits; they sum to 1 at each position.
     """
 
     starts: tuple[int, ...]
@@ -70,8 +73,8 @@ class _Side(NamedTuple):
     weights: list[np.ndarray]
 
 
-def _side(starts: tuple[int, ...], stride: int, cells: int) -> _Side:
-    """A window counts most at its center, and falls off linearly to its edges."""
+def _axis(starts: tuple[int, ...], stride: int, cells: int) -> _Axis:
+    """A tile's weight is highest at its center, and falls linearly to its edges."""
     starts = tuple(start // stride for start in starts)
     length = starts[-1] + cells
     ramp = np.minimum(np.arange(1, cells + 1), np.arange(cells, 0, -1)).astype(np.float32)
@@ -79,38 +82,38 @@ def _side(starts: tuple[int, ...], stride: int, cells: int) -> _Side:
     for start in starts:
         total[start : start + cells] += ramp
     weights = [ramp / total[start : start + cells] for start in starts]
-    return _Side(starts, (*starts[1:], length), weights)
+    return _Axis(starts, (*starts[1:], length), weights)
 
 
 def grid_size(tiling: Tiling, stride: int) -> tuple[int, int]:
-    """Height and width of the grid of logits over all windows."""
-    cells = (tiling.window - 1) // stride + 1
+    """Height and width of the grid of logits over all tiles."""
+    cells = (tiling.side - 1) // stride + 1
     return tiling.rows[-1] // stride + cells, tiling.cols[-1] // stride + cells
 
 
 def blend(
     tiling: Tiling, logits: Iterable[np.ndarray], stride: int
 ) -> Iterator[tuple[int, int, np.ndarray]]:
-    """The blended logits of the whole image, block by block, as soon as they are settled.
+    """The blended logits of the whole image, block by block, as soon as they are complete.
 
-    A window counts most at its center, where it sees most around a pixel. What is held meanwhile
-    is a window's logits and, over the image's width, as many rows as windows have in common.
+    A tile's weight is highest at its center, where it has most context around a pixel. In memory
+    are a tile's logits and, over the image's width, as many rows as tiles overlap.
 
     Args:
-        tiling: Where the windows lie.
-        logits: `(h, w, classes) float32` of each window, row by row.
+        tiling: Where the tiles lie.
+        logits: `(h, w, classes) float32` of each tile, row by row.
         stride: Pixels between two logits.
 
     Yields:
-        `(top, left, (h, w, classes) float32)`: a block of the grid whose first row and column, but
-        at the image's edge, are the last of the blocks before it, so that pixels between them
-        can be interpolated.
+        `(top, left, (h, w, classes) float32)`: a block of the grid whose first row and column,
+        except at the image's edge, are the last of the blocks before it, so that pixels between
+        them can be interpolated.
     """
     logits = iter(logits)
-    cells = (tiling.window - 1) // stride + 1
-    rows, cols = (_side(starts, stride, cells) for starts in (tiling.rows, tiling.cols))
-    shared = max((cells + a - b for a, b in itertools.pairwise(rows.starts)), default=0)
-    above = last_row = None  # sums that the next row of windows adds to; the last settled row
+    cells = (tiling.side - 1) // stride + 1
+    rows, cols = (_axis(starts, stride, cells) for starts in (tiling.rows, tiling.cols))
+    overlap = max((cells + a - b for a, b in itertools.pairwise(rows.starts)), default=0)
+    above = last_row = None  # sums that the next row of tiles adds to; the last complete row
     for top, bottom, down in zip(*rows, strict=True):
         beside = last_col = None
         height = bottom - top
@@ -118,13 +121,13 @@ def blend(
             sums = next(logits) * (down[:, None] * across)[..., None]
             if above is None or last_row is None:
                 width, classes = cols.ends[-1], sums.shape[-1]
-                above = np.zeros((shared, width, classes), np.float32)
+                above = np.zeros((overlap, width, classes), np.float32)
                 last_row = np.empty((width, classes), np.float32)
             if beside is not None:
                 sums[:, : beside.shape[1]] += beside
             here = slice(left, right)
             beside, sums = sums[:, right - left :], sums[:, : right - left]
-            sums[:shared] += above[:, here]
+            sums[:overlap] += above[:, here]
             above[:, here] = 0
             above[: cells - height, here] = sums[height:]
             block = np.empty(
@@ -137,4 +140,43 @@ def blend(
                 block[:, 0] = last_col
             last_row[here], last_col = block[-1, bool(left) :], block[:, -1].copy()
             yield top - bool(top), left - bool(left), block
-            del block  # there is one less in memory while the next is made
+            del block  # so that only one is in memory
+
+
+def join_tiles(
+    tiling: Tiling, logits: Iterable[np.ndarray], size: tuple[int, int], stride: int, classes: int
+) -> tuple[LogitGrid | None, np.ndarray | None]:
+    """The grid of an image's logits or, where they exceed `MAX_LOGIT_BYTES`, its labels.
+
+    Args:
+        tiling: Where the tiles lie.
+        logits: `(h, w, classes) float32` of each tile, row by row.
+        size: `(height, width)` of the image.
+        stride: Pixels between two logits.
+        classes: Their number.
+
+    Returns:
+        The grid and `None`, or `None` and `(H, W)` ids, uint8 (uint16 above 256 classes).
+    """
+    blocks = blend(tiling, logits, stride)
+    rows, cols = (np.arange(length) / stride for length in size)
+    cells = grid_size(tiling, stride)
+    if 4 * cells[0] * cells[1] * classes <= MAX_LOGIT_BYTES:
+        whole = np.empty((*cells, classes), np.float32)
+        for top, left, block in blocks:
+            whole[top : top + block.shape[0], left : left + block.shape[1]] = block
+        return LogitGrid(whole, rows, cols), None
+    labels = np.empty(size, np.uint8 if classes <= 256 else np.uint16)
+    for top, left, block in blocks:
+        down, across = (
+            _pixels(start, count, stride)
+            for start, count in zip((top, left), block.shape, strict=False)
+        )
+        part = LogitGrid(block, rows[down] - top, cols[across] - left)
+        labels[down, across] = part.labels()
+    return None, labels
+
+
+def _pixels(start: int, count: int, stride: int) -> slice:
+    """The pixels that a block decides: without its first row, which the block before decided."""
+    return slice(start * stride + bool(start), (start + count - 1) * stride + 1)

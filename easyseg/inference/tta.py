@@ -1,4 +1,4 @@
-"""Test-time augmentation: the mean of what a network says at several scales and mirrored."""
+"""Test-time augmentation: the mean of a network's probabilities at several scales and mirrored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from easyseg.models.layers.resize import resize_align_corners
 
 __all__ = ["multi_scale"]
 
-SMALLEST = 1e-20  # probability whose logarithm is still a number
+MIN_PROBABILITY = 1e-20  # whose logarithm is still finite in float32
 
 
 def multi_scale(
@@ -18,12 +18,12 @@ def multi_scale(
 ) -> Any:
     """A network whose logits are the logarithms of averaged probabilities.
 
-    The procedure is that of Google's evaluation (`predict_labels_multi_scale`): the logits of each
-    scale are enlarged to the canvas's size, softmax, mean over scales and mirror images.
+    The procedure of Google's evaluation (`predict_labels_multi_scale`): the logits of each scale
+    are resized to the input's size, softmax, mean over scales and mirror images.
 
     Args:
         network: From images to logits at a `stride`-th of their size (`logits_model`).
-        size: `(height, width)` of the canvas.
+        size: `(height, width)` of the input.
         scales: Factors of the image's size, such as (0.5, 0.75, 1.0, 1.25, 1.5, 1.75).
         flip: Adds the mirror image of each.
         stride: Input size over logits' size: 4 with a decoder, else the output stride.
@@ -32,15 +32,19 @@ def multi_scale(
         A `keras.Model` from `(N, *size, 3)` to `(N, *size, classes)`.
     """
     image = keras.Input((*size, 3), name="image", dtype="float32")
-    found = []
+    probabilities = []
     for scale in scales:
         x = resize_align_corners(image, _scaled(size, scale))
-        found.append(_probabilities(network(x), size, scale, stride))
+        probabilities.append(_probabilities(network(x), size, scale, stride))
         if flip:
             mirrored = ops.flip(network(ops.flip(x, axis=2)), axis=2)
-            found.append(_probabilities(mirrored, size, scale, stride))
-    mean = ops.add(found[0], 0) if len(found) == 1 else keras.layers.Average()(found)
-    return keras.Model(image, ops.log(ops.maximum(mean, SMALLEST)), name=f"{network.name}_scales")
+            probabilities.append(_probabilities(mirrored, size, scale, stride))
+    if len(probabilities) == 1:
+        mean = ops.add(probabilities[0], 0)
+    else:
+        mean = keras.layers.Average()(probabilities)
+    logits = ops.log(ops.maximum(mean, MIN_PROBABILITY))
+    return keras.Model(image, logits, name=f"{network.name}_scales")
 
 
 def _probabilities(logits: Any, size: tuple[int, int], scale: float, stride: int) -> Any:
@@ -49,5 +53,5 @@ def _probabilities(logits: Any, size: tuple[int, int], scale: float, stride: int
 
 
 def _scaled(size: tuple[int, int], scale: float) -> tuple[int, int]:
-    """A side that begins and ends with a pixel keeps both: `(side - 1) * scale + 1`."""
+    """With aligned corners, a side of `n` pixels scales to `(n - 1) * scale + 1`."""
     return int((size[0] - 1) * scale + 1), int((size[1] - 1) * scale + 1)

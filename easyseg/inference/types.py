@@ -1,9 +1,9 @@
-"""What an image is on its way: `PreparedImage`, through the network `RawPrediction`, then a result."""
+"""An image on its way to a result: `PreparedImage`, through the network `RawPrediction`."""
 
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,28 +20,30 @@ class PreparedImage(NamedTuple):
 
     Attributes:
         image: `(H, W, 3) uint8 RGB`.
-        placed: The image on the network's canvas; `None` for one that is seen in windows.
-        seconds: How long that took.
-        source: Its path or address, if it has one.
+        letterboxed: The network's input; `None` for an image that is segmented in tiles.
+        seconds: How long reading and preprocessing took.
+        source: The image's path or URL, if it has one.
+        item: Whatever the caller attached to the image; it is handed on.
     """
 
     image: np.ndarray
-    placed: Letterboxed | None
-    seconds: float
+    letterboxed: Letterboxed | None
+    seconds: float = 0.0
     source: str | None = None
+    item: Any = None
 
 
 class RawPrediction(NamedTuple):
-    """An image that went through the network, before its labels are computed.
+    """What the network computed for an image, before the labels at the image's own size.
 
     Attributes:
         image: `(H, W, 3) uint8 RGB`.
-        grid: Its logits; `_replace(grid=...)` puts others in their place. `None` for a tiled
-            image that has too many of them to be kept.
+        grid: The logits; `None` for a tiled image whose logits are too many to be kept.
         label_set: The network's classes.
         speed: Milliseconds spent in "preprocess" and "inference".
-        labels: Its labels, where there is no grid.
-        source: Its path or address, if it has one.
+        labels: `(H, W)` ids where there is no grid, else `None`.
+        source: The image's path or URL, if it has one.
+        item: Whatever the caller attached to the image.
     """
 
     image: np.ndarray
@@ -50,9 +52,10 @@ class RawPrediction(NamedTuple):
     speed: dict[str, float]
     labels: np.ndarray | None = None
     source: str | None = None
+    item: Any = None
 
     def finish(self) -> Segmentation:
-        """Labels at the image's own size."""
+        """Labels at the image's own size; may run in any thread."""
         started = time.perf_counter()
         labels = self.labels if self.grid is None else self.grid.labels()
         assert labels is not None  # noqa: S101  (for mypy)

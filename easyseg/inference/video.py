@@ -1,10 +1,11 @@
-"""Videos and cameras through the network: reading, the network and writing at the same time."""
+"""Videos and cameras through the network: frames are read, segmented and written concurrently."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -15,37 +16,43 @@ import numpy as np
 from tqdm import tqdm
 
 from easyseg.errors import InputError
-from easyseg.inference.video_network import Pairs, forwarding
-from easyseg.io.video.image_sequence import ImageSequenceWriter
+from easyseg.inference.pipeline import run_pipeline
+from easyseg.inference.smoothing import Smoother
+from easyseg.inference.types import RawPrediction
 from easyseg.io.video.open import is_address, open_source
-from easyseg.io.video.writer import check_target, open_writer
+from easyseg.io.video.targets import check_target, open_writer
 from easyseg.io.video.types import Frame, Source
 from easyseg.io.video.window import Preview
-from easyseg.io.video.writer import VideoWriter
-from easyseg.results.segmentation import Segmentation
-from easyseg.utils.concurrency import prefetch
+from easyseg.results.outputs.base import OUTPUTS, Document
+from easyseg.results.outputs.cutout import draw_cutout
+from easyseg.results.outputs.spec import OutputSpec
+from easyseg.results.segmentation import Classes, Segmentation
+from easyseg.utils.threaded_steps import in_thread
 from easyseg.utils.validation import is_count
 
 if TYPE_CHECKING:
     from easyseg.inference.predictor import Predictor  # loads Keras
 
-__all__ = ["VideoSummary", "check_video", "render", "stream"]
+__all__ = ["Draw", "VideoSummary", "check_video", "segment_video", "stream_video"]
 
 log = logging.getLogger(__name__)
 
-Paint = Callable[[Segmentation], np.ndarray]
+Draw = Callable[[Segmentation], np.ndarray]
+"""From a frame's result to `(H, W, 3) uint8 RGB` or `(H, W, 4) uint8 RGBA`."""
+
+CUTOUT = "cutout"
 
 
 @dataclasses.dataclass(frozen=True)
 class VideoSummary:
-    """What became of a video.
+    """Counts of a segmented video.
 
     Attributes:
-        out: Where it was written; `None` if it was only shown.
-        frames: How many.
-        seconds: How long it plays.
-        elapsed: How long the work took, in seconds.
-        damage: What of the source could not be read, or nothing.
+        out: The file or folder that was written; `None` if the video was only shown.
+        frames: Number of frames.
+        seconds: Duration of the video.
+        elapsed: Seconds that the run took.
+        damage: Which part of the source could not be read; empty if none.
     """
 
     out: Path | None
@@ -68,63 +75,67 @@ class VideoSummary:
         )
 
 
-def render(
+def segment_video(
     predictor: Predictor,
-    source: Any,
-    out: str | os.PathLike[str] | None,
-    paint: Paint,
+    video: Any,
+    out: str | os.PathLike[str] | None = None,
     *,
+    spec: OutputSpec | Draw = OutputSpec(),  # noqa: B008  (frozen)
     frame_stride: int = 1,
-    batch_size: int | None = None,
     smoothing: float = 0.0,
+    start: float = 0.0,
+    end: float | None = None,
     progress: bool = True,
     show: bool | str = False,
 ) -> VideoSummary:
-    """Segments a video, a stream or a camera and writes what is painted of each frame.
+    """Segments a video, a stream or a camera and writes what is drawn on each frame.
 
-    The result keeps the source's size, times, colors and sound. It appears at `out` at the end;
-    after an error or an interruption it holds what was done until then.
+    The result keeps the size, timestamps, colors and audio of the source. It appears at `out` at
+    the end; after an error or an interruption it holds the frames done until then.
 
     Args:
         predictor: The network.
-        source: A video's path, an address, or a camera's index.
+        video: A video's path, a URL, or a camera's index.
         out: A video (.mp4, .m4v, .mov, .mkv, .webm), or a folder or pattern (`out/%05d.png`) for
-            PNG files; `None` only shows.
-        paint: From a segmentation to `(H, W, 3) uint8 RGB`, or `(H, W, 4) uint8 RGBA` for .webm
-            and PNG files.
-        frame_stride: Each so manieth frame goes through the network; those between keep its labels.
-        batch_size: Frames that go through together; by default the predictor's, of live sources 1.
-        smoothing: Share of the past in an exponential mean of the logits, from 0 (none) to below 1.
+            PNG files; `None` with `show` only shows it.
+        spec: What is drawn, or a function that draws. Transparent frames need .webm or PNG files.
+        frame_stride: Every n-th frame goes through the network; those between keep its labels.
+        smoothing: Weight of the past in an exponential mean of the logits, from 0 (none) to
+            below 1.
+        start: Seconds of the video before the first frame that is segmented.
+        end: Seconds of the video at which it ends; `None` for all of it.
         progress: Shows a bar.
-        show: Shows a window, with this title if it is a text; q or Escape in it ends the video.
+        show: Shows a window, with this title if it is a string; q or Escape in it ends the video.
 
     Raises:
         VideoError: The source cannot be read.
-        OutputError: The result cannot be written.
-        InputError: An argument breaks a rule.
+        OutputError: The result cannot be written, or cannot be transparent.
+        InputError: An argument breaks a rule, or the kind is a document.
+        UnknownNameError: The model has no such class.
     """
-    _check(frame_stride, batch_size, smoothing)
+    _check(frame_stride, smoothing, start, end)
     target = None if out is None else Path(out)
     if target is not None:
-        check_video(source, target)
+        check_video(video, target, alpha=isinstance(spec, OutputSpec) and spec.kind == CUTOUT)
     elif not show:
-        raise InputError("there is no place for the video: give out, or show=True to see it only.")
-    started = time.perf_counter()
-    done = _Done()
+        raise InputError("the video has no output; give out, or show=True to see it only.")
+    draw = _drawer(spec, predictor)
+    began = time.perf_counter()
+    frames, seconds = 0, 0.0
     with contextlib.ExitStack() as stack:
         window = stack.enter_context(Preview(show)) if show else None
-        video = stack.enter_context(contextlib.closing(open_source(source)))
-        writer = None if target is None else open_writer(target, video)
-        if writer:
-            stack.enter_context(writer)
-        pairs = stack.enter_context(
-            forwarding(predictor, video, frame_stride, batch_size, smoothing)
-        )
-        written = prefetch(_written(pairs, paint, writer, done), 1)
-        stack.enter_context(contextlib.closing(written))
-        bar = stack.enter_context(tqdm(total=video.expected, unit="frame", disable=not progress))
+        source = stack.enter_context(contextlib.closing(open_source(video)))
+        writer = None if target is None else stack.enter_context(open_writer(target, source))
+        results = _segment_frames(predictor, source, frame_stride, smoothing)
+        stack.enter_context(contextlib.closing(results))
+        bar = stack.enter_context(tqdm(total=source.expected, unit="frame", disable=not progress))
         try:
-            for image in written:
+            for frame, result in results:
+                image = _drawn(draw, result)
+                if writer:
+                    writer.write(image, frame)
+                frames += 1
+                seconds = float((frame.pts + frame.duration) * source.time_base)
                 bar.update()
                 if window and not window.show(image):
                     break
@@ -132,115 +143,157 @@ def render(
                 if writer:
                     writer.complete()
         except KeyboardInterrupt:
-            if not video.live:  # for a camera it is the way to end
+            if not source.live:  # with a camera it is how a recording ends
                 raise
-    _tell_damage(video)
-    seconds = float(done.end * video.time_base)
-    return VideoSummary(target, done.frames, seconds, time.perf_counter() - started, video.damage)
+    _log_damage(source)
+    return VideoSummary(target, frames, seconds, time.perf_counter() - began, source.damage)
 
 
-def check_video(source: Any, out: Path, *, alpha: bool = False) -> None:
-    """Raises what `render` would raise for these names, before the network is loaded.
+def check_video(video: Any, out: Path, *, alpha: bool = False) -> None:
+    """Raises what `segment_video` would raise for these arguments, before a network is loaded.
 
     Args:
-        source: As in `render`.
-        out: As in `render`.
-        alpha: Whether images will be transparent.
+        video: As in `segment_video`.
+        out: As in `segment_video`.
+        alpha: Whether frames will be transparent.
 
     Raises:
-        OutputError: The ending is unknown, or has no transparency.
+        OutputError: The extension is unknown, or has no transparency.
         InputError: The result would overwrite the source, or is one image.
-        VideoError: The source is a file that is no video.
+        VideoError: The source is a file that is not a video.
     """
     check_target(out, alpha=alpha)
-    if isinstance(source, (str, os.PathLike)) and not is_address(source):
-        open_source(source).close()
-        if out.exists() and out.samefile(source):
-            raise InputError(f"the result would overwrite the video {out}; give another place.")
+    if isinstance(video, (str, os.PathLike)) and not is_address(video):
+        open_source(video).close()
+        if out.exists() and out.samefile(video):
+            raise InputError(f"the result would overwrite the video {out}; choose another path.")
 
 
-def stream(
+def stream_video(
     predictor: Predictor,
-    source: Any,
+    video: Any,
     *,
+    classes: Classes | None = None,
     frame_stride: int = 1,
-    batch_size: int | None = None,
     smoothing: float = 0.0,
-) -> Iterator[tuple[float, Segmentation]]:
-    """Segments a video, a stream or a camera, frame after frame.
+    start: float = 0.0,
+    end: float | None = None,
+) -> Iterator[Segmentation]:
+    """Segments a video, a stream or a camera, frame by frame as they are requested.
 
     Args:
         predictor: The network.
-        source: A video's path, an address, or a camera's index.
-        frame_stride: Each so manieth frame goes through the network; those between keep its labels.
-        batch_size: Frames that go through together; by default the predictor's, of live sources 1.
-        smoothing: As in `render`.
+        video: As in `segment_video`, and so the others.
+        classes: Only these classes, by name or id; `None` for all.
+        frame_stride: Every n-th frame goes through the network.
+        smoothing: Weight of the past.
+        start: Seconds of the video before the first frame.
+        end: Seconds at which it ends.
 
     Returns:
-        Seconds from the start, and the frame's result.
+        The frames' results, with their `timestamp` in seconds.
 
     Raises:
         VideoError: The source cannot be read.
         InputError: An argument breaks a rule.
+        UnknownNameError: The model has no such class.
     """
-    _check(frame_stride, batch_size, smoothing)
-    return _results(predictor, open_source(source), frame_stride, batch_size, smoothing)
+    _check(frame_stride, smoothing, start, end)
+    ids = None if classes is None else predictor.label_set.ids_of(classes)
+    return _stream(predictor, open_source(video), ids, frame_stride, smoothing)
 
 
-def _results(
-    predictor: Predictor, video: Source, frame_stride: int, batch_size: int | None, smoothing: float
-) -> Iterator[tuple[float, Segmentation]]:
-    with (
-        contextlib.closing(video),
-        forwarding(predictor, video, frame_stride, batch_size, smoothing) as pairs,
-    ):
-        for frame, result in _finished(pairs):
-            yield float(frame.pts * video.time_base), result
-    _tell_damage(video)
+def _stream(
+    predictor: Predictor,
+    source: Source,
+    ids: Classes | None,
+    frame_stride: int,
+    smoothing: float,
+) -> Iterator[Segmentation]:
+    results = _segment_frames(predictor, source, frame_stride, smoothing)
+    with contextlib.closing(source), contextlib.closing(results):
+        for _, result in results:
+            yield result if ids is None else result.filter(ids)
+    _log_damage(source)
 
 
-def _finished(pairs: Pairs) -> Iterator[tuple[Frame, Segmentation]]:
-    result: Any = None
-    for frame, forwarded in pairs:
-        if forwarded is not None:
-            result = forwarded.finish()
-        else:
-            result = dataclasses.replace(result, image=frame.image)
-        yield frame, result
+def _segment_frames(
+    predictor: Predictor, source: Source, frame_stride: int, smoothing: float
+) -> Generator[tuple[Frame, Segmentation], None, None]:
+    """Each frame with its result; those that the network skips keep the labels before them.
+
+    Of a live source the newest frame waits for the network, and older ones are dropped.
+    """
+    frames = in_thread(source.frames(), 1, latest=True) if source.live else source.frames()
+    smoother = Smoother(smoothing) if smoothing else None
+    outcomes = run_pipeline(
+        predictor,
+        enumerate(frames),
+        lambda item: predictor.prepare(item[1].image),
+        _keep if smoother else RawPrediction.finish,
+        batch_size=1 if source.live else None,
+        workers=1 if source.live else None,
+        skips=lambda item: item[0] % frame_stride != 0,
+    )
+    last: Any = None
+    with contextlib.closing(frames), contextlib.closing(outcomes):
+        for (_, frame), prediction, error in outcomes:
+            if error is not None:
+                raise error
+            if smoother and prediction is not None:
+                last = smoother(prediction).finish()
+            elif prediction is not None:
+                last = prediction
+            timestamp = float(frame.pts * source.time_base)
+            yield frame, dataclasses.replace(last, image=frame.image, timestamp=timestamp)
 
 
-@dataclasses.dataclass
-class _Done:
-    """How far a video has come: frames, and the end of the last one in ticks."""
-
-    frames: int = 0
-    end: int = 0
+def _keep(prediction: RawPrediction) -> RawPrediction:
+    return prediction
 
 
-def _written(
-    pairs: Pairs, paint: Paint, writer: VideoWriter | ImageSequenceWriter | None, done: _Done
-) -> Generator[np.ndarray, None, None]:
-    for frame, result in _finished(pairs):
-        image = paint(result)
-        if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype != np.uint8:
-            raise InputError(
-                f"a frame was painted as {image.dtype} of shape {image.shape}; paint must "
-                "return (H, W, 3) RGB or (H, W, 4) RGBA, uint8."
-            )
-        if writer:
-            writer.write(image, frame)
-        done.frames, done.end = done.frames + 1, frame.pts + frame.duration
-        yield image
+def _drawer(spec: OutputSpec | Draw, predictor: Predictor) -> Draw:
+    """The function that draws what `spec` says."""
+    if not isinstance(spec, OutputSpec):
+        return spec
+    kind, alpha, legend = spec.kind, spec.alpha, spec.legend
+    if isinstance(OUTPUTS[kind], Document):
+        raise InputError(
+            f"{kind} is a document, which is not drawn; use stream_video(), and "
+            f"result.save(path, {kind!r}) for each frame."
+        )
+    ids = None if spec.classes is None else predictor.label_set.ids_of(spec.classes)
+
+    def draw(result: Segmentation) -> np.ndarray:
+        result = result if ids is None else result.filter(ids)
+        if kind == CUTOUT:
+            return np.asarray(draw_cutout(result))  # plot() has no transparency
+        return result.plot(kind, alpha=alpha, legend=legend)
+
+    return draw
 
 
-def _check(frame_stride: int, batch_size: int | None, smoothing: float) -> None:
-    for name, value in (("frame_stride", frame_stride), ("batch_size", batch_size)):
-        if not is_count(value) and not (name == "batch_size" and value is None):
-            raise InputError(f"{name}={value!r} must be a whole number from 1.")
+def _drawn(draw: Draw, result: Segmentation) -> np.ndarray:
+    image = draw(result)
+    if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype != np.uint8:
+        raise InputError(
+            f"expected a drawn frame as uint8 of shape (H, W, 3) or (H, W, 4), got {image.dtype} "
+            f"of shape {image.shape}."
+        )
+    return image
+
+
+def _check(frame_stride: int, smoothing: float, start: float, end: float | None) -> None:
+    if not is_count(frame_stride):
+        raise InputError(f"frame_stride={frame_stride!r} must be a whole number from 1.")
     if not isinstance(smoothing, (int, float)) or not 0 <= smoothing < 1:
         raise InputError(f"smoothing={smoothing!r} must be from 0 (none) to below 1.")
+    if not isinstance(start, (int, float)) or not 0 <= start < math.inf:
+        raise InputError(f"start={start!r} must be seconds from 0.")
+    if end is not None and (not isinstance(end, (int, float)) or not start < end < math.inf):
+        raise InputError(f"end={end!r} must be seconds after start={start!r}, or None.")
 
 
-def _tell_damage(video: Source) -> None:
-    if video.damage:
-        log.warning("%s: %s.", video.name, video.damage)
+def _log_damage(source: Source) -> None:
+    if source.damage:
+        log.warning("%s: %s.", source.name, source.damage)

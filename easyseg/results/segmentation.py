@@ -37,6 +37,7 @@ class Segmentation:
         speed: Milliseconds spent in "preprocess", "inference" and "postprocess".
         grid: The network's logits and where the pixels lie on them; `None` where there are none.
         source: Path or address of the image; `None` if it came as pixels or bytes.
+        timestamp: Seconds from the start of the video; `None` for an image.
     """
 
     labels: np.ndarray
@@ -45,6 +46,7 @@ class Segmentation:
     speed: Mapping[str, float] = dataclasses.field(default_factory=dict)
     grid: LogitGrid | None = None
     source: str | None = None
+    timestamp: float | None = None
 
     @functools.cached_property
     def _areas(self) -> list[tuple[int, int]]:

@@ -60,6 +60,9 @@ class Ready:
         self._run = run
         self._lock = threading.Lock()  # not every runtime can be called from two threads
 
+    def start(self) -> None:
+        """Nothing is left to start."""
+
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """`(N, H, W, 3)`, 0 to 255 -> `(N, h, w, classes) float32`."""
         with self._lock:

@@ -41,6 +41,7 @@ class Runner:
     Args:
         network: A `keras.Model` from images to logits.
         size: `(height, width)` of the images.
+        stride: Pixels of an image between two logits of a single scale.
         runtime: "auto" or a row of `RUNTIMES`. All but "keras" take the weights as they are at
             the first image, or at the next `optimize`.
         precision: One of `PRECISIONS`.
@@ -56,6 +57,7 @@ class Runner:
         network: Any,
         size: tuple[int, int],
         *,
+        stride: int = 4,
         runtime: str = PLAIN,
         precision: str = "float32",
         home: Path | None = None,
@@ -69,6 +71,7 @@ class Runner:
             log.warning("this processor has no bfloat16; using precision 'exact'.")
             precision = "float32"
         self.runtime: str | None = None  # the runtime that runs, from the first image on
+        self.stride = stride
         self._wanted = runtime
         self._setting = RuntimeSpec(network, size, precision)
         self._home = home
@@ -105,9 +108,12 @@ class Runner:
     @property
     def batch_size(self) -> int:
         """Images that go through the network together at the least cost; 1 if not measured."""
+        return self._batch_size
+
+    def start(self) -> None:
+        """Loads or compiles what the first image needs, if that has not been done."""
         with self._lock:
             self._ready()
-            return self._batch_size
 
     def optimize(self, images: Sequence[np.ndarray] = ()) -> dict[str, float]:
         """Makes ready what the first image would wait for; with "auto", finds the fastest.

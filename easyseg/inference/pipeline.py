@@ -1,0 +1,178 @@
+"""Many images through a network: read, network, finish, in a few threads and in order.
+
+A thread takes an image (or a batch) through all steps, so that a quick network does not wait for
+hand-overs between threads. The network runs in one thread at a time; while it does, the other
+threads read and finish.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future
+from typing import Generic, NamedTuple, TypeVar
+
+from easyseg.inference.predictor import Predictor
+from easyseg.inference.types import PreparedImage, RawPrediction
+from easyseg.utils.threads import thread_count
+
+__all__ = ["Outcome", "run_pipeline"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MAX_WORKERS = 8
+
+
+class Outcome(NamedTuple, Generic[T, R]):
+    """What became of an item.
+
+    Attributes:
+        item: The item.
+        result: What `finish` returned; `None` after an error, or if the network skipped the item.
+        error: What `read` or `finish` raised, or `None`.
+    """
+
+    item: T
+    result: R | None = None
+    error: Exception | None = None
+
+
+def run_pipeline(
+    predictor: Predictor,
+    items: Iterable[T],
+    read: Callable[[T], PreparedImage],
+    finish: Callable[[RawPrediction], R],
+    *,
+    batch_size: int | None = None,
+    workers: int | None = None,
+    skips: Callable[[T], bool] = lambda _: False,
+) -> Generator[Outcome[T, R], None, None]:
+    """Segments items in threads; yields what became of each, in order.
+
+    At most `workers` batches are in work and one is finished and waiting. Closing the generator
+    ends the threads after what they are working on.
+
+    Args:
+        predictor: The network.
+        items: Drawn one at a time, in the threads.
+        read: From an item to an image for the network, by `Predictor.prepare`; in any thread.
+        finish: From a prediction to the result; in any thread.
+        batch_size: Items that go through the network together; by default the predictor's.
+        workers: Threads; by default one for each core, at least 2, at most 8.
+        skips: Whether an item does not go through the network.
+
+    Raises:
+        Exception: What drawing the items or the network raised, after the outcomes before it.
+    """
+    workers = workers or min(MAX_WORKERS, max(2, thread_count()))
+    predictor.start()
+    run = _Run(predictor, iter(items), read, finish, batch_size or predictor.batch_size, skips)
+    threads = [
+        threading.Thread(target=run.work, name=f"easyseg-{number}", daemon=True)
+        for number in range(workers)
+    ]
+    run.free.release(workers + 1)
+    for thread in threads:
+        thread.start()
+    try:
+        while (batch := run.begun.get()) is not None:
+            yield from batch.result()
+            run.free.release()
+    finally:
+        run.stopped = True
+        run.free.release(workers)
+        for thread in threads:
+            thread.join()
+        if isinstance(items, Generator):
+            items.close()
+
+
+class _Run(Generic[T, R]):
+    """What the threads of a pipeline have in common.
+
+    Attributes:
+        begun: The outcomes of each batch, in order; `None` after the last.
+        free: How many batches may begin.
+        stopped: Whether no other batch is to begin.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        items: Iterator[T],
+        read: Callable[[T], PreparedImage],
+        finish: Callable[[RawPrediction], R],
+        batch_size: int,
+        skips: Callable[[T], bool],
+    ) -> None:
+        self._predictor, self._items, self._skips = predictor, items, skips
+        self._read, self._finish, self._size = read, finish, batch_size
+        self._drawing = threading.Lock()
+        self.begun: queue.SimpleQueue[Future[list[Outcome[T, R]]] | None] = queue.SimpleQueue()
+        self.free = threading.Semaphore(0)
+        self.stopped = False
+
+    def work(self) -> None:
+        """Takes batches through all steps until there are no more."""
+        while True:
+            self.free.acquire()
+            with self._drawing:
+                if self.stopped:
+                    return
+                batch, error = self._draw()
+                outcomes: Future[list[Outcome[T, R]]] = Future()
+                if batch:
+                    self.begun.put(outcomes)
+                if len(batch) == 0 or error is not None:
+                    self.stopped = True
+                    self.begun.put(_failed(error) if error else None)
+            if not batch:
+                return
+            try:
+                outcomes.set_result(self._process(batch))
+            except BaseException as error:  # noqa: BLE001  (raised where results are taken)
+                outcomes.set_exception(error)
+
+    def _draw(self) -> tuple[list[T], BaseException | None]:
+        """Items for one batch, and the error that ended them.
+
+        A batch has up to its size of items for the network, and those between that skip it. Items
+        that skip it and come first are a batch of their own, which waits for no other item.
+        """
+        batch: list[T] = []
+        count = 0
+        try:
+            for item in self._items:
+                batch.append(item)
+                count += not self._skips(item)
+                if count in (0, self._size):
+                    break
+        except BaseException as error:  # noqa: BLE001  (likewise)
+            return batch, error
+        return batch, None
+
+    def _process(self, batch: list[T]) -> list[Outcome[T, R]]:
+        outcomes: list[Outcome[T, R]] = [Outcome(item) for item in batch]
+        places, prepared = [], []
+        for place, item in enumerate(batch):
+            if not self._skips(item):
+                try:
+                    prepared.append(self._read(item))
+                    places.append(place)
+                except Exception as error:  # noqa: BLE001  (the caller decides)
+                    outcomes[place] = Outcome(item, error=error)
+        predictions = self._predictor.forward(prepared, batch_size=self._size)
+        for place, prediction in zip(places, predictions, strict=True):
+            try:
+                outcomes[place] = Outcome(batch[place], self._finish(prediction))
+            except Exception as error:  # noqa: BLE001  (likewise)
+                outcomes[place] = Outcome(batch[place], error=error)
+        return outcomes
+
+
+def _failed(error: BaseException) -> Future[list[Outcome[T, R]]]:
+    future: Future[list[Outcome[T, R]]] = Future()
+    future.set_exception(error)
+    return future
