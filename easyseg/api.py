@@ -10,23 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from easyseg.datasets import Reading
-from easyseg.errors import InputError
 from easyseg.evaluation.evaluate_dataset import evaluate_dataset
-from easyseg.inference.background import edit
+from easyseg.inference.background import edit_background
 from easyseg.inference.folder import segment_folder
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
 from easyseg.inference.runtimes import AUTO
 from easyseg.inference.runtimes.ready import checksum
-from easyseg.inference.video import check_video, render, stream
+from easyseg.inference.video import segment_video, stream_video
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
-from easyseg.results.outputs.base import OUTPUTS, Document
-from easyseg.results.outputs.cutout import draw_cutout
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Classes, Segmentation
 from easyseg.weights.cache import cache_home
@@ -37,7 +32,7 @@ if TYPE_CHECKING:
 
     from easyseg.datasets.base import Dataset, Sample
     from easyseg.evaluation.scores import Scores
-    from easyseg.inference.background import VideoOptions
+    from easyseg.inference.background import BackgroundOptions
     from easyseg.inference.folder import FolderSummary
     from easyseg.inference.video import VideoSummary
     from easyseg.io.find_images import Source
@@ -140,8 +135,8 @@ class SemanticSegmentation:
             self.model,
             self.label_set,
             input_size=self.config.input_size,
-            home=cache_home(cache_dir),
-            **dataclasses.asdict(options),
+            options=options,
+            cache_dir=cache_home(cache_dir),
         )
 
     @classmethod
@@ -258,7 +253,6 @@ class SemanticSegmentation:
         legend: bool = False,
         resume: bool = False,
         jsonl: AnyPath | None = None,
-        batch_size: int | None = None,
         progress: bool = True,
     ) -> FolderSummary:
         """Segments the images of folders, patterns and lists, and writes a result for each.
@@ -274,7 +268,6 @@ class SemanticSegmentation:
             legend: Draws class names and ratios.
             resume: Skips images that `results.jsonl` lists with the same model and options.
             jsonl: Where the JSON lines go, instead of `results.jsonl` in `out`.
-            batch_size: Images per batch, instead of the model's.
             progress: Shows a bar.
 
         Raises:
@@ -287,13 +280,9 @@ class SemanticSegmentation:
             self._predictor,
             sources,
             out,
-            kind=kind,
-            alpha=alpha,
-            classes=classes,
-            legend=legend,
+            spec=OutputSpec(kind, alpha, legend, classes),
             resume=resume,
             jsonl=jsonl,
-            batch_size=batch_size,
             progress=progress,
             settings=self._settings(),
         )
@@ -306,9 +295,11 @@ class SemanticSegmentation:
         kind: str = "overlay",
         classes: Classes | None = None,
         alpha: float = 0.6,
+        legend: bool = False,
         frame_stride: int = 1,
         smoothing: float = 0.0,
-        batch_size: int | None = None,
+        start: float = 0.0,
+        end: float | None = None,
         progress: bool = True,
         show: bool = False,
     ) -> VideoSummary:
@@ -324,10 +315,12 @@ class SemanticSegmentation:
             kind: As in `segment_image`; "cutout" is transparent.
             classes: Only these classes, by name or id.
             alpha: Opacity of the class colors in an overlay, 0 to 1.
+            legend: Draws class names and their ratios into the lower left corner.
             frame_stride: Segments every n-th frame; the frames between keep its labels.
             smoothing: Weight of the past in an exponential moving average of the logits, 0 to
                 below 1, against flicker of a fixed camera; restarts at a cut.
-            batch_size: Frames per batch, instead of the model's.
+            start: Seconds of the video before the first frame that is segmented.
+            end: Seconds of the video at which it ends; `None` for all of it.
             progress: Shows a bar.
             show: Shows a window; q or Escape ends the video.
 
@@ -337,30 +330,15 @@ class SemanticSegmentation:
             InputError: An argument breaks its rule, or PyAV is not installed.
             UnknownNameError: No such class or kind.
         """
-        OutputSpec(kind, alpha)
-        if isinstance(OUTPUTS[kind], Document):
-            raise InputError(
-                f"{kind} is a document, of which no video can be made; "
-                f"use stream_video(), and result.save(path, {kind!r}) for each frame."
-            )
-        wanted = None if classes is None else self.label_set.ids_of(classes)
-        if out is not None:
-            check_video(video, Path(out), alpha=kind == "cutout")
-
-        def paint(result: Segmentation) -> np.ndarray:
-            if kind == "cutout":
-                shown = result if wanted is None else result.filter(wanted)
-                return np.asarray(draw_cutout(shown))
-            return result.plot(kind, alpha=alpha, classes=wanted)
-
-        return render(
+        return segment_video(
             self._predictor,
             video,
             out,
-            paint,
+            spec=OutputSpec(kind, alpha, legend, classes),
             frame_stride=frame_stride,
-            batch_size=batch_size,
             smoothing=smoothing,
+            start=start,
+            end=end,
             progress=progress,
             show=show,
         )
@@ -372,36 +350,39 @@ class SemanticSegmentation:
         classes: Classes | None = None,
         frame_stride: int = 1,
         smoothing: float = 0.0,
-        batch_size: int | None = None,
-    ) -> Iterator[tuple[float, Segmentation]]:
+        start: float = 0.0,
+        end: float | None = None,
+    ) -> Iterator[Segmentation]:
         """Segments a video, stream or camera frame by frame, each when it is asked for.
 
-            for seconds, result in seg.stream_video(0):
-                print(f"{seconds:.2f}", result.class_names)
+            for result in seg.stream_video(0):
+                print(f"{result.timestamp:.2f}", result.class_names)
 
         Args:
             video: As in `segment_video`, and so are the others.
             classes: Only these classes.
             frame_stride: Segments every n-th frame.
             smoothing: Weight of the past.
-            batch_size: Frames per batch.
+            start: Seconds before the first frame.
+            end: Seconds at which the video ends.
+
+        Returns:
+            Results with their `timestamp` in seconds.
 
         Raises:
             VideoError: The video or camera cannot be read.
             InputError: An argument breaks its rule, or PyAV is not installed.
             UnknownNameError: No such class.
         """
-        wanted = None if classes is None else self.label_set.ids_of(classes)
-        results = stream(
+        return stream_video(
             self._predictor,
             video,
+            classes=classes,
             frame_stride=frame_stride,
-            batch_size=batch_size,
             smoothing=smoothing,
+            start=start,
+            end=end,
         )
-        if wanted is None:
-            return results
-        return ((seconds, result.filter(wanted)) for seconds, result in results)
 
     def change_background(
         self,
@@ -410,7 +391,7 @@ class SemanticSegmentation:
         out: AnyPath | None = None,
         *,
         keep: Classes | None = None,
-        **video: Unpack[VideoOptions],
+        **options: Unpack[BackgroundOptions],
     ) -> Any:
         """Puts another image behind the classes kept.
 
@@ -419,7 +400,8 @@ class SemanticSegmentation:
             background: Image; scaled to cover `source` and cropped at its center.
             out: File to write; a video needs it, or `show=True`.
             keep: Classes to keep, by name or id; `None` for all but void.
-            **video: `frame_stride`, `smoothing`, `batch_size`, `progress` and `show`, for videos.
+            **options: `resume`, for folders; `frame_stride`, `smoothing`, `start`, `end` and `show`,
+                for videos; and `progress`.
 
         Returns:
             The image: bytes of a PNG for bytes, an array for an array, else a `PIL.Image.Image`;
@@ -431,7 +413,7 @@ class SemanticSegmentation:
             ImageError: An image cannot be read.
             OutputError: The result cannot be written; no partial file is left.
         """
-        return edit(self._predictor, source, out, "change", background, keep=keep, **video)
+        return self._edit(source, out, "change", background, keep, options)
 
     def blur_background(
         self,
@@ -440,7 +422,7 @@ class SemanticSegmentation:
         *,
         strength: str | float = "moderate",
         keep: Classes | None = None,
-        **video: Unpack[VideoOptions],
+        **options: Unpack[BackgroundOptions],
     ) -> Any:
         """Blurs the background; all else as in `change_background`.
 
@@ -450,9 +432,9 @@ class SemanticSegmentation:
             strength: Standard deviation of the blur in pixels, or "low", "moderate" or "extreme":
                 1, 2 or 4 % of the longest side.
             keep: Classes to keep.
-            **video: Options for videos.
+            **options: Options for folders and videos.
         """
-        return edit(self._predictor, source, out, "blur", strength, keep=keep, **video)
+        return self._edit(source, out, "blur", strength, keep, options)
 
     def color_background(
         self,
@@ -461,7 +443,7 @@ class SemanticSegmentation:
         *,
         color: Any,
         keep: Classes | None = None,
-        **video: Unpack[VideoOptions],
+        **options: Unpack[BackgroundOptions],
     ) -> Any:
         """Fills the background with one color; all else as in `change_background`.
 
@@ -470,9 +452,9 @@ class SemanticSegmentation:
             out: File to write.
             color: `(red, green, blue)` from 0 to 255, a name such as "white", or "#00ff00".
             keep: Classes to keep.
-            **video: Options for videos.
+            **options: Options for folders and videos.
         """
-        return edit(self._predictor, source, out, "color", color, keep=keep, **video)
+        return self._edit(source, out, "color", color, keep, options)
 
     def gray_background(
         self,
@@ -480,7 +462,7 @@ class SemanticSegmentation:
         out: AnyPath | None = None,
         *,
         keep: Classes | None = None,
-        **video: Unpack[VideoOptions],
+        **options: Unpack[BackgroundOptions],
     ) -> Any:
         """Makes the background gray; all else as in `change_background`.
 
@@ -488,9 +470,9 @@ class SemanticSegmentation:
             source: Image or video.
             out: File to write.
             keep: Classes to keep.
-            **video: Options for videos.
+            **options: Options for folders and videos.
         """
-        return edit(self._predictor, source, out, "gray", None, keep=keep, **video)
+        return self._edit(source, out, "gray", None, keep, options)
 
     def cutout(
         self,
@@ -498,7 +480,7 @@ class SemanticSegmentation:
         out: AnyPath | None = None,
         *,
         keep: Classes | None = None,
-        **video: Unpack[VideoOptions],
+        **options: Unpack[BackgroundOptions],
     ) -> Any:
         """Makes the background transparent; all else as in `change_background`.
 
@@ -506,12 +488,12 @@ class SemanticSegmentation:
             source: Image or video.
             out: .png, .webp or .tif; for a video .webm or PNG files.
             keep: Classes to keep.
-            **video: Options for videos.
+            **options: Options for folders and videos.
 
         Returns:
             As `change_background`, but RGBA.
         """
-        return edit(self._predictor, source, out, "cutout", None, keep=keep, **video)
+        return self._edit(source, out, "cutout", None, keep, options)
 
     def evaluate(
         self,
@@ -539,7 +521,6 @@ class SemanticSegmentation:
             class_map: Classes under another name, `{name in the data set: name in the model}`;
                 `None` for the latter ignores the class.
             boundary: Computes boundary metrics too.
-            batch_size: Images per batch, instead of the model's.
             report: Folder for charts, contact sheets, the worst images and `report.html`.
             progress: Shows a bar.
 
@@ -556,7 +537,6 @@ class SemanticSegmentation:
             split=split,
             class_map=class_map,
             boundary=boundary,
-            batch_size=batch_size,
             report=None if report is None else Path(report),
             model=self.name,
             output_stride=getattr(self.config, "output_stride", None),
@@ -681,15 +661,35 @@ class SemanticSegmentation:
         """
         return self._predictor.optimize(images)
 
+    def _edit(
+        self,
+        source: Any,
+        out: AnyPath | None,
+        effect: str,
+        option: Any,
+        keep: Classes | None,
+        options: BackgroundOptions,
+    ) -> Any:
+        return edit_background(
+            self._predictor,
+            source,
+            out,
+            effect,
+            option,
+            keep=keep,
+            settings=self._settings if means_many(source) else None,
+            **options,
+        )
+
     def _settings(self) -> dict[str, Any]:
         """What the results of a folder depend on, apart from the options of the run."""
         return {
             "model": self.name,
             "weights": checksum(self.model),
             "output_stride": self.config.output_stride,
-            "tile": self._predictor.window,
-            "scales": self._predictor.scales,
-            "flip": self._predictor.flip,
+            "tile": self._predictor.tile,
+            "scales": self._options.scales,
+            "flip": self._options.flip,
             "precision": self._predictor.precision,
         }
 

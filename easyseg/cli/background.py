@@ -12,18 +12,18 @@ from easyseg.api import SemanticSegmentation
 from easyseg.cli._startup import load_framework
 from easyseg.cli.options import MODEL, QUIET, names_and_ids, runtime_options, video_options
 from easyseg.errors import InputError
-from easyseg.inference.background import BACKGROUNDS, STRENGTHS, edit
+from easyseg.inference.background import edit_background
 from easyseg.inference.video import VideoSummary, check_video
 from easyseg.io.find_images import Found, require_writable, spare_sources
 from easyseg.io.read_image import require_file
 from easyseg.io.video import is_video
+from easyseg.results.backgrounds import BACKGROUNDS, BLUR_STRENGTHS
 from easyseg.results.outputs.render import check_output
 
 __all__ = ["background"]
 
 DEFAULTS = {
     "frame_stride": 1,
-    "batch_size": None,
     "smoothing": 0.0,
     "show": False,
 }  # of options for videos
@@ -38,7 +38,7 @@ OPTIONS = {"change": "with", "color": "color", "blur": "strength"}  # effect: wh
 @click.option("--color", help="For color: white, '#00ff00' or 'rgb(0,255,0)'.")
 @click.option(
     "--strength",
-    help=f"For blur: {', '.join(STRENGTHS)}, or a number of pixels.  [default: moderate]",
+    help=f"For blur: {', '.join(BLUR_STRENGTHS)}, or a number of pixels.  [default: moderate]",
 )
 @click.option("--keep", help="Classes to keep, with commas: person,dog.  [default: all found]")
 @MODEL
@@ -82,10 +82,11 @@ def background(
             require_file(Path(source))
     require_writable(out.parent)
     load_framework()
-    seg = SemanticSegmentation(model, runtime=runtime, precision=precision, progress=not quiet)
+    seg = SemanticSegmentation(
+        model, batch_size=batch_size, runtime=runtime, precision=precision, progress=not quiet
+    )
     given = {
         "frame_stride": frame_stride,
-        "batch_size": batch_size,
         "smoothing": smoothing,
         "show": show,
     }
@@ -93,7 +94,7 @@ def background(
     if video:
         for_videos["progress"] = not quiet
     with logging_redirect_tqdm():
-        done = edit(
+        done = edit_background(
             seg._predictor,
             subject,
             out,

@@ -25,6 +25,7 @@ from easyseg.inference.folder import plan_folder
 from easyseg.io.find_images import Job
 from easyseg.io.read_image import require_file
 from easyseg.results.outputs import OUTPUTS
+from easyseg.results.outputs.spec import OutputSpec
 
 __all__ = ["segment"]
 
@@ -78,7 +79,7 @@ def segment(
     An image that cannot be read does not stop the others; the exit code is then 2.
     """
     # what cannot be read or written is said before the network is loaded
-    jobs = plan_folder(sources, out, kind=kind, alpha=alpha)
+    jobs = plan_folder(sources, out, OutputSpec(kind, alpha))
     single = len(jobs) == 1 and not resume and jsonl is None
     if single and "://" not in jobs[0].image.source:
         require_file(Path(jobs[0].image.source))

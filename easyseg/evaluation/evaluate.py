@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sized
-from concurrent.futures import ThreadPoolExecutor
+import contextlib
+import functools
+from collections.abc import Iterable, Mapping, Sized
 
-import numpy as np
 from tqdm import tqdm
 
 from easyseg.datasets.base import IGNORE, Sample
@@ -16,14 +14,12 @@ from easyseg.evaluation.boundary import BoundaryScores
 from easyseg.evaluation.class_mapping import ClassMapping, map_classes
 from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.evaluation.scores import ImageScore, Scores
+from easyseg.inference.pipeline import run_pipeline
 from easyseg.inference.predictor import Predictor
-from easyseg.inference.types import RawPrediction
+from easyseg.inference.types import PreparedImage, RawPrediction
 from easyseg.results.label_set import LabelSet
-from easyseg.utils.concurrency import bounded_map
 
 __all__ = ["Scores", "evaluate"]
-
-PREFETCH = 4  # images that are read, and scored, while the network runs
 
 
 def evaluate(
@@ -33,7 +29,6 @@ def evaluate(
     label_set: LabelSet | None = None,
     class_map: Mapping[str, str | None] | None = None,
     boundary: bool = True,
-    batch_size: int | None = None,
     progress: bool = False,
 ) -> Scores:
     """Compares predicted labels with the ground truth, pixel by pixel at the images' own sizes.
@@ -48,7 +43,6 @@ def evaluate(
         class_map: Classes whose names differ, `{name in the data set: name in the model}`; `None`
             as the latter excludes a class, whose pixels are then ignored.
         boundary: Computes boundary metrics too.
-        batch_size: Images that go through the network together; by default the predictor's.
         progress: Shows a bar.
 
     Raises:
@@ -63,15 +57,19 @@ def evaluate(
     )
     images: list[ImageScore] = []
     total = len(samples) if isinstance(samples, Sized) else None
+    outcomes = run_pipeline(
+        predictor,
+        samples,
+        functools.partial(_read, predictor),
+        functools.partial(_score, classes=classes, boundary=boundary),
+    )
     with (
-        ThreadPoolExecutor(2, "easyseg-evaluate") as pool,
+        contextlib.closing(outcomes),
         tqdm(total=total, unit="image", disable=not progress) as bar,
     ):
-        pairs = _forward(predictor, bounded_map(pool, _read, samples, PREFETCH), batch_size)
-        scored = bounded_map(
-            pool, lambda pair: _score(*pair, classes, boundary=boundary), pairs, PREFETCH
-        )
-        for image in scored:
+        for _, image, error in outcomes:
+            if image is None:
+                raise error or AssertionError
             confusion = confusion + image.confusion
             if boundary_scores is not None and image.boundary is not None:
                 boundary_scores = boundary_scores + image.boundary
@@ -82,47 +80,24 @@ def evaluate(
     return Scores(confusion, classes, tuple(images), boundary_scores)
 
 
-@dataclasses.dataclass(frozen=True)
-class _Read:
-    sample: Sample
-    image: np.ndarray
-    ground_truth: np.ndarray
-
-
-def _read(sample: Sample) -> _Read:
+def _read(predictor: Predictor, sample: Sample) -> PreparedImage:
     image = sample.read_image()
-    return _Read(sample, image, sample.read_mask(image.shape[:2]))
+    return predictor.prepare(image, item=(sample, sample.read_mask(image.shape[:2])))
 
 
-def _forward(
-    predictor: Predictor, read: Iterable[_Read], batch_size: int | None
-) -> Iterator[tuple[_Read, RawPrediction]]:
-    """Each sample with its raw prediction, in order."""
-    waiting: deque[_Read] = deque()
-
-    def images() -> Iterator[np.ndarray]:
-        for item in read:
-            waiting.append(item)
-            yield item.image
-
-    for raw in predictor.forward(images(), batch_size=batch_size):
-        yield waiting.popleft(), raw
-
-
-def _score(read: _Read, raw: RawPrediction, classes: ClassMapping, *, boundary: bool) -> Scores:
+def _score(prediction: RawPrediction, classes: ClassMapping, *, boundary: bool) -> Scores:
     """The scores of one image."""
-    ground_truth, predicted = (
-        classes.map_ground_truth(read.ground_truth),
-        classes.map_prediction(raw.finish().labels),
-    )
+    sample, mask = prediction.item
+    ground_truth = classes.map_ground_truth(mask)
+    predicted = classes.map_prediction(prediction.finish().labels)
     confusion = ConfusionMatrix(len(classes.label_set), ignore_index=IGNORE)
     try:
         confusion.update(ground_truth, predicted)
     except InputError as error:
-        raise DatasetError(f"{read.sample.mask}: {error}") from error
+        raise DatasetError(f"{sample.mask}: {error}") from error
     boundary_scores = None
     if boundary:
         boundary_scores = BoundaryScores(len(classes.label_set), ignore_index=IGNORE)
         boundary_scores.update(ground_truth, predicted)
-    image = ImageScore(read.sample.name, confusion.mean_iou(), confusion.pixel_accuracy)
+    image = ImageScore(sample.name, confusion.mean_iou(), confusion.pixel_accuracy)
     return Scores(confusion, classes, (image,), boundary_scores)

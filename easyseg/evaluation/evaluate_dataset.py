@@ -25,7 +25,6 @@ def evaluate_dataset(
     split: str,
     class_map: Mapping[str, str | None] | None,
     boundary: bool,
-    batch_size: int | None,
     report: Path | None,
     model: str,
     output_stride: int | None,
@@ -40,7 +39,6 @@ def evaluate_dataset(
         split: "train", "val" or "test".
         class_map: Classes under another name.
         boundary: Computes boundary metrics too.
-        batch_size: Images per batch.
         report: Folder of the report.
         model: The model's name, for the report.
         output_stride: The network's, for the report's command.
@@ -63,7 +61,6 @@ def evaluate_dataset(
         label_set=label_set,
         class_map=class_map,
         boundary=boundary,
-        batch_size=batch_size,
         progress=progress,
     )
     if report is not None:

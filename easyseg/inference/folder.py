@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import errno
 import functools
@@ -26,7 +27,7 @@ from easyseg.io.find_images import (
     result_paths,
     spare_sources,
 )
-from easyseg.io.read_image import IMAGE_SUFFIXES
+from easyseg.io.read_image import IMAGE_EXTENSIONS
 from easyseg.results.outputs import OUTPUTS
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Segmentation
@@ -94,7 +95,7 @@ def plan_folder(
     suffixes = OUTPUTS[spec.kind].suffixes
     if out is not None and not out.is_dir():
         _refuse_other_kinds(out, spec.kind)
-    drawn = not suffixes or suffixes[0] in IMAGE_SUFFIXES  # else no later run mistakes them
+    drawn = not suffixes or suffixes[0] in IMAGE_EXTENSIONS  # else no later run mistakes them
     images = find_images(sources, results=out if drawn else None)
     targets = result_paths(images, out, suffixes=suffixes)
     spec.check_path(targets[0])  # all have one extension
@@ -176,15 +177,18 @@ def run_jobs(
         functools.partial(_read, predictor),
         functools.partial(_save_and_describe, save),
     )
-    with tqdm(total=len(todo), disable=not progress or len(todo) < 2, unit="image") as bar:
-        for job, line, error in outcomes:
-            if error is not None:
-                if not isinstance(error, EasysegError) or _is_disk_full(error):
-                    raise error
-                line = {"source": job.image.source, "error": str(error)}
+    with (
+        contextlib.closing(outcomes),
+        tqdm(total=len(todo), disable=not progress or len(todo) < 2, unit="image") as bar,
+    ):
+        for job, result, error in outcomes:
+            if error is None:
+                done += 1
+            elif isinstance(error, EasysegError) and not _is_disk_full(error):
                 failed.append((job.image.source, str(error)))
             else:
-                done += 1
+                raise error
+            line = result or {"source": job.image.source, "error": str(error)}
             append_line(results_log, {**line, "settings": settings})
             bar.update()
     elapsed = time.perf_counter() - started
@@ -195,7 +199,7 @@ def _refuse_other_kinds(out: Path, kind: str) -> None:
     """Raises InputError where a folder with a document's name would be created."""
     suffix = out.suffix.lower()
     kinds = [name for name in OUTPUTS if suffix in OUTPUTS[name].suffixes]
-    if kinds and kind not in kinds and suffix not in IMAGE_SUFFIXES:
+    if kinds and kind not in kinds and suffix not in IMAGE_EXTENSIONS:
         raise InputError(
             f"{out} has the extension of {' or '.join(kinds)}, but the kind is {kind}; "
             f"choose the kind {kinds[0]}, or a folder."

@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from easyseg.errors import InputError
-from easyseg.inference.pipeline import run_pipeline
+from easyseg.inference.pipeline import Outcome, run_pipeline
 from easyseg.inference.smoothing import Smoother
 from easyseg.inference.types import RawPrediction
 from easyseg.io.video.open import is_address, open_source
@@ -125,7 +125,9 @@ def segment_video(
     with contextlib.ExitStack() as stack:
         window = stack.enter_context(Preview(show)) if show else None
         source = stack.enter_context(contextlib.closing(open_source(video)))
-        writer = None if target is None else stack.enter_context(open_writer(target, source))
+        writer = None if target is None else open_writer(target, source)
+        if writer:
+            stack.enter_context(writer)
         results = _segment_frames(predictor, source, frame_stride, smoothing)
         stack.enter_context(contextlib.closing(results))
         bar = stack.enter_context(tqdm(total=source.expected, unit="frame", disable=not progress))
@@ -226,7 +228,7 @@ def _segment_frames(
     """
     frames = in_thread(source.frames(), 1, latest=True) if source.live else source.frames()
     smoother = Smoother(smoothing) if smoothing else None
-    outcomes = run_pipeline(
+    outcomes: Generator[Outcome[Any, Any], None, None] = run_pipeline(
         predictor,
         enumerate(frames),
         lambda item: predictor.prepare(item[1].image),

@@ -13,11 +13,12 @@ import numpy as np
 
 from easyseg.api import SemanticSegmentation
 from easyseg.errors import InputError
-from easyseg.inference.background import BACKGROUNDS, Draw, Painter
+from easyseg.inference.background import BackgroundPainter
 from easyseg.io.write_image import write_image
 from easyseg.pixellib.bgr import from_opencv, to_opencv
 from easyseg.pixellib.loading import Networks
 from easyseg.pixellib.video import play
+from easyseg.results.backgrounds import BACKGROUNDS, Effect
 from easyseg.results.outputs.render import check_output
 
 __all__ = ["alter_bg"]
@@ -80,17 +81,17 @@ class alter_bg:
         return labels.palette[labels.ids_of(segment)[0]]
 
 
-def _change(b_image_path: Any) -> Draw:
+def _change(b_image_path: Any) -> Effect:
     """Puts another image behind what is kept."""
     return BACKGROUNDS["change"](from_opencv(b_image_path))
 
 
-def _color(colors: Any) -> Draw:
+def _color(colors: Any) -> Effect:
     """Puts one color, RGB, behind what is kept."""
     return BACKGROUNDS["color"](colors)
 
 
-def _blur(low: bool = False, moderate: bool = False, extreme: bool = False) -> Draw:
+def _blur(low: bool = False, moderate: bool = False, extreme: bool = False) -> Effect:
     """Puts what is behind out of focus."""
     for strength, wanted in (("extreme", extreme), ("moderate", moderate), ("low", low)):
         if wanted:
@@ -98,14 +99,14 @@ def _blur(low: bool = False, moderate: bool = False, extreme: bool = False) -> D
     raise InputError("the blur has no strength; give low=True, moderate=True or extreme=True.")
 
 
-def _gray() -> Draw:
+def _gray() -> Effect:
     """Takes the colors from what is behind."""
     return BACKGROUNDS["gray"](None)
 
 
 def _image(
     seg: SemanticSegmentation,
-    draw: Draw,
+    draw: Effect,
     image_path: Any,
     output_image_name: Target = None,
     verbose: bool | None = None,
@@ -120,7 +121,7 @@ def _image(
 
 def _frame(
     seg: SemanticSegmentation,
-    draw: Draw,
+    draw: Effect,
     frame: np.ndarray,
     verbose: bool | None = None,
     detect: str | None = None,
@@ -129,9 +130,9 @@ def _frame(
 
 
 def _painted(
-    seg: SemanticSegmentation, draw: Draw, image: Any, verbose: bool | None, detect: str | None
+    seg: SemanticSegmentation, draw: Effect, image: Any, verbose: bool | None, detect: str | None
 ) -> np.ndarray:
-    paint = Painter(draw, seg._predictor, detect)
+    paint = BackgroundPainter(draw, seg._predictor, detect)
     if verbose:
         log.warning("changing the image's background")
     painted = paint(seg.segment_image(image))
@@ -141,7 +142,7 @@ def _painted(
 
 def _video(
     seg: SemanticSegmentation,
-    draw: Draw,
+    draw: Effect,
     video_path: Any,
     frames_per_second: float | None = None,
     output_video_name: Target = None,
@@ -160,7 +161,7 @@ def _video(
 
 def _camera(
     seg: SemanticSegmentation,
-    draw: Draw,
+    draw: Effect,
     cam: Any,
     frames_per_second: float | None = None,
     check_fps: bool = False,
@@ -170,7 +171,7 @@ def _camera(
     output_video_name: Target = None,
     detect: str | None = None,
 ) -> np.ndarray:
-    paint = Painter(draw, seg._predictor, detect)
+    paint = BackgroundPainter(draw, seg._predictor, detect)
     _, painted = play(
         seg,
         cam,
@@ -187,7 +188,9 @@ def _camera(
 
 
 MEDIA: tuple[Callable[..., np.ndarray], ...] = (_image, _frame, _video, _camera)
-METHODS: dict[Callable[..., Draw], tuple[str, ...]] = {  # an effect's names, in the order of MEDIA
+METHODS: dict[
+    Callable[..., Effect], tuple[str, ...]
+] = {  # an effect's names, in the order of MEDIA
     _change: ("change_bg_img", "change_frame_bg", "change_video_bg", "change_camera_bg"),
     _color: ("color_bg", "color_frame", "color_video", "color_camera"),
     _blur: ("blur_bg", "blur_frame", "blur_video", "blur_camera"),
@@ -197,7 +200,7 @@ SUBJECTS = {"change_bg_img": "f_image_path"}  # where it is not the medium's own
 
 
 def _method(
-    name: str, effect: Callable[..., Draw], medium: Callable[..., np.ndarray]
+    name: str, effect: Callable[..., Effect], medium: Callable[..., np.ndarray]
 ) -> Callable[..., np.ndarray]:
     """A method that takes its subject, then what the effect takes, then what the medium takes."""
     _, _, subject, *rest = inspect.signature(medium).parameters.values()

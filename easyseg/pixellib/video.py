@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from easyseg.api import SemanticSegmentation
 from easyseg.errors import InputError, VideoError
-from easyseg.inference.video import Paint, check_video, render, stream
+from easyseg.inference.video import Draw, check_video, segment_video, stream_video
 from easyseg.io.video import open_source
 from easyseg.io.video.camera import USUAL_RATE, Camera
 from easyseg.io.video.types import Frame, Source
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 def play(
     seg: SemanticSegmentation,
     video: Any,
-    paint: Paint,
+    paint: Draw,
     *,
     frames_per_second: float | None = None,
     output_video_name: str | os.PathLike[str] | None = None,
@@ -77,8 +77,8 @@ def play(
     with contextlib.closing(_opened(video, frames_per_second)) as source:
         if out is not None or show_frames:
             show = show_frames and (frame_name or True)
-            frames = render(
-                seg._predictor, source, out, painted, progress=progress, show=show
+            frames = segment_video(
+                seg._predictor, source, out, spec=painted, progress=progress, show=show
             ).frames
         else:
             frames = _watch(seg, source, painted, progress=progress)
@@ -89,12 +89,12 @@ def play(
     return last[0]
 
 
-def _watch(seg: SemanticSegmentation, source: Source, painted: Paint, *, progress: bool) -> int:
+def _watch(seg: SemanticSegmentation, source: Source, painted: Draw, *, progress: bool) -> int:
     """What is left to do with a video that is neither written nor shown."""
-    results = stream(seg._predictor, source)
+    results = stream_video(seg._predictor, source)
     bar = tqdm(results, total=source.expected, unit="frame", disable=not progress)
     try:
-        for _, result in bar:
+        for result in bar:
             painted(result)
     except KeyboardInterrupt:
         if not source.live:  # for a camera it is the way to end

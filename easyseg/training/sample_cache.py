@@ -13,7 +13,7 @@ import numpy as np
 
 from easyseg.datasets.base import IGNORE, Sample
 from easyseg.errors import DatasetError
-from easyseg.inference.preprocess import seen_size
+from easyseg.inference.preprocess import letterboxed_size
 from easyseg.utils.concurrency import bounded_map
 
 __all__ = ["SampleCache", "Survey", "survey"]
@@ -64,7 +64,7 @@ def read_pair(sample: Sample, canvas: tuple[int, int]) -> tuple[np.ndarray, np.n
     """Image and truth at the size at which they lie on the canvas."""
     image = sample.read_image()
     truth = sample.read_mask((image.shape[0], image.shape[1]))
-    height, width = seen_size((image.shape[0], image.shape[1]), canvas)
+    height, width = letterboxed_size((image.shape[0], image.shape[1]), canvas)
     if (height, width) != image.shape[:2]:
         how = cv2.INTER_AREA if height <= image.shape[0] else cv2.INTER_CUBIC
         image = cv2.resize(image, (width, height), interpolation=how)

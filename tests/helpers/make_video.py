@@ -6,10 +6,12 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from easyseg._api_films import Films
 
 from easyseg import LabelSet
+from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
+from easyseg.inference.video import segment_video, stream_video
+from easyseg.results.outputs.spec import OutputSpec
 
 BLUE, RED, GREEN = (20, 40, 200), (230, 20, 20), (0, 255, 0)
 SIDE = 16  # of the square
@@ -125,12 +127,21 @@ def red_finder(bias: float = -4, **options) -> Predictor:
     model = keras.Model(image, logits)
     kernel = np.array([[0, 0.1], [0, -0.1], [0, -0.1]], np.float32).reshape(1, 1, 3, 2)
     model.set_weights([kernel, np.array([0, bias], np.float32)])
-    return Predictor(model, REDS, **{"input_size": (97, 97), **options})
+    inference = InferenceOptions(runtime="keras", **options)
+    return Predictor(model, REDS, input_size=(97, 97), options=inference)
 
 
-class RedFilms(Films):
-    """The facade's methods for films, with the network that finds red."""
+class RedVideos:
+    """The methods for videos of `SemanticSegmentation`, with the network that finds red."""
 
-    def __init__(self, **options) -> None:
-        self.label_set = REDS
-        self._predictor = red_finder(**options)
+    def __init__(self, bias: float = -4, **options) -> None:
+        self.predictor = red_finder(bias, **options)
+
+    def segment_video(
+        self, video, out=None, *, kind="overlay", alpha=0.6, classes=None, legend=False, **options
+    ):
+        spec = OutputSpec(kind, alpha, legend, classes)
+        return segment_video(self.predictor, video, out, spec=spec, **options)
+
+    def stream_video(self, video, **options):
+        return stream_video(self.predictor, video, **options)

@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import easyseg.inference.predictor
 from easyseg import Predictor, SemanticSegmentation, read_image
 from easyseg.errors import ImageNotFoundError, InputError, OutputError, UnknownNameError
 from easyseg.inference.folder import segment_folder

@@ -12,7 +12,7 @@ import pytest
 from helpers.make_video import (
     RED,
     SIDE,
-    RedFilms,
+    RedVideos,
     is_green,
     make_clip,
     picture,
@@ -30,7 +30,7 @@ av = pytest.importorskip("av", reason="films need easyseg[video]")
 
 @pytest.fixture(scope="module")
 def films():
-    return RedFilms()
+    return RedVideos()
 
 
 @pytest.fixture(scope="module")

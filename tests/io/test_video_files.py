@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.make_video import RedFilms, is_green, make_clip, read_film, sound_packets
+from helpers.make_video import RedVideos, is_green, make_clip, read_film, sound_packets
 from helpers.paths import TESTS
 
 from easyseg.cli import main
@@ -34,13 +34,13 @@ NAMES = [
 
 @pytest.fixture(scope="module")
 def films():
-    return RedFilms()
+    return RedVideos()
 
 
 @pytest.fixture(scope="module")
 def blind_films():
     """Finds nothing, quickly."""
-    return RedFilms(bias=-1000)
+    return RedVideos(bias=-1000)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -184,7 +184,7 @@ def test_memory_does_not_grow_with_the_film(tmp_path):
 def run(tmp_path, monkeypatch, capsys):
     """`easyseg video` with a network that finds what is red."""
 
-    class Ready(RedFilms):
+    class Ready(RedVideos):
         def __init__(self, model, *, batch_size, runtime, precision, progress):
             super().__init__(batch_size=batch_size)
 

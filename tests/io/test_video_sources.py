@@ -10,7 +10,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from helpers.make_video import RedFilms, make_clip, picture, read_film
+from helpers.make_video import RedVideos, make_clip, picture, read_film
 from PIL import Image
 
 from easyseg.errors import InputError, VideoError, VideoNotFoundError
@@ -22,7 +22,7 @@ av = pytest.importorskip("av", reason="films need easyseg[video]")
 
 @pytest.fixture(scope="module")
 def films():
-    return RedFilms()
+    return RedVideos()
 
 
 def files(folder):

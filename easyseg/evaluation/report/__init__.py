@@ -171,10 +171,10 @@ def _sheet(name: str, rows: Sequence[Row], scores: Scores, caption: str) -> Figu
 def _inference_options(predictor: Predictor) -> str:
     """The inference options in words."""
     height, width = predictor.input_size
-    parts = [f"{'tiles' if predictor.window else 'input'} of {height}x{width} pixels"]
-    if predictor.scales != (1.0,):
-        parts.append(f"scales {', '.join(f'{scale:g}' for scale in predictor.scales)}")
-    return ", ".join(parts + ["mirror image"] * predictor.flip)
+    parts = [f"{'tiles' if predictor.tile else 'input'} of {height}x{width} pixels"]
+    if predictor.options.scales != (1.0,):
+        parts.append(f"scales {', '.join(f'{scale:g}' for scale in predictor.options.scales)}")
+    return ", ".join(parts + ["mirror image"] * predictor.options.flip)
 
 
 def _versions() -> list[tuple[str, str]]:
