@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from easyseg.datasets import Reading
 from easyseg.evaluation.evaluate_dataset import evaluate_dataset
-from easyseg.inference.background import edit_background
+from easyseg.inference.background import edit_background, means_many
 from easyseg.inference.folder import segment_folder
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
@@ -400,8 +400,8 @@ class SemanticSegmentation:
             background: Image; scaled to cover `source` and cropped at its center.
             out: File to write; a video needs it, or `show=True`.
             keep: Classes to keep, by name or id; `None` for all but void.
-            **options: `resume`, for folders; `frame_stride`, `smoothing`, `start`, `end` and `show`,
-                for videos; and `progress`.
+            **options: `resume`, for folders; `frame_stride`, `smoothing`, `start`, `end` and
+                `show`, for videos; `progress`.
 
         Returns:
             The image: bytes of a PNG for bytes, an array for an array, else a `PIL.Image.Image`;
@@ -505,7 +505,6 @@ class SemanticSegmentation:
         split: str = "val",
         class_map: Mapping[str, str | None] | None = None,
         boundary: bool = True,
-        batch_size: int | None = None,
         report: AnyPath | None = None,
         progress: bool = True,
     ) -> Scores:
@@ -677,7 +676,7 @@ class SemanticSegmentation:
             effect,
             option,
             keep=keep,
-            settings=self._settings if means_many(source) else None,
+            settings=self._settings() if options.get("resume") or means_many(source) else None,
             **options,
         )
 

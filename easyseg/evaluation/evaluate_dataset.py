@@ -94,11 +94,11 @@ def _command(
     words = ["easyseg", "evaluate", source, "--model", model, "--split", split]
     if output_stride is not None:
         words += ["--output-stride", str(output_stride)]
-    if predictor.window:
-        words += ["--tile", str(predictor.window)]
-    if predictor.scales != (1.0,):
-        words += ["--scales", ",".join(f"{scale:g}" for scale in predictor.scales)]
-    words += ["--flip"] * predictor.flip
+    if predictor.tile:
+        words += ["--tile", str(predictor.tile)]
+    if predictor.options.scales != (1.0,):
+        words += ["--scales", ",".join(f"{scale:g}" for scale in predictor.options.scales)]
+    words += ["--flip"] * predictor.options.flip
     for name, value in reading.to_dict().items():
         words += [f"--{name}", value if isinstance(value, str) else ",".join(map(str, value))]
     for theirs, ours in class_map.items():

@@ -20,14 +20,14 @@ from easyseg.inference.pipeline import Outcome, run_pipeline
 from easyseg.inference.smoothing import Smoother
 from easyseg.inference.types import RawPrediction
 from easyseg.io.video.open import is_address, open_source
-from easyseg.io.video.targets import check_target, open_writer
 from easyseg.io.video.types import Frame, Source
 from easyseg.io.video.window import Preview
+from easyseg.io.video.writer import check_target, open_writer
 from easyseg.results.outputs.base import OUTPUTS, Document
 from easyseg.results.outputs.cutout import draw_cutout
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Classes, Segmentation
-from easyseg.utils.threaded_steps import in_thread
+from easyseg.utils.concurrency import prefetch
 from easyseg.utils.validation import is_count
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _segment_frames(
 
     Of a live source the newest frame waits for the network, and older ones are dropped.
     """
-    frames = in_thread(source.frames(), 1, latest=True) if source.live else source.frames()
+    frames = prefetch(source.frames(), 1, drop_oldest=True) if source.live else source.frames()
     smoother = Smoother(smoothing) if smoothing else None
     outcomes: Generator[Outcome[Any, Any], None, None] = run_pipeline(
         predictor,
