@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -20,7 +21,7 @@ from easyseg.cli.options import (
 )
 from easyseg.errors import InputError
 from easyseg.inference.video import check_video
-from easyseg.io.video import is_address
+from easyseg.io.video import is_url, open_source
 
 __all__ = ["video"]
 
@@ -67,16 +68,18 @@ def video(
     easyseg video street.mp4 -o street.seg.mp4 --classes person,car
     easyseg video 0 --show
     """  # noqa: D301  (\b is click's mark for lines to keep)
-    live = source.isdecimal() or is_address(source)
+    live = source.isdecimal() or is_url(source)
     if out is None and not live:
         out = Path(source).with_suffix(RESULT_ENDING)
     if out is None and not show:
         raise InputError(
             f"where should the video of {source} go? give -o, or --show to see it only."
         )
-    video = int(source) if source.isdecimal() else source
+    video: Any = int(source) if source.isdecimal() else source
     if out is not None:
         check_video(video, out, alpha=kind == "cutout")
+    if not live:  # a file that is not a video is reported before the network is loaded
+        video = open_source(video)
     load_framework()
     seg = SemanticSegmentation(
         model, batch_size=batch_size, runtime=runtime, precision=precision, progress=not quiet

@@ -19,9 +19,9 @@ from easyseg.errors import InputError
 from easyseg.inference.pipeline import Outcome, run_pipeline
 from easyseg.inference.smoothing import Smoother
 from easyseg.inference.types import RawPrediction
-from easyseg.io.video.open import is_address, open_source
-from easyseg.io.video.types import Frame, Source
-from easyseg.io.video.window import Preview
+from easyseg.io.video.open import is_url, open_source
+from easyseg.io.video.types import Frame, VideoSource
+from easyseg.io.video.window import Window
 from easyseg.io.video.writer import check_target, open_writer
 from easyseg.results.outputs.base import OUTPUTS, Document
 from easyseg.results.outputs.cutout import draw_cutout
@@ -123,7 +123,7 @@ def segment_video(
     began = time.perf_counter()
     frames, seconds = 0, 0.0
     with contextlib.ExitStack() as stack:
-        window = stack.enter_context(Preview(show)) if show else None
+        window = stack.enter_context(Window(show)) if show else None
         source = stack.enter_context(contextlib.closing(open_source(video)))
         writer = None if target is None else open_writer(target, source)
         if writer:
@@ -152,7 +152,7 @@ def segment_video(
 
 
 def check_video(video: Any, out: Path, *, alpha: bool = False) -> None:
-    """Raises what `segment_video` would raise for these arguments, before a network is loaded.
+    """Checks the names of a video and its result; opens nothing.
 
     Args:
         video: As in `segment_video`.
@@ -162,13 +162,12 @@ def check_video(video: Any, out: Path, *, alpha: bool = False) -> None:
     Raises:
         OutputError: The extension is unknown, or has no transparency.
         InputError: The result would overwrite the source, or is one image.
-        VideoError: The source is a file that is not a video.
     """
     check_target(out, alpha=alpha)
-    if isinstance(video, (str, os.PathLike)) and not is_address(video):
-        open_source(video).close()
-        if out.exists() and out.samefile(video):
-            raise InputError(f"the result would overwrite the video {out}; choose another path.")
+    if isinstance(video, (str, os.PathLike)) and not is_url(video):
+        path = Path(video)
+        if out.exists() and path.exists() and out.samefile(path):
+            raise InputError(f"The result would overwrite the video {out}. Choose another output.")
 
 
 def stream_video(
@@ -207,7 +206,7 @@ def stream_video(
 
 def _stream(
     predictor: Predictor,
-    source: Source,
+    source: VideoSource,
     ids: Classes | None,
     frame_stride: int,
     smoothing: float,
@@ -220,7 +219,7 @@ def _stream(
 
 
 def _segment_frames(
-    predictor: Predictor, source: Source, frame_stride: int, smoothing: float
+    predictor: Predictor, source: VideoSource, frame_stride: int, smoothing: float
 ) -> Generator[tuple[Frame, Segmentation], None, None]:
     """Each frame with its result; those that the network skips keep the labels before them.
 
@@ -296,6 +295,6 @@ def _check(frame_stride: int, smoothing: float, start: float, end: float | None)
         raise InputError(f"end={end!r} must be seconds after start={start!r}, or None.")
 
 
-def _log_damage(source: Source) -> None:
+def _log_damage(source: VideoSource) -> None:
     if source.damage:
         log.warning("%s: %s.", source.name, source.damage)

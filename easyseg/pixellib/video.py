@@ -19,8 +19,9 @@ from easyseg.api import SemanticSegmentation
 from easyseg.errors import InputError, VideoError
 from easyseg.inference.video import Draw, check_video, segment_video, stream_video
 from easyseg.io.video import open_source
-from easyseg.io.video.camera import USUAL_RATE, Camera
-from easyseg.io.video.types import Frame, Source
+from easyseg.io.video.audio import AudioTrack
+from easyseg.io.video.camera import Camera, frame_rate
+from easyseg.io.video.types import Frame, VideoSource
 from easyseg.results.segmentation import Segmentation
 
 __all__ = ["play"]
@@ -89,7 +90,7 @@ def play(
     return last[0]
 
 
-def _watch(seg: SemanticSegmentation, source: Source, painted: Draw, *, progress: bool) -> int:
+def _watch(seg: SemanticSegmentation, source: VideoSource, painted: Draw, *, progress: bool) -> int:
     """What is left to do with a video that is neither written nor shown."""
     results = stream_video(seg._predictor, source)
     bar = tqdm(results, total=source.expected, unit="frame", disable=not progress)
@@ -102,13 +103,13 @@ def _watch(seg: SemanticSegmentation, source: Source, painted: Draw, *, progress
     return int(bar.n)
 
 
-def _opened(video: Any, frames_per_second: float | None) -> Source:
+def _opened(video: Any, frames_per_second: float | None) -> VideoSource:
     fps = frames_per_second
     number = isinstance(fps, (int, float)) and not isinstance(fps, bool)
     if fps is not None and not (number and 0 < fps < float("inf")):
         raise InputError(f"frames_per_second={fps!r} must be a number above 0.")
     if hasattr(video, "read"):  # a cv2.VideoCapture, or what a script has in its place
-        source: Source = _Capture(video)
+        source: VideoSource = _Capture(video)
         if fps is None and not source.live:
             return _Paced(source, source.rate)  # OpenCV says no times
     else:
@@ -135,8 +136,7 @@ class _Capture(Camera):
         self._capture = capture
         self.expected = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT))) or None
         self.live = self.expected is None
-        said = capture.get(cv2.CAP_PROP_FPS)
-        self.rate = Fraction(said).limit_denominator(1001) if 1 <= said <= 1000 else USUAL_RATE
+        self.rate = frame_rate(capture)
 
     def frames(self) -> Generator[Frame, None, None]:
         """Each frame once."""
@@ -148,10 +148,9 @@ class _Capture(Camera):
 class _Paced:
     """A video at another speed; of a live source no more frames than so many in a second."""
 
-    has_audio = False  # it would not fit
-    start = Fraction(0)
+    audio: AudioTrack | None = None  # its length would not fit
 
-    def __init__(self, source: Source, frames_per_second: float | Fraction) -> None:
+    def __init__(self, source: VideoSource, frames_per_second: float | Fraction) -> None:
         self._video = source
         self.rate = Fraction(frames_per_second).limit_denominator(1001)
         self.time_base = 1 / self.rate

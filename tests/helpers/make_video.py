@@ -1,4 +1,4 @@
-"""Short films with a red square, made with PyAV; and a network that finds what is red."""
+"""Short videos of a red square, made with PyAV; and a network that segments what is red."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def square_at(number: int, size: tuple[int, int]) -> tuple[int, int]:
     return (4 + number) % (size[0] - SIDE), 6
 
 
-def picture(number: int, size: tuple[int, int] = (96, 64)) -> np.ndarray:
+def make_frame(number: int, size: tuple[int, int] = (96, 64)) -> np.ndarray:
     """A frame: blue, with a red square that moves to the right near the top."""
     image = np.empty((size[1], size[0], 3), np.uint8)
     image[:] = BLUE
@@ -32,25 +32,25 @@ def picture(number: int, size: tuple[int, int] = (96, 64)) -> np.ndarray:
     return image
 
 
-def make_clip(
+def make_video(
     path: Path,
     *,
     frames: int = 20,
     size: tuple[int, int] = (96, 64),
     rate: int = 25,
-    times: list[int] | None = None,
+    timestamps: list[int] | None = None,
     time_base: Fraction | None = None,
     codec: str = "libx264",
-    sound: str | None = None,
-    seconds_of_sound: float | None = None,
-    late: int = 0,
-    turned: float = 0,
+    audio: str | None = None,
+    audio_seconds: float | None = None,
+    start: int = 0,
+    rotation: float = 0,
     pixels: str = "yuv420p",
     colors: tuple[int, int] = (2, 1),
-    pictures=picture,
+    make_image=make_frame,
     index_first: bool = True,
 ) -> Path:
-    """Writes a film and gives its path; `late` is when its clock starts, in seconds."""
+    """Writes a video and returns its path; `start` is its first timestamp, in seconds."""
     import av
 
     options = {"movflags": "faststart"} if index_first and path.suffix == ".mp4" else {}
@@ -59,42 +59,42 @@ def make_clip(
         video.width, video.height, video.pix_fmt = *size, pixels
         video.codec_context.time_base = time_base or Fraction(1, rate)
         video.codec_context.colorspace, video.codec_context.color_range = colors
-        if turned:
-            video.set_display_rotation(turned)
-        track = container.add_stream(sound, rate=48000) if sound else None
+        if rotation:
+            video.set_display_rotation(rotation)
+        track = container.add_stream(audio, rate=48000) if audio else None
         if track is not None:
             track.codec_context.layout = "mono"
         for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(pictures(number, size)).reformat(
+            frame = av.VideoFrame.from_ndarray(make_image(number, size)).reformat(
                 format=pixels,
                 dst_colorspace={1: 1}.get(colors[0], 5),
                 dst_color_range=colors[1],
             )
-            frame.pts = times[number] if times else number + late * rate
+            frame.pts = timestamps[number] if timestamps else number + start * rate
             frame.time_base = video.codec_context.time_base
             container.mux(video.encode(frame))
         container.mux(video.encode())
         if track is not None:
-            length = seconds_of_sound or frames / rate
-            for tone in tones(length, late):
+            length = audio_seconds or frames / rate
+            for tone in tones(length, start):
                 container.mux(track.encode(tone))
             container.mux(track.encode())
     return path
 
 
-def tones(seconds: float, late: int):
+def tones(seconds: float, start: int):
     import av
 
     wave = np.sin(np.arange(int(48000 * seconds)) * 0.05).astype(np.float32)[None] * 0.3
-    for start in range(0, wave.shape[1], 960):
-        part = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(wave[:, start : start + 960]), "fltp", "mono"
-        )
-        part.sample_rate, part.pts, part.time_base = 48000, start + 48000 * late, Fraction(1, 48000)
-        yield part
+    for first in range(0, wave.shape[1], 960):
+        samples = np.ascontiguousarray(wave[:, first : first + 960])
+        frame = av.AudioFrame.from_ndarray(samples, "fltp", "mono")
+        frame.sample_rate, frame.time_base = 48000, Fraction(1, 48000)
+        frame.pts = first + 48000 * start
+        yield frame
 
 
-def read_film(path: Path) -> tuple[list[Fraction], list[np.ndarray]]:
+def read_video(path: Path) -> tuple[list[Fraction], list[np.ndarray]]:
     """Times in seconds, and `(H, W, 3) uint8 RGB`."""
     import av
 
@@ -103,7 +103,7 @@ def read_film(path: Path) -> tuple[list[Fraction], list[np.ndarray]]:
         return [f.pts * f.time_base for f in frames], [f.to_ndarray(format="rgb24") for f in frames]
 
 
-def sound_packets(path: Path) -> list[tuple[float, bytes]]:
+def audio_packets(path: Path) -> list[tuple[float, bytes]]:
     import av
 
     with av.open(str(path)) as container:

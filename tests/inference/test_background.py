@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.make_video import make_clip
+from helpers.make_video import make_video
 from PIL import Image
 
 from easyseg import LabelSet, Segmentation, load_label_set, read_image
@@ -556,7 +556,7 @@ def test_command_refuses(run, args, message):
 )
 def test_command_refuses_films_before_any_work(run, args, message, monkeypatch):
     monkeypatch.setattr("easyseg.cli.background.load_framework_when_needed", None)
-    make_clip(Path("a.mp4"), frames=2)
+    make_video(Path("a.mp4"), frames=2)
     code, out, err = run(*args)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert err.startswith(f"easyseg: {message}")

@@ -13,11 +13,11 @@ from helpers.make_video import (
     RED,
     SIDE,
     RedVideos,
+    audio_packets,
     is_green,
-    make_clip,
-    picture,
-    read_film,
-    sound_packets,
+    make_frame,
+    make_video,
+    read_video,
     square_at,
 )
 from PIL import Image
@@ -35,7 +35,7 @@ def films():
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
-    return make_clip(tmp_path_factory.mktemp("clip") / "clip.mp4")
+    return make_video(tmp_path_factory.mktemp("clip") / "clip.mp4")
 
 
 def photo(result):
@@ -52,14 +52,14 @@ def files(folder):
 def test_the_film_is_that_of_the_source_with_what_was_found(films, clip, tmp_path):
     summary = films.segment_video(clip, tmp_path / "new/out.mp4", progress=False)
     assert files(tmp_path / "new") == ["out.mp4"]
-    times, images = read_film(summary.out)
-    assert times == read_film(clip)[0]
+    times, images = read_video(summary.out)
+    assert times == read_video(clip)[0]
     for number, image in enumerate(images):
         left, top = square_at(number, (96, 64))
         expected = np.zeros((64, 96), bool)
         expected[top : top + SIDE, left : left + SIDE] = True
         assert (is_green(image) == expected).mean() > 0.99
-        np.testing.assert_allclose(image[50, 50], picture(0)[50, 50], atol=6)
+        np.testing.assert_allclose(image[50, 50], make_frame(0)[50, 50], atol=6)
     assert (summary.frames, summary.seconds, summary.fps) == (20, 0.8, 25)
     assert summary.damage == ""
     assert str(summary).startswith("20 frames, 0.8 s at 25 per second, in ")
@@ -79,49 +79,49 @@ def test_a_browser_can_play_it(films, clip, tmp_path):
 @pytest.mark.parametrize("name", ["a.mp4", "a.m4v", "a.mov", "a.mkv", "A.WEBM"])
 def test_every_ending(films, clip, tmp_path, name):
     films.segment_video(clip, tmp_path / name, progress=False)
-    times, images = read_film(tmp_path / name)
+    times, images = read_video(tmp_path / name)
     assert np.allclose([float(t) for t in times], np.arange(20) / 25, atol=0.001)
     assert is_green(images[7])[10, 4 + 7 + 8]
 
 
 def test_frames_may_last_differently(films, tmp_path):
     times = [0, 40, 55, 300, 301, 900, 1000]
-    clip = make_clip(tmp_path / "a.mp4", frames=7, times=times, time_base=Fraction(1, 1000))
+    clip = make_video(tmp_path / "a.mp4", frames=7, timestamps=times, time_base=Fraction(1, 1000))
     summary = films.segment_video(clip, tmp_path / "b.mp4", progress=False)
-    assert read_film(summary.out)[0] == [Fraction(t, 1000) for t in times]
+    assert read_video(summary.out)[0] == [Fraction(t, 1000) for t in times]
 
 
 def test_a_clock_that_starts_late_starts_at_zero(films, tmp_path):
-    clip = make_clip(tmp_path / "a.mkv", sound="aac", late=2)
-    assert min(read_film(clip)[0][0], sound_packets(clip)[0][0]) > 1.9
+    clip = make_video(tmp_path / "a.mkv", audio="aac", start=2)
+    assert min(read_video(clip)[0][0], audio_packets(clip)[0][0]) > 1.9
     films.segment_video(clip, tmp_path / "b.mp4", progress=False)
-    times, before = ([float(t) for t in read_film(p)[0]] for p in (tmp_path / "b.mp4", clip))
+    times, before = ([float(t) for t in read_video(p)[0]] for p in (tmp_path / "b.mp4", clip))
     assert times[0] == 0
     assert np.allclose(np.diff(times), 0.04)
-    apart = sound_packets(clip)[0][0] - before[0]
-    assert sound_packets(tmp_path / "b.mp4")[0][0] - times[0] == pytest.approx(apart, abs=0.002)
+    apart = audio_packets(clip)[0][0] - before[0]
+    assert audio_packets(tmp_path / "b.mp4")[0][0] - times[0] == pytest.approx(apart, abs=0.002)
 
 
 def test_pictures_that_start_after_the_sound_do_so(films, tmp_path):
     times = list(range(50, 60))
-    clip = make_clip(tmp_path / "a.mp4", frames=10, times=times, sound="aac", seconds_of_sound=3)
+    clip = make_video(tmp_path / "a.mp4", frames=10, timestamps=times, audio="aac", audio_seconds=3)
     films.segment_video(clip, tmp_path / "b.mp4", progress=False)
-    assert read_film(tmp_path / "b.mp4")[0] == [Fraction(t, 25) for t in times]
+    assert read_video(tmp_path / "b.mp4")[0] == [Fraction(t, 25) for t in times]
 
 
 @pytest.mark.parametrize(
     ("ending", "codec"), [(".mp4", "aac"), (".mkv", "aac"), (".mov", "aac"), (".webm", "libopus")]
 )
 def test_sound_is_copied(films, tmp_path, ending, codec):
-    clip = make_clip(tmp_path / "a.mkv", sound=codec, seconds_of_sound=1.5)
+    clip = make_video(tmp_path / "a.mkv", audio=codec, audio_seconds=1.5)
     films.segment_video(clip, tmp_path / f"b{ending}", progress=False)
-    before, after = sound_packets(clip), sound_packets(tmp_path / f"b{ending}")
+    before, after = audio_packets(clip), audio_packets(tmp_path / f"b{ending}")
     assert [data for _, data in after] == [data for _, data in before]
     assert np.allclose([t for t, _ in after], [t for t, _ in before], atol=0.002)
 
 
 def test_sound_that_the_format_cannot_hold_is_said(films, tmp_path, caplog):
-    clip = make_clip(tmp_path / "a.mp4", sound="aac")
+    clip = make_video(tmp_path / "a.mp4", audio="aac")
     films.segment_video(clip, tmp_path / "b.webm", progress=False)
     assert "b.webm is written without sound: 'webm' format does not support" in caplog.text
     assert "use .mkv to keep it" in caplog.text
@@ -131,10 +131,10 @@ def test_sound_that_the_format_cannot_hold_is_said(films, tmp_path, caplog):
 
 @pytest.mark.parametrize("turned", [90, 180, -90])
 def test_turned_films_stand_upright(films, tmp_path, turned):
-    clip = make_clip(tmp_path / "a.mp4", frames=3, turned=turned)
+    clip = make_video(tmp_path / "a.mp4", frames=3, rotation=turned)
     films.segment_video(clip, tmp_path / "b.mp4", progress=False)
-    upright = np.rot90(picture(1), round(turned / 90))
-    image = read_film(tmp_path / "b.mp4")[1][1]
+    upright = np.rot90(make_frame(1), round(turned / 90))
+    image = read_video(tmp_path / "b.mp4")[1][1]
     assert image.shape == upright.shape
     assert (is_green(image) == (upright == RED).all(-1)).mean() > 0.98
     with av.open(str(tmp_path / "b.mp4")) as container:
@@ -143,22 +143,22 @@ def test_turned_films_stand_upright(films, tmp_path, turned):
 
 @pytest.mark.parametrize("size", [(95, 64), (96, 63), (95, 63), (33, 17)])
 def test_odd_sizes(films, tmp_path, size):
-    clip = make_clip(tmp_path / "a.webm", frames=3, size=size, codec="libvpx-vp9")
+    clip = make_video(tmp_path / "a.webm", frames=3, size=size, codec="libvpx-vp9")
     films.segment_video(clip, tmp_path / "b.webm", progress=False)
-    assert read_film(tmp_path / "b.webm")[1][0].shape[1::-1] == size
+    assert read_video(tmp_path / "b.webm")[1][0].shape[1::-1] == size
     films.segment_video(clip, tmp_path / "b.mp4", progress=False)
-    image = read_film(tmp_path / "b.mp4")[1][0]
+    image = read_video(tmp_path / "b.mp4")[1][0]
     assert image.shape[1::-1] == tuple(side + side % 2 for side in size)
     assert np.abs(image[-1].astype(int) - image[-2]).max() < 12
 
 
 @pytest.mark.parametrize("colors", [(1, 1), (6, 1), (2, 1), (1, 2), (5, 2)], ids=str)
 def test_colors_are_coded_as_they_were(films, tmp_path, colors):
-    clip = make_clip(tmp_path / "a.mp4", frames=3, colors=colors)
+    clip = make_video(tmp_path / "a.mp4", frames=3, colors=colors)
     render(films._predictor, clip, tmp_path / "b.mp4", photo, progress=False)
     for path in (clip, tmp_path / "b.mp4"):
-        image = read_film(path)[1][1]
-        np.testing.assert_allclose(image[50, 50], picture(0)[50, 50], atol=5)
+        image = read_video(path)[1][1]
+        np.testing.assert_allclose(image[50, 50], make_frame(0)[50, 50], atol=5)
         np.testing.assert_allclose(image[14, 13], RED, atol=12)
     with av.open(str(tmp_path / "b.mp4")) as container:
         context = container.streams.video[0].codec_context
@@ -174,7 +174,7 @@ def test_pixels_that_are_not_square_stay_so(films, tmp_path):
     with av.open(str(tmp_path / "a.mkv"), "w") as container:
         video = container.add_stream("libx264", rate=25, width=96, height=64)
         video.codec_context.sample_aspect_ratio = Fraction(4, 3)
-        container.mux(video.encode(av.VideoFrame.from_ndarray(picture(0))))
+        container.mux(video.encode(av.VideoFrame.from_ndarray(make_frame(0))))
         container.mux(video.encode())
     films.segment_video(tmp_path / "a.mkv", tmp_path / "b.mp4", progress=False)
     assert wide(tmp_path / "a.mkv") == wide(tmp_path / "b.mp4") == Fraction(4, 3)
@@ -210,7 +210,7 @@ def test_numbered_pictures(films, clip, tmp_path, out):
 
 def test_only_some_classes(films, clip, tmp_path):
     films.segment_video(clip, tmp_path / "b.mp4", classes="background", progress=False)
-    assert not is_green(read_film(tmp_path / "b.mp4")[1][5]).any()
+    assert not is_green(read_video(tmp_path / "b.mp4")[1][5]).any()
     results = films.stream_video(clip, classes=["background"])
     assert next(results)[1].class_names == ["background"]
 
@@ -252,7 +252,7 @@ def test_frames_between_keep_the_last_labels(
 def test_the_count_stays_with_every(films, clip, tmp_path):
     summary = films.segment_video(clip, tmp_path / "b.mp4", frame_stride=7, progress=False)
     assert summary.frames == 20
-    assert read_film(summary.out)[0] == read_film(clip)[0]
+    assert read_video(summary.out)[0] == read_video(clip)[0]
 
 
 def flicker(results):
@@ -269,7 +269,7 @@ def test_smoothing_calms_flicker(films, tmp_path):
             16, 0
         ).repeat(16, 1)
 
-    clip = make_clip(tmp_path / "a.mp4", frames=30, pictures=noisy)
+    clip = make_video(tmp_path / "a.mp4", frames=30, make_image=noisy)
     rough = flicker(films.stream_video(clip))
     calm = flicker(films.stream_video(clip, smoothing=0.8))
     assert rough > 0.05
@@ -281,7 +281,7 @@ def test_smoothing_starts_anew_at_a_cut(films, tmp_path):
         color = (230, 20, 20) if number < 5 else (250, 250, 250)
         return np.full((size[1], size[0], 3), color, np.uint8)
 
-    clip = make_clip(tmp_path / "a.mp4", frames=10, pictures=cut)
+    clip = make_video(tmp_path / "a.mp4", frames=10, make_image=cut)
     labels = [result.labels for _, result in films.stream_video(clip, smoothing=0.95)]
     assert all((a == 1).all() for a in labels[:5])
     assert all((a == 0).all() for a in labels[5:])
@@ -308,13 +308,13 @@ def fail():
 
 @pytest.mark.parametrize("ending", [".mp4", ".webm", ".mkv"])
 def test_an_error_leaves_what_was_done(films, tmp_path, caplog, ending):
-    clip = make_clip(tmp_path / "a.mkv", frames=40, sound="libopus")
+    clip = make_video(tmp_path / "a.mkv", frames=40, audio="libopus")
     out = tmp_path / f"b{ending}"
     with pytest.raises(RuntimeError, match="no more paint"):
         render(films._predictor, clip, out, painting(fail, at=12), progress=False)
     assert files(tmp_path) == ["a.mkv", out.name]
-    assert read_film(out)[0] == pytest.approx(np.arange(12) / 25, abs=0.001)
-    assert 0.3 < sound_packets(out)[-1][0] < 0.5
+    assert read_video(out)[0] == pytest.approx(np.arange(12) / 25, abs=0.001)
+    assert 0.3 < audio_packets(out)[-1][0] < 0.5
     assert f"{out} holds the 12 frames before that." in caplog.text
 
 
@@ -327,13 +327,13 @@ def test_an_error_before_any_frame_leaves_nothing(films, clip, tmp_path):
 
 
 def test_ctrl_c_leaves_what_was_done(films, tmp_path):
-    clip = make_clip(tmp_path / "a.mp4", frames=300)
+    clip = make_video(tmp_path / "a.mp4", frames=300)
     out = tmp_path / "b.mp4"
     paint = painting(_thread.interrupt_main, at=30)
     with pytest.raises(KeyboardInterrupt):
         render(films._predictor, clip, out, paint, progress=False)
     assert files(tmp_path) == ["a.mp4", "b.mp4"]
-    assert 30 <= len(read_film(out)[0]) < 100
+    assert 30 <= len(read_video(out)[0]) < 100
 
 
 def test_leaving_a_stream_early_stops_its_threads(films, clip, caplog):
@@ -349,7 +349,7 @@ def test_leaving_a_stream_early_stops_its_threads(films, clip, caplog):
 def test_an_older_film_is_replaced(films, clip, tmp_path):
     (tmp_path / "b.mp4").write_text("old")
     films.segment_video(clip, tmp_path / "b.mp4", progress=False)
-    assert len(read_film(tmp_path / "b.mp4")[0]) == 20
+    assert len(read_video(tmp_path / "b.mp4")[0]) == 20
 
 
 def test_a_bar_is_shown(films, clip, tmp_path, capsys):
@@ -372,7 +372,10 @@ def test_a_bar_is_shown(films, clip, tmp_path, capsys):
         ({"alpha": 2}, "alpha=2 must be from 0"),
         ({"kind": "geojson"}, "geojson is a document, of which no film can be made"),
         ({"out": None}, "there is no place for the film: give out, or show=True"),
-        ({"out": "b.png"}, r"b.png is one picture.*give a pattern such as %05d.png, or a folder"),
+        (
+            {"out": "b.png"},
+            r"b.png is one make_frame.*give a pattern such as %05d.png, or a folder",
+        ),
         ({"out": "%d-%d.png"}, "give a pattern"),
         ({"out": "a%z.png"}, "give a pattern"),
     ],
@@ -439,7 +442,7 @@ def test_what_is_painted_is_checked(films, clip, tmp_path, wrong):
 
 def test_the_source_is_spared(films, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    clip = make_clip(Path("a.mp4"), frames=2)
+    clip = make_video(Path("a.mp4"), frames=2)
     before = clip.read_bytes()
     Path("b.mp4").symlink_to("a.mp4")
     for out in ("a.mp4", "./a.mp4", "b.mp4"):
@@ -455,7 +458,7 @@ def test_a_full_disk(films, tmp_path, caplog):
     def noise(number, size):
         return rng.integers(0, 256, (size[1], size[0], 3), np.uint8)
 
-    clip = make_clip(tmp_path / "a.mp4", frames=40, pictures=noise)
+    clip = make_video(tmp_path / "a.mp4", frames=40, make_image=noise)
     for out in ("b.mp4", "b.webm", "c"):
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (9000, limits[1]))

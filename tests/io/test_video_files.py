@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.make_video import RedVideos, is_green, make_clip, read_film, sound_packets
+from helpers.make_video import RedVideos, audio_packets, is_green, make_video, read_video
 from helpers.paths import TESTS
 
 from easyseg.cli import main
@@ -57,8 +57,8 @@ def test_real_films(blind_films, shared, tmp_path, name):
         has_audio = bool(a.streams.audio)
         assert bool(b.streams.audio) == has_audio
     if has_audio:
-        assert [data for _, data in sound_packets(out)] == [
-            data for _, data in sound_packets(source)
+        assert [data for _, data in audio_packets(out)] == [
+            data for _, data in audio_packets(source)
         ]
 
 
@@ -117,7 +117,7 @@ def look(tmp_path):
 
 @pytest.mark.parametrize("name", ["b.mp4", "b.webm"])
 def test_a_browser_plays_it(films, tmp_path, look, name):
-    clip = make_clip(tmp_path / "a.mkv", frames=25, sound="libopus")
+    clip = make_video(tmp_path / "a.mkv", frames=25, audio="libopus")
     films.segment_video(clip, tmp_path / name, progress=False)
     event, width, height, seconds, found, ground = look(tmp_path / name, (96, 64), (12, 14))
     assert (event, width, height) == ("canplay", "96", "64")
@@ -128,7 +128,7 @@ def test_a_browser_plays_it(films, tmp_path, look, name):
 
 
 def test_a_browser_sees_through_cut_outs(films, tmp_path, look):
-    clip = make_clip(tmp_path / "a.mp4", frames=25)
+    clip = make_video(tmp_path / "a.mp4", frames=25)
     films.segment_video(clip, tmp_path / "b.webm", kind="cutout", progress=False)
     event, *_, found, ground = look(tmp_path / "b.webm", (96, 64), (12, 14))
     assert event == "canplay"
@@ -154,7 +154,7 @@ def test_a_browser_plays_real_films(blind_films, shared, tmp_path, look, name):
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_film(tmp_path):
     """RSS after 2,000 frames against after 200, in a process of its own."""
-    make_clip(tmp_path / "a.mp4", frames=2000, size=(320, 240), sound="aac")
+    make_video(tmp_path / "a.mp4", frames=2000, size=(320, 240), audio="aac")
     script = (
         "import sys; sys.path.insert(0, sys.argv[2])\n"
         "from pathlib import Path\n"
@@ -205,22 +205,22 @@ def files():
 
 
 def test_the_command(run):
-    make_clip(Path("a.mp4"))
+    make_video(Path("a.mp4"))
     code, out, err = run("a.mp4", "-o", "new/b.webm", "--frame-stride", 2, "--batch-size", 4, "-q")
     assert (code, err) == (0, "")
     assert out.startswith("20 frames, 0.8 s at 25 per second, in ")
     assert out.endswith(" -> new/b.webm\n")
-    assert is_green(read_film(Path("new/b.webm"))[1][4])[14, 12]
+    assert is_green(read_video(Path("new/b.webm"))[1][4])[14, 12]
 
 
 def test_one_frame(run):
-    make_clip(Path("a.mp4"), frames=1)
+    make_video(Path("a.mp4"), frames=1)
     code, out, _ = run("a.mp4", "--frame-stride", 5, "-q")
     assert (code, out[:9]) == (0, "1 frame, ")
 
 
 def test_the_result_goes_beside_the_film(run):
-    make_clip(Path("a.mkv"))
+    make_video(Path("a.mkv"))
     code, out, err = run("a.mkv", "-k", "color", "-c", "red", "--smoothing", 0.5)
     assert code == 0
     assert out.endswith(" -> a.seg.mp4\n")
@@ -244,7 +244,7 @@ def test_the_result_goes_beside_the_film(run):
     ids=" ".join,
 )
 def test_errors_are_one_line(run, args, words):
-    make_clip(Path("a.mp4"), frames=2)
+    make_video(Path("a.mp4"), frames=2)
     code, out, err = run(*args, "-q")
     assert (code, out) == (2, "")
     assert err.startswith("easyseg: ")
@@ -268,7 +268,7 @@ def test_help_loads_no_network():
 @pytest.mark.slow
 def test_ctrl_c_in_a_process_of_its_own(tmp_path):
     """With the embedded model, as a user would: the film so far is there and plays."""
-    make_clip(tmp_path / "a.mp4", frames=3000, size=(320, 240))
+    make_video(tmp_path / "a.mp4", frames=3000, size=(320, 240))
     running = subprocess.Popen(
         [sys.executable, "-m", "easyseg", "video", "a.mp4", "-o", "b.mp4"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -283,4 +283,4 @@ def test_ctrl_c_in_a_process_of_its_own(tmp_path):
     assert err.rstrip().endswith("easyseg: stopped.")
     assert "b.mp4 holds the " in err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
-    assert 0 < len(read_film(tmp_path / "b.mp4")[0]) < 3000
+    assert 0 < len(read_video(tmp_path / "b.mp4")[0]) < 3000

@@ -10,7 +10,7 @@ import time
 import cv2
 import numpy as np
 import pytest
-from helpers.make_video import RedVideos, make_clip, picture, read_film
+from helpers.make_video import RedVideos, make_frame, make_video, read_video
 from PIL import Image
 
 from easyseg.errors import InputError, VideoError, VideoNotFoundError
@@ -77,8 +77,8 @@ def test_what_is_no_film(films, tmp_path, name, kind, words):
     (tmp_path / "folder.mp4").mkdir()
     (tmp_path / "text.mp4").write_text("no film " * 100)
     (tmp_path / "notes.txt").write_text("no film " * 100)
-    Image.fromarray(picture(0)).save(tmp_path / "photo.jpg")
-    make_clip(tmp_path / "no-index.mp4", index_first=False)
+    Image.fromarray(make_frame(0)).save(tmp_path / "photo.jpg")
+    make_video(tmp_path / "no-index.mp4", index_first=False)
     content = (tmp_path / "no-index.mp4").read_bytes()
     (tmp_path / "no-index.mp4").write_bytes(content[: content.index(b"moov")])
     with av.open(str(tmp_path / "sound.mp4"), "w") as container:
@@ -86,7 +86,7 @@ def test_what_is_no_film(films, tmp_path, name, kind, words):
         silence = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
         silence.sample_rate = 48000
         container.mux([*track.encode(silence), *track.encode()])
-    content = make_clip(tmp_path / "no-frames.mp4").read_bytes()
+    content = make_video(tmp_path / "no-frames.mp4").read_bytes()
     (tmp_path / "no-frames.mp4").write_bytes(content[: content.index(b"mdat") + 8])
     before = files(tmp_path)
     with pytest.raises(kind, match=words):
@@ -102,21 +102,21 @@ def test_of_a_cut_film_the_rest_is_done(films, tmp_path, caplog, ending):
 
     def noisy(number, size):
         noise = rng.integers(0, 30, (size[1], size[0], 3), np.uint8)
-        return picture(number, size) // 2 + noise
+        return make_frame(number, size) // 2 + noise
 
-    clip = make_clip(tmp_path / f"a{ending}", frames=100, pictures=noisy)
+    clip = make_video(tmp_path / f"a{ending}", frames=100, make_image=noisy)
     content = clip.read_bytes()
     clip.write_bytes(content[: len(content) // 2])
     summary = films.segment_video(clip, tmp_path / "b.mp4", progress=False)
     assert 30 < summary.frames < 70
-    assert len(read_film(summary.out)[0]) == summary.frames
+    assert len(read_video(summary.out)[0]) == summary.frames
     assert summary.damage in str(summary)
     assert f"a{ending}: {summary.damage}." in caplog.text
     assert "of 4.0 s" in summary.damage or "damaged" in summary.damage
 
 
 def test_damaged_parts_are_left_out(films, tmp_path):
-    clip = make_clip(tmp_path / "a.mp4", frames=100)
+    clip = make_video(tmp_path / "a.mp4", frames=100)
     content = bytearray(clip.read_bytes())
     middle = (content.index(b"mdat") + len(content)) // 2
     content[middle : middle + 300] = b"\xff" * 300
@@ -152,7 +152,7 @@ class FakeCapture:
     def read(self):
         time.sleep(self.pace)
         self.taken += 1
-        return self.taken <= self.count, np.ascontiguousarray(picture(self.taken)[..., ::-1])
+        return self.taken <= self.count, np.ascontiguousarray(make_frame(self.taken)[..., ::-1])
 
     def release(self):
         self.there = False
@@ -189,7 +189,7 @@ def test_of_a_camera_only_the_newest_frames_are_taken(films, camera):
             break
     assert len(taken) == 5
     assert taken[-1] > 4 * 10
-    np.testing.assert_allclose(result.image[50, 50], picture(0)[50, 50])
+    np.testing.assert_allclose(result.image[50, 50], make_frame(0)[50, 50])
     assert not camera[0].there
 
 
@@ -199,7 +199,7 @@ def test_a_camera_can_be_recorded(films, camera, tmp_path):
     passed = time.monotonic() - started
     assert summary.damage == "the camera stopped sending"
     assert 10 < summary.frames <= 200
-    times = [float(t) for t in read_film(summary.out)[0]]
+    times = [float(t) for t in read_video(summary.out)[0]]
     assert len(times) == summary.frames
     assert 0.3 < times[-1] < passed
 
@@ -210,7 +210,7 @@ def test_ctrl_c_ends_a_recording(films, camera, tmp_path, monkeypatch):
     monkeypatch.setattr(FakeCapture, "count", 10**9)
     threading.Timer(0.5, _thread.interrupt_main).start()
     summary = films.segment_video(0, tmp_path / "out.mp4", progress=False)
-    assert len(read_film(summary.out)[0]) == summary.frames > 5
+    assert len(read_video(summary.out)[0]) == summary.frames > 5
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ def server(tmp_path):
             self.end_headers()
             try:
                 for number in itertools.count():
-                    _, jpeg = cv2.imencode(".jpg", picture(number)[..., ::-1])
+                    _, jpeg = cv2.imencode(".jpg", make_frame(number)[..., ::-1])
                     self.wfile.write(
                         b"--part\r\nContent-Type: image/jpeg\r\n"
                         b"Content-Length: %d\r\n\r\n%s\r\n" % (len(jpeg), jpeg.tobytes())
@@ -262,7 +262,7 @@ def test_a_live_address(films, server):
 
 
 def test_a_film_at_an_address_is_no_live_source(films, server, tmp_path):
-    make_clip(tmp_path / "a.mp4", sound="aac")
+    make_video(tmp_path / "a.mp4", audio="aac")
     summary = films.segment_video(f"{server}/a.mp4", tmp_path / "b.mp4", progress=False)
     assert summary.frames == 20
     with av.open(str(summary.out)) as container:
@@ -285,7 +285,7 @@ def test_this_opencv_has_no_windows(films, tmp_path):
         pass
     else:
         pytest.skip("this OpenCV has windows")
-    clip = make_clip(tmp_path / "a.mp4")
+    clip = make_video(tmp_path / "a.mp4")
     with pytest.raises(InputError, match=r"no window can be shown.*pip install opencv-python"):
         films.segment_video(clip, tmp_path / "b.mp4", show=True)
     assert files(tmp_path) == ["a.mp4"]
@@ -303,16 +303,16 @@ def window(monkeypatch):
 
 
 def test_a_window_shows_what_is_found_until_q(films, tmp_path, window):
-    clip = make_clip(tmp_path / "a.mp4", frames=100)
+    clip = make_video(tmp_path / "a.mp4", frames=100)
     summary = films.segment_video(clip, tmp_path / "b.mp4", show=True, progress=False)
     assert 5 <= summary.frames < 20
-    assert len(read_film(summary.out)[0]) == summary.frames
+    assert len(read_video(summary.out)[0]) == summary.frames
     assert window[5:] == ["closed"]
-    np.testing.assert_allclose(window[0][50, 50], picture(0)[50, 50], atol=5)
+    np.testing.assert_allclose(window[0][50, 50], make_frame(0)[50, 50], atol=5)
 
 
 def test_a_film_may_be_shown_only(films, tmp_path, window):
-    clip = make_clip(tmp_path / "a.mp4", frames=3)
+    clip = make_video(tmp_path / "a.mp4", frames=3)
     summary = films.segment_video(clip, show=True, kind="cutout", progress=False)
     assert (summary.out, summary.frames) == (None, 3)
     assert window[0].shape == (64, 96, 3)

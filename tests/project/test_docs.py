@@ -8,7 +8,7 @@ import re
 import shlex
 
 import pytest
-from helpers.make_video import make_clip
+from helpers.make_video import make_video
 from helpers.paths import ROOT
 
 PAGES = sorted(
@@ -131,7 +131,7 @@ def test_python_runs(page, tmp_path, monkeypatch):
         (tmp_path / "photos").mkdir()
         for name in ("street.jpg", "dog.jpg", "me.jpg", "beach.jpg", "photos/one.jpg"):
             image.convert("RGB").save(name)
-    make_clip(tmp_path / "street.mp4", frames=2)
+    make_video(tmp_path / "street.mp4", frames=2)
     code = "\n".join(blocks(TEXTS[page], "python"))
     code = re.sub(r'"(?:xception|mobilenetv2)[\w.]*"', '"mini"', code).replace('"car', '"person')
     session = {"paths": ["street.jpg"]}

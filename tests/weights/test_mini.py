@@ -125,9 +125,9 @@ def test_examples_run(path, tmp_path, samples, monkeypatch, capsys):
         arguments = [str(tmp_path)]
     if "video" in path.stem:
         pytest.importorskip("av", reason="videos need easyseg[video]")
-        from helpers.make_video import make_clip
+        from helpers.make_video import make_video
 
-        film = make_clip(tmp_path / "film.mp4", frames=6)
+        film = make_video(tmp_path / "film.mp4", frames=6)
         arguments = [str(film), str(tmp_path / "out.mp4")]
     monkeypatch.setattr(sys, "argv", [str(path), *arguments])
     runpy.run_path(str(path), run_name="__main__")

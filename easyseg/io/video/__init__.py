@@ -1,7 +1,7 @@
-"""Videos and cameras: frames in, videos out."""
+"""Reading videos, streams and cameras; writing videos."""
 
 from __future__ import annotations
 
-from easyseg.io.video.open import is_address, is_video, open_source
+from easyseg.io.video.open import is_url, is_video, open_source
 
-__all__ = ["is_address", "is_video", "open_source"]
+__all__ = ["is_url", "is_video", "open_source"]

@@ -1,4 +1,4 @@
-"""PyAV, which the extra `video` brings."""
+"""PyAV, an optional dependency: the extra `video` installs it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def load_av() -> Any:
     """The module `av`.
 
     Raises:
-        InputError: It is not installed; says how to get it.
+        InputError: It is not installed.
     """
     try:
         import av  # noqa: PLC0415
     except ImportError as error:
         raise InputError(
-            'videos need PyAV, which is not installed: pip install "easyseg[video]".'
+            'Videos need PyAV, which is not installed. Run: pip install "easyseg[video]".'
         ) from error
     return av

@@ -9,62 +9,67 @@ from fractions import Fraction
 import cv2
 
 from easyseg.errors import VideoError
-from easyseg.io.video.types import WALL_TICKS, ColorSpace, Frame, WallClock
+from easyseg.io.video.audio import AudioTrack
+from easyseg.io.video.types import LIVE_TIME_BASE, ColorSpace, Frame, LiveTimestamps
 
-__all__ = ["Camera"]
+__all__ = ["Camera", "frame_rate"]
 
-USUAL_RATE = Fraction(30)
+DEFAULT_RATE = Fraction(30)
 
 
 class Camera:
-    """A camera of this machine, as `easyseg.io.video.types.Source` has it.
+    """A camera of this machine, as an `easyseg.io.video.types.VideoSource`.
 
     Args:
         index: 0 is the first camera.
 
     Raises:
-        VideoError: There is no such camera, or another program holds it.
+        VideoError: There is no such camera, or another program uses it.
     """
 
     live = True
-    time_base = WALL_TICKS
+    time_base = LIVE_TIME_BASE
     expected: int | None = None
     aspect: Fraction | None = None
     colors = ColorSpace()
-    has_audio = False
-    start = Fraction(0)
+    audio: AudioTrack | None = None
 
     def __init__(self, index: int) -> None:
         self.name = f"camera {index}"
         self.damage = ""
-        with _quiet():
+        with _opencv_silent():
             self._capture = cv2.VideoCapture(index)
         if not self._capture.isOpened():
             raise VideoError(
-                f"{self.name} cannot be opened; check that it is connected, that no other program "
-                "uses it, and its number (0 is the first)."
+                f"Cannot open {self.name}. Check that it is connected, that no other program uses "
+                "it, and its index (0 is the first camera)."
             )
-        said = self._capture.get(cv2.CAP_PROP_FPS)
-        self.rate = Fraction(said).limit_denominator(1001) if 1 <= said <= 1000 else USUAL_RATE
+        self.rate = frame_rate(self._capture)
 
     def frames(self) -> Generator[Frame, None, None]:
         """Each frame once."""
-        clock = WallClock(self.rate)
+        timestamps = LiveTimestamps(self.rate)
         while True:
-            there, image = self._capture.read()
-            if not there:
+            available, image = self._capture.read()
+            if not available:
                 self.damage = "the camera stopped sending"
                 return
-            yield clock.stamp(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+            yield timestamps.frame(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
     def close(self) -> None:
-        """Lets the camera go."""
+        """Releases the camera."""
         self._capture.release()
 
 
+def frame_rate(capture: cv2.VideoCapture) -> Fraction:
+    """Frames per second according to the device, if that is plausible."""
+    rate = capture.get(cv2.CAP_PROP_FPS)
+    return Fraction(rate).limit_denominator(1001) if 1 <= rate <= 1000 else DEFAULT_RATE
+
+
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keeps OpenCV's own lines about a missing camera off the terminal."""
+def _opencv_silent() -> Iterator[None]:
+    """Without OpenCV's own messages about a missing camera."""
     before = cv2.utils.logging.getLogLevel()
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:

@@ -1,8 +1,9 @@
-"""A video as numbered PNG files."""
+"""Videos as numbered PNG files."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -13,17 +14,17 @@ from easyseg.io.write_image import write_image
 
 __all__ = ["ImageSequenceWriter", "image_pattern"]
 
-USUAL_NAME = "%05d.png"
+DEFAULT_NAME = "%05d.png"
 
 
 class ImageSequenceWriter:
-    """Writes each frame as a PNG, numbered from 1 as FFmpeg does; each is there whole or not.
+    """Writes each frame as a PNG file, numbered from 1 as FFmpeg does.
 
     Args:
-        pattern: Where to, with a place for the number: `out/%05d.png`.
+        pattern: Output path with a placeholder for the number: `out/%05d.png`.
 
     Raises:
-        OutputError: The folder cannot be written, or holds a video's images already.
+        OutputError: The folder cannot be written, or contains frames already.
     """
 
     def __init__(self, pattern: Path) -> None:
@@ -34,19 +35,19 @@ class ImageSequenceWriter:
         first = self._path(1)
         if first.exists():
             raise OutputError(
-                f"{first} is there already, and an older, longer video would be mixed with this "
-                "one; give a new folder, or remove its images."
+                f"Cannot write frames to {pattern.parent}: {first.name} exists, and the frames of "
+                "two videos would be mixed. Choose a new folder or delete the old frames."
             )
 
-    def write(self, image: np.ndarray, frame: Frame) -> None:  # noqa: ARG002  (no times here)
-        """Adds an image, `(H, W, 3) uint8 RGB` or `(H, W, 4) uint8 RGBA`."""
+    def write(self, image: np.ndarray, frame: Frame) -> None:  # noqa: ARG002  (as VideoWriter)
+        """Writes an image, `(H, W, 3) uint8 RGB` or `(H, W, 4) uint8 RGBA`."""
         write_image(self._path(self._frames + 1), image)
         self._frames += 1
 
     def complete(self) -> None:
-        """Nothing is left to do."""
+        """Nothing is left to write."""
 
-    def __enter__(self) -> ImageSequenceWriter:  # noqa: PYI034  (from Python 3.11)
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -57,13 +58,13 @@ class ImageSequenceWriter:
 
 
 def image_pattern(out: Path) -> Path | None:
-    """The pattern that a folder or a pattern means; `None` for the name of a video.
+    """The pattern for frames if `out` is a folder or a pattern; `None` for the path of a video.
 
     Raises:
-        InputError: It is a .png, but no pattern with one number.
+        InputError: It is a .png without one placeholder for the number.
     """
     if out.is_dir() or not out.suffix:
-        return out / USUAL_NAME
+        return out / DEFAULT_NAME
     if out.suffix.lower() != ".png":
         return None
     try:
@@ -72,7 +73,7 @@ def image_pattern(out: Path) -> Path | None:
         numbered = False
     if not numbered:
         raise InputError(
-            f"{out} is one image, but a video has many; give a pattern such as "
-            f"{out.with_name(USUAL_NAME)}, or a folder."
+            f"Cannot write a video to the single image {out}. Give a pattern such as "
+            f"{out.with_name(DEFAULT_NAME)}, or a folder."
         )
     return out

@@ -1,4 +1,4 @@
-"""What counts as a video, and how it is opened."""
+"""Which sources are videos, and opening them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from typing import Any
 from urllib.parse import urlparse
 
 from easyseg.errors import InputError
-from easyseg.io.video.types import Source
+from easyseg.io.video.types import VideoSource
 
-__all__ = ["VIDEO_SUFFIXES", "is_address", "is_video", "open_source"]
+__all__ = ["is_url", "is_video", "open_source"]
 
-VIDEO_SUFFIXES = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts",
-                 ".m2ts", ".wmv", ".flv", ".3gp", ".ogv", ".m3u8", ".mjpg", ".mjpeg")  # fmt: skip
-STREAMS = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "udp://", "rtp://", "tcp://", "srt://")
-WEB = ("http://", "https://")
+EXTENSIONS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts",
+              ".m2ts", ".wmv", ".flv", ".3gp", ".ogv", ".m3u8", ".mjpg", ".mjpeg")  # fmt: skip
+STREAM_SCHEMES = ("rtsp://", "rtsps://", "rtmp://", "rtmps://", "udp://", "rtp://", "tcp://",
+                  "srt://")  # fmt: skip
+WEB_SCHEMES = ("http://", "https://")
 
 
 def is_video(source: Any) -> bool:
     """Whether the source is a video rather than an image, judged by its name.
 
     Args:
-        source: A path or http(s) address with a video's ending, a stream's address (rtsp://,
+        source: A path or http(s) URL with a video's extension, a stream's URL (rtsp://,
             rtmp://, udp://, …), or a camera's index.
     """
     if isinstance(source, int) and not isinstance(source, bool):
@@ -30,29 +31,29 @@ def is_video(source: Any) -> bool:
     if not isinstance(source, (str, os.PathLike)):
         return False
     name = os.fspath(source).lower()
-    if name.startswith(STREAMS):
+    if name.startswith(STREAM_SCHEMES):
         return True
-    path = urlparse(name).path if name.startswith(WEB) else name
-    return path.endswith(VIDEO_SUFFIXES)
+    path = urlparse(name).path if name.startswith(WEB_SCHEMES) else name
+    return path.endswith(EXTENSIONS)
 
 
-def is_address(source: Any) -> bool:
-    """Whether the source is reached through a network."""
-    return isinstance(source, str) and source.lower().startswith(STREAMS + WEB)
+def is_url(source: Any) -> bool:
+    """Whether the source is the URL of a file or a stream."""
+    return isinstance(source, str) and source.lower().startswith(STREAM_SCHEMES + WEB_SCHEMES)
 
 
-def open_source(source: Any) -> Source:
+def open_source(source: Any) -> VideoSource:
     """Opens a video, a stream or a camera.
 
     Args:
-        source: Path of a video, address (http(s)://, rtsp://, rtmp://, udp://, …), the index of a
-            camera: 0 is the first, or what is open already.
+        source: Path of a video, URL (http(s)://, rtsp://, rtmp://, udp://, …), index of a
+            camera (0 is the first), or an open source, which is returned as it is.
 
     Raises:
-        VideoError: It cannot be opened, or is no video.
-        InputError: Not a kind of source that is known, or PyAV is not installed.
+        VideoError: It cannot be opened, or is not a video.
+        InputError: Another type of source, or PyAV is not installed.
     """
-    if isinstance(source, Source):
+    if isinstance(source, VideoSource):
         return source
     if isinstance(source, int) and not isinstance(source, bool):
         from easyseg.io.video.camera import Camera  # noqa: PLC0415
@@ -60,9 +61,9 @@ def open_source(source: Any) -> Source:
         return Camera(source)
     if not isinstance(source, (str, os.PathLike)):
         raise InputError(
-            f"a video cannot be read from {type(source).__name__}; give a path, an address, "
-            "or a camera's index such as 0."
+            f"Expected a video, got {type(source).__name__}. Give a path, a URL, or the index of "
+            "a camera such as 0."
         )
-    from easyseg.io.video.reader import Video  # noqa: PLC0415
+    from easyseg.io.video.reader import VideoReader  # noqa: PLC0415
 
-    return Video(str(source) if is_address(source) else Path(source))
+    return VideoReader(str(source) if is_url(source) else Path(source))

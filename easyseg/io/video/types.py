@@ -1,4 +1,4 @@
-"""What every source of frames has in common."""
+"""Frames, their timestamps, and what every source of frames has in common."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
+from easyseg.io.video.audio import AudioTrack
+
 __all__ = [
     "BT601",
-    "FULL",
-    "LIMITED",
-    "WALL_TICKS",
+    "FULL_RANGE",
+    "LIMITED_RANGE",
+    "LIVE_TIME_BASE",
     "ColorSpace",
+    "FileTimestamps",
     "Frame",
-    "Source",
-    "VideoClock",
-    "WallClock",
+    "LiveTimestamps",
+    "VideoSource",
     "swscale_matrix",
 ]
 
-WALL_TICKS = Fraction(1, 90_000)  # seconds; the clock of MPEG
-LIMITED, FULL = 1, 2  # color ranges: luma from 16 to 235, as players expect, or from 0 to 255
+LIVE_TIME_BASE = Fraction(1, 90_000)  # seconds; the clock of MPEG
+LIMITED_RANGE, FULL_RANGE = 1, 2  # luma from 16 to 235, as players expect, or from 0 to 255
 BT601 = 5
 
 
@@ -32,8 +34,8 @@ class Frame(NamedTuple):
 
     Attributes:
         image: `(H, W, 3) uint8 RGB`, upright.
-        pts: When it is shown, in ticks of the source's `time_base`, from 0.
-        duration: How long, in the same ticks.
+        pts: Presentation timestamp in ticks of the source's `time_base`, from 0.
+        duration: How long it is shown, in the same ticks.
     """
 
     image: np.ndarray
@@ -42,7 +44,7 @@ class Frame(NamedTuple):
 
 
 class ColorSpace(NamedTuple):
-    """How a video's colors are coded, in the numbers of ITU-T H.273; 2 is "not said"."""
+    """How a video's colors are encoded, in the numbers of ITU-T H.273; 2 is "unspecified"."""
 
     matrix: int = 2
     primaries: int = 2
@@ -50,25 +52,24 @@ class ColorSpace(NamedTuple):
 
 
 def swscale_matrix(matrix: int) -> int:
-    """FFmpeg's number, for converting, of a matrix of H.273; unknown ones are ITU-R BT.601."""
+    """FFmpeg's number, for conversions, of a matrix of H.273; unknown ones are ITU-R BT.601."""
     return matrix if matrix in (1, 4, 7, 9) else BT601
 
 
 @runtime_checkable
-class Source(Protocol):
+class VideoSource(Protocol):
     """A video, a stream or a camera.
 
     Attributes:
         name: For messages.
-        live: Frames come when they come; those that nobody waits for are lost.
-        time_base: Seconds in a tick.
+        live: Frames arrive in real time; those that nobody takes in time are lost.
+        time_base: Seconds per tick.
         rate: Frames per second, on average.
-        expected: How many frames the source says it has.
-        aspect: Width of a pixel over its height, if said; right once a frame was read.
-        colors: How colors are coded.
-        start: Time in the file, in seconds, at which `pts` is 0.
-        has_audio: Whether there is a sound track to copy.
-        damage: After the last frame: what could not be read, or nothing.
+        expected: Number of frames according to the source; `None` if unknown.
+        aspect: Width of a pixel over its height, if specified; valid after the first frame.
+        colors: How colors are encoded.
+        audio: The audio that can be copied, if any.
+        damage: After the last frame: what could not be read, or "".
     """
 
     name: str
@@ -78,48 +79,47 @@ class Source(Protocol):
     expected: int | None
     aspect: Fraction | None
     colors: ColorSpace
-    start: Fraction
-    has_audio: bool
+    audio: AudioTrack | None
     damage: str
 
     def frames(self) -> Generator[Frame, None, None]:
         """Each frame once."""
 
     def close(self) -> None:
-        """Gives the file or the device back."""
+        """Releases the file or the device."""
 
 
-class WallClock:
-    """Times of frames that came just now: a live source's own clock may jump."""
+class LiveTimestamps:
+    """Timestamps of frames by their arrival: a live source's own clock may jump."""
 
     def __init__(self, rate: Fraction) -> None:
-        self._usual = max(1, round(1 / (rate * WALL_TICKS)))
+        self._duration = max(1, round(1 / (rate * LIVE_TIME_BASE)))
         self._started: float | None = None
 
-    def stamp(self, image: np.ndarray) -> Frame:
-        """The image as a frame that was taken now."""
+    def frame(self, image: np.ndarray) -> Frame:
+        """The image as a frame that arrived now."""
         now = time.monotonic()
         if self._started is None:
             self._started = now
-        return Frame(image, round((now - self._started) / WALL_TICKS), self._usual)
+        return Frame(image, round((now - self._started) / LIVE_TIME_BASE), self._duration)
 
 
-class VideoClock:
-    """A file's own times, from 0 and never going back, whatever the file says.
+class FileTimestamps:
+    """A file's own timestamps, made to begin at 0 and to increase.
 
     Args:
         start: Ticks in the file at which the video starts.
-        usual: Ticks that a frame lasts where the file does not say.
+        usual_duration: Ticks of a frame for which the file has no duration.
     """
 
-    def __init__(self, start: int, usual: int) -> None:
-        self._start, self._usual = start, usual
+    def __init__(self, start: int, usual_duration: int) -> None:
+        self._start, self._usual_duration = start, usual_duration
         self._last = -1
-        self.due = 0  # when the next frame should come
+        self.next_pts = 0
 
-    def stamp(self, image: np.ndarray, pts: int | None, duration: int | None) -> Frame:
-        """The image as a frame with the file's times, or with those that are due."""
-        pts = self.due if pts is None else pts - self._start
-        frame = Frame(image, max(pts, self._last + 1), duration or self._usual)
-        self._last, self.due = frame.pts, frame.pts + frame.duration
+    def frame(self, image: np.ndarray, pts: int | None, duration: int | None) -> Frame:
+        """The image as a frame; without a `pts` it follows the frame before."""
+        pts = self.next_pts if pts is None else pts - self._start
+        frame = Frame(image, max(pts, self._last + 1), duration or self._usual_duration)
+        self._last, self.next_pts = frame.pts, frame.pts + frame.duration
         return frame

@@ -1,4 +1,4 @@
-"""Videos out, through PyAV."""
+"""Writing videos, through PyAV, and numbered images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import cv2
 import numpy as np
@@ -15,75 +15,74 @@ import numpy as np
 from easyseg.errors import OutputError
 from easyseg.io.atomic import output_errors, temporary_path
 from easyseg.io.video._av import load_av
-from easyseg.io.video.audio import AudioCopy, copy_audio
+from easyseg.io.video.audio import AudioTrack
 from easyseg.io.video.image_sequence import ImageSequenceWriter, image_pattern
-from easyseg.io.video.types import LIMITED, Frame, Source, swscale_matrix
+from easyseg.io.video.types import LIMITED_RANGE, Frame, VideoSource, swscale_matrix
 
-__all__ = ["VIDEO_EXTENSIONS", "VideoWriter", "check_target", "open_writer"]
-
+__all__ = ["VideoWriter", "check_target", "open_writer"]
 
 log = logging.getLogger(__name__)
 
 
-class Encoding(NamedTuple):
-    """How videos with an ending are written.
+class VideoFormat(NamedTuple):
+    """How videos with an extension are written.
 
     Attributes:
-        container: FFmpeg's name of the format.
+        container: FFmpeg's name of the container format.
         codec: FFmpeg's name of the encoder.
-        options: For the encoder.
-        layout: For the format.
+        codec_options: For the encoder.
+        container_options: For the container.
         alpha: Whether it can hold transparency.
-        even: Whether sides must be even.
+        even_sides: Whether width and height must be even.
     """
 
     container: str
     codec: str
-    options: dict[str, str]
-    layout: dict[str, str]
+    codec_options: dict[str, str]
+    container_options: dict[str, str]
     alpha: bool = False
-    even: bool = True
+    even_sides: bool = True
 
 
 H264 = {"preset": "veryfast", "crf": "20"}
 VP9 = {"deadline": "realtime", "cpu-used": "6", "row-mt": "1", "crf": "28", "b": "0"}
 INDEX_FIRST = {"movflags": "faststart"}  # a browser plays while it loads
-VIDEO_EXTENSIONS = {
-    ".mp4": Encoding("mp4", "libx264", H264, INDEX_FIRST),
-    ".m4v": Encoding("mp4", "libx264", H264, INDEX_FIRST),
-    ".mov": Encoding("mov", "libx264", H264, INDEX_FIRST),
-    ".mkv": Encoding("matroska", "libx264", H264, {}),
-    ".webm": Encoding("webm", "libvpx-vp9", VP9, {}, alpha=True, even=False),
+FORMATS = {  # by extension
+    ".mp4": VideoFormat("mp4", "libx264", H264, INDEX_FIRST),
+    ".m4v": VideoFormat("mp4", "libx264", H264, INDEX_FIRST),
+    ".mov": VideoFormat("mov", "libx264", H264, INDEX_FIRST),
+    ".mkv": VideoFormat("matroska", "libx264", H264, {}),
+    ".webm": VideoFormat("webm", "libvpx-vp9", VP9, {}, alpha=True, even_sides=False),
 }
 
 
 def check_target(out: Path, *, alpha: bool = False) -> None:
-    """Raises what can be said about the name before any work is done.
+    """Checks the output's name before any work is done.
 
     Args:
         out: A video, a folder for PNG files, or a pattern such as `out/%05d.png`.
-        alpha: Whether images will be transparent.
+        alpha: Whether the images will be transparent.
 
     Raises:
-        OutputError: The ending is unknown, or has no transparency.
-        InputError: It is a .png that has no place for a number.
+        OutputError: The extension is unknown, or its format has no transparency.
+        InputError: It is a .png without a placeholder for a number.
     """
     if image_pattern(out):
         return
-    if out.suffix.lower() not in VIDEO_EXTENSIONS:
+    if out.suffix.lower() not in FORMATS:
         raise OutputError(
-            f"{out} cannot be written: its ending is not one of {', '.join(VIDEO_EXTENSIONS)}; "
-            "a name without an ending is a folder for PNG files."
+            f"Cannot write {out}: expected a video with one of the extensions "
+            f"{', '.join(FORMATS)}, or a folder (a name without an extension) for PNG files."
         )
-    if alpha and not VIDEO_EXTENSIONS[out.suffix.lower()].alpha:
-        raise OutputError(no_alpha(out))
+    if alpha and not FORMATS[out.suffix.lower()].alpha:
+        raise _no_alpha(out)
 
 
-def open_writer(out: Path, source: Source) -> VideoWriter | ImageSequenceWriter:
+def open_writer(out: Path, source: VideoSource) -> VideoWriter | ImageSequenceWriter:
     """A writer for the frames of `source`, to be used with `with`.
 
     Raises:
-        OutputError: The place cannot be written.
+        OutputError: `out` cannot be written.
     """
     check_target(out)
     pattern = image_pattern(out)
@@ -91,44 +90,44 @@ def open_writer(out: Path, source: Source) -> VideoWriter | ImageSequenceWriter:
 
 
 class VideoWriter:
-    """Writes a video with the times, the colors and the sound of its source.
+    """Writes a video with the timestamps, the colors and the audio of its source.
 
-    It is written under another name, and put in its place at the end, however that comes: what
-    was written before an error or an interruption can be played. Without a single frame nothing
-    is left.
+    It is written under a temporary name and renamed at the end, also after an error or an
+    interruption: the frames until then can be played. Without a single frame nothing is left.
 
     Args:
-        out: Where to; the ending says the format.
-        source: The video that the frames come from.
+        out: Output file; its extension gives the format.
+        source: The video that the frames come from. None of its frames may have been read.
 
     Raises:
-        OutputError: The place cannot be written, or there is no encoder.
-
+        OutputError: `out` cannot be written, or there is no encoder.
     """
 
-    def __init__(self, out: Path, source: Source) -> None:
+    def __init__(self, out: Path, source: VideoSource) -> None:
         self._av = load_av()
-        self._encoding = VIDEO_EXTENSIONS[out.suffix.lower()]
-        if self._encoding.codec not in self._av.codec.codecs_available:
+        self._format = FORMATS[out.suffix.lower()]
+        if self._format.codec not in self._av.codec.codecs_available:
             raise OutputError(
-                f"{out} needs the encoder {self._encoding.codec}, which this PyAV was built "
-                'without; use another ending, or the PyAV of pip: pip install "easyseg[video]".'
+                f"Cannot write {out}: this PyAV has no encoder {self._format.codec}. Use another "
+                "extension, or install PyAV from PyPI: pip install --force-reinstall av."
             )
         self._frames = 0
         self._out, self._source = out, source
         self._container: Any = None
         self._video: Any = None
-        self._sound: AudioCopy | None = None
+        self._audio: Any = None
         with output_errors(out):
             self._part = temporary_path(out)
-            self._part.touch()  # what cannot be written is said before any work is done
+            self._part.touch()  # reports what cannot be written before any work is done
+        if source.audio:
+            source.audio.start_copy()
 
     def write(self, image: np.ndarray, frame: Frame) -> None:
-        """Adds an image, at the time of `frame`.
+        """Writes an image with the timestamp of `frame`.
 
         Args:
             image: `(H, W, 3) uint8 RGB` or, where the format allows, `(H, W, 4) uint8 RGBA`.
-            frame: What it was made from.
+            frame: The frame of the source that it was made from.
 
         Raises:
             OutputError: The disk is full, or the format has no transparency.
@@ -136,19 +135,19 @@ class VideoWriter:
         with self._errors():
             if self._container is None:
                 self._open(image)
-            coded = self._coded(image)
-            coded.pts, coded.duration = frame.pts, frame.duration
-            coded.time_base = self._source.time_base
-            self._container.mux(self._video.encode(coded))
+            video_frame = self._video_frame(image)
+            video_frame.pts, video_frame.duration = frame.pts, frame.duration
+            video_frame.time_base = self._source.time_base
+            self._container.mux(self._video.encode(video_frame))
             self._frames += 1
             self._copy_audio((frame.pts + frame.duration) * self._source.time_base)
 
     def complete(self) -> None:
-        """Says that no frame is missing, so that sound which goes on after the last is kept."""
+        """To be called after the last frame of the source: copies the audio that follows it."""
         with self._errors():
             self._copy_audio(None)
 
-    def __enter__(self) -> VideoWriter:  # noqa: PYI034  (from Python 3.11)
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -159,57 +158,69 @@ class VideoWriter:
                     if error is not None:
                         log.warning("%s holds the %d frames before that.", self._out, self._frames)
         except OutputError:
-            if error is None:  # else the first error is the one that counts
+            if error is None:  # else the first error is the one to report
                 raise
         finally:
-            if self._sound:
-                self._sound.close()
+            if self._source.audio:
+                self._source.audio.stop_copy()
             with contextlib.suppress(OSError):
                 self._part.unlink(missing_ok=True)
 
     def _open(self, image: np.ndarray) -> None:
-        if image.shape[2] == 4 and not self._encoding.alpha:
-            raise OutputError(no_alpha(self._out))
-        source, even = self._source, 2 if self._encoding.even else 1
+        if image.shape[2] == 4 and not self._format.alpha:
+            raise _no_alpha(self._out)
+        source, multiple = self._source, 2 if self._format.even_sides else 1
         self._container = self._av.open(
             f"file:{self._part}",
             "w",
-            format=self._encoding.container,
-            container_options=self._encoding.layout,
+            format=self._format.container,
+            container_options=self._format.container_options,
         )
         self._video = self._container.add_stream(
-            self._encoding.codec, rate=source.rate, options=dict(self._encoding.options)
+            self._format.codec, rate=source.rate, options=dict(self._format.codec_options)
         )
-        height, width = (side + side % even for side in image.shape[:2])
+        height, width = (side + side % multiple for side in image.shape[:2])
         self._video.width, self._video.height = width, height
         self._video.pix_fmt = "yuva420p" if image.shape[2] == 4 else "yuv420p"
         self._video.time_base = source.time_base
         context = self._video.codec_context
         context.time_base = source.time_base
-        context.color_range = LIMITED
+        context.color_range = LIMITED_RANGE
         context.colorspace = source.colors.matrix
         context.color_primaries = source.colors.primaries
         context.color_trc = source.colors.transfer
         if source.aspect:
             context.sample_aspect_ratio = source.aspect
-        self._sound = copy_audio(source, self._container, self._out)
+        if source.audio:
+            self._audio = self._audio_stream(source.audio)
 
-    def _coded(self, image: np.ndarray) -> Any:
-        """The image in the encoder's colors; an odd side grows by a copy of its last line."""
+    def _audio_stream(self, audio: AudioTrack) -> Any:
+        try:
+            return self._container.add_stream_from_template(audio.stream)
+        except ValueError as error:
+            log.warning("%s is written without audio: %s; use .mkv to keep it.", self._out, error)
+            audio.stop_copy()
+            return None
+
+    def _video_frame(self, image: np.ndarray) -> Any:
+        """The image in the encoder's colors; an odd side is padded by a copy of its last line."""
         video = self._video
-        down, right = video.height - image.shape[0], video.width - image.shape[1]
-        if down or right:
-            image = cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_REPLICATE)
-        form = "rgba" if image.shape[2] == 4 else "rgb24"
-        return self._av.VideoFrame.from_ndarray(np.ascontiguousarray(image), form).reformat(
+        bottom, right = video.height - image.shape[0], video.width - image.shape[1]
+        if bottom or right:
+            image = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+        pixel_format = "rgba" if image.shape[2] == 4 else "rgb24"
+        frame = self._av.VideoFrame.from_ndarray(np.ascontiguousarray(image), pixel_format)
+        return frame.reformat(
             format=video.pix_fmt,
             dst_colorspace=swscale_matrix(self._source.colors.matrix),
-            dst_color_range=LIMITED,
+            dst_color_range=LIMITED_RANGE,
         )
 
-    def _copy_audio(self, until: Fraction | None) -> None:
-        if self._sound:
-            self._container.mux(list(self._sound.until(until)))
+    def _copy_audio(self, end: Fraction | None) -> None:
+        if self._audio and self._source.audio:
+            for packet in self._source.audio.take(end):
+                packet.stream = self._audio
+                self._container.mux(packet)
 
     def _finish(self) -> None:
         self._container.mux(self._video.encode())
@@ -225,6 +236,8 @@ class VideoWriter:
                 raise OSError(error.errno, error.strerror) from error
 
 
-def no_alpha(out: Path) -> str:
-    """What is said when a transparent image should go into a video that has no transparency."""
-    return f"{out} cannot hold transparency, which cut-outs have; use .webm, or a folder of PNGs."
+def _no_alpha(out: Path) -> OutputError:
+    return OutputError(
+        f"Cannot write {out}: {out.suffix} has no transparency, which cutouts need. "
+        "Use .webm, or a folder for PNG files."
+    )
