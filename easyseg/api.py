@@ -21,9 +21,9 @@ from easyseg.inference.runtimes.ready import checksum
 from easyseg.inference.video import segment_video, stream_video
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
-from easyseg.results.label_set import LabelSet
+from easyseg.results.label_set import Classes, LabelSet
 from easyseg.results.outputs.spec import OutputSpec
-from easyseg.results.segmentation import Classes, Segmentation
+from easyseg.results.segmentation import Segmentation
 from easyseg.weights.cache import cache_home
 from easyseg.weights.manifest import weight_sets
 

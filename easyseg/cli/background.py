@@ -18,7 +18,7 @@ from easyseg.io.find_images import Found, require_writable, spare_sources
 from easyseg.io.read_image import require_file
 from easyseg.io.video import is_video
 from easyseg.results.backgrounds import BACKGROUNDS, BLUR_STRENGTHS
-from easyseg.results.outputs.render import check_output
+from easyseg.results.outputs.spec import OutputSpec
 
 __all__ = ["background"]
 
@@ -76,7 +76,7 @@ def background(
     if video:
         check_video(subject, out, alpha=effect == "cutout")
     else:
-        check_output(out, "cutout" if effect == "cutout" else "overlay")
+        OutputSpec("cutout" if effect == "cutout" else "overlay").check_path(out)
         spare_sources([Found(source, Path())], [out])
         if "://" not in source:
             require_file(Path(source))

@@ -19,9 +19,10 @@ from easyseg.io.find_images import Found
 from easyseg.io.video import is_video
 from easyseg.io.write_image import write_image
 from easyseg.results.backgrounds import BACKGROUNDS, Effect
+from easyseg.results.label_set import Classes
 from easyseg.results.matting import alpha_of
 from easyseg.results.outputs.spec import OutputSpec
-from easyseg.results.segmentation import Classes, Segmentation
+from easyseg.results.segmentation import Segmentation
 
 if TYPE_CHECKING:
     from easyseg.inference.predictor import Predictor

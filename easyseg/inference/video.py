@@ -23,10 +23,11 @@ from easyseg.io.video.open import is_url, open_source
 from easyseg.io.video.types import Frame, VideoSource
 from easyseg.io.video.window import Window
 from easyseg.io.video.writer import check_target, open_writer
+from easyseg.results.label_set import Classes
 from easyseg.results.outputs.base import OUTPUTS, Document
 from easyseg.results.outputs.cutout import draw_cutout
 from easyseg.results.outputs.spec import OutputSpec
-from easyseg.results.segmentation import Classes, Segmentation
+from easyseg.results.segmentation import Segmentation
 from easyseg.utils.concurrency import prefetch
 from easyseg.utils.validation import is_count
 

@@ -14,7 +14,7 @@ from easyseg.io.write_image import write_image
 from easyseg.pixellib.bgr import from_opencv, to_opencv
 from easyseg.pixellib.loading import Networks
 from easyseg.pixellib.video import play
-from easyseg.results.outputs.render import check_output
+from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Segmentation
 
 __all__ = ["semantic_segmentation"]
@@ -248,7 +248,7 @@ class semantic_segmentation:
         extract: bool = False,
     ) -> Any:
         seg = self._networks[kind]
-        check_output(None if out is None else Path(out), "overlay")
+        OutputSpec().check_path(None if out is None else Path(out))
         if verbose:
             log.warning("segmenting the image")
         result = seg.segment_image(image)

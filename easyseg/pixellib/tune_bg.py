@@ -19,7 +19,7 @@ from easyseg.pixellib.bgr import from_opencv, to_opencv
 from easyseg.pixellib.loading import Networks
 from easyseg.pixellib.video import play
 from easyseg.results.backgrounds import BACKGROUNDS, Effect
-from easyseg.results.outputs.render import check_output
+from easyseg.results.outputs.spec import OutputSpec
 
 __all__ = ["alter_bg"]
 
@@ -112,7 +112,7 @@ def _image(
     verbose: bool | None = None,
     detect: str | None = None,
 ) -> np.ndarray:
-    check_output(None if output_image_name is None else Path(output_image_name), "overlay")
+    OutputSpec().check_path(None if output_image_name is None else Path(output_image_name))
     painted = _painted(seg, draw, from_opencv(image_path), verbose, detect)
     if output_image_name is not None:
         write_image(output_image_name, painted)

@@ -1,4 +1,4 @@
-"""`Segmentation`: what an image gives, and what everything else takes."""
+"""`Segmentation`: the result for an image."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from easyseg.io.atomic import write_bytes
 from easyseg.results.label_set import Classes, LabelSet
 from easyseg.results.logit_grid import LogitGrid
 from easyseg.results.outputs import coco, geojson, labelme, polygons
-from easyseg.results.outputs.render import check_output, draw, encode
+from easyseg.results.outputs.render import draw, encode
+from easyseg.results.outputs.spec import OutputSpec
 
-__all__ = ["Classes", "Segmentation", "check_output"]
+__all__ = ["Segmentation"]
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +32,13 @@ class Segmentation:
     """The classes of an image's pixels.
 
     Attributes:
-        labels: `(H, W) uint8` (uint16 above 256 classes), ids at the image's own size.
+        labels: `(H, W) uint8` (uint16 above 256 classes), class ids at the image's own size.
         label_set: Names and colors of the ids.
-        image: `(H, W, 3) uint8 RGB`, the image as it was segmented.
+        image: `(H, W, 3) uint8 RGB`, the segmented image.
         speed: Milliseconds spent in "preprocess", "inference" and "postprocess".
-        grid: The network's logits and where the pixels lie on them; `None` where there are none.
-        source: Path or address of the image; `None` if it came as pixels or bytes.
+        grid: The network's logits and the pixels' positions on them; `None` for labels that did not
+            come from a network.
+        source: Path or URL of the image; `None` if it came as pixels or bytes.
         timestamp: Seconds from the start of the video; `None` for an image.
     """
 
@@ -70,7 +72,7 @@ class Segmentation:
 
     @property
     def masks(self) -> Mapping[str, np.ndarray]:
-        """`{name: (H, W) bool}` for each of `class_names`; a mask is made when it is asked for."""
+        """`{name: (H, W) bool}` for each of `class_names`; computed on access."""
         return _Masks(self)
 
     @functools.cached_property
@@ -81,18 +83,24 @@ class Segmentation:
             InputError: The labels did not come from a network.
         """
         if self.grid is None:
-            raise InputError("this segmentation has no logits, so it has no confidence.")
+            raise InputError(
+                "this segmentation has no confidence, because its labels did not come from a "
+                "network; use the result of a model."
+            )
         return self.grid.confidence()
 
     def probability(self, classes: Classes) -> np.ndarray:
-        """How probable it is that a pixel is one of the classes.
+        """The probability that a pixel belongs to one of the classes.
 
         Args:
             classes: Names, aliases or ids.
 
         Returns:
-            `(H, W) float32`, 0 to 1: the sum of their softmax probabilities; where the labels
-            did not come from a network, 1 for pixels with these labels and 0 for others.
+            `(H, W) float32`, 0 to 1: the sum of their softmax probabilities; for labels that did
+            not come from a network, 1 where the label is one of them and 0 elsewhere.
+
+        Raises:
+            UnknownNameError: No such class.
         """
         ids = self.label_set.ids_of(classes)
         if self.grid is None:
@@ -100,18 +108,18 @@ class Segmentation:
         return self.grid.probability(ids)
 
     def filter(self, classes: Classes) -> Segmentation:
-        """The same image with only these classes; other pixels become the label set's `void`.
+        """Only these classes; other pixels become the label set's `void`.
 
         Args:
             classes: Names, aliases or ids.
 
         Raises:
-            UnknownNameError: The model has no such class; says what is nearest.
+            UnknownNameError: No such class; suggests the nearest name.
         """
         ids = self.label_set.ids_of(classes)
         void = self.label_set.void
-        most = max(int(self.labels.max(initial=0)), void, *ids)
-        table = np.full(most + 1, void, self.labels.dtype)
+        largest = max(int(self.labels.max(initial=0)), void, *ids)
+        table = np.full(largest + 1, void, self.labels.dtype)
         table[list(ids)] = ids
         return dataclasses.replace(self, labels=table[self.labels])
 
@@ -126,24 +134,23 @@ class Segmentation:
         """Draws the result.
 
         Args:
-            kind: "overlay", "color", "contour" (borders), "side_by_side" (image and overlay),
-                "confidence" (heat map, for all classes), "mask" (the ids, in their colors) or
-                "cutout" (on white).
-            alpha: How much of the class color covers the image in an overlay, 0 to 1.
-            classes: Only these classes.
-            legend: Explains the colors in the lower left corner.
+            kind: "overlay", "color", "contour" (boundaries), "side_by_side" (image and overlay),
+                "confidence" (heat map), "mask" (the ids, in their colors) or "cutout" (on white).
+            alpha: Opacity of the class colors over the image in an overlay, 0 to 1.
+            classes: Only these classes, by name or id.
+            legend: Draws names and percentages (the color scale of "confidence") into the lower
+                left corner.
 
         Returns:
             `(H, W, 3) uint8 RGB`; `(H, 2 W, 3)` side by side.
 
         Raises:
-            InputError: `alpha` is outside 0 to 1, the kind is a document, or it needs the logits
-                of a network, which are not there.
+            InputError: An option breaks its rule, the kind is a document, or "confidence" is not
+                available.
             UnknownNameError: No such kind or class.
         """
-        check_output(None, kind, alpha=alpha)
-        shown = self if classes is None else self.filter(classes)
-        return draw(shown, kind, alpha=alpha, legend=legend)
+        spec = OutputSpec(kind, alpha, legend, classes)
+        return draw(self._selected(spec), spec)
 
     def save(
         self,
@@ -154,27 +161,36 @@ class Segmentation:
         classes: Classes | None = None,
         legend: bool = False,
     ) -> Path:
-        """Writes the result as an image or document, whole or not at all; arguments as in `plot`.
+        """Writes the result as an image or document, completely or not at all.
 
-        A "mask" keeps the ids as pixel values and needs a lossless format: .png or .tif. Masks
-        and cut-outs are data and get no legend. The documents are "polygons", "coco" and
-        "labelme" (.json), "geojson" (.geojson or .json) and "npz" (labels, names, colors and
-        confidence); they leave the label set's void out, but for "npz".
+        "mask" and "cutout" store exact values, so they need a lossless format (docs/outputs.md)
+        and have no legend. The documents are "polygons", "coco" and "labelme" (.json), "geojson"
+        (.geojson or .json) and "npz"; all but "npz" leave the label set's void out.
+
+        Args:
+            path: The file; its extension gives the format. Missing folders are created.
+            kind: An image as in `plot`, or a document.
+            alpha: As in `plot`, and so are `classes` and `legend`.
+            classes: Only these classes.
+            legend: Draws names and percentages.
 
         Returns:
             The path.
 
         Raises:
-            OutputError: Unknown or lossy ending, no permission, disk full.
+            InputError: As in `plot`, or the kind cannot have a legend.
+            OutputError: The extension cannot hold the kind, no permission, or the disk is full.
+            UnknownNameError: No such kind or class.
         """
-        path = Path(path)
-        check_output(path, kind, alpha=alpha)
-        shown = self if classes is None else self.filter(classes)
-        write_bytes(path, encode(shown, kind, path, alpha=alpha, legend=legend))
+        path, spec = Path(path), OutputSpec(kind, alpha, legend, classes)
+        write_bytes(path, encode(self._selected(spec), spec, path))
         return path
 
+    def _selected(self, spec: OutputSpec) -> Segmentation:
+        return self if spec.classes is None else self.filter(spec.classes)
+
     def show(self, kind: str = "overlay", *, alpha: float = 0.6, legend: bool = True) -> None:
-        """Shows the image: in the notebook if there is one, else in the system's viewer."""
+        """Shows the image in the notebook, or else in the system's image viewer."""
         from PIL import Image, ImageShow  # noqa: PLC0415
 
         image = Image.fromarray(self.plot(kind, alpha=alpha, legend=legend))
@@ -183,10 +199,10 @@ class Segmentation:
 
             display(image)
         elif not ImageShow.show(image):
-            log.warning("there is no viewer to show the image; use save('result.png').")
+            log.warning("no image viewer found; save the image to a file instead.")
 
     def to_dict(self, *, masks: bool = False) -> dict[str, Any]:
-        """The result as plain values, with PixelLib's keys.
+        """The result as plain values, with PixelLib's keys and units.
 
         Args:
             masks: Adds "masks", a list of `(H, W) bool` arrays in the order of "class_ids";
@@ -216,7 +232,7 @@ class Segmentation:
         (x + 1, y + 1), so that filling the polygons gives the masks back exactly.
 
         Args:
-            tolerance: Pixels by which an outline may err, to have fewer points. 0 is exact.
+            tolerance: Maximum error of the simplified outlines in pixels; 0 is exact.
 
         Returns:
             "width", "height" and "classes", a list with "id", "name", "color" (RGB) and
@@ -230,21 +246,21 @@ class Segmentation:
     def to_geojson(self, *, tolerance: float = 0.0) -> dict[str, Any]:
         """A FeatureCollection (RFC 7946) with one MultiPolygon per class, else as `to_polygons`.
 
-        Coordinates are pixels with y downwards, not degrees. Rings are closed; by their numbers
-        exteriors run counterclockwise and holes clockwise.
+        Coordinates are pixels with y downwards, not degrees. Rings are closed; in these
+        coordinates exteriors run counterclockwise and holes clockwise.
         """
         return geojson.to_geojson(self, tolerance=tolerance)
 
     def to_labelme(
         self, *, tolerance: float = 0.0, image_path: str | None = None
     ) -> dict[str, Any]:
-        """What the annotation tool labelme opens, else as `to_polygons`.
+        """A document for the annotation tool labelme, else as `to_polygons`.
 
-        labelme knows no holes: a slit of no width leads from the outline to each.
+        labelme has no holes: a slit of zero width connects each to the outline.
 
         Args:
-            tolerance: As in `to_polygons`; 1 or 2 leaves outlines that can be edited by hand.
-            image_path: Where the image lies, seen from the document; by default its file name.
+            tolerance: As in `to_polygons`; 1 or 2 gives outlines that can be edited by hand.
+            image_path: Path of the image relative to the document; by default its file name.
         """
         return labelme.to_labelme(self, tolerance=tolerance, image_path=image_path)
 
@@ -252,8 +268,8 @@ class Segmentation:
         """A COCO data set of this image, one annotation per class, as in COCO-Stuff.
 
         Args:
-            image_id: Number of the image.
-            first_id: Number of its first annotation.
+            image_id: Id of the image.
+            first_id: Id of its first annotation.
 
         Returns:
             "images", "categories" (all classes, with the label set's ids, without its void) and
@@ -263,10 +279,10 @@ class Segmentation:
 
     def __repr__(self) -> str:
         height, width = self.labels.shape
-        found = ", ".join(
+        areas = ", ".join(
             f"{n} {100 * r:.1f} %" for n, r in zip(self.class_names, self.ratios, strict=True)
         )
-        return f"<Segmentation {width}x{height}: {found}>"
+        return f"<Segmentation {width}x{height}: {areas}>"
 
 
 class _Masks(Mapping[str, np.ndarray]):
@@ -285,16 +301,16 @@ class _Masks(Mapping[str, np.ndarray]):
 
 
 def _counts(labels: np.ndarray) -> list[int]:
-    """How many pixels each id has."""
+    """Number of pixels of each id."""
     if labels.dtype != np.uint8:
         return np.bincount(labels.ravel()).tolist()
     stripes = (labels[i : i + 256] for i in range(0, len(labels), 256))  # OpenCV counts in float32
-    found = [cv2.calcHist([np.ascontiguousarray(s)], [0], None, [256], [0, 256]) for s in stripes]
-    return np.sum(found, axis=0, dtype=np.int64).ravel().tolist()
+    counts = [cv2.calcHist([np.ascontiguousarray(s)], [0], None, [256], [0, 256]) for s in stripes]
+    return np.sum(counts, axis=0, dtype=np.int64).ravel().tolist()
 
 
 def _in_notebook() -> bool:
-    """Whether a Jupyter kernel runs this (not a plain IPython prompt)."""
+    """Whether this is a Jupyter kernel (not a plain IPython prompt)."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return shell is not None and hasattr(shell, "kernel")

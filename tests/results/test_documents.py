@@ -249,7 +249,7 @@ def test_pycocotools_opens_the_file(found, tmp_path):
         )
 
 
-def test_several_pictures_in_one_coco_file():
+def test_several_images_in_one_coco_file():
     values = of(MASKS["ring"], source="https://example.com/a/b.jpg?size=1").to_coco()
     second = of(MASKS["a row"]).to_coco(image_id=2, first_id=1 + len(values["annotations"]))
     values["images"] += second["images"]
@@ -289,13 +289,13 @@ def test_slits_lead_through_the_class(mask):
 def test_labelmes_own_drawing_adds_a_pixel_at_the_right_and_below_at_most(found):
     """As in labelme's `shape_to_mask`: it draws the outline too, on pixels' corners."""
     for class_id in found.class_ids[1:]:
-        picture = Image.new("1", found.image.shape[1::-1])
+        image = Image.new("1", found.image.shape[1::-1])
         for points in shapes_of(found.filter(class_id)):
-            ImageDraw.Draw(picture).polygon([tuple(p) for p in points], outline=1, fill=1)
+            ImageDraw.Draw(image).polygon([tuple(p) for p in points], outline=1, fill=1)
         mask = found.labels == class_id
         grown = cv2.dilate(mask.astype(np.uint8), np.ones((2, 2)), anchor=(1, 1)).astype(bool)
-        assert (np.asarray(picture) >= mask).all()
-        assert (np.asarray(picture) <= grown).all()
+        assert (np.asarray(image) >= mask).all()
+        assert (np.asarray(image) <= grown).all()
 
 
 def test_labelme_file_of_a_photo(found, shared, tmp_path):
@@ -441,18 +441,18 @@ def test_a_document_cannot_be_drawn(result, kind):
         with pytest.raises(InputError) as caught:
             call(kind)
         assert str(caught.value) == (
-            f"{kind} is a document, not a picture; write it with save('result{ending}', '{kind}')."
+            f"kind='{kind}' is a document, not an image; save it as {ending}."
         )
 
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
 @pytest.mark.parametrize("name", ["a.png", "a.txt", "a"])
-def test_a_document_needs_its_ending(result, kind, name, tmp_path):
+def test_documents_need_their_extension(result, kind, name, tmp_path):
     with pytest.raises(OutputError) as caught:
         result.save(tmp_path / name, kind)
     assert str(caught.value) == (
-        f"{tmp_path / name} cannot hold {kind}, which is a document; "
-        f"use {' or '.join(OUTPUTS[kind].suffixes)}."
+        f"Cannot write {tmp_path / name}: kind='{kind}' is a document. "
+        f"Use {' or '.join(OUTPUTS[kind].suffixes)}."
     )
     assert list(tmp_path.iterdir()) == []
 

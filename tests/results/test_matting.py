@@ -175,10 +175,10 @@ def test_composite_leaves_pixels_that_are_not_mixed(mixed):
     photo, alpha, *_ = mixed
     before, ground = photo.copy(), RNG.integers(0, 256, photo.shape, np.uint8)
     kept = ground.copy()
-    picture = composite(photo, alpha, ground)
-    assert picture.dtype == np.uint8
-    np.testing.assert_array_equal(picture[alpha == 1], photo[alpha == 1])
-    np.testing.assert_array_equal(picture[alpha == 0], ground[alpha == 0])
+    image = composite(photo, alpha, ground)
+    assert image.dtype == np.uint8
+    np.testing.assert_array_equal(image[alpha == 1], photo[alpha == 1])
+    np.testing.assert_array_equal(image[alpha == 0], ground[alpha == 0])
     np.testing.assert_array_equal(photo, before)
     np.testing.assert_array_equal(ground, kept)
 

@@ -1,4 +1,4 @@
-"""Pictures of a segmentation, their legends, and files that cannot be written."""
+"""Images of a segmentation, their legends, and files that cannot be written."""
 
 import contextlib
 import errno
@@ -17,7 +17,7 @@ from easyseg.results.outputs.base import class_entries
 from easyseg.results.outputs.legend import draw_legend
 
 RNG = np.random.default_rng(3)
-PHOTO = RNG.integers(0, 256, (30, 40, 3), dtype=np.uint8)
+IMAGE = RNG.integers(0, 256, (30, 40, 3), dtype=np.uint8)
 IDS = {"voc": [0, 3, 12, 15], "ade20k": [0, 1, 3, 150], "cityscapes": [0, 5, 18, 255]}
 
 
@@ -25,32 +25,32 @@ IDS = {"voc": [0, 3, 12, 15], "ade20k": [0, 1, 3, 150], "cityscapes": [0, 5, 18,
 def result(request):
     label_set = load_label_set(request.param)
     labels = RNG.choice(IDS[request.param], (30, 40)).astype(np.uint8)
-    return Segmentation(labels, label_set, PHOTO)
+    return Segmentation(labels, label_set, IMAGE)
 
 
 @pytest.fixture
 def voc():
     labels = np.zeros((30, 40), np.uint8)
     labels[:10], labels[10:15] = 15, 12
-    return Segmentation(labels, load_label_set("voc"), PHOTO)
+    return Segmentation(labels, load_label_set("voc"), IMAGE)
 
 
 def colors_of(result):
     """By looping over the ids: black where there is no class."""
-    picture = np.zeros((*result.labels.shape, 3), np.uint8)
+    image = np.zeros((*result.labels.shape, 3), np.uint8)
     for i, color in enumerate(result.label_set.palette):
-        picture[result.labels == i] = color
-    return picture
+        image[result.labels == i] = color
+    return image
 
 
 @pytest.mark.parametrize("alpha", [0, 0.25, 0.6, 1])
 def test_overlay_is_a_mixture_where_there_is_a_class(result, alpha):
     drawn = result.plot("overlay", alpha=alpha)
-    assert (drawn.shape, drawn.dtype) == (PHOTO.shape, np.uint8)
+    assert (drawn.shape, drawn.dtype) == (IMAGE.shape, np.uint8)
     void = result.labels == result.label_set.void
     assert 0 < void.sum() < void.size
-    np.testing.assert_array_equal(drawn[void], PHOTO[void])
-    mixed = alpha * colors_of(result).astype(float) + (1 - alpha) * PHOTO.astype(float)
+    np.testing.assert_array_equal(drawn[void], IMAGE[void])
+    mixed = alpha * colors_of(result).astype(float) + (1 - alpha) * IMAGE.astype(float)
     np.testing.assert_allclose(drawn[~void], mixed[~void], atol=0.51)
 
 
@@ -71,7 +71,7 @@ def test_drawing_changes_neither_photo_nor_labels(result):
 @pytest.mark.parametrize("alpha", [-0.1, 1.01, 60, float("nan"), True])
 @pytest.mark.parametrize("kind", ["overlay", "color", "mask"])
 def test_alpha_out_of_range(voc, alpha, kind, tmp_path):
-    message = rf"alpha={alpha!r} must be from 0 \(photo\) to 1 \(colors\)"
+    message = rf"alpha={alpha!r} must be from 0 \(image\) to 1 \(colors\)"
     with pytest.raises(InputError, match=message):
         voc.plot(kind, alpha=alpha)
     with pytest.raises(InputError, match=message):
@@ -95,10 +95,34 @@ def test_a_mask_file_holds_the_ids_and_their_colors(result, suffix, tmp_path):
     np.testing.assert_array_equal(read_image(path), colors_of(result))
 
 
-def test_a_legend_does_not_spoil_a_mask(voc, tmp_path):
-    path = voc.save(tmp_path / "mask.png", "mask", legend=True)
-    with Image.open(path) as image:
-        np.testing.assert_array_equal(np.asarray(image), voc.labels)
+EXACT = [kind for kind in OUTPUTS if OUTPUTS[kind].suffixes]
+
+
+@pytest.mark.parametrize("kind", EXACT)
+def test_a_legend_is_refused_where_a_file_cannot_have_one(kind, voc, tmp_path):
+    path = tmp_path / f"out{OUTPUTS[kind].suffixes[0]}"
+    reason = "cannot have one|stores values that it would overwrite"
+    with pytest.raises(InputError, match=f"legend=True cannot .* kind='{kind}', which ({reason})"):
+        voc.save(path, kind, legend=True)
+    assert list(tmp_path.iterdir()) == []
+    assert voc.save(path, kind).exists()  # leave it out,
+    for other in ("overlay", "color"):  # or choose another kind
+        assert voc.save(tmp_path / "legend.png", other, legend=True).exists()
+
+
+def test_classes_are_refused_where_they_would_not_change_the_output(sure, tmp_path):
+    for call in (
+        lambda: sure.plot("confidence", classes="a"),
+        lambda: sure.save(tmp_path / "out.png", "confidence", classes="a"),
+    ):
+        with pytest.raises(InputError, match="kind='confidence' is the same for all classes"):
+            call()
+
+
+@pytest.mark.parametrize("legend", [1, "yes", None])
+def test_legend_is_a_bool(voc, legend):
+    with pytest.raises(InputError, match=f"legend={legend!r} must be True or False"):
+        voc.plot(legend=legend)
 
 
 @pytest.mark.parametrize("name", ["mask.jpg", "mask.webp", "mask.bmp", "mask"])
@@ -106,8 +130,8 @@ def test_a_mask_is_kept_exactly_or_not_at_all(voc, name, tmp_path):
     with pytest.raises(OutputError) as caught:
         voc.save(tmp_path / name, "mask")
     assert str(caught.value) == (
-        f"{tmp_path / name} would spoil a mask, whose values must be kept exactly; "
-        "use .png or .tif or .tiff."
+        f"Cannot write {tmp_path / name}: kind='mask' needs a format that stores its values "
+        "exactly. Use .png or .tif or .tiff."
     )
     assert list(tmp_path.iterdir()) == []
 
@@ -119,8 +143,8 @@ def test_a_cutout_shows_what_was_found_and_nothing_else(voc, tmp_path):
         assert image.mode == "RGBA"
         pixels = np.asarray(image)
     np.testing.assert_array_equal(pixels[..., 3], np.where(dog, 255, 0))
-    np.testing.assert_array_equal(pixels[dog, :3], PHOTO[dog])
-    on_white = np.where(dog[..., None], PHOTO, 255)
+    np.testing.assert_array_equal(pixels[dog, :3], IMAGE[dog])
+    on_white = np.where(dog[..., None], IMAGE, 255)
     np.testing.assert_array_equal(voc.plot("cutout", classes="dog"), on_white)
 
 
@@ -136,7 +160,7 @@ def test_a_cutout_has_a_soft_edge(seg, photo, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
 def test_a_cutout_needs_transparency(voc, suffix, tmp_path):
-    with pytest.raises(OutputError, match="would spoil a cutout"):
+    with pytest.raises(OutputError, match="kind='cutout' needs a format that stores"):
         voc.save(tmp_path / f"out{suffix}", "cutout")
 
 
@@ -161,15 +185,15 @@ def test_contours_lie_just_inside_their_classes(size, line):
     np.testing.assert_array_equal(drawn[labels == 0], photo[labels == 0])
 
 
-def test_a_picture_of_one_class_has_no_contour(voc):
-    np.testing.assert_array_equal(voc.plot("contour", classes="cat"), PHOTO)
-    everything = Segmentation(np.full((30, 40), 15, np.uint8), voc.label_set, PHOTO)
-    np.testing.assert_array_equal(everything.plot("contour"), PHOTO)
+def test_a_image_of_one_class_has_no_contour(voc):
+    np.testing.assert_array_equal(voc.plot("contour", classes="cat"), IMAGE)
+    everything = Segmentation(np.full((30, 40), 15, np.uint8), voc.label_set, IMAGE)
+    np.testing.assert_array_equal(everything.plot("contour"), IMAGE)
 
 
 def test_side_by_side(result, tmp_path):
     drawn = result.plot("side_by_side", alpha=0.3)
-    np.testing.assert_array_equal(drawn[:, :40], PHOTO)
+    np.testing.assert_array_equal(drawn[:, :40], IMAGE)
     np.testing.assert_array_equal(drawn[:, 40:], result.plot("overlay", alpha=0.3))
     path = result.save(tmp_path / "both.png", "side_by_side", alpha=0.3)
     np.testing.assert_array_equal(read_image(path), drawn)
@@ -198,7 +222,7 @@ def test_confidence_brightens(sure):
 def test_confidence_has_its_scale_for_a_legend(monkeypatch, sure):
     rows = []
     monkeypatch.setattr(
-        "easyseg.results.outputs.render.draw_legend", lambda picture, r: rows.extend(r) or picture
+        "easyseg.results.outputs.render.draw_legend", lambda image, r: rows.extend(r) or image
     )
     sure.plot("confidence", legend=True)
     assert [text for text, _ in rows] == ["100 %", "75 %", "50 %", "25 %", "0 %"]
@@ -214,7 +238,7 @@ def test_confidence_needs_a_network(voc, tmp_path):
         lambda: voc.plot("confidence"),
         lambda: voc.save(tmp_path / "out.png", "confidence"),
     ):
-        with pytest.raises(InputError, match="has no logits, so it has no confidence"):
+        with pytest.raises(InputError, match="labels did not come from a network"):
             call()
     assert list(tmp_path.iterdir()) == []
 
@@ -253,7 +277,7 @@ def read_only(folder):
 
 @pytest.mark.parametrize("existing", [False, True])
 @pytest.mark.parametrize("place", ["full disk", "read-only folder"])
-@pytest.mark.parametrize("kind", OUTPUTS)
+@pytest.mark.parametrize("kind", ["overlay", "mask", "coco", "npz"])
 def test_a_file_is_written_whole_or_not_at_all(kind, place, existing, sure, tmp_path):
     path = tmp_path / f"out{(*OUTPUTS[kind].suffixes, '.png')[0]}"
     if existing:
@@ -262,8 +286,9 @@ def test_a_file_is_written_whole_or_not_at_all(kind, place, existing, sure, tmp_
     with full_disk() if place == "full disk" else read_only(tmp_path) as words:  # noqa: SIM117
         with pytest.raises(OutputError) as caught:
             sure.save(path, kind)
+    reason = f"{words[0].lower()}{words[1:]}"
     assert str(caught.value) == (
-        f"{path} cannot be written ({words}); choose another place with -o, or make room."
+        f"Cannot write {path}: {reason}. Choose another output path or free disk space."
     )
     assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"old"] * existing
     assert sure.save(path, kind).stat().st_size > 100
@@ -273,11 +298,11 @@ def test_a_file_is_written_whole_or_not_at_all(kind, place, existing, sure, tmp_
     "kind", [k for k in OUTPUTS if not isinstance(OUTPUTS[k], Document) and not OUTPUTS[k].suffixes]
 )
 @pytest.mark.parametrize("name", ["out.json", "out.gif", "out"])
-def test_a_picture_needs_a_pictures_ending(sure, kind, name, tmp_path):
+def test_images_need_an_extension_of_images(sure, kind, name, tmp_path):
     with pytest.raises(OutputError) as caught:
         sure.save(tmp_path / name, kind)
     assert str(caught.value) == (
-        f"{tmp_path / name} cannot be written: its ending is not one of "
+        f"Cannot write {tmp_path / name}: expected one of the extensions "
         ".jpg, .jpeg, .png, .webp, .bmp, .tif, .tiff."
     )
     assert list(tmp_path.iterdir()) == []
@@ -289,7 +314,7 @@ def test_a_picture_needs_a_pictures_ending(sure, kind, name, tmp_path):
         ("label_me", "Did you mean 'labelme'?"),
         ("polygon", "Did you mean 'polygons'?"),
         ("side-by-side", "Did you mean 'side_by_side'?"),
-        ("color", "Did you mean 'color' or "),
+        ("colour", "Did you mean 'color' or "),
         ("overlays", "Did you mean 'overlay'?"),
         ("xyz", "Known: coco, "),
     ],
@@ -318,14 +343,14 @@ def many():
     palette = tuple((i % 256, i // 256, 9) for i in range(count))
     label_set = LabelSet("many", tuple(f"class {i}" for i in range(count)), palette, void=65535)
     labels = RNG.choice([0, 5, 255, 256, 299], (30, 40)).astype(np.uint16)
-    return Segmentation(labels, label_set, PHOTO)
+    return Segmentation(labels, label_set, IMAGE)
 
 
 def test_many_classes_are_drawn(many):
     np.testing.assert_array_equal(many.plot("color"), colors_of(many))
     np.testing.assert_array_equal(many.plot("mask"), colors_of(many))
     np.testing.assert_allclose(
-        many.plot(alpha=0.5), 0.5 * colors_of(many) + 0.5 * PHOTO.astype(float), atol=0.51
+        many.plot(alpha=0.5), 0.5 * colors_of(many) + 0.5 * IMAGE.astype(float), atol=0.51
     )
 
 
@@ -341,7 +366,7 @@ def test_many_classes_are_filtered(many):
     assert some.labels.dtype == np.uint16
     assert sorted(some.class_ids) == [256, 299, 65535]
     void = some.labels == 65535
-    np.testing.assert_array_equal(some.plot()[void], PHOTO[void])
+    np.testing.assert_array_equal(some.plot()[void], IMAGE[void])
     assert not some.plot("color")[void].any()
     assert dict(zip(some.class_names, some.to_dict()["class_colors"], strict=True)) == {
         "void": [0, 0, 0],
@@ -395,38 +420,21 @@ def test_a_legend_leaves_out_what_is_hardly_seen():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 400), (400, 5), (12, 12)])
-def test_a_tiny_picture_gets_no_legend(size):
-    picture = RNG.integers(0, 256, (*size, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(draw_legend(picture, [("dog 10 %", (1, 2, 3))]), picture)
+def test_a_tiny_image_gets_no_legend(size):
+    image = RNG.integers(0, 256, (*size, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(draw_legend(image, [("dog 10 %", (1, 2, 3))]), image)
 
 
 def test_rows_that_do_not_fit_are_left_out():
-    picture = np.full((60, 200, 3), 200, np.uint8)
+    image = np.full((60, 200, 3), 200, np.uint8)
     rows = [(f"class {i}", (i, i, i)) for i in range(40)]
-    drawn = draw_legend(picture, rows)
-    assert drawn.shape == picture.shape
+    drawn = draw_legend(image, rows)
+    assert drawn.shape == image.shape
     assert (drawn[:, 150:] == 200).all()
 
 
-def test_names_wider_than_the_picture_are_cut():
-    picture = np.full((100, 80, 3), 200, np.uint8)
-    drawn = draw_legend(picture, [("a very long name of a class " * 5, (1, 2, 3))])
-    assert drawn.shape == picture.shape
-    assert (drawn != picture).any()
-
-
-@pytest.mark.parametrize("kind", list(OUTPUTS))
-def test_what_needs_no_photo_says_so(kind, tmp_path):
-    """`photo` is what lets a folder of masks go without the photos' pixels."""
-    labels = np.zeros((30, 40), np.uint8)
-    labels[:10], labels[10:15] = 15, 12
-    grid = None
-    if kind == "confidence":
-        logits = np.random.default_rng(0).normal(size=(9, 9, 21)).astype(np.float32)
-        grid = LogitGrid(logits, np.linspace(0, 8, 30), np.linspace(0, 8, 40))
-    suffix = (OUTPUTS[kind].suffixes or (".png",))[0]
-    contents = set()
-    for photo in (PHOTO, 255 - PHOTO):
-        result = Segmentation(labels, load_label_set("voc"), photo, grid=grid)
-        contents.add(result.save(tmp_path / f"result{suffix}", kind).read_bytes())
-    assert len(contents) == 1 + OUTPUTS[kind].photo
+def test_names_wider_than_the_image_are_cut():
+    image = np.full((100, 80, 3), 200, np.uint8)
+    drawn = draw_legend(image, [("a very long name of a class " * 5, (1, 2, 3))])
+    assert drawn.shape == image.shape
+    assert (drawn != image).any()

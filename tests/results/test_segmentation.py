@@ -34,17 +34,17 @@ def of(labels, name="voc"):
 def test_classes_come_with_the_largest_area_first(result):
     assert result.class_ids == [BACKGROUND, PERSON, DOG, BIRD]
     assert result.class_names == ["background", "person", "dog", "bird"]
-    assert result.ratios == [50, 30, 15, 5]
+    assert result.ratios == [0.5, 0.3, 0.15, 0.05]
 
 
-def test_ratios_are_percent_and_sum_to_100(seg, photo):
+def test_ratios_are_fractions_and_sum_to_1(seg, photo):
     found = seg.segment_image(photo)
-    assert sum(found.ratios) == pytest.approx(100)
+    assert sum(found.ratios) == pytest.approx(1)
     assert found.ratios == sorted(found.ratios, reverse=True)
     assert len(found.class_ids) == len(found.class_names) == len(found.ratios) > 2
     for class_id, name, ratio in zip(found.class_ids, found.class_names, found.ratios, strict=True):
         assert seg.label_set.names[class_id] == name
-        assert ratio == pytest.approx(100 * (found.labels == class_id).mean())
+        assert ratio == pytest.approx((found.labels == class_id).mean())
 
 
 def test_every_class_has_its_own_mask(result):
@@ -64,9 +64,7 @@ def test_masks_of_a_photo_are_disjoint_and_cover_it(seg, photo):
     found = seg.segment_image(photo)
     assert len(found.masks) > 2
     np.testing.assert_array_equal(np.sum(list(found.masks.values()), axis=0), 1)
-    assert found.masks["dog"].mean() == pytest.approx(
-        found.ratios[found.class_names.index("dog")] / 100
-    )
+    assert found.masks["dog"].mean() == pytest.approx(found.ratios[found.class_names.index("dog")])
 
 
 def test_different_classes_are_different_colors(result):
@@ -97,7 +95,7 @@ def test_filter_by_name_alias_and_id(result, wanted):
 def test_filter_by_several(result):
     only = result.filter(["dog", "bird"])
     assert only.class_names == ["background", "dog", "bird"]
-    assert only.ratios == [80, 15, 5]
+    assert only.ratios == [0.8, 0.15, 0.05]
 
 
 def test_filter_by_a_class_that_is_not_there(result):
@@ -178,11 +176,11 @@ def test_confidence_by_hand():
 
 
 def test_labels_without_a_network_have_no_confidence(result):
-    with pytest.raises(InputError, match="has no logits, so it has no confidence"):
+    with pytest.raises(InputError, match="labels did not come from a network"):
         _ = result.confidence
 
 
-def test_speed_is_told(seg, photo):
+def test_speed_is_measured(seg, photo):
     speed = seg.segment_image(photo).speed
     assert list(speed) == ["preprocess", "inference", "postprocess"]
     assert all(0 < value < 60_000 for value in speed.values())
@@ -250,7 +248,7 @@ def test_save_over_a_folder_or_below_a_file(result, kind, tmp_path):
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "file").write_text("mine")
     for path in (tmp_path / "folder.png", tmp_path / "file/out.png"):
-        with pytest.raises(OutputError, match="cannot be written") as caught:
+        with pytest.raises(OutputError, match="Cannot write") as caught:
             result.save(path, kind)
         assert str(path) in str(caught.value)
     assert sorted(p.name for p in tmp_path.rglob("*")) == ["file", "folder.png"]
@@ -261,7 +259,7 @@ def test_save_over_a_folder_or_below_a_file(result, kind, tmp_path):
 
 @pytest.fixture
 def notebook(monkeypatch):
-    """Stands for IPython; gives the pictures that were displayed, and the shell."""
+    """Stands for IPython; gives the images that were displayed, and the shell."""
     shown, shell = [], types.SimpleNamespace(kernel=object())
     module = types.ModuleType("IPython")
     module.get_ipython = lambda: shell
@@ -311,7 +309,7 @@ def test_show_in_the_viewer(result, viewers):
 def test_show_without_a_viewer_says_what_to_do(result, monkeypatch, caplog):
     monkeypatch.setattr(ImageShow, "_viewers", [])
     result.show()
-    assert caplog.messages == ["there is no viewer to show the picture; use save('result.png')."]
+    assert caplog.messages == ["no image viewer found; save the image to a file instead."]
 
 
 # Several

@@ -1,8 +1,8 @@
-"""What can be made of a segmentation: one file per kind, each a row of the table."""
+"""What can be drawn or written of a segmentation: one file per kind, which registers itself."""
 
 from __future__ import annotations
 
-from easyseg.results.outputs import (
+from easyseg.results.outputs import (  # noqa: F401  (each registers its kind)
     coco,
     color_map,
     confidence_map,
@@ -17,22 +17,6 @@ from easyseg.results.outputs import (
     side_by_side,
 )
 from easyseg.results.outputs.base import OUTPUTS, Document, Output, Segmented
+from easyseg.results.outputs.spec import OutputSpec
 
-__all__ = [
-    "OUTPUTS",
-    "Document",
-    "Output",
-    "Segmented",
-    "coco",
-    "color_map",
-    "confidence_map",
-    "contours",
-    "cutout",
-    "geojson",
-    "id_mask",
-    "labelme",
-    "npz",
-    "overlay",
-    "polygons",
-    "side_by_side",
-]
+__all__ = ["OUTPUTS", "Document", "Output", "OutputSpec", "Segmented"]

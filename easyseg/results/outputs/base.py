@@ -87,14 +87,12 @@ class Output(NamedTuple):
         draw: From the segmentation and `alpha` to `(H, W, 3) uint8 RGB` or a `PIL.Image.Image`.
         suffixes: File extensions that store its values exactly; empty if any image format will do.
         legend: The entries that explain its colors.
-        shows_image: Whether the image's pixels are in it.
         shows_classes: Whether it depends on the labels, so that `classes` changes it.
     """
 
     draw: Callable[[Segmented, float], Any]
     suffixes: tuple[str, ...] = ()
     legend: Callable[[Segmented], Sequence[LegendEntry]] = class_entries
-    shows_image: bool = True
     shows_classes: bool = True
 
 
@@ -104,13 +102,11 @@ class Document(NamedTuple):
     Attributes:
         write: From the segmentation, and the path that the document will have, to its bytes.
         suffixes: File extensions that it may have.
-        shows_image: Whether the image's pixels are in it.
         shows_classes: Whether it depends on the labels.
     """
 
     write: Callable[[Segmented, Path], bytes]
     suffixes: tuple[str, ...] = (".json",)
-    shows_image: bool = False
     shows_classes: bool = True
 
 

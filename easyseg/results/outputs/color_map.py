@@ -23,4 +23,4 @@ def colors_of(labels: np.ndarray, label_set: LabelSet) -> np.ndarray:
     return cv2.applyColorMap(labels, label_set.colors[:256, None])  # nine times as quick
 
 
-OUTPUTS.register("color")(Output(draw_color, shows_image=False))
+OUTPUTS.register("color")(Output(draw_color))

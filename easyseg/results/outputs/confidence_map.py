@@ -30,6 +30,4 @@ def _scale(result: Segmented) -> list[LegendEntry]:  # noqa: ARG001
     return [(f"{100 * p:.0f} %", tuple(c)) for p, c in zip(marks[0], colors, strict=True)]
 
 
-OUTPUTS.register("confidence")(
-    Output(draw_confidence, legend=_scale, shows_image=False, shows_classes=False)
-)
+OUTPUTS.register("confidence")(Output(draw_confidence, legend=_scale, shows_classes=False))

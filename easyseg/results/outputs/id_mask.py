@@ -21,4 +21,4 @@ def draw_mask(result: Segmented, alpha: float = 1.0) -> Any:  # noqa: ARG001
     return image
 
 
-OUTPUTS.register("mask")(Output(draw_mask, suffixes=(".png", ".tif", ".tiff"), shows_image=False))
+OUTPUTS.register("mask")(Output(draw_mask, suffixes=(".png", ".tif", ".tiff")))

@@ -1,4 +1,4 @@
-"""From a kind's name to an image or the bytes of a file."""
+"""From a segmentation and an `OutputSpec` to an image or the bytes of a file."""
 
 from __future__ import annotations
 
@@ -6,66 +6,47 @@ from pathlib import Path
 
 import numpy as np
 
-from easyseg.errors import InputError, OutputError
+from easyseg.errors import InputError
 from easyseg.io.read_image import read_image
-from easyseg.io.write_image import check_extension, encode_image
+from easyseg.io.write_image import encode_image
 from easyseg.results.outputs.base import OUTPUTS, Document, Segmented
 from easyseg.results.outputs.legend import draw_legend
+from easyseg.results.outputs.spec import OutputSpec
 
-__all__ = ["check_output", "draw", "encode"]
-
-
-def check_output(path: Path | None, kind: str, *, alpha: float = 0.6) -> None:
-    """Raises what `Segmentation.save` would raise for these arguments, before any work is done.
-
-    Raises:
-        UnknownNameError: No such kind.
-        InputError: `alpha` is outside 0 to 1.
-        OutputError: The path's ending is unknown, or would spoil the output.
-    """
-    output = OUTPUTS[kind]
-    if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
-        raise InputError(f"alpha={alpha!r} must be from 0 (image) to 1 (colors).")
-    if path is None:
-        return
-    if not output.suffixes:
-        check_extension(path.suffix, name=str(path))
-    elif path.suffix.lower() not in output.suffixes:
-        why = (
-            f"cannot hold {kind}, which is a document"
-            if isinstance(output, Document)
-            else f"would spoil a {kind}, whose values must be kept exactly"
-        )
-        raise OutputError(f"{path} {why}; use {' or '.join(output.suffixes)}.")
+__all__ = ["draw", "encode"]
 
 
-def draw(result: Segmented, kind: str, *, alpha: float = 0.6, legend: bool = False) -> np.ndarray:
-    """The image of this kind, `(H, W, 3) uint8 RGB`.
+def draw(result: Segmented, spec: OutputSpec) -> np.ndarray:
+    """The output as an image, `(H, W, 3) uint8 RGB`; `spec.classes` have been selected before.
 
     Raises:
         InputError: The kind is a document.
     """
-    output = OUTPUTS[kind]
+    output = OUTPUTS[spec.kind]
     if isinstance(output, Document):
-        ending = output.suffixes[0]
         raise InputError(
-            f"{kind} is a document, not an image; write it with "
-            f"save({'result' + ending!r}, {kind!r})."
+            f"kind={spec.kind!r} is a document, not an image; save it as {output.suffixes[0]}."
         )
-    image = output.draw(result, alpha)
+    image = output.draw(result, spec.alpha)
     if not isinstance(image, np.ndarray):
-        wide = image.mode.startswith("I")  # 16-bit ids, which have no palette
-        image = draw(result, "color") if wide else read_image(image).copy()
-    return draw_legend(image, output.legend(result)) if legend else image
+        is_16_bit = image.mode.startswith("I")  # ids that have no palette
+        if is_16_bit:
+            image = draw(result, OutputSpec("color"))
+        else:
+            image = read_image(image).copy()
+    return draw_legend(image, output.legend(result)) if spec.legend else image
 
 
-def encode(result: Segmented, kind: str, path: Path, *, alpha: float, legend: bool) -> bytes:
-    """The bytes of the file that the path's ending and the kind ask for."""
-    output = OUTPUTS[kind]
+def encode(result: Segmented, spec: OutputSpec, path: Path) -> bytes:
+    """The bytes of the output as a file, in the format of the path's extension.
+
+    Raises:
+        InputError: The file cannot have a legend.
+        OutputError: A file with this extension cannot hold the output.
+    """
+    spec.check_path(path)
+    output = OUTPUTS[spec.kind]
     if isinstance(output, Document):
         return output.write(result, path)
-    with_legend = legend and not output.suffixes
-    image = (
-        draw(result, kind, alpha=alpha, legend=True) if with_legend else output.draw(result, alpha)
-    )
+    image = draw(result, spec) if spec.legend else output.draw(result, spec.alpha)
     return encode_image(image, path.suffix, name=str(path))
