@@ -1,7 +1,7 @@
 """What runs a network: a table of runtimes, from Keras itself to OpenVINO.
 
-A runtime is a module with `start(setting)`, which gives a function from images
-`(N, H, W, 3)`, 0 to 255, to logits `(N, h, w, classes) float32`.
+A runtime is a module with `start(spec)`, which returns a function from images `(N, H, W, 3)`,
+0 to 255, to logits `(N, h, w, classes) float32`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AUTO",
+    "KERAS",
     "PRECISIONS",
     "RUNTIMES",
-    "Run",
+    "Forward",
     "Runtime",
     "RuntimeSpec",
     "check_runtime",
@@ -30,93 +31,95 @@ __all__ = [
 ]
 
 AUTO = "auto"
-PRECISIONS = ("float32", "bfloat16", "int8")  # float32; bfloat16; 8 bits after calibration
-Run: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
+KERAS = "keras"
+PRECISIONS = ("float32", "bfloat16", "int8")
+Forward: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
 
 
 class Runtime(NamedTuple):
-    """A row of the table.
+    """An entry of the table.
 
     Attributes:
-        module: Where its `start` is.
-        precisions: Those of `PRECISIONS` that it has.
-        packages: What must be installed for it beyond what easyseg always needs.
+        module: The module with its `start`.
+        precisions: Those of `PRECISIONS` that it supports.
+        packages: What must be installed for it beyond easyseg's own requirements.
         extra: The extra of easyseg that installs them.
-        largest: Parameters of a network up to which "auto" tries it.
-        keeps: The file from which it starts without Keras, if there is one.
+        max_parameters: "auto" tries it only for networks of up to this many parameters.
+        saved_file: The file from which it starts without Keras; empty if it cannot.
     """
 
     module: str
     precisions: tuple[str, ...] = ("float32",)
     packages: tuple[str, ...] = ()
     extra: str = ""
-    largest: float = math.inf
-    keeps: str = ""
+    max_parameters: float = math.inf
+    saved_file: str = ""
 
 
 class RuntimeSpec(NamedTuple):
-    """What a runtime shall run.
+    """What a runtime is started with.
 
     Attributes:
-        network: A `keras.Model` from images to logits.
-        size: `(height, width)` of the images.
+        network: A `keras.Model` from images to logits; not needed where `folder` has the file
+            that the runtime starts from.
+        input_size: `(height, width)` of the images in pixels.
         precision: One of `PRECISIONS`.
-        folder: Where the runtime may keep what it compiled; it belongs to this network and machine.
-        images: `(H, W, 3)` each, 0 to 255, to calibrate "int8" with.
+        folder: Where the runtime saves what it compiled, for this network and machine alone.
+        calibration_images: `(H, W, 3)` each, 0 to 255, to calibrate "int8".
     """
 
     network: Any
-    size: tuple[int, int]
+    input_size: tuple[int, int]
     precision: str = "float32"
     folder: Path | None = None
-    images: Sequence[np.ndarray] = ()
+    calibration_images: Sequence[np.ndarray] = ()
 
 
 RUNTIMES = {
-    "keras": Runtime("easyseg.inference.runtimes.keras"),
-    "tensorflow": Runtime("easyseg.inference.runtimes.graph", ("float32", "bfloat16")),
+    KERAS: Runtime("easyseg.inference.runtimes.keras"),
+    "tensorflow": Runtime("easyseg.inference.runtimes.tensorflow", ("float32", "bfloat16")),
     "openvino": Runtime(
         "easyseg.inference.runtimes.openvino",
         ("float32", "bfloat16", "int8"),
         ("openvino",),
         "openvino",
-        keeps="network.blob",
+        saved_file="network.blob",
     ),
     "onnxruntime": Runtime(
         "easyseg.inference.runtimes.onnxruntime",
         packages=("onnxruntime", "tf2onnx"),
         extra="onnxruntime",
-        keeps="network.onnx",
+        saved_file="network.onnx",
     ),
     "litert": Runtime(
         "easyseg.inference.runtimes.litert",
         packages=("ai_edge_litert",),
         extra="litert",
-        largest=10e6,  # for mobile networks; of others the conversion alone takes minutes
-        keeps="network.tflite",
+        max_parameters=10e6,  # for mobile networks; the conversion of others takes minutes
+        saved_file="network.tflite",
     ),
 }
 
 
 def check_runtime(runtime: str, precision: str) -> None:
-    """Raises if there is no such runtime, or not in this precision.
+    """Checks that the runtime exists and supports the precision.
 
     Raises:
         UnknownNameError: No such runtime or precision.
-        InputError: The runtime has no such precision.
+        InputError: The runtime does not support the precision.
     """
     if runtime not in (AUTO, *RUNTIMES):
         raise unknown_name("runtime", runtime, (AUTO, *RUNTIMES))
     if precision not in PRECISIONS:
         raise unknown_name("precision", precision, PRECISIONS)
     if runtime != AUTO and precision not in RUNTIMES[runtime].precisions:
-        able = [name for name, row in RUNTIMES.items() if precision in row.precisions]
+        able = [name for name, entry in RUNTIMES.items() if precision in entry.precisions]
         raise InputError(
-            f"runtime={runtime!r} has no precision {precision!r}; choose runtime='auto', or "
-            f"{' or '.join(map(repr, able))}."
+            f"runtime {runtime!r} does not support precision {precision!r}; choose runtime "
+            f"'auto' or {' or '.join(map(repr, able))}."
         )
 
 
 def installed(runtime: str) -> bool:
-    """Whether the runtime's packages are there."""
+    """Whether the runtime's packages are installed."""
     return all(importlib.util.find_spec(package) for package in RUNTIMES[runtime].packages)

@@ -1,4 +1,4 @@
-"""How fast runtimes are, and whether they compute what Keras does."""
+"""How fast runtimes are, and whether they compute the same as Keras."""
 
 from __future__ import annotations
 
@@ -9,66 +9,75 @@ import time
 
 import numpy as np
 
-from easyseg.inference.runtimes import Run
+from easyseg.inference.runtimes import Forward
 
-__all__ = ["agreeing", "best_batch", "measured"]
+__all__ = ["best_batch_size", "matching", "median_milliseconds"]
 
 log = logging.getLogger(__name__)
 
 ROUNDS = 5
-PAUSE = 0.05  # seconds in which the threads of the runtime before come to rest
-ENOUGH = 20.0  # seconds of measuring after which no further round begins
-SLOW = 2.0  # a runtime so many times slower than the fastest is not timed again
-BATCHES = (2, 4, 8)  # sizes tried, as long as each gains
-GAIN = 0.95  # share of the time for an image that a larger batch must not exceed
-NOISE = 1e-3  # largest difference of float32 logits, as a share of the largest logit
+PAUSE = 0.05  # seconds in which the threads of the previous runtime go to sleep
+MAX_SECONDS = 20.0  # no further round begins after this long
+SLOW = 2.0  # a runtime this many times slower than the fastest is timed only once
+BATCH_SIZES = (2, 4, 8)  # tried in turn, as long as each is faster than the one before
+MIN_GAIN = 0.95  # a larger batch must take at most this ratio of the time for an image
+TOLERANCE = 1e-3  # largest difference of float32 logits, as a ratio of the largest logit
 
 
-def agreeing(runs: dict[str, Run], plain: Run, image: np.ndarray) -> dict[str, Run]:
-    """The runtimes whose logits are those of Keras itself, float noise aside."""
-    logits = plain(image)
-    limit = NOISE * np.abs(logits).max()
-    right = {name: run for name, run in runs.items() if np.abs(run(image) - logits).max() <= limit}
-    for name in runs.keys() - right.keys():
-        log.warning("runtime %r gives other logits than Keras; going on without it.", name)
-    return right
+def matching(
+    runtimes: dict[str, Forward], reference: Forward, image: np.ndarray
+) -> dict[str, Forward]:
+    """The runtimes whose logits for `image` `(1, H, W, 3)` equal the reference's within float32."""
+    expected = reference(image)
+    limit = TOLERANCE * np.abs(expected).max()
+    same = {
+        name: forward
+        for name, forward in runtimes.items()
+        if np.abs(forward(image) - expected).max() <= limit
+    }
+    for name in runtimes.keys() - same.keys():
+        log.warning("runtime %r computes other logits than Keras; it is not used.", name)
+    return same
 
 
-def measured(runs: dict[str, Run], image: np.ndarray) -> dict[str, float]:
-    """Median milliseconds, timed in turns after a first round that does not count."""
-    for run in runs.values():
-        run(image)
-    spent: dict[str, list[float]] = {name: [] for name in runs}
-    begun = time.perf_counter()
+def median_milliseconds(runtimes: dict[str, Forward], image: np.ndarray) -> dict[str, float]:
+    """Median milliseconds for `image` `(1, H, W, 3)` by runtime, fastest first.
+
+    Runtimes are timed in turns, after a warm-up round.
+    """
+    for forward in runtimes.values():
+        forward(image)
+    seconds: dict[str, list[float]] = {name: [] for name in runtimes}
+    started = time.perf_counter()
     for _ in range(ROUNDS):
-        fastest = min((min(series) for series in spent.values() if series), default=math.inf)
-        for name, run in runs.items():
-            if not spent[name] or min(spent[name]) <= SLOW * fastest:
+        fastest = min((min(series) for series in seconds.values() if series), default=math.inf)
+        for name, forward in runtimes.items():
+            if not seconds[name] or min(seconds[name]) <= SLOW * fastest:
                 time.sleep(PAUSE)
-                spent[name].append(_seconds(run, image))
-        if time.perf_counter() - begun > ENOUGH:
+                seconds[name].append(_seconds(forward, image))
+        if time.perf_counter() - started > MAX_SECONDS:
             break
-    times = {name: 1000 * statistics.median(series) for name, series in spent.items()}
-    return dict(sorted(times.items(), key=lambda item: item[1]))
+    medians = {name: 1000 * statistics.median(series) for name, series in seconds.items()}
+    return dict(sorted(medians.items(), key=lambda item: item[1]))
 
 
-def best_batch(run: Run, image: np.ndarray) -> int:
-    """The smallest batch from which on larger ones gain nothing worth waiting for."""
-    best, least = 1, min(_seconds(run, image) for _ in range(2))
-    for size in BATCHES:
+def best_batch_size(forward: Forward, image: np.ndarray) -> int:
+    """The batch size with the least time for an image, of 1 and `BATCH_SIZES`."""
+    best, least = 1, min(_seconds(forward, image) for _ in range(2))
+    for size in BATCH_SIZES:
         images = np.repeat(image, size, axis=0)
         try:
-            run(images)  # may compile
-            seconds = min(_seconds(run, images) for _ in range(2)) / size
+            forward(images)  # may compile
+            seconds = min(_seconds(forward, images) for _ in range(2)) / size
         except Exception:  # noqa: BLE001  (out of memory has many names)
             break
-        if seconds > GAIN * least:
+        if seconds > MIN_GAIN * least:
             break
         best, least = size, seconds
     return best
 
 
-def _seconds(run: Run, images: np.ndarray) -> float:
+def _seconds(forward: Forward, images: np.ndarray) -> float:
     started = time.perf_counter()
-    run(images)
+    forward(images)
     return time.perf_counter() - started

@@ -1,133 +1,121 @@
-"""Where runtimes keep what they compiled for a network on this machine."""
+"""Where runtimes save what they compiled for a network on this machine."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
 import json
-import platform
+import logging
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
+from easyseg.errors import OutputError
+from easyseg.inference.runtimes.hardware import (
+    gpu_names,
+    has_onednn,
+    package_versions,
+    processor,
+)
 from easyseg.io.atomic import write_bytes
 from easyseg.utils.threads import thread_count
 
-__all__ = ["alone", "has_bfloat16", "has_onednn", "kept", "network_folder", "packages", "processor"]
+__all__ = [
+    "Measurement",
+    "exclusive",
+    "network_folder",
+    "read_measurement",
+    "read_or_create",
+    "save_measurement",
+]
 
-PACKAGES = ("easyseg", "tensorflow", "keras", "openvino", "nncf", "onnxruntime",
-            "tf2onnx", "ai-edge-litert")  # fmt: skip
-CPU_INFO = Path("/proc/cpuinfo")
+log = logging.getLogger(__name__)
 
 
-def network_folder(home: Path, network: Any, size: tuple[int, int]) -> Path:
-    """A folder below `home` for this network with these weights, these packages, this machine."""
+class Measurement(NamedTuple):
+    """What `optimize` measured for a network and a precision.
+
+    Attributes:
+        milliseconds: For an image by runtime, fastest first.
+        batch_size: Images that take the least time together in the fastest runtime.
+    """
+
+    milliseconds: dict[str, float]
+    batch_size: int
+
+
+def network_folder(home: Path, network: Any, input_size: tuple[int, int]) -> Path:
+    """A folder below `home` for this network, its weights, these packages and this machine."""
     from easyseg._keras import backend  # noqa: PLC0415
 
-    digest = hashlib.blake2b(digest_size=16)
-    about = [
-        packages(),
+    key = [
+        package_versions(),
         backend(),
         has_onednn(),
         processor(),
-        graphics_cards(),
+        gpu_names(),
         thread_count(),
-        size,
-        _wiring(network),
+        input_size,
+        _architecture(network),
     ]
-    digest.update(json.dumps(about, sort_keys=True).encode())
+    digest = hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=16)
     for variable in network.weights:
         digest.update(memoryview(variable.numpy()).cast("B"))
     return home / "runtimes" / digest.hexdigest()
 
 
-def _wiring(network: Any) -> str:
-    """The network's JSON with numbers for its operations' names, which differ between processes."""
+def _architecture(network: Any) -> str:
+    """The network's JSON, with numbers for the names of layers, which differ between processes."""
     text = str(network.to_json())
     for number, operation in enumerate(getattr(network, "operations", ())):
         text = text.replace(json.dumps(operation.name), f'"#{number}"')
     return text
 
 
-def packages() -> dict[str, str | None]:
-    """Versions of what makes and runs networks."""
-    return {package: _version(package) for package in PACKAGES}
-
-
-def kept(folder: Path | None, name: str, make: Callable[[], bytes]) -> bytes:
-    """What an earlier start wrote to a file, or else what `make` gives, written to it."""
+def read_or_create(folder: Path | None, name: str, create: Callable[[], bytes]) -> bytes:
+    """Reads a file of the folder; creates it if it is missing. Without a folder, only creates."""
     path = folder and folder / name
     if path is not None and path.is_file():
         return path.read_bytes()
-    content = make()
+    content = create()
     if path is not None:
         write_bytes(path, content)
     return content
 
 
-@contextlib.contextmanager
-def alone(home: Path | None, *, wait: bool = True) -> Iterator[bool]:
-    """Keeps other processes from measuring, and from removing what this one makes.
-
-    Args:
-        home: The cache folder.
-        wait: For a process that is at it; else what is given is whether there is none.
-    """
-    if home is None:
-        yield True
-        return
-    lock = FileLock(home / "locks" / "runtimes.lock")
-    try:
-        (home / "locks").mkdir(parents=True, exist_ok=True)
-        lock.acquire(blocking=wait)
-    except Timeout:
-        yield False
-        return
-    except OSError:  # a cache that cannot be written holds nothing to protect
-        yield True
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
-
-
-def processor() -> tuple[str, ...]:
-    """The processor's model and what it can do."""
-    try:
-        lines = CPU_INFO.read_text("utf-8").split("\n\n")[0].splitlines()
-    except OSError:
-        return (platform.machine(), platform.processor())
-    return tuple(line for line in lines if line.startswith(("model name", "flags", "Features")))
-
-
-def graphics_cards() -> list[str]:
-    """The GPUs that TensorFlow sees, by what they are called."""
-    import tensorflow as tf  # noqa: PLC0415
-
-    return [
-        str(tf.config.experimental.get_device_details(card).get("device_name", card.name))
-        for card in tf.config.list_physical_devices("GPU")
-    ]
-
-
-def has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 faster than float32 (AMX or AVX512-BF16)."""
-    return any(flag in line.split() for line in processor() for flag in ("amx_bf16", "avx512_bf16"))
-
-
-def has_onednn() -> bool:
-    """Whether TensorFlow uses oneDNN's kernels: it is built with them, and they are not off."""
-    from tensorflow.python.util import _pywrap_util_port  # noqa: PLC0415
-
-    return bool(_pywrap_util_port.IsMklEnabled())
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
+def read_measurement(folder: Path | None, precision: str) -> Measurement | None:
+    """What was saved in the network's folder; `None` if it is missing or damaged."""
+    if folder is None:
         return None
+    try:
+        saved = json.loads(_measurement_file(folder, precision).read_text("utf-8"))
+        return Measurement(dict(saved["milliseconds"]), int(saved["batch_size"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def save_measurement(folder: Path, precision: str, measured: Measurement) -> None:
+    """Saves it in the network's folder; if that is not possible, a line in the log says why."""
+    try:
+        write_bytes(
+            _measurement_file(folder, precision), json.dumps(measured._asdict()).encode()
+        )
+    except OutputError as error:
+        log.warning("the fastest runtime is not remembered: %s", error)
+
+
+def _measurement_file(folder: Path, precision: str) -> Path:
+    return folder / f"fastest-{precision}.json"
+
+
+@contextlib.contextmanager
+def exclusive(home: Path | None) -> Iterator[None]:
+    """Waits until no other process times runtimes or removes their files below `home`."""
+    with contextlib.ExitStack() as stack:
+        if home is not None:
+            with contextlib.suppress(OSError):  # a cache that cannot be written needs no lock
+                (home / "locks").mkdir(parents=True, exist_ok=True)
+                stack.enter_context(FileLock(home / "locks" / "runtimes.lock"))
+        yield

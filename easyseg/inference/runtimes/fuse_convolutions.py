@@ -1,7 +1,7 @@
 """Convolution, bias and activation as one operation of a frozen TensorFlow graph.
 
-TensorFlow's own pass for this (Grappler's remapper) gives up on a chain of residual blocks as long
-as Xception's, and then fuses nothing at all.
+TensorFlow's own pass for this (Grappler's remapper) fails on a chain of residual blocks as long as
+Xception's, and then fuses nothing.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ __all__ = ["FUSED", "fuse_convolutions"]
 
 FLOAT = 1  # DT_FLOAT
 FUSED = {"Conv2D": "FusedConv2D", "DepthwiseConv2dNative": "FusedDepthwiseConv2dNative"}
-ONEDNN = "_MklNative"  # takes bfloat16; a plain "_" lets TensorFlow choose, but not of bfloat16
+ONEDNN = "_MklNative"  # the kernels for bfloat16; the prefix "_" has none
 ACTIVATIONS = ("Relu", "Relu6")
-RESHAPING = ("Identity", "Reshape", "Squeeze")  # what Keras puts between a bias and its use
-KEPT = ("T", "strides", "padding", "data_format", "dilations")
+RESHAPING = ("Identity", "Reshape", "Squeeze")  # between a bias and its use by Keras
+COPIED_ATTRIBUTES = ("T", "strides", "padding", "data_format", "dilations")
 
 
 def fuse_convolutions(graph: Any, output: str, *, kinds: Collection[str] = tuple(FUSED)) -> None:
-    """Fuses convolutions with what follows them, in place.
+    """Fuses convolutions with their bias and activation, in place.
 
     A convolution whose only use is a bias, and a bias whose only use is an activation, become one
-    node under the name of the last. Nodes that are left over are removed.
+    node under the name of the last. Unused nodes are removed.
 
     Args:
         graph: A `GraphDef` without variables.
-        output: Name of the node that is asked for.
-        kinds: Operations that are fused, of the keys of `FUSED`.
+        output: Name of the output node.
+        kinds: Operations to fuse, of the keys of `FUSED`.
     """
     nodes = {node.name: node for node in graph.node}
     uses = Counter(_name(source) for node in graph.node for source in node.input)
@@ -52,14 +52,14 @@ def _fuse_bias(
     if kernel is None:
         return
     inputs = [convolution.input[0], kernel, bias]
-    exact = convolution.attr["T"].type == FLOAT
-    node.op = ("_" if exact else ONEDNN) + FUSED[convolution.op]
+    is_float32 = convolution.attr["T"].type == FLOAT
+    node.op = ("_" if is_float32 else ONEDNN) + FUSED[convolution.op]
     node.ClearField("input")
     node.input.extend(inputs)
     node.ClearField("attr")
-    for key in KEPT:
+    for key in COPIED_ATTRIBUTES:
         node.attr[key].CopyFrom(convolution.attr[key])
-    if not exact:
+    if not is_float32:
         node.attr["_kernel"].s = b"MklNameChangeOp"
         node.attr["is_filter_const"].b = True
     if convolution.op == "Conv2D":
@@ -79,21 +79,21 @@ def _fuse_activation(node: Any, nodes: dict[str, Any], uses: Counter[str]) -> No
 
 
 def _prune(graph: Any, output: str) -> None:
-    """Keeps the nodes on which the output depends."""
+    """Removes nodes on which the output does not depend."""
     nodes = {node.name: node for node in graph.node}
-    needed, waiting = set(), [output]
-    while waiting:
-        name = waiting.pop()
+    needed, queue = set(), [output]
+    while queue:
+        name = queue.pop()
         if name not in needed:
             needed.add(name)
-            waiting += map(_name, nodes[name].input)
+            queue += map(_name, nodes[name].input)
     for i in reversed(range(len(graph.node))):
         if graph.node[i].name not in needed:
             del graph.node[i]
 
 
 def _constant(source: str, nodes: dict[str, Any]) -> str | None:
-    """The constant that only changes its shape on the way to `source`."""
+    """Name of the constant that is `source`, apart from its shape; `None` if it is computed."""
     node = nodes[_name(source)]
     while node.op in RESHAPING:
         node = nodes[_name(node.input[0])]

@@ -1,20 +1,19 @@
-"""A network for inference alone: batch norms within the convolutions, or in bfloat16."""
+"""A copy of a network that computes the same in fewer operations, or in half precision."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from easyseg._keras import keras, layers
+from easyseg.models.layers.resize import AlignCornersResize
 
-__all__ = ["fold_batch_norms", "take_weights", "with_dtype"]
+__all__ = ["SingleOpResize", "inference_network"]
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
-HALF = (
+HALF_PRECISION = (
     *CONVOLUTIONS,
     layers.BatchNormalization,
     layers.Activation,
@@ -24,99 +23,96 @@ HALF = (
     layers.ZeroPadding2D,
     layers.Dropout,
 )
-"""Layers that compute in half precision; where positions are computed float32 stays."""
+"""Layers that may compute in half precision; resizing computes positions and stays float32."""
 
 
-def fold_batch_norms(network: Any) -> Any:
-    """A copy in which a convolution does what the batch norm after it did.
+class SingleOpResize(AlignCornersResize):
+    """`AlignCornersResize` as TensorFlow's own operation, which runtimes know.
+
+    Keras has no bilinear resizing with aligned corners, so `AlignCornersResize` takes a dozen
+    operations.
+    """
+
+    def call(self, x: Any, like: Any) -> Any:
+        """`(N, h, w, C)`, `(N, H, W, D)` -> `(N, H, W, C)`."""
+        import tensorflow as tf  # noqa: PLC0415
+
+        size = tuple(like.shape[1:3])  # runtimes are compiled for one size
+        resized = tf.raw_ops.ResizeBilinear(images=x, size=size, align_corners=True)
+        return tf.cast(resized, x.dtype)  # the operation always returns float32
+
+
+def inference_network(
+    network: Any, dtype: str = "float32", *, single_op_resize: bool = True
+) -> Any:
+    """A copy for inference alone, with batch norms folded into the convolutions before them.
 
     In inference `gamma (w x + b - mean) / sqrt(var + epsilon) + beta` is one convolution with the
     kernel `s w` and the bias `beta + s (b - mean)`, where `s = gamma / sqrt(var + epsilon)` for
-    each output channel. It is computed in float64. A batch norm that does not follow a
-    convolution, or not it alone, stays.
+    each output channel; it is computed in float64. A batch norm that does not follow a
+    convolution, or whose convolution has other uses, stays.
 
     Args:
         network: A functional `keras.Model`, which keeps its own weights.
+        dtype: Of what convolutions compute: "float32", "bfloat16" or "float16"; logits are float32.
+        single_op_resize: Whether bilinear resizing becomes one operation of TensorFlow's.
 
     References:
         Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1,
         https://arxiv.org/abs/1502.03167.
     """
-    norms = _norms_after(network)
+    norms = _foldable_norms(network)
     folded = {norm.name for norm in norms.values()}
 
     def clone(layer: Any) -> Any:
         if isinstance(layer, keras.Model):
-            return fold_batch_norms(layer)
+            return inference_network(layer, dtype, single_op_resize=single_op_resize)
         config = layer.get_config()
         if layer.name in norms:
             config["use_bias"] = True
-        return type(layer).from_config(config)
+        if (
+            dtype != "float32"
+            and isinstance(layer, HALF_PRECISION)
+            and layer.name not in network.output_names
+        ):
+            config["dtype"] = dtype
+        single_op = single_op_resize and type(layer) is AlignCornersResize
+        return (SingleOpResize if single_op else type(layer)).from_config(config)
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         return args[0] if layer.name in folded else layer(*args, **kwargs)
 
     copy = keras.models.clone_model(network, clone_function=clone, call_function=call)
-    new = {name: _folded(network.get_layer(name), norm) for name, norm in norms.items()}
-    take_weights(copy, network, new)
-    return copy
-
-
-def with_dtype(network: Any, dtype: str) -> Any:
-    """A copy whose convolutions compute in "bfloat16" or "float16"; logits stay float32."""
-
-    def clone(layer: Any) -> Any:
-        if isinstance(layer, keras.Model):
-            return with_dtype(layer, dtype)
-        config = layer.get_config()
-        if isinstance(layer, HALF) and layer.name not in network.output_names:
-            config["dtype"] = dtype
-        return type(layer).from_config(config)
-
-    copy = keras.models.clone_model(network, clone_function=clone)
-    take_weights(copy, network)
-    return copy
-
-
-def take_weights(
-    copy: Any, network: Any, new: Mapping[str, Sequence[np.ndarray]] = MappingProxyType({})
-) -> None:
-    """Gives the layers of a copy the weights of the network's by name, but nested networks.
-
-    Args:
-        copy: A clone of the network; it may have layers of its own, and their order may differ.
-        network: Where the weights are.
-        new: Weights of layers that have others.
-    """
     for layer in copy.layers:
-        if layer.name in new:
-            layer.set_weights(new[layer.name])
+        if layer.name in norms:
+            layer.set_weights(_folded_weights(network.get_layer(layer.name), norms[layer.name]))
         elif layer.weights and not isinstance(layer, keras.Model):
             layer.set_weights(network.get_layer(layer.name).get_weights())
+    return copy
 
 
-def _norms_after(network: Any) -> dict[str, Any]:
-    """The batch norm that alone uses the output of each convolution, by the latter's name."""
+def _foldable_norms(network: Any) -> dict[str, Any]:
+    """The batch norm that is the only use of a convolution's output, by the convolution's name."""
     nodes = [node for level in network._nodes_by_depth.values() for node in level]
     calls = Counter(node.operation.name for node in nodes)
-    uses = Counter(before.operation.name for node in nodes for before in node.parent_nodes)
+    uses = Counter(parent.operation.name for node in nodes for parent in node.parent_nodes)
     uses.update(tensor._keras_history.operation.name for tensor in network.outputs)
-    found = {}
+    norms = {}
     for node in nodes:
         if not isinstance(node.operation, layers.BatchNormalization):
             continue
         before = node.parent_nodes[0].operation
-        alone = uses[before.name] == calls[before.name] == calls[node.operation.name] == 1
-        if type(before) in CONVOLUTIONS and before.activation is keras.activations.linear and alone:
-            found[before.name] = node.operation
-    return found
+        once = uses[before.name] == calls[before.name] == calls[node.operation.name] == 1
+        if type(before) in CONVOLUTIONS and before.activation is keras.activations.linear and once:
+            norms[before.name] = node.operation
+    return norms
 
 
-def _folded(convolution: Any, norm: Any) -> list[np.ndarray]:
+def _folded_weights(convolution: Any, norm: Any) -> list[np.ndarray]:
+    """Kernel and bias of the convolution that includes the batch norm."""
+
     def value(variable: Any, default: float) -> Any:
-        if variable is None:
-            return default
-        return variable.numpy().astype(np.float64)
+        return default if variable is None else variable.numpy().astype(np.float64)
 
     scale = value(norm.gamma, 1) / np.sqrt(value(norm.moving_variance, 1) + norm.epsilon)
     kernel = value(convolution.kernel, 1)

@@ -1,21 +1,21 @@
-"""The network as Keras runs it, compiled as suits the backend; it follows its weights."""
+"""The network as Keras runs it, compiled for its backend; results follow the network's weights."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from easyseg._keras import backend
-from easyseg.inference.runtimes import Run, RuntimeSpec
+from easyseg.inference.runtimes import Forward, RuntimeSpec
 
 __all__ = ["start"]
 
 
-def start(setting: RuntimeSpec) -> Run:
-    """A function from images to logits that sees every change of the network's weights.
+def start(spec: RuntimeSpec) -> Forward:
+    """Compiles the network; the function uses the weights that it has at each call.
 
     XLA makes dilated depthwise convolutions much slower on CPU, so TensorFlow goes without.
     """
-    network, size = setting.network, setting.size
+    network, size = spec.network, spec.input_size
     if backend() == "tensorflow":
         import tensorflow as tf  # noqa: PLC0415
 

@@ -1,22 +1,22 @@
-"""The network under LiteRT (TensorFlow Lite) with XNNPACK, which is made for mobile networks."""
+"""The network in LiteRT (TensorFlow Lite) with XNNPACK, made for mobile networks."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from easyseg.inference.runtimes import RUNTIMES, Run, RuntimeSpec
-from easyseg.inference.runtimes.cache import kept
+from easyseg.inference.runtimes import RUNTIMES, Forward, RuntimeSpec
+from easyseg.inference.runtimes.cache import read_or_create
 from easyseg.inference.runtimes.freeze_graph import frozen_function, one_by_one
 from easyseg.utils.threads import thread_count
 
 __all__ = ["start"]
 
 
-def start(setting: RuntimeSpec) -> Run:
-    """A function from images to logits."""
+def start(spec: RuntimeSpec) -> Forward:
+    """Converts the network, or reads the converted file; returns images -> logits."""
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
-    content = kept(setting.folder, RUNTIMES["litert"].keeps, lambda: _converted(setting))
+    content = read_or_create(spec.folder, RUNTIMES["litert"].saved_file, lambda: _convert(spec))
     interpreter = Interpreter(model_content=content, num_threads=thread_count())
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]["index"]
@@ -30,10 +30,10 @@ def start(setting: RuntimeSpec) -> Run:
     return one_by_one(one)
 
 
-def _converted(setting: RuntimeSpec) -> bytes:
+def _convert(spec: RuntimeSpec) -> bytes:
     import tensorflow as tf  # noqa: PLC0415
 
-    from easyseg.inference.runtimes.inference_graph import for_inference  # noqa: PLC0415  (loads Keras)
+    from easyseg.inference.runtimes.inference_graph import inference_network  # noqa: PLC0415  (loads Keras)
 
-    function = frozen_function(for_inference(setting.network), setting.size, batch=1)
+    function = frozen_function(inference_network(spec.network), spec.input_size, batch_size=1)
     return tf.lite.TFLiteConverter.from_concrete_functions([function]).convert()

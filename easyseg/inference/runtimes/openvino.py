@@ -1,4 +1,4 @@
-"""The network under OpenVINO, in float32, bfloat16, or 8 bits after calibration."""
+"""The network in OpenVINO, in float32, bfloat16, or int8 after calibration."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import InputError
-from easyseg.inference.runtimes import RUNTIMES, Run, RuntimeSpec
+from easyseg.inference.runtimes import RUNTIMES, Forward, RuntimeSpec
 from easyseg.inference.runtimes.freeze_graph import frozen_graph, one_by_one
 from easyseg.io.atomic import write_bytes
 from easyseg.utils.threads import thread_count
@@ -19,56 +19,53 @@ __all__ = ["start"]
 HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
 
-def start(setting: RuntimeSpec) -> Run:
-    """A function from images to logits; what was compiled is kept in the folder.
+def start(spec: RuntimeSpec) -> Forward:
+    """Compiles the network, or reads the compiled file; returns images -> logits.
 
     Raises:
-        InputError: "int8" has not been calibrated, and there are no images for it.
+        InputError: "int8" has not been calibrated, and there are no calibration images.
     """
     import openvino  # noqa: PLC0415
 
     core = openvino.Core()
     properties: dict[str, Any] = {
-        "INFERENCE_PRECISION_HINT": HINTS[setting.precision],
+        "INFERENCE_PRECISION_HINT": HINTS[spec.precision],
         "INFERENCE_NUM_THREADS": thread_count(),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    path = setting.folder and setting.folder / RUNTIMES["openvino"].keeps
-    if path and path.is_file() and not setting.images:
+    path = spec.folder and spec.folder / RUNTIMES["openvino"].saved_file
+    if path and path.is_file() and not spec.calibration_images:
         compiled = core.import_model(path.read_bytes(), "CPU", properties)
     else:
-        compiled = core.compile_model(_model(core, setting), "CPU", properties)
+        compiled = core.compile_model(_model(core, spec), "CPU", properties)
         if path:
             write_bytes(path, bytes(compiled.export_model().getbuffer()))
     return one_by_one(lambda x: compiled(x)[0])
 
 
-def _model(core: Any, setting: RuntimeSpec) -> Any:
-    if setting.precision == "int8" and not setting.images:
+def _model(core: Any, spec: RuntimeSpec) -> Any:
+    if spec.precision == "int8" and not spec.calibration_images:
         raise InputError(
-            'precision="int8" must be calibrated once: call '
-            '`SemanticSegmentation(..., precision="int8").optimize(images)` with some 100 images.'
+            "precision 'int8' is not calibrated; run optimize once with about 100 images of the "
+            "kind to be segmented."
         )
-    from easyseg.inference.runtimes.inference_graph import for_inference  # noqa: PLC0415  (loads Keras)
+    from easyseg.inference.runtimes.inference_graph import inference_network  # noqa: PLC0415  (loads Keras)
 
-    graph = frozen_graph(for_inference(setting.network), setting.size)
+    graph = frozen_graph(inference_network(spec.network), spec.input_size)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "frozen.pb")
         path.write_bytes(graph.SerializeToString())
         model = core.read_model(path)
-        model.reshape([1, *setting.size, 3])  # fixed shapes are faster
-        return _calibrated(model, setting.images) if setting.precision == "int8" else model
+        model.reshape([1, *spec.input_size, 3])  # fixed shapes are faster
+        return _calibrate(model, spec.calibration_images) if spec.precision == "int8" else model
 
 
-def _calibrated(model: Any, images: Any) -> Any:
-    """The network with 8-bit weights and activations, by post-training quantization.
-
-    The ranges of activations are those on the images.
-    """
+def _calibrate(model: Any, images: Any) -> Any:
+    """Post-training quantization: 8-bit weights, and activations by their ranges on the images."""
     try:
         import nncf  # noqa: PLC0415
     except ImportError as error:
-        raise ImportError("to calibrate it needs NNCF: pip install 'easyseg[int8]'") from error
+        raise ImportError("calibration needs NNCF: pip install 'easyseg[int8]'") from error
 
     return nncf.quantize(
         model,

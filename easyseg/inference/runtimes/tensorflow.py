@@ -1,4 +1,4 @@
-"""The network as a frozen TensorFlow graph, fused for oneDNN."""
+"""The network as a frozen TensorFlow graph, fused for oneDNN; on a GPU compiled with XLA."""
 
 from __future__ import annotations
 
@@ -6,27 +6,28 @@ from typing import Any
 
 import numpy as np
 
-from easyseg.inference.runtimes import Run, RuntimeSpec
-from easyseg.inference.runtimes.cache import has_onednn, kept
+from easyseg.inference.runtimes import Forward, RuntimeSpec
+from easyseg.inference.runtimes.cache import read_or_create
 from easyseg.inference.runtimes.freeze_graph import INPUT, OUTPUT, frozen_graph
-from easyseg.inference.runtimes.fusing import FUSED, fuse_convolutions
-from easyseg.inference.runtimes.inference_graph import for_inference
+from easyseg.inference.runtimes.fuse_convolutions import FUSED, fuse_convolutions
+from easyseg.inference.runtimes.hardware import has_gpu, has_onednn
+from easyseg.inference.runtimes.inference_graph import inference_network
 from easyseg.utils.threads import thread_count
 
-__all__ = ["has_gpu", "start"]
+__all__ = ["start"]
 
 
-def start(setting: RuntimeSpec) -> Run:
-    """A function from images to logits in a session of its own.
+def start(spec: RuntimeSpec) -> Forward:
+    """Loads the frozen graph into a session of its own; returns images -> logits.
 
-    A session has its own number of threads, and runs the graph as it stands: Grappler, which
-    would take longer than the first image, has nothing left to do.
+    A session has its own number of threads and runs the graph as it is: Grappler, which would take
+    longer than the first image, has nothing left to optimize.
     """
     import tensorflow as tf  # noqa: PLC0415
 
     if has_gpu():
-        return _on_gpu(tf, setting)
-    content = kept(setting.folder, "fused.pb", lambda: _fused(setting).SerializeToString())
+        return _start_on_gpu(tf, spec)
+    content = read_or_create(spec.folder, "fused.pb", lambda: _fused(spec).SerializeToString())
     definition = tf.compat.v1.GraphDef.FromString(content)
     graph = tf.Graph()
     with graph.as_default(), tf.device("/device:CPU:0"):
@@ -37,33 +38,25 @@ def start(setting: RuntimeSpec) -> Run:
     )
     config.graph_options.rewrite_options.disable_meta_optimizer = True
     session = tf.compat.v1.Session(graph=graph, config=config)
-    run = session.make_callable(f"{OUTPUT}:0", [f"{INPUT}:0"])
-    return lambda x: run(np.asarray(x, np.float32))
+    forward = session.make_callable(f"{OUTPUT}:0", [f"{INPUT}:0"])
+    return lambda x: forward(np.asarray(x, np.float32))
 
 
-def has_gpu() -> bool:
-    """Whether TensorFlow sees a GPU."""
-    import tensorflow as tf  # noqa: PLC0415
-
-    return bool(tf.config.list_physical_devices("GPU"))
-
-
-def _fused(setting: RuntimeSpec) -> Any:
-    """The graph to run: weights as constants, operations fused."""
-    dtype = "bfloat16" if setting.precision == "bfloat16" else "float32"
-    definition = frozen_graph(for_inference(setting.network, dtype), setting.size)
+def _fused(spec: RuntimeSpec) -> Any:
+    """The `GraphDef` to run: weights as constants, operations fused."""
+    dtype = "bfloat16" if spec.precision == "bfloat16" else "float32"
+    definition = frozen_graph(inference_network(spec.network, dtype), spec.input_size)
     fuse_convolutions(definition, OUTPUT, kinds=tuple(FUSED) if has_onednn() else ("Conv2D",))
     return definition
 
 
-def _on_gpu(tf: Any, setting: RuntimeSpec) -> Run:
+def _start_on_gpu(tf: Any, spec: RuntimeSpec) -> Forward:
     """XLA, which pays on a GPU; "bfloat16" computes in float16."""
-    network = for_inference(
-        setting.network, "float16" if setting.precision == "bfloat16" else "float32"
-    )
-    run = tf.function(
+    dtype = "float16" if spec.precision == "bfloat16" else "float32"
+    network = inference_network(spec.network, dtype)
+    forward = tf.function(
         lambda x: network(x, training=False),
-        input_signature=[tf.TensorSpec((None, *setting.size, 3))],
+        input_signature=[tf.TensorSpec((None, *spec.input_size, 3))],
         jit_compile=True,
     )
-    return lambda x: run(tf.constant(x, tf.float32)).numpy()
+    return lambda x: forward(tf.constant(x, tf.float32)).numpy()
