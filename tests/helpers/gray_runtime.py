@@ -1,22 +1,23 @@
-"""An runtime that keeps a file and needs no Keras with it: it sees gray, whatever the picture."""
+"""A runtime that starts from a file without Keras; its logits are those of a gray image."""
 
 import io
 
 import numpy as np
 
-from easyseg.inference.runtimes import Runtime, RuntimeSpec
-from easyseg.inference.runtimes.cache import kept
+from easyseg.inference.runtimes import Forward, Runtime, RuntimeSpec
+from easyseg.inference.runtimes.cache import read_or_create
 
-ROW = Runtime("stored", keeps="gray.npy")
-
-
-def start(setting: RuntimeSpec):
-    logits = np.load(io.BytesIO(kept(setting.folder, ROW.keeps, lambda: _seen(setting))))
-    return lambda pictures: np.repeat(logits, len(pictures), axis=0)
+GRAY = Runtime("helpers.gray_runtime", saved_file="gray.npy")
 
 
-def _seen(setting: RuntimeSpec) -> bytes:
+def start(spec: RuntimeSpec) -> Forward:
+    content = read_or_create(spec.folder, GRAY.saved_file, lambda: _gray_logits(spec))
+    logits = np.load(io.BytesIO(content))
+    return lambda images: np.repeat(logits, len(images), axis=0)
+
+
+def _gray_logits(spec: RuntimeSpec) -> bytes:
     buffer = io.BytesIO()
-    gray = np.full((1, *setting.size, 3), 127.5, np.float32)
-    np.save(buffer, np.asarray(setting.network(gray)))
+    gray = np.full((1, *spec.input_size, 3), 127.5, np.float32)
+    np.save(buffer, np.asarray(spec.network(gray)))
     return buffer.getvalue()

@@ -1,7 +1,7 @@
-"""The first image without Keras: a runtime starts from what an earlier process compiled.
+"""A runtime that starts without Keras, from the file that an earlier process compiled.
 
-`optimize` leaves a note, runtimes/ready/<key>.json in the cache, which says for a model's files and
-this machine which runtime was chosen and where its file lies.
+`optimize` writes a record, `runtimes/records/<key>.json` in the cache folder, which holds for a model's
+files and this machine the runtime in use and where its file is.
 """
 
 from __future__ import annotations
@@ -14,34 +14,42 @@ import logging
 import os
 import threading
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from easyseg.errors import OutputError
-from easyseg.inference.runtimes import AUTO, RUNTIMES, Run, RuntimeSpec, installed
-from easyseg.inference.runtimes.cache import packages, processor
+from easyseg.inference.runtimes import RUNTIMES, Forward, RuntimeSpec
+from easyseg.inference.runtimes.hardware import package_versions, processor
+from easyseg.inference.runtimes.start import runtime_folder
 from easyseg.io.atomic import write_bytes
 from easyseg.utils.threads import limit_opencv, thread_count
 
-__all__ = ["Note", "Ready", "checksum", "forget", "note_path", "remember", "start"]
+__all__ = [
+    "Record",
+    "SavedRuntime",
+    "record_path",
+    "remove_record",
+    "start_saved",
+    "weights_checksum",
+    "write_record",
+]
 
 log = logging.getLogger(__name__)
 
-CARDS = Path("/proc/driver/nvidia/gpus")
+NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 
 
-class Note(NamedTuple):
-    """What is remembered of a runtime.
+class Record(NamedTuple):
+    """What is needed to start a runtime without Keras.
 
     Attributes:
         runtime: Its name.
-        folder: Of the network, below runtimes/.
-        batch_size: Images that it likes to have together.
-        stride: Of the logits.
-        weights: A checksum of the model's weights.
+        folder: Name of the network's folder below `runtimes/`.
+        batch_size: Images that take the least time together.
+        stride: Pixels of the input between two logits.
+        weights: `weights_checksum` of the model.
     """
 
     runtime: str
@@ -51,93 +59,106 @@ class Note(NamedTuple):
     weights: str
 
 
-class Ready:
-    """A runtime at work: what `Runner` is, for those who do not measure."""
+class SavedRuntime:
+    """A started runtime; it is used as `Runner` is, but cannot measure others.
 
-    def __init__(self, run: Run, note: Note, precision: str) -> None:
-        self.runtime, self.batch_size, self.precision = note.runtime, note.batch_size, precision
-        self.stride, self.weights = note.stride, note.weights
-        self._run = run
+    Attributes:
+        runtime: Its name.
+        precision: One of `PRECISIONS`.
+        batch_size: Images that take the least time together.
+        stride: Pixels of the input between two logits.
+        weights: `weights_checksum` of the model.
+    """
+
+    def __init__(self, forward: Forward, record: Record, precision: str) -> None:
+        self.runtime: str | None = record.runtime
+        self.precision, self.batch_size = precision, record.batch_size
+        self.stride, self.weights = record.stride, record.weights
+        self._forward = forward
         self._lock = threading.Lock()  # not every runtime can be called from two threads
 
     def start(self) -> None:
-        """Nothing is left to start."""
+        """Does nothing: it is started already."""
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """`(N, H, W, 3)`, 0 to 255 -> `(N, h, w, classes) float32`."""
         with self._lock:
-            return self._run(images)
+            return self._forward(images)
 
 
-def note_path(
-    home: Path, config: dict[str, Any], weights: Path, size: tuple[int, int], *asked: str
-) -> Path | None:
-    """Where the note on a model lies; `None` if its files cannot be seen.
-
-    Args:
-        home: The cache folder.
-        config: The network, as JSON has it.
-        weights: A file, or what the names of a checkpoint's files begin with.
-        size: `(height, width)` of the images.
-        *asked: Runtime and precision.
-    """
+def start_saved(path: Path, input_size: tuple[int, int], precision: str) -> SavedRuntime | None:
+    """Starts the runtime of a record; `None` where there is none, or it cannot be started."""
     try:
-        files = [
-            (str(file.resolve()), seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
-            for file in sorted(weights.parent.iterdir())
-            if file.name.startswith(weights.name)
-            for seen in [file.stat()]
-        ]
-    except OSError:
-        return None
-    about = [config, files, size, asked, packages(), processor(), thread_count(), _cards(),
-             os.environ.get("KERAS_BACKEND") or "tensorflow"]  # fmt: skip
-    digest = hashlib.blake2b(json.dumps(about, sort_keys=True).encode(), digest_size=16)
-    return home / "runtimes" / "ready" / f"{digest.hexdigest()}.json"
-
-
-def _cards() -> list[str]:
-    """NVIDIA's graphics cards, as far as they can be seen without TensorFlow."""
-    cards = sorted(path.name for path in CARDS.iterdir()) if CARDS.is_dir() else []
-    return [*cards, os.environ.get("CUDA_VISIBLE_DEVICES", "")]
-
-
-def checksum(model: Any) -> str:
-    """Of a Keras model's weights."""
-    found = 0
-    for values in model.get_weights():
-        found = zlib.crc32(values.tobytes(), found)
-    return f"{found:08x}"
-
-
-def remember(path: Path, note: Note) -> None:
-    """Writes the note."""
-    try:
-        write_bytes(path, json.dumps(note._asdict()).encode())
-    except OutputError as error:  # slower next time; the images matter
-        log.warning("the runtime is not remembered: %s", error)
-
-
-def forget(path: Path) -> None:
-    """Removes a note, if there is one."""
-    with contextlib.suppress(OSError):
-        path.unlink()
-
-
-def start(path: Path, size: tuple[int, int], runtime: str, precision: str) -> Ready | None:
-    """The runtime of a note; `None` where anything stands against it, and Keras must help."""
-    try:
-        note = Note(**json.loads(path.read_text("utf-8")))
-        row = RUNTIMES[note.runtime]
-        folder = path.parents[1] / note.folder / f"{note.runtime}-{precision}"
-        if runtime not in (AUTO, note.runtime) or not (folder / row.keeps).is_file():
+        record = Record(**json.loads(path.read_text("utf-8")))
+        entry = RUNTIMES[record.runtime]
+        folder = runtime_folder(path.parents[1] / record.folder, record.runtime, precision)
+        if not (folder / entry.saved_file).is_file():
             return None
-        if not installed(note.runtime):
-            return None
-        begin: Callable[[RuntimeSpec], Run] = importlib.import_module(row.module).start
-        run = begin(RuntimeSpec(None, size, precision, folder))
+        start = importlib.import_module(entry.module).start
+        forward = start(RuntimeSpec(None, input_size, precision, folder))
     except Exception as error:  # noqa: BLE001  (damaged files, other people's compilers)
         log.debug("no runtime starts without Keras: %s", error)
         return None
     limit_opencv()
-    return Ready(run, note, precision)
+    return SavedRuntime(forward, record, precision)
+
+
+def record_path(
+    home: Path,
+    config: dict[str, Any],
+    weights: Path,
+    input_size: tuple[int, int],
+    runtime: str,
+    precision: str,
+) -> Path | None:
+    """Path of a model's record; `None` if its files cannot be read.
+
+    Args:
+        home: The cache folder.
+        config: The network's `to_dict()`.
+        weights: The weights file, or what the names of a checkpoint's files begin with.
+        input_size: `(height, width)` of the images in pixels.
+        runtime: As chosen, "auto" too.
+        precision: As chosen.
+    """
+    try:
+        files = [
+            (str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+            for file in sorted(weights.parent.iterdir())
+            if file.name.startswith(weights.name)
+            for stat in [file.stat()]
+        ]
+    except OSError:
+        return None
+    key = [config, files, input_size, runtime, precision, package_versions(), processor(),
+           thread_count(), _gpus(), os.environ.get("KERAS_BACKEND") or "tensorflow"]  # fmt: skip
+    digest = hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=16)
+    return home / "runtimes" / "records" / f"{digest.hexdigest()}.json"
+
+
+def write_record(path: Path, record: Record) -> None:
+    """Writes a record; if that is not possible, a line in the log says why."""
+    try:
+        write_bytes(path, json.dumps(record._asdict()).encode())
+    except OutputError as error:
+        log.warning("the runtime is not remembered: %s", error)
+
+
+def remove_record(path: Path) -> None:
+    """Removes a record, if there is one."""
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
+def weights_checksum(model: Any) -> str:
+    """CRC-32 of a Keras model's weights, in hexadecimal digits."""
+    checksum = 0
+    for values in model.get_weights():
+        checksum = zlib.crc32(values.tobytes(), checksum)
+    return f"{checksum:08x}"
+
+
+def _gpus() -> list[str]:
+    """NVIDIA's GPUs, as far as they are visible without TensorFlow."""
+    gpus = sorted(path.name for path in NVIDIA_GPUS.iterdir()) if NVIDIA_GPUS.is_dir() else []
+    return [*gpus, os.environ.get("CUDA_VISIBLE_DEVICES", "")]
