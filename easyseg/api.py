@@ -17,7 +17,7 @@ from easyseg.inference.folder import segment_folder
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
 from easyseg.inference.runtimes import AUTO
-from easyseg.inference.runtimes.ready import checksum
+from easyseg.inference.runtimes.saved_runtime import weights_checksum
 from easyseg.inference.video import segment_video, stream_video
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
@@ -684,7 +684,7 @@ class SemanticSegmentation:
         """What the results of a folder depend on, apart from the options of the run."""
         return {
             "model": self.name,
-            "weights": checksum(self.model),
+            "weights": weights_checksum(self.model),
             "output_stride": self.config.output_stride,
             "tile": self._predictor.tile,
             "scales": self._options.scales,

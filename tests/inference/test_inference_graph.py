@@ -81,7 +81,7 @@ def test_half_precision_returns_float32_logits(network):
 
 @pytest.mark.parametrize("size", [(65, 65), (64, 97)])
 def test_resizing_is_one_operation(size):
-    """`tiny_model` resizes its logits to the image's size, at which most positions are fractions."""
+    """`tiny_model` resizes its logits to the image's size, most of them between positions."""
     model = tiny_model()
     copies = [inference_network(model, single_op_resize=single_op) for single_op in (True, False)]
     operations = [

@@ -99,9 +99,7 @@ def read_measurement(folder: Path | None, precision: str) -> Measurement | None:
 def save_measurement(folder: Path, precision: str, measured: Measurement) -> None:
     """Saves it in the network's folder; if that is not possible, a line in the log says why."""
     try:
-        write_bytes(
-            _measurement_file(folder, precision), json.dumps(measured._asdict()).encode()
-        )
+        write_bytes(_measurement_file(folder, precision), json.dumps(measured._asdict()).encode())
     except OutputError as error:
         log.warning("the fastest runtime is not remembered: %s", error)
 

@@ -46,7 +46,7 @@ def frozen_graph(
 
 
 def one_by_one(forward: Forward) -> Forward:
-    """Runs images one at a time, for a runtime compiled for one, which is faster than for any number."""
+    """Runs images one at a time: compiled for one, a runtime is faster than for any number."""
 
     def each(images: np.ndarray) -> np.ndarray:
         logits = [forward(np.asarray(image[None], np.float32)) for image in images]

@@ -16,7 +16,8 @@ def start(spec: RuntimeSpec) -> Forward:
     """Converts the network, or reads the converted file; returns images -> logits."""
     import onnxruntime  # noqa: PLC0415
 
-    content = read_or_create(spec.folder, RUNTIMES["onnxruntime"].saved_file, lambda: _convert(spec))
+    saved_file = RUNTIMES["onnxruntime"].saved_file
+    content = read_or_create(spec.folder, saved_file, lambda: _convert(spec))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count()
     # threads that spin after an image take the cores from reading and writing

@@ -170,7 +170,8 @@ class Runner:
             InputError: The precision is "int8", which is not calibrated, and there are no images.
         """
         with self._lock, exclusive(self._home):
-            folder, started = self._network_folder(), {}
+            folder = self._network_folder()
+            started: dict[str, Forward] = {}
             for name in self._supporting():
                 saved = folder and runtime_folder(folder, name, self.precision).is_dir()
                 spec = self._spec._replace(folder=folder if saved and not len(images) else None)

@@ -1,7 +1,7 @@
 """A runtime that starts without Keras, from the file that an earlier process compiled.
 
-`optimize` writes a record, `runtimes/records/<key>.json` in the cache folder, which holds for a model's
-files and this machine the runtime in use and where its file is.
+`optimize` writes a record, `runtimes/records/<key>.json` in the cache folder: for a model's files
+and this machine, the runtime in use and where its file is.
 """
 
 from __future__ import annotations
