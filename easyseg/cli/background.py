@@ -14,7 +14,7 @@ from easyseg.cli.options import MODEL, QUIET, names_and_ids, runtime_options, vi
 from easyseg.errors import InputError
 from easyseg.inference.background import edit_background
 from easyseg.inference.video import VideoSummary, check_video
-from easyseg.io.find_images import Found, require_writable, spare_sources
+from easyseg.io.find_images import Found, require_writable, check_overwrite
 from easyseg.io.read_image import require_file
 from easyseg.io.video import is_video
 from easyseg.results.backgrounds import BACKGROUNDS, BLUR_STRENGTHS
@@ -77,7 +77,7 @@ def background(
         check_video(subject, out, alpha=effect == "cutout")
     else:
         OutputSpec("cutout" if effect == "cutout" else "overlay").check_path(out)
-        spare_sources([Found(source, Path())], [out])
+        check_overwrite([Found(source, Path())], [out])
         if "://" not in source:
             require_file(Path(source))
     require_writable(out.parent)

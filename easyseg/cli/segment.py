@@ -104,9 +104,10 @@ def segment(
     if single:
         _segment_one(seg, jobs[0], drawing)
         return
+    images: list[Any] = [job.image for job in jobs]  # not searched for again
     with logging_redirect_tqdm():  # warnings stand on lines of their own, above the bar
         summary = seg.segment_folder(
-            [job.image for job in jobs],
+            images,
             out,
             resume=resume,
             jsonl=jsonl,

@@ -21,11 +21,11 @@ from easyseg.inference.results_log import append_line, begin
 from easyseg.io.find_images import (
     Job,
     Source,
+    check_overwrite,
     common_folder,
     find_images,
     require_writable,
     result_paths,
-    spare_sources,
 )
 from easyseg.io.read_image import IMAGE_EXTENSIONS
 from easyseg.results.outputs import OUTPUTS
@@ -93,14 +93,14 @@ def plan_folder(
     """
     out = None if out is None else Path(out)
     suffixes = OUTPUTS[spec.kind].suffixes
-    if out is not None and not out.is_dir():
-        _refuse_other_kinds(out, spec.kind)
     drawn = not suffixes or suffixes[0] in IMAGE_EXTENSIONS  # else no later run mistakes them
     images = find_images(sources, results=out if drawn else None)
-    targets = result_paths(images, out, suffixes=suffixes)
+    if out is not None:
+        _check_file_name(out, spec.kind, len(images))
+    targets = result_paths(images, out, extensions=suffixes)
     spec.check_path(targets[0])  # all have one extension
     require_writable(targets[0].parent)
-    spare_sources(images, targets)
+    check_overwrite(images, targets)
     return [Job(*pair) for pair in zip(images, targets, strict=True)]
 
 
@@ -195,14 +195,20 @@ def run_jobs(
     return FolderSummary(done, len(jobs) - len(todo), tuple(failed), elapsed, out, results_log)
 
 
-def _refuse_other_kinds(out: Path, kind: str) -> None:
-    """Raises InputError where a folder with a document's name would be created."""
-    suffix = out.suffix.lower()
-    kinds = [name for name in OUTPUTS if suffix in OUTPUTS[name].suffixes]
-    if kinds and kind not in kinds and suffix not in IMAGE_EXTENSIONS:
+def _check_file_name(out: Path, kind: str, image_count: int) -> None:
+    """Raises InputError where `out` is named as a file, but not as one of this kind."""
+    extension = out.suffix.lower()
+    own = OUTPUTS[kind].suffixes or IMAGE_EXTENSIONS
+    if out.is_dir() or extension in (*own, *IMAGE_EXTENSIONS):
+        return
+    of_other_kind = any(extension in OUTPUTS[name].suffixes for name in OUTPUTS)
+    if out.exists() or of_other_kind or (extension and image_count == 1):
+        documents = (
+            f"{n} ({', '.join(OUTPUTS[n].suffixes)})" for n in OUTPUTS if OUTPUTS[n].suffixes
+        )
         raise InputError(
-            f"{out} has the extension of {' or '.join(kinds)}, but the kind is {kind}; "
-            f"choose the kind {kinds[0]}, or a folder."
+            f"Cannot write {kind} to {out}: expected a folder, or one of the extensions "
+            f"{', '.join(own)}. Kinds with extensions of their own: {listed}."
         )
 
 
