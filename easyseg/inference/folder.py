@@ -203,9 +203,8 @@ def _check_file_name(out: Path, kind: str, image_count: int) -> None:
         return
     of_other_kind = any(extension in OUTPUTS[name].suffixes for name in OUTPUTS)
     if out.exists() or of_other_kind or (extension and image_count == 1):
-        documents = (
-            f"{n} ({', '.join(OUTPUTS[n].suffixes)})" for n in OUTPUTS if OUTPUTS[n].suffixes
-        )
+        others = {name: OUTPUTS[name].suffixes for name in OUTPUTS if OUTPUTS[name].suffixes}
+        listed = ", ".join(f"{name} ({', '.join(value)})" for name, value in others.items())
         raise InputError(
             f"Cannot write {kind} to {out}: expected a folder, or one of the extensions "
             f"{', '.join(own)}. Kinds with extensions of their own: {listed}."
