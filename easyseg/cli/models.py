@@ -201,40 +201,24 @@ def _inspected(
     """What the network itself tells, built with fresh weights."""
     load_framework()
     from easyseg.models.build import build_model, logits_model  # noqa: PLC0415  (loads Keras)
-    from easyseg.models.sight import sight  # noqa: PLC0415
     from easyseg.models.summary import count, memory  # noqa: PLC0415
 
     model = build_model(config)
-    cost, need, seen = count(model, size), memory(logits_model(model), size), sight(model, size)
+    cost, need = count(model, size), memory(logits_model(model), size)
     rows, columns = size
     multiply_adds = f"{_large(cost.multiply_adds)} multiply-adds for {rows}x{columns}"
     yield "cost", f"{cost.parameters:,} parameters, {multiply_adds}"
     weights, features = (f"{part / 1e6:.1f} MB" for part in need)
     peak = f"{features} of features at their peak for {rows}x{columns}"
     yield "memory", f"{weights} of weights, {peak} (float32; a framework takes more)"
-    yield "sees", _sees(seen.field, whole=seen.whole)
-    for i, stage in enumerate(seen.stages):
-        yield "" if i else "strides", f"{_stride(stage.stride):>3} from {stage.layer}"
 
 
 def _large(number: int) -> str:
     return f"{number / 1e9:.2f} billion" if number >= 1e8 else f"{number / 1e6:.2f} million"
 
 
-def _sees(field: tuple[int, int] | None, *, whole: bool) -> str:
-    if field is None:
-        return "the whole image, by attention"
-    means = ", and the whole image through means over it" if whole else ""
-    return f"{_sides(field)} pixels around each{means}"
-
-
 def _sides(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
-
-
-def _stride(stride: tuple[float, float]) -> str:
-    down, across = (f"{side:.4g}" for side in stride)
-    return down if down == across else f"{down}x{across}"
 
 
 def _network(config: ModelConfig | KerasHubConfig) -> str:

@@ -15,28 +15,16 @@ from easyseg.models.backbones.registry import (
     BackboneSpec,
     spec_of,
 )
-from easyseg.models.compatibility import check_together
+from easyseg.models.decoders.registry import DECODER_SPECS, DECODERS, DecoderSpec
+from easyseg.models.heads.registry import HEAD_SPECS, HEADS, HeadSpec
+from easyseg.models.layers.registry import ATTENTIONS
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.validation import is_count, to_builtin
 
-__all__ = [
-    "ATTENTIONS",
-    "ATTENTION_PLACES",
-    "DECODERS",
-    "DROPOUT_PLACES",
-    "HEADS",
-    "NORMS",
-    "OUTPUT_STRIDES",
-    "UPSAMPLINGS",
-    "ModelConfig",
-    "is_count",
-]
+__all__ = ["ATTENTION_POSITIONS", "DROPOUT_POSITIONS", "NORMS", "UPSAMPLINGS", "ModelConfig"]
 
-HEADS = ("aspp", "dpc", "lraspp")
-DECODERS = ("deeplabv3plus", "lraspp", "none")
-ATTENTIONS = ("none", "se", "spatial", "cbam")
-ATTENTION_PLACES = ("aspp", "decoder")
-DROPOUT_PLACES = ("backbone", "aspp", "low_level", "decoder", "logits")
+ATTENTION_POSITIONS = ("aspp", "decoder")
+DROPOUT_POSITIONS = ("backbone", "aspp", "low_level", "decoder", "logits")
 NORMS = ("batch", "group")
 UPSAMPLINGS = ("bilinear", "learned")
 
@@ -45,47 +33,49 @@ UPSAMPLINGS = ("bilinear", "learned")
 class ModelConfig:
     """A DeepLabV3 or DeepLabV3+ network, or one of its relatives.
 
-    A field that the chosen head or decoder does not use must keep its default.
+    Fields that the chosen head or decoder does not use have no effect.
 
     Args:
-        backbone: A row of the backbone table: "xception65", "mobilenetv2", "resnet50_beta".
+        backbone: Name in the backbone registry: "xception65", "mobilenetv2", "resnet50_beta".
         num_classes: Number of output channels, background or "no class" included.
         output_stride: 8, 16 or 32: input size over the size of the last backbone feature.
             Weights are the same for all three. HRNet has 4, always.
         head: What gathers context from the last feature: "aspp", atrous spatial pyramid pooling;
-            "dpc", the dense prediction cell found by search, of Xception-71; "lraspp", the gated
-            1x1 convolution of MobileNetV3.
+            "dpc", the dense prediction cell of Xception-71, found by architecture search;
+            "lraspp", the gated 1x1 convolution of MobileNetV3.
         aspp_rates: Dilation rates of the 3x3 branches of "aspp", written for output stride 16
             and scaled by `16 / output_stride`; empty for the 1x1 branch alone (with
             `image_pooling`), as in DeepLab's MobileNetV2.
         aspp_separable: 3x3 branches are depthwise-separable instead of plain convolutions.
         image_pooling: Adds the image-level feature of DeepLabV3 to "aspp".
-        aspp_refine: One more 3x3 convolution after the branches of "aspp" were joined.
+        aspp_refine: One more 3x3 convolution after the branches of "aspp" are fused.
         attention: "se", squeeze-and-excitation: a gate for each channel; "spatial": a gate for
             each position; "cbam": one after the other; or "none".
-        attention_at: Where: "aspp", on what the head gives; "decoder", after its last 3x3; or both.
+        attention_at: Where: "aspp", on the head's output; "decoder", after the last 3x3 of
+            "deeplabv3plus"; or both.
         decoder: "deeplabv3plus" for the decoder at stride 4; "lraspp" for logits of a low-level
-            feature at stride 8 added to those of the head; "none" for DeepLabV3.
-        skips: Strides of the low-level features that "deeplabv3plus" uses: (4,), or (4, 8) to
-            join the one at stride 8 first.
+            feature at stride 8, added to those of the head; "none" for DeepLabV3.
+        skips: Strides of the low-level features that "deeplabv3plus" fuses: (4,), or (4, 8), the
+            one at stride 8 first.
         decoder_separable: 3x3s of "deeplabv3plus" are depthwise-separable instead of plain.
         low_level_channels: Width to which "deeplabv3plus" projects each low-level feature.
         upsampling: "bilinear"; or "learned", transposed convolutions that begin as bilinear, from
             the head to stride 4 in "deeplabv3plus", and from the logits to the image.
-        norm: Normalisation of head and decoder: "batch", or "group" for batches of a few images.
+        norm: Normalization of head and decoder: "batch", or "group" for batches of a few images.
             Backbones keep the batch norm that their weights were trained with.
         head_channels: Width of the head's branches and of the decoder.
-        dropout: Share of features dropped in training, at the projection of "aspp" and "dpc"; or
-            shares by place: {"aspp": 0.1, "decoder": 0.1}. Places are "backbone" (its last
-            feature), "aspp", "low_level" (after projection), "decoder" (after each 3x3), "logits".
+        dropout: Fraction of features dropped in training, at the projection of "aspp" and "dpc";
+            or fractions by position: {"aspp": 0.1, "decoder": 0.1}. Positions are "backbone" (its
+            last feature), "aspp", "low_level" (after projection), "decoder" (after each 3x3),
+            "logits".
         depth_multiplier: Width of a MobileNet backbone; 1.0 for the others.
         input_size: `(height, width)` in pixels to which images are padded for inference; of
             the form `k * output_stride + 1` to have features aligned with the corners.
-        graph: A Keras model as the backbone, which `easyseg.keras_graph` made; `backbone` is its
+        graph: A Keras model as the backbone, made by `easyseg.keras_graph`; `backbone` is its
             name then.
 
     Raises:
-        ConfigError: A value breaks a rule; the message says which and what would do.
+        ConfigError: A value breaks a rule; the message names the rule and a value that works.
 
     References:
         Chen et al., "Encoder-Decoder with Atrous Separable Convolution for Semantic Image
@@ -96,7 +86,7 @@ class ModelConfig:
         Prediction" (the dense prediction cell), NeurIPS 2018, https://arxiv.org/abs/1809.04184.
         Howard et al., "Searching for MobileNetV3" (LR-ASPP), ICCV 2019, section 6.4,
         https://arxiv.org/abs/1905.02244.
-        Those of attention, learned upsampling and group norm stand in their modules.
+        Attention, learned upsampling and group norm: see their modules.
     """
 
     backbone: str = "xception65"
@@ -127,7 +117,7 @@ class ModelConfig:
         self._check_graph()
         for name, known in _NAMES.items():
             if name != "backbone" or self.graph is None:
-                _known(name, getattr(self, name), known)
+                _check_name(name, getattr(self, name), known)
         self._check_tuples()
         self._check_numbers()
         for name in _FLAGS:
@@ -135,15 +125,19 @@ class ModelConfig:
                 isinstance(getattr(self, name), bool), name, getattr(self, name), "True or False"
             )
         object.__setattr__(self, "dropout", _dropout(self.dropout))
-        check_together(self)
+        _check_backbone(self)
+        _check_head(self)
+        _check_attention(self)
 
     def _check_graph(self) -> None:
         graph = KerasBackbone(**self.graph) if isinstance(self.graph, Mapping) else self.graph
         if graph is None:
             return
-        _require(isinstance(graph, KerasBackbone), "graph", graph, "what easyseg.keras_graph gives")
-        mine = self.backbone in (ModelConfig.backbone, graph.name)
-        _require(mine, "backbone", self.backbone, f"left out, or {graph.name!r}, with this graph")
+        _require(
+            isinstance(graph, KerasBackbone), "graph", graph, "the result of easyseg.keras_graph"
+        )
+        matches = self.backbone in (ModelConfig.backbone, graph.name)
+        _require(matches, "backbone", self.backbone, f"no value, or {graph.name!r}, for this graph")
         object.__setattr__(self, "graph", graph)
         object.__setattr__(self, "backbone", graph.name)
 
@@ -153,18 +147,18 @@ class ModelConfig:
             _require(isinstance(value, (tuple, list)), name, value, f"a tuple such as {example}")
             object.__setattr__(self, name, tuple(value))
         rates, skips = self.aspp_rates, tuple(s for s in SKIPS if s in self.skips)
-        whole = "whole numbers from 1, such as (6, 12, 18)"
-        _require(all(is_count(rate) for rate in rates), "aspp_rates", rates, whole)
+        counts = "whole numbers from 1, such as (6, 12, 18)"
+        _require(all(is_count(rate) for rate in rates), "aspp_rates", rates, counts)
         valid = 4 in skips and len(skips) == len(self.skips)
         _require(valid, "skips", self.skips, "(4,) or (4, 8)")
         object.__setattr__(self, "skips", skips)
-        for place in self.attention_at:
-            _known("place of attention", place, ATTENTION_PLACES)
+        for position in self.attention_at:
+            _check_name("attention position", position, ATTENTION_POSITIONS)
         _require(
-            bool(self.attention_at), "attention_at", (), "one place or more, such as ('aspp',)"
+            bool(self.attention_at), "attention_at", (), "one position or more, such as ('aspp',)"
         )
-        places = tuple(place for place in ATTENTION_PLACES if place in self.attention_at)
-        object.__setattr__(self, "attention_at", places)
+        positions = tuple(p for p in ATTENTION_POSITIONS if p in self.attention_at)
+        object.__setattr__(self, "attention_at", positions)
 
     def _check_numbers(self) -> None:
         for name in ("num_classes", "low_level_channels", "head_channels"):
@@ -188,12 +182,13 @@ class ModelConfig:
         )
 
     def _output_strides(self) -> tuple[tuple[int, ...], str]:
-        """Those that the backbone can have, and in words."""
-        family = spec_of(self.backbone, self.graph) or BackboneSpec(())
-        *first, last = map(str, family.output_strides)
+        """Those that the backbone supports, and the rule in words."""
+        spec = spec_of(self.backbone, self.graph) or BackboneSpec(())
+        *first, last = map(str, spec.output_strides)
         rule = f"{', '.join(first)} or {last}" if first else last
-        whole = family.output_strides == OUTPUT_STRIDES
-        return family.output_strides, rule if whole else f"{rule}: {self.backbone} {family.why}"
+        if spec.output_strides != OUTPUT_STRIDES:
+            rule += f" ({self.backbone} {spec.why})"
+        return spec.output_strides, rule
 
     @property
     def dilation_rates(self) -> tuple[int, ...]:
@@ -207,18 +202,22 @@ class ModelConfig:
 
     @property
     def dropout_rates(self) -> dict[str, float]:
-        """Share of features dropped, by place; a single number is that of "aspp"."""
-        shares: Any = self.dropout
-        return dict(shares) if isinstance(shares, tuple) else {"aspp": shares}
+        """Fraction of features dropped, by position; a single number is that of "aspp"."""
+        rates: Any = self.dropout
+        return dict(rates) if isinstance(rates, tuple) else {"aspp": rates}
 
     @property
     def logits_stride(self) -> int:
         """Input size over the size of the logits, before they are enlarged."""
-        return {"deeplabv3plus": 4, "lraspp": 8, "none": self.output_stride}[self.decoder]
+        return DECODER_SPECS.get(self.decoder, DecoderSpec()).logits_stride or self.output_stride
 
     def replace(self, **changes: Any) -> ModelConfig:
-        """A copy with some values changed; unknown names are refused."""
-        _known_only(changes)
+        """A copy with some values changed.
+
+        Raises:
+            ConfigError: There is no such field, or the copy breaks a rule.
+        """
+        _check_fields(changes)
         if "backbone" in changes:
             changes = {"graph": None, **changes}
         elif changes.get("graph") is not None:
@@ -233,7 +232,7 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
         """The config that `to_dict` (or a JSON file) describes; absent keys take the default."""
-        _known_only(values)
+        _check_fields(values)
         return cls(**values)
 
 
@@ -260,32 +259,82 @@ _NAMES: dict[str, Collection[str]] = {
 
 def _require(holds: bool, name: str, value: object, rule: str) -> None:
     if not holds:
-        raise ConfigError(f"{name}={value!r} cannot be built; it must be {rule}.")
+        raise ConfigError(f"{name}: expected {rule}, got {value!r}.")
 
 
-def _known(kind: str, name: object, names: Collection[str]) -> None:
+def _check_name(kind: str, name: object, names: Collection[str]) -> None:
     if name not in names:
         raise ConfigError(str(unknown_name(kind, name, names)))
 
 
-def _known_only(values: Mapping[str, Any]) -> None:
+def _check_fields(values: Mapping[str, Any]) -> None:
     fields = [field.name for field in dataclasses.fields(ModelConfig)]
     for name in values:
-        _known("ModelConfig field", name, fields)
+        _check_name("ModelConfig field", name, fields)
 
 
 def _dropout(value: Any) -> float | tuple[tuple[str, float], ...]:
-    """A share, or shares by place in the order of the network, as pairs that can be hashed."""
+    """A fraction, or fractions by position in the order of the network, as hashable pairs."""
     pairs = isinstance(value, tuple) and all(isinstance(pair, tuple) for pair in value)
-    shares = dict(value) if pairs or isinstance(value, Mapping) else {"aspp": value}
-    for place, share in shares.items():
-        _known("place of dropout", place, DROPOUT_PLACES)
+    rates = dict(value) if pairs or isinstance(value, Mapping) else {"aspp": value}
+    for position, rate in rates.items():
+        _check_name("dropout position", position, DROPOUT_POSITIONS)
         _require(
-            _is_number(share) and 0 <= share < 1,
+            _is_number(rate) and 0 <= rate < 1,
             "dropout",
             value,
-            "a share from 0 to below 1, such as 0.1 or {'decoder': 0.1}",
+            "a fraction from 0 to below 1, such as 0.1 or {'decoder': 0.1}",
         )
-    if shares.keys() == {"aspp"}:
-        return shares["aspp"]
-    return tuple((place, shares[place]) for place in DROPOUT_PLACES if place in shares) or 0.0
+    if rates.keys() == {"aspp"}:
+        return rates["aspp"]
+    return tuple((p, rates[p]) for p in DROPOUT_POSITIONS if p in rates) or 0.0
+
+
+def _check_backbone(config: ModelConfig) -> None:
+    """Width and low-level features; a backbone of another package checks these when built."""
+    spec = spec_of(config.backbone, config.graph)
+    if spec is None:
+        return
+    if not spec.any_width and config.depth_multiplier != 1:
+        raise ConfigError(
+            f"depth_multiplier={config.depth_multiplier!r} is for MobileNet backbones; "
+            f"{config.backbone} has one width, 1.0."
+        )
+    needed = DECODER_SPECS.get(config.decoder, DecoderSpec()).skips
+    for stride in config.skips if needed is None else needed:
+        if stride not in spec.skips:
+            at_4_alone = needed is None and 4 in spec.skips
+            cure = "skips=(4,)" if at_4_alone else "decoder='none'"
+            layer = f", or name a layer there: low={{{stride}: ...}}" if config.graph else ""
+            raise ConfigError(
+                f"decoder={config.decoder!r} needs a feature at stride {stride}, which "
+                f"{config.backbone} does not give; choose {cure}{layer}."
+            )
+
+
+def _check_head(config: ModelConfig) -> None:
+    """Rates are written for output stride 16 and must stay whole at the network's."""
+    stride = config.output_stride
+    spec = HEAD_SPECS.get(config.head, HeadSpec())
+    if stride > spec.max_output_stride:
+        raise ConfigError(
+            f"head={config.head!r} cannot be built at output_stride={stride}, where {spec.why}; "
+            f"choose output_stride={spec.max_output_stride} or head='aspp'."
+        )
+    for rate in config.aspp_rates if config.head == "aspp" else ():
+        if rate * 16 % stride:
+            raise ConfigError(
+                f"aspp_rates: expected rates that stay whole at output stride {stride} "
+                f"(rate x 16 / output_stride), such as {rate + 1} for {rate}, got "
+                f"{config.aspp_rates!r}."
+            )
+
+
+def _check_attention(config: ModelConfig) -> None:
+    """Attention that would be nowhere is not what anyone asked for."""
+    attends = DECODER_SPECS.get(config.decoder, DecoderSpec(attends=True)).attends
+    if config.attention != "none" and config.attention_at == ("decoder",) and not attends:
+        raise ConfigError(
+            f"attention_at=('decoder',) has no effect with decoder={config.decoder!r}; choose "
+            "attention_at=('aspp',) or decoder='deeplabv3plus'."
+        )

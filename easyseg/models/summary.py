@@ -1,4 +1,4 @@
-"""What a network costs: its parameters, multiply-adds and memory."""
+"""The cost of a network: parameters, multiply-adds and memory."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from typing import Any, NamedTuple
 
 from easyseg._keras import layers
-from easyseg.models.graph_utils import calls, inside, shapes
+from easyseg.models.graph_utils import calls, inner_calls, shapes
 
 __all__ = ["Count", "Memory", "count", "memory"]
 
@@ -15,7 +15,7 @@ FLOAT32 = 4  # bytes
 
 
 class Count(NamedTuple):
-    """What `count` finds.
+    """The result of `count`.
 
     Attributes:
         parameters: Numbers in all variables, means and variances of batch norms included.
@@ -27,11 +27,11 @@ class Count(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What `memory` finds, in bytes.
+    """The result of `memory`, in bytes.
 
     Attributes:
         weights: All variables.
-        activations: The features that are needed at the same time, at most.
+        activations: The features that are in memory at the same time, at most.
     """
 
     weights: int
@@ -52,46 +52,45 @@ def count(model: Any, input_size: tuple[int, int]) -> Count:
     return Count(
         model.count_params(),
         sum(
-            _multiply_adds(op, [shape[id(x)] for x in taken], shape[id(given[0])])
-            for op, taken, given in calls(model)
+            _multiply_adds(op, [shape[id(x)] for x in inputs], shape[id(outputs[0])])
+            for op, inputs, outputs in calls(model)
         ),
     )
 
 
-def _multiply_adds(layer: Any, taken: list[tuple[int, ...]], shape: tuple[int, ...]) -> int:
+def _multiply_adds(layer: Any, inputs: list[tuple[int, ...]], shape: tuple[int, ...]) -> int:
     """Each weight of a kernel is used once at every position of the output."""
     if isinstance(layer, layers.SeparableConv2D):
         kernels = [layer.depthwise_kernel, layer.pointwise_kernel]
     elif isinstance(layer, (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)):
         kernels = [layer.kernel]
     elif type(layer).__name__ == "Matmul":  # of attention: a sum for each number of the output
-        return math.prod(shape) * taken[0][-1]
+        return math.prod(shape) * inputs[0][-1]
     else:
-        within = inside(layer, taken)
         return sum(
-            _multiply_adds(op, [x.shape for x in taken], given[0].shape)
-            for op, taken, given in (within.calls if within else [])
+            _multiply_adds(op, [x.shape for x in inner], outputs[0].shape)
+            for op, inner, outputs in inner_calls(layer, inputs)
         )
     return math.prod(shape[:-1]) * sum(math.prod(kernel.shape) for kernel in kernels)
 
 
 def memory(model: Any, input_size: tuple[int, int]) -> Memory:
-    """What inference on one image needs, in float32: weights, and features at their peak.
+    """The memory of inference on one image, in float32: weights, and features at their peak.
 
-    Operations run one by one in the order of the graph; the output of each lives until the last
-    operation that takes it has run. What a framework needs within an operation comes on top of
-    that, and what it saves by computing in place is not taken off.
+    Operations run one by one in the order of the graph; an output is kept until the last operation
+    that takes it has run. Scratch memory of a framework, and what it saves by computing in place,
+    are not included.
 
     Args:
         model: A functional `keras.Model` from images `(N, H, W, 3)`.
         input_size: `(height, width)` of the image in pixels.
     """
     shape, order = shapes(model, input_size), calls(model)
-    last = {id(tensor): i for i, call in enumerate(order) for tensor in call.taken}
+    last = {id(tensor): i for i, call in enumerate(order) for tensor in call.inputs}
     last |= {id(tensor): len(order) for tensor in model.outputs}
     change = [0] * (len(order) + 2)
     for i, call in enumerate(order):
-        for tensor in call.given:
+        for tensor in call.outputs:
             size = FLOAT32 * math.prod(shape[id(tensor)])
             change[i] += size
             change[last.get(id(tensor), i) + 1] -= size

@@ -14,7 +14,8 @@ import easyseg.models.backbones
 from easyseg import LabelSet, ModelConfig, build_model
 from easyseg.models.backbones.registry import BACKBONES, SPEC_OF, BackboneSpec
 from easyseg.models.build import logits_model
-from easyseg.models.config import DECODERS, HEADS
+from easyseg.models.decoders.registry import DECODERS
+from easyseg.models.heads.registry import HEADS
 from easyseg.weights.bundle import read_bundle, save_bundle
 from easyseg.weights.readers import load_weights
 from easyseg.weights.variable_names import named_variables

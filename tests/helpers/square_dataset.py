@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from easyseg.models.backbones.base import Features
+from easyseg.models.backbones.normalization import preprocess
 from easyseg.models.backbones.registry import BACKBONES
 from easyseg.models.build import build_model
 from easyseg.models.config import ModelConfig
@@ -24,6 +25,7 @@ QUICK = {"epochs": 2, "batch_size": 2, "crop": 65, "augment": ["flip"], "freeze_
 
 def tiny(x, config):
     norm = BatchNorm(epsilon=1e-3, momentum=0.9)
+    x = preprocess(x, "tf")
     low = conv_bn(x, 8, 3, name="tiny1", norm=norm, stride=2)
     low = conv_bn(low, 8, 3, name="tiny2", norm=norm, stride=2)
     high = conv_bn(low, 16, 3, name="tiny3", norm=norm, stride=2)

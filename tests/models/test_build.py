@@ -159,7 +159,7 @@ def test_windows_of_the_gate():
     """As TensorFlow's average pooling without padding; windows are cut to a small feature."""
     import tensorflow as tf
 
-    from easyseg.models.decoders.lraspp import WindowMean
+    from easyseg.models.heads.lraspp import WindowMean
 
     x = np.random.default_rng(0).standard_normal((2, 33, 65, 3)).astype(np.float32)
     layer = WindowMean(25, (4, 5))

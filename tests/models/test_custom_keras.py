@@ -97,9 +97,11 @@ def test_another_backbone_leaves_the_graph_behind(model):
     config = ModelConfig(graph=graph)
     assert config.replace(backbone="mobilenetv2") == ModelConfig("mobilenetv2")
     assert ModelConfig("mobilenetv2").replace(graph=graph) == config
-    with pytest.raises(ConfigError, match=r"backbone='resnet50' cannot be built; .* or 'mine'"):
+    with pytest.raises(
+        ConfigError, match=r"backbone: expected no value, or 'mine', .*got 'resnet50'"
+    ):
         ModelConfig("resnet50", graph=graph)
-    with pytest.raises(ConfigError, match=r"it must be what easyseg\.keras_graph gives"):
+    with pytest.raises(ConfigError, match=r"graph: expected the result of easyseg\.keras_graph"):
         ModelConfig(graph=model)
 
 
@@ -115,13 +117,14 @@ def test_without_a_low_level_feature_there_is_no_decoder(model):
 
 
 @pytest.mark.parametrize(
-    ("blocks", "strides", "rule"), [(3, (8,), "8: mine ends at stride 8"), (4, (8, 16), "8 or 16:")]
+    ("blocks", "strides", "rule"),
+    [(3, (8,), r"8 \(mine ends at stride 8"), (4, (8, 16), r"8 or 16 \(")],
 )
 def test_models_that_end_early_have_fewer_output_strides(blocks, strides, rule):
     graph = keras_graph(make_model(blocks=blocks), low="block2_out", high=f"block{blocks}_out")
     for stride in strides:
         assert build_model(ModelConfig(graph=graph, output_stride=stride, **TINY))
-    with pytest.raises(ConfigError, match=f"output_stride=32 cannot be built; it must be {rule}"):
+    with pytest.raises(ConfigError, match=f"output_stride: expected {rule}.*got 32"):
         ModelConfig(graph=graph, output_stride=32)
 
 
@@ -135,7 +138,7 @@ def test_a_model_of_stride_4_is_like_hrnet():
     [("resnet50", "own_resnet50"), ("functional_3", "keras_model"), ("a.b", "a_b")],
 )
 def test_names(given, called):
-    """None is that of another backbone, and none depends on what else the process has made."""
+    """They differ from those of other backbones, and do not depend on earlier models."""
     graph = keras_graph(make_model(name=given), high="block5_out")
     assert graph.name == called
 
@@ -160,12 +163,16 @@ class Subclassed(keras.Model):
     [
         ({"low": "blok2_out"}, UnknownNameError, "unknown layer 'blok2_out'. Did you mean 'block2"),
         ({"high": "block6_out"}, UnknownNameError, "unknown layer 'block6_out'. Did you mean"),
-        ({"high": None}, InputError, "high=None names no layer"),
-        ({"low": "block1_out"}, ConfigError, "at stride 4 .*; layer 'block2_out' would do"),
-        ({"low": {8: "block2_out"}}, ConfigError, "at stride 8 .*; layer 'block3_out' would do"),
-        ({"low": {2: "block1_out"}}, InputError, "names stride 2; .* at strides 4 and 8"),
+        ({"high": None}, InputError, "high: expected the layer whose output goes to the head"),
+        ({"low": "block1_out"}, ConfigError, "at stride 4, such as 'block2_out', got 'block1_out'"),
+        (
+            {"low": {8: "block2_out"}},
+            ConfigError,
+            "at stride 8, such as 'block3_out', got 'block2_out'",
+        ),
+        ({"low": {2: "block1_out"}}, InputError, "at strides 4 and 8, got stride 2"),
         ({"preprocessing": "imagenet"}, UnknownNameError, "unknown preprocessing 'imagenet'"),
-        ({"high": "flat"}, ConfigError, "high='flat' has no positions"),
+        ({"high": "flat"}, ConfigError, "high='flat' is not a feature map"),
         ({"weights": "imagenet"}, InputError, "weights='imagenet' is not for a Keras model"),
     ],
     ids=lambda v: next(iter(v)) if isinstance(v, dict) else None,
@@ -178,9 +185,12 @@ def test_bad_choices(model, choices, kind, message):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (Subclassed, "model=Subclassed has no graph of layers"),
-        (lambda: 42, "model=int has no graph of layers"),
-        (lambda: make_model(channels=2), r"takes \(None, 65, 65, 2\); a backbone takes RGB"),
+        (Subclassed, "got Subclassed, which has no graph of layers"),
+        (lambda: 42, "got int, which has no graph of layers"),
+        (
+            lambda: make_model(channels=2),
+            r"expected one input of RGB images .* got \(None, 65, 65, 2\)",
+        ),
         (lambda: make_model(last=[layers.Lambda(abs)]), "has a Lambda layer"),
         (lambda: make_model(last=[Forgetful(1)]), "cannot be written as JSON and read again"),
     ],
@@ -207,7 +217,7 @@ def test_code_in_a_config_is_not_run(model, tmp_path):
             layer["class_name"] = "Lambda"
             layer["config"] = {"name": layer["config"]["name"], "function": function}
     (folder / "config.json").write_text(json.dumps(values))
-    with pytest.raises(WeightsError, match=r"'mine' cannot be made of its layers .*[Ll]ambda"):
+    with pytest.raises(WeightsError, match=r"'mine' cannot be built from its layers .*[Ll]ambda"):
         SemanticSegmentation(folder)
 
 
@@ -215,5 +225,7 @@ def test_layers_that_are_not_registered_are_named(model, tmp_path):
     folder = new(model, low=None, decoder="none").save(tmp_path / "net")
     values = (folder / "config.json").read_text()
     (folder / "config.json").write_text(values.replace('"ReLU"', '"Absent"'))
-    with pytest.raises(WeightsError, match=r"'mine' cannot be made of its layers .*Absent.*Import"):
+    with pytest.raises(
+        WeightsError, match=r"'mine' cannot be built from its layers .*Absent.*Import"
+    ):
         SemanticSegmentation(folder)

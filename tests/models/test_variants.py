@@ -8,10 +8,11 @@ import pytest
 from helpers.tiny_backbone import register_tiny
 
 from easyseg.models.build import build_model, logits_model
-from easyseg.models.config import ATTENTIONS, DROPOUT_PLACES, ModelConfig
+from easyseg.models.config import DROPOUT_POSITIONS, ModelConfig
 from easyseg.models.layers.attention import attend
 from easyseg.models.layers.learned_upsampling import BILINEAR, LearnedUpsampling
 from easyseg.models.layers.norm import GroupNorm
+from easyseg.models.layers.registry import ATTENTIONS
 from easyseg.models.layers.resize import resize_align_corners
 from easyseg.weights.variable_names import assign, named_variables
 
@@ -178,7 +179,7 @@ def test_dropout_is_where_the_config_says():
 
     assert dropped(0.3) == dropped({"aspp": 0.3}) == {"concat_projection": 0.3}
     assert dropped(0) == dropped({}) == {}
-    shares = {place: i / 10 for i, place in enumerate(DROPOUT_PLACES, start=1)}
+    shares = {place: i / 10 for i, place in enumerate(DROPOUT_POSITIONS, start=1)}
     assert dropped(shares) == {
         "backbone": 0.1,
         "concat_projection": 0.2,

@@ -4,6 +4,7 @@ from helpers.square_dataset import CONFIG
 
 from easyseg._keras import layers
 from easyseg.models.backbones.base import Features
+from easyseg.models.backbones.normalization import preprocess
 from easyseg.models.backbones.registry import BACKBONES
 from easyseg.models.build import build_model
 from easyseg.training.freeze_backbone import is_random
@@ -11,6 +12,7 @@ from easyseg.training.freeze_backbone import is_random
 
 def bare(x, config):
     """Layer norms and biases alone, as ConvNeXt has."""
+    x = preprocess(x, "tf")
     low = layers.Conv2D(8, 3, strides=4, padding="same", name="bare1")(x)
     low = layers.LayerNormalization(name="bare_norm")(low)
     return Features({4: low}, layers.Conv2D(16, 3, strides=2, padding="same", name="bare2")(low))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from easyseg._keras import layers
 from easyseg.models.backbones.base import Features
 from easyseg.models.backbones.dilation import dilation_schedule
+from easyseg.models.backbones.normalization import preprocess
 from easyseg.models.backbones.registry import BACKBONES
 from easyseg.models.config import ModelConfig
 from easyseg.models.layers.conv import activate, conv_bn, separable_conv_bn
@@ -41,11 +42,11 @@ class Variant(NamedTuple):
     low: dict[str, int]
 
 
-def _entry(*rows: tuple[int, int]) -> tuple[Block, ...]:
+def _entry(*blocks: tuple[int, int]) -> tuple[Block, ...]:
     """Blocks of `(depth, stride)`."""
     return tuple(
         Block(f"entry_flow-block{i}", (depth, depth, depth), stride, "conv")
-        for i, (depth, stride) in enumerate(rows, start=1)
+        for i, (depth, stride) in enumerate(blocks, start=1)
     )
 
 
@@ -74,6 +75,7 @@ def aligned_xception(x: Any, config: ModelConfig, variant: Variant) -> Features:
     The low-level features, of 256 and 728 channels, are taken before any activation.
     """
     scope, blocks = variant.scope, variant.blocks
+    x = preprocess(x, "tf")
     x = conv_bn(
         x, 32, 3, stride=2, name=f"{scope}-entry_flow-conv1_1", norm=NORM, explicit_padding=True
     )

@@ -1,14 +1,14 @@
-"""Graph surgery: a Keras model of convolutions, rebuilt with dilation in place of late strides.
+"""Graph rewrite: a Keras model of convolutions, rebuilt with dilation in place of late strides.
 
-The model's graph is walked once, from the image on. Each feature has a `FeatureGrid`, which says how far
-its positions lie apart; the rule in `dilation` gives each window
-(a convolution or a pooling) its stride and its dilation rate, and weights stay as they are. Every window is centered
-on its position, so that all features are aligned with the image's corners when its sides are of
-the form `32 k + 1`.
+The layers are visited once, in the order of the graph. Each feature has a `FeatureGrid`, which
+says how far apart its positions lie; the rule in `dilation` gives each window (a convolution or a
+pooling) its stride and its dilation rate. Weights stay as they are. Every window is centered on
+its position, so that all features are aligned with the image's corners when its sides are of the
+form `32 k + 1`.
 
-What is kept: the features at output stride 8 or 16, taken at every second or fourth position,
-are those at output stride 32. Only means over the whole image, as in squeeze-and-excitation,
-see more positions than before.
+The features at output stride 8 or 16, taken at every fourth or second position, equal those at
+output stride 32. Only means over the whole image, as in squeeze-and-excitation, differ, because
+they average more positions.
 
 References:
     Chen et al., "DeepLab", 2016, section 3.1, https://arxiv.org/abs/1606.00915.
@@ -34,17 +34,17 @@ SIDES = {
     "MaxPooling2D": "pool_size",
     "AveragePooling2D": "pool_size",
 }
-"""Layers with a window, and what their configs call its sides."""
+"""Layers with a window, and the key of its size in their configs."""
 
-MOVERS = {"strides", "kernel_size", "pool_size", "size", "cropping", "padding", "height"}
-"""Keys of layer configs that tell that positions are moved or mixed."""
+MOVING = {"strides", "kernel_size", "pool_size", "size", "cropping", "padding", "height"}
+"""Keys of layer configs that mean that a layer moves or mixes positions."""
 
 POINTWISE = {
     *("Absolute", "Add", "Divide", "Gelu", "HardSigmoid", "HardSilu", "Maximum", "Minimum"),
     *("Multiply", "Negative", "Relu", "Relu6", "Sigmoid", "Silu", "Square", "Subtract", "Tanh"),
     "TrueDivide",
 }
-"""Operations other than layers that keep positions apart."""
+"""Operations, other than layers, that compute each position by itself."""
 
 
 class FeatureGrid(NamedTuple):
@@ -52,9 +52,9 @@ class FeatureGrid(NamedTuple):
 
     Attributes:
         stride: Pixels of the image from one position to the next.
-        rate: Positions from one neighbour, as the original model knew it, to the next.
-        moved: Pixels by which windows begin earlier than the original's, who may pad less.
-        pad: Zero padding before the first position that waits for the next window.
+        rate: Positions between two that are neighbors in the original model.
+        moved: Pixels by which windows begin earlier than in the original, which may pad less.
+        pad: Zero padding before the first position that the next window will absorb.
     """
 
     stride: int = 1
@@ -82,9 +82,9 @@ def atrous(model: Any, x: Any, *, output_stride: int, scope: str) -> dict[Any, R
 
     Args:
         model: A functional Keras model with one input `(N, H, W, C)`.
-        x: What the copy gets as input, `(N, H, W, C)`.
-        output_stride: Where striding stops.
-        scope: Begins the names of the new layers.
+        x: The copy's input, `(N, H, W, C)`.
+        output_stride: Image size over feature size at which striding stops.
+        scope: Prefix of the names of the new layers.
 
     Returns:
         New features by the model's layers, in the order of its graph.
@@ -92,21 +92,21 @@ def atrous(model: Any, x: Any, *, output_stride: int, scope: str) -> dict[Any, R
     Raises:
         ConfigError: A layer has no dilated form, or branches meet that were moved differently.
     """
-    walk = _Rebuilder(output_stride, _names(model, scope))
-    walk.grids[id(x)] = FeatureGrid()
-    walk.along(model, x)
-    return walk.placed
+    rebuilder = _Rebuilder(output_stride, _names(model, scope))
+    rebuilder.grids[id(x)] = FeatureGrid()
+    rebuilder.rebuild(model, x)
+    return rebuilder.features
 
 
 def copy_weights(source: Any, network: Any, scope: str) -> None:
-    """Gives the copies of a model's layers, which `atrous` made in a network, its weights."""
+    """Copies a model's weights to the layers that `atrous` rebuilt from it in a network."""
     for layer, name in _names(source, scope).items():
-        if isinstance(layer, layers.Layer) and layer.weights and not _parts(layer):
+        if isinstance(layer, layers.Layer) and layer.weights and not _children(layer):
             network.get_layer(name).set_weights(layer.get_weights())
 
 
-def _parts(layer: Any) -> list[Any]:
-    """The layers and operations of a model within a model, in the order of its graph."""
+def _children(layer: Any) -> list[Any]:
+    """The layers and operations of a nested model, in the order of its graph."""
     if isinstance(layer, keras.Sequential):
         return layer.layers
     return layer.operations if isinstance(layer, keras.Function) else []
@@ -115,12 +115,12 @@ def _parts(layer: Any) -> list[Any]:
 def _names(model: Any, scope: str) -> dict[Any, str]:
     """The copies' names by the model's layers.
 
-    Keras numbers layers without a name of their own throughout a process; here they are numbered
-    throughout the model, so that a network has the same names wherever it is built.
+    Keras numbers unnamed layers throughout a process; here they are numbered within the model, so
+    that a network has the same names wherever it is built.
     """
     names: dict[Any, str] = {}
     counts: dict[str, int] = {}
-    for layer in _parts(model):
+    for layer in _children(model):
         name = layer.name.replace(".", "_")
         kind = re.sub(r"_\d+$", "", name)
         if kind.replace("_", "") == type(layer).__name__.lower():
@@ -132,19 +132,17 @@ def _names(model: Any, scope: str) -> dict[Any, str]:
 
 
 class _Rebuilder:
-    """Stands in for each layer of the original, in the order of its graph."""
+    """Rebuilds each layer of a model, in the order of its graph."""
 
     def __init__(self, output_stride: int, names: dict[Any, str]) -> None:
         self.output_stride = output_stride
         self.names = names
-        self.grids: dict[
-            int, FeatureGrid | None
-        ] = {}  # by the id of a new tensor; None: no positions
-        self.placed: dict[Any, RebuiltFeature] = {}
+        self.grids: dict[int, FeatureGrid | None] = {}  # by the id of a new tensor
+        self.features: dict[Any, RebuiltFeature] = {}
         self.copies: dict[Any, Any] = {}
 
-    def along(self, model: Any, x: Any) -> Any:
-        """Goes along the model's graph; returns the model's output for `x`."""
+    def rebuild(self, model: Any, x: Any) -> Any:
+        """Rebuilds a model; returns its output for `x`."""
         if isinstance(model, keras.Sequential):
             return functools.reduce(lambda x, layer: self(layer, x), model.layers, x)
         image = keras.tree.map_structure(lambda _: x, model.input)  # a list in some models
@@ -152,19 +150,24 @@ class _Rebuilder:
             model, input_tensors=image, clone_function=lambda layer: layer, call_function=self
         )
         last = [layer for layer in model.operations if layer.output is model.outputs[0]]
-        return self.placed[last[0]].tensor if last else None
+        return self.features[last[0]].tensor if last else None
 
     def __call__(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
         """The output of the layer's copy."""
-        y = self.along(layer, *args) if _parts(layer) else self._rebuild(layer, *args, **kwargs)
+        y = (
+            self.rebuild(layer, *args)
+            if _children(layer)
+            else self._rebuild_layer(layer, *args, **kwargs)
+        )
         grid = self.grids[id(y)]
         strides = (grid.stride, grid.stride * grid.rate) if grid else (0, 0)
-        self.placed[layer] = RebuiltFeature(y, *strides)
+        self.features[layer] = RebuiltFeature(y, *strides)
         return y
 
-    def _rebuild(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
-        met = [self.grids[id(t)] for t in keras.tree.flatten((args, kwargs)) if id(t) in self.grids]
-        grid = self._meeting(layer, [grid for grid in met if grid is not None])
+    def _rebuild_layer(self, layer: Any, *args: Any, **kwargs: Any) -> Any:
+        inputs = [id(tensor) for tensor in keras.tree.flatten((args, kwargs))]
+        grids = [self.grids[i] for i in inputs if i in self.grids]
+        grid = self._common(layer, [grid for grid in grids if grid is not None])
         if grid is None:
             y = self._copy(layer)(*args, **kwargs)
         elif type(layer) is layers.ZeroPadding2D:
@@ -183,54 +186,54 @@ class _Rebuilder:
         return y
 
     def _copy(self, layer: Any, **changes: Any) -> Any:
-        """A new layer like this one."""
+        """A new layer with the same config, but for the changes."""
         config = {**layer.get_config(), **changes, "name": self.names[layer]}
         return self._once(layer, type(layer).from_config(config))
 
     def _once(self, layer: Any, new: Any) -> Any:
-        """The new layer, or the one of before where the original is called again."""
+        """The new layer, or the earlier copy where the original is called again."""
         copy = self.copies.setdefault(layer, new)
         if copy.get_config() != new.get_config():
             raise ConfigError(
-                f"layer {layer.name!r} is used at several strides, and cannot have a dilation rate "
-                "for each; give each use a layer of its own."
+                f"layer {layer.name!r} is called at several strides, which need different dilation "
+                "rates; use a separate layer for each call."
             )
         return copy
 
     @staticmethod
-    def _meeting(layer: Any, grids: list[FeatureGrid]) -> FeatureGrid | None:
-        """The grid that all inputs of a layer share."""
+    def _common(layer: Any, grids: list[FeatureGrid]) -> FeatureGrid | None:
+        """The grid of all inputs of a layer; `None` if no input has positions."""
         if len(set(grids)) > 1:
             raise ConfigError(
-                f"branches that meet at layer {layer.name!r} would not lie as they did once "
-                "windows are centered; pad the strided layers of all branches alike."
+                f"the branches that meet at layer {layer.name!r} pad differently, so they would be "
+                "misaligned once windows are centered; use the same padding in all branches."
             )
         return grids[0] if grids else None
 
     @staticmethod
     def _check_pointwise(layer: Any, grid: FeatureGrid) -> None:
         if isinstance(layer, layers.Layer):
-            moves = bool(MOVERS & layer.get_config().keys())
+            moves = bool(MOVING & layer.get_config().keys())
         else:
             moves = type(layer).__name__ not in POINTWISE
         if moves or grid.pad is not None:
             raise ConfigError(
-                f"layer {layer.name!r} ({type(layer).__name__}) moves or mixes positions in a way "
-                "that has no dilated form here; choose a feature before it as `high`."
+                f"layer {layer.name!r} ({type(layer).__name__}) moves or mixes positions, and has "
+                "no dilated form; choose a layer before it as `high`."
             )
 
     def _window(self, layer: Any, x: Any, grid: FeatureGrid) -> tuple[Any, FeatureGrid]:
         """A convolution or pooling, centered, with stride or dilation rate by the rule."""
         config = layer.get_config()
-        side, nominal, own = (
+        side, nominal, dilation = (
             _square(layer, config.get(key, 1))
             for key in (SIDES[type(layer).__name__], "strides", "dilation_rate")
         )
         [(stride, _)] = dilation_schedule([nominal], self.output_stride, reached=grid.stride)
-        before = (side - 1) // 2 * own
-        after = (side - 1) * own - before
-        had = (grid.pad or 0) + (before if config["padding"] == "same" else 0)
-        moved = grid.moved + grid.stride * grid.rate * (before - had)
+        before = (side - 1) // 2 * dilation
+        after = (side - 1) * dilation - before
+        padding = (grid.pad or 0) + (before if config["padding"] == "same" else 0)
+        moved = grid.moved + grid.stride * grid.rate * (before - padding)
         new = FeatureGrid(grid.stride * stride, grid.rate * (nominal // stride), moved)
 
         if "pool_size" in config and grid.rate > 1:
@@ -239,7 +242,7 @@ class _Rebuilder:
             return self._once(layer, pool)(x), new
         changes: dict[str, Any] = {"strides": (stride, stride), "padding": "same"}
         if "dilation_rate" in config:
-            changes["dilation_rate"] = (own * grid.rate, own * grid.rate)
+            changes["dilation_rate"] = (dilation * grid.rate, dilation * grid.rate)
         uneven = grid.rate > 1 and before != after
         if uneven or (grid.pad is not None and stride > 1):
             pads = before * grid.rate, after * grid.rate
@@ -249,11 +252,11 @@ class _Rebuilder:
 
 
 def _square(layer: Any, value: Any) -> Any:
-    """What the layer's config says of both sides."""
+    """The value that the layer's config has for both sides."""
     height, width = value if isinstance(value, (tuple, list)) else (value, value)
     if height != width:
         raise ConfigError(
             f"layer {layer.name!r} treats height and width differently ({height} and {width}), "
-            "which the surgery cannot; choose a feature before it as `high`."
+            "which has no dilated form; choose a layer before it as `high`."
         )
     return height

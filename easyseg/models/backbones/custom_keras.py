@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from easyseg._keras import keras, layers
@@ -14,16 +14,16 @@ from easyseg.models.backbones.atrous import atrous, copy_weights
 from easyseg.models.backbones.base import Backbone, Features
 from easyseg.models.backbones.keras_backbone import KerasBackbone
 from easyseg.models.backbones.normalization import PREPROCESSING, preprocess
-from easyseg.models.backbones.registry import BACKBONES, SKIPS, SPEC_OF
-from easyseg.models.config import OUTPUT_STRIDES, ModelConfig
+from easyseg.models.backbones.registry import BACKBONES, OUTPUT_STRIDES, SKIPS, SPEC_OF
+from easyseg.models.config import ModelConfig
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["Low", "atrous_features", "backbone_from", "backbone_of", "keras_graph", "load_source"]
+__all__ = ["Low", "atrous_features", "backbone_of", "keras_graph", "load_source"]
 
 Low = str | Mapping[int, str]
 """The layer at stride 4, or layers by their stride: {4: "block2_out", 8: "block3_out"}."""
 
-NUMBERED = re.compile(r"(functional|sequential|model)(_\d+)?")  # Keras's name, not the user's
+UNNAMED = re.compile(r"(functional|sequential|model)(_\d+)?")  # Keras's name, not the user's
 
 
 def backbone_of(config: ModelConfig) -> Backbone:
@@ -34,123 +34,100 @@ def backbone_of(config: ModelConfig) -> Backbone:
 def keras_graph(
     model: Any, *, high: str | None = None, low: Low | None = None, preprocessing: str = "tf"
 ) -> KerasBackbone:
-    """Makes the backbone of a config of a Keras model: `ModelConfig(keras_graph(...))`.
+    """Makes a Keras model the backbone of a config: `ModelConfig(graph=keras_graph(...))`.
 
-    Its late strides become dilation, as the config's output stride asks, and every window is
-    centered on its position. Weights are no part of a config: `load_source` copies them.
+    Its late strides become dilation, by the config's output stride, and every window is centered
+    on its position. A config does not hold weights: `load_source` copies them.
 
     Args:
         model: A functional or sequential `keras.Model` from RGB images `(N, H, W, 3)`. Layers of
             your own must be registered (`keras.saving.register_keras_serializable`).
-        high: Layer whose output goes to the head; what comes after it is left out.
-        low: Layer whose output, at stride 4, goes to the decoder; with `{4: ..., 8: ...}` those
-            for `skips=(4, 8)`. Without, there can be no decoder.
-        preprocessing: What the model expects: "tf" for -1 to 1, "raw" for 0 to 255, or another
-            row of `PREPROCESSING`.
+        high: Layer whose output goes to the head; later layers are left out.
+        low: Layer whose output, at stride 4, goes to the decoder; `{4: ..., 8: ...}` for
+            `skips=(4, 8)`. Without it only `decoder="none"` is possible.
+        preprocessing: What the model expects: "tf" for -1 to 1, "raw" for 0 to 255, "tf128",
+            "torch" or "caffe" (`PREPROCESSING`).
 
     Raises:
         UnknownNameError: No such layer or preprocessing.
-        InputError: The model is subclassed, so that it has no graph; or has another input; or a
-            layer cannot be written as JSON.
-        ConfigError: The graph has no atrous form, or a layer of `low` lies at another stride.
+        InputError: The model is subclassed, so that it has no graph; takes another input; or has a
+            layer that cannot be written as JSON.
+        ConfigError: The graph has no dilated form, or a layer of `low` lies at another stride.
     """
-    cut, lows = _cut(model, high, low, preprocessing)
-    name = "keras_model" if NUMBERED.fullmatch(model.name) else re.sub(r"\W", "_", model.name)
+    trunk, lows = _trunk(model, high, low, preprocessing)
+    name = "keras_model" if UNNAMED.fullmatch(model.name) else re.sub(r"\W", "_", model.name)
     name = f"own_{name}" if name in SPEC_OF else name
-    if any(isinstance(layer, layers.Lambda) for layer in cut._flatten_layers()):
+    if any(isinstance(layer, layers.Lambda) for layer in trunk._flatten_layers()):
         raise InputError(
-            f"model={model.name!r} has a Lambda layer, whose code cannot be saved; make it a layer "
-            "of your own, registered with keras.saving.register_keras_serializable."
+            f"model={model.name!r} has a Lambda layer, whose code cannot be saved; replace it by a "
+            "Layer class registered with keras.saving.register_keras_serializable."
         )
     try:
-        network = json.loads(cut.to_json())
-        again = _deserialised(network)
+        network = json.loads(trunk.to_json())
+        copied = _deserialized(network)
     except (ValueError, TypeError, LookupError, NotImplementedError) as error:
         raise InputError(
-            f"model={model.name!r} cannot be written as JSON and read again ({_reason(error)}). A "
-            "layer of your own needs get_config and keras.saving.register_keras_serializable."
+            f"model={model.name!r} cannot be written as JSON and read again ({_reason(error)}). "
+            "Custom layers need get_config and keras.saving.register_keras_serializable."
         ) from error
-    placed = atrous(again, keras.Input((None, None, 3)), output_stride=OUTPUT_STRIDES[-1], scope="")
-    stride = list(placed.values())[-1].nominal
+    features = atrous(
+        copied, keras.Input((None, None, 3)), output_stride=OUTPUT_STRIDES[-1], scope=""
+    )
+    stride = list(features.values())[-1].nominal
     if not stride:
-        raise ConfigError(f"high={high!r} has no positions; choose a layer before it.")
-    _low_features(placed, lows)
+        raise ConfigError(f"high={high!r} is not a feature map; choose a layer before it.")
+    _low_features(features, lows)
     return KerasBackbone(name, stride, str(high), tuple(lows.items()), preprocessing, network)
 
 
 def load_source(network: Any, graph: KerasBackbone, model: Any) -> None:
-    """Gives the backbone of a network the weights of the Keras model that its graph is of.
+    """Copies the weights of a Keras model to the backbone of a network.
 
     Args:
-        network: A network of `build_model(ModelConfig(graph))`.
-        graph: What `keras_graph(model)` gave.
+        network: A network of `build_model(ModelConfig(graph=graph))`.
+        graph: The result of `keras_graph(model)`.
         model: The Keras model.
     """
     copy_weights(keras.Model(model.inputs, model.get_layer(graph.high).output), network, graph.name)
 
 
-def backbone_from(
-    model: Any, *, low: Low | None = None, high: str, preprocessing: str = "tf"
-) -> Callable[[Any, ModelConfig], Features]:
-    """Makes a backbone of a Keras model, for `BACKBONES.register`.
-
-    Takes what `keras_graph` takes, layers that cannot be written too; weights are those that the
-    model has.
-
-    Returns:
-        A function from the image `(N, H, W, 3)` in -1 to 1 and the config to `Features`. It
-        raises `ConfigError` where the model has no atrous form at the config's output stride.
-
-    Raises:
-        UnknownNameError: No such layer or preprocessing.
-        InputError: The model is subclassed, so that it has no graph; or has another input.
-    """
-    cut, lows = _cut(model, high, low, preprocessing)
-
-    def backbone(x: Any, config: ModelConfig) -> Features:
-        x = preprocess(x, preprocessing, config.backbone)
-        return atrous_features(cut, x, config, low=lows)
-
-    return backbone
-
-
 def _from_graph(x: Any, config: ModelConfig) -> Features:
     graph: Any = config.graph
     try:
-        network = _deserialised(graph.network)
+        network = _deserialized(graph.network)
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise WeightsError(
-            f"backbone {graph.name!r} cannot be made of its layers ({_reason(error)}). Import what "
-            "registers layers of its own first, and use a Keras no older than the one that saved "
-            "it."
+            f"backbone {graph.name!r} cannot be built from its layers ({_reason(error)}). Import "
+            "the module that registers its custom layers first, and use a Keras no older than the one "
+            "that saved it."
         ) from error
-    x = preprocess(x, graph.preprocessing, graph.name)
+    x = preprocess(x, graph.preprocessing)
     return atrous_features(network, x, config, low=dict(graph.low))
 
 
-def _deserialised(network: Mapping[str, Any]) -> Any:
+def _deserialized(network: Mapping[str, Any]) -> Any:
     """The model with fresh weights; Keras takes its config apart, so it gets a copy."""
     return keras.saving.deserialize_keras_object(copy.deepcopy(dict(network)), safe_mode=True)
 
 
 def _reason(error: Exception) -> str:
-    """The first sentence of the innermost of Keras's errors, without the config that it shows."""
+    """The first sentence of the innermost of Keras's errors, without the config in it."""
     innermost = str(error).rpartition("Exception encountered: ")[2]
     return re.split(r"\.\s|\n", innermost.strip())[0].rstrip(".")
 
 
-def _cut(model: Any, high: Any, low: Any, preprocessing: str) -> tuple[Any, dict[int, str]]:
+def _trunk(model: Any, high: Any, low: Any, preprocessing: str) -> tuple[Any, dict[int, str]]:
     """The model up to `high`, and the low-level layers by stride."""
     if not isinstance(model, (keras.Sequential, keras.Function)) or not model.built:
         raise InputError(
-            f"model={type(model).__name__} has no graph of layers; give a functional or sequential "
-            "keras.Model that was built."
+            f"model: expected a built functional or sequential keras.Model, got "
+            f"{type(model).__name__}, which has no graph of layers."
         )
     shapes = [tuple(x.shape) for x in model.inputs]
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3:
         raise InputError(
-            f"model={model.name!r} takes {' and '.join(map(str, shapes))}; a backbone takes RGB "
-            "images (N, H, W, 3)."
+            f"model={model.name!r}: expected one input of RGB images (N, H, W, 3), got "
+            f"{' and '.join(map(str, shapes))}."
         )
     if preprocessing not in PREPROCESSING:
         raise unknown_name("preprocessing", preprocessing, PREPROCESSING)
@@ -158,12 +135,12 @@ def _cut(model: Any, high: Any, low: Any, preprocessing: str) -> tuple[Any, dict
     for stride in lows:
         if stride not in SKIPS:
             raise InputError(
-                f"low={low!r} names stride {stride!r}; a decoder takes features at strides 4 and 8."
+                f"low: expected features at strides 4 and 8, got stride {stride!r} in {low!r}."
             )
     if high is None:
         raise InputError(
-            f"high=None names no layer; choose the one whose output the head gets, such as "
-            f"{model.layers[-1].name!r}."
+            f"high: expected the layer whose output goes to the head, such as "
+            f"{model.layers[-1].name!r}, got None."
         )
     names = [layer.name for layer in model.layers]
     for name in (*lows.values(), high):
@@ -178,16 +155,16 @@ def atrous_features(
     """The features of a model, rebuilt on `x` for the output stride of a config.
 
     Args:
-        source: A functional `keras.Model` that ends with the feature for the head.
+        source: A functional `keras.Model` whose output is the feature for the head.
         x: `(N, H, W, 3)` in the range that the model expects.
-        config: Says the output stride.
-        low: Layers by stride; `None` for the widest that there is at each, the last of those.
+        config: Gives the output stride and the backbone's name.
+        low: Layers by stride; by default the widest at each stride, the last one of equal width.
 
     Raises:
-        ConfigError: The graph has no atrous form, or no features at these strides.
+        ConfigError: The graph has no dilated form, or no features at these strides.
     """
-    placed = atrous(source, x, output_stride=config.output_stride, scope=config.backbone)
-    last, high = list(placed.items())[-1]
+    rebuilt = atrous(source, x, output_stride=config.output_stride, scope=config.backbone)
+    last, high = list(rebuilt.items())[-1]
     if high.stride != config.output_stride:
         other = f", or output_stride={high.stride}" if high.stride in OUTPUT_STRIDES else ""
         raise ConfigError(
@@ -196,31 +173,30 @@ def atrous_features(
             f"{config.output_stride}{other}."
         )
     if low is None:
-        return Features({s: _widest(_at(placed, s)) for s in SKIPS}, high.tensor)
-    return Features(_low_features(placed, low), high.tensor)
+        return Features({s: _widest(_at(rebuilt, s)) for s in SKIPS}, high.tensor)
+    return Features(_low_features(rebuilt, low), high.tensor)
 
 
-def _at(placed: Mapping[Any, Any], stride: int) -> dict[str, Any]:
-    """Features at a stride that they have at every output stride, by layer."""
+def _at(rebuilt: Mapping[Any, Any], stride: int) -> dict[str, Any]:
+    """Features by layer that have this stride at every output stride."""
     return {
-        layer.name: place.tensor
-        for layer, place in placed.items()
-        if place.stride == place.nominal == stride
+        layer.name: feature.tensor
+        for layer, feature in rebuilt.items()
+        if feature.stride == feature.nominal == stride
     }
 
 
-def _low_features(placed: Mapping[Any, Any], low: Mapping[int, str]) -> dict[int, Any]:
-    found = {}
+def _low_features(rebuilt: Mapping[Any, Any], low: Mapping[int, str]) -> dict[int, Any]:
+    features = {}
     for stride, name in low.items():
-        there = _at(placed, stride)
-        if name not in there:
-            hint = f"; layer {list(there)[-1]!r} would do" if there else ", and there is none"
+        candidates = _at(rebuilt, stride)
+        if name not in candidates:
+            hint = f"such as {list(candidates)[-1]!r}" if candidates else "of which there is none"
             raise ConfigError(
-                f"low={name!r} cannot feed the decoder, which needs a feature at stride {stride} "
-                f"on the way to `high`{hint}."
+                f"low: expected a layer before `high` at stride {stride}, {hint}, got {name!r}."
             )
-        found[stride] = there[name]
-    return found
+        features[stride] = candidates[name]
+    return features
 
 
 def _widest(features: dict[str, Any]) -> Any:

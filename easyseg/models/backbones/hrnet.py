@@ -1,4 +1,4 @@
-"""HRNetV2: four resolutions side by side, from stride 4 to 32, which exchange what they see.
+"""HRNetV2: four resolutions side by side, from stride 4 to 32, which exchange features.
 
 The features of all four, enlarged to stride 4 and joined, are what the head gets. As in the
 segmentation code of its authors (with ALIGN_CORNERS), features are enlarged bilinearly with
@@ -38,7 +38,7 @@ def hrnet(x: Any, config: ModelConfig, *, width: int) -> Features:
     Layers have the names of timm's modules, with "-BatchNorm" for the norm after a convolution.
     """
     scope = config.backbone
-    x = preprocess(x, "torch", scope)
+    x = preprocess(x, "torch")
     x = _conv(x, 64, 3, stride=2, name=f"{scope}-conv1")
     x = _conv(x, 64, 3, stride=2, name=f"{scope}-conv2")
     for i in range(BLOCKS):

@@ -1,6 +1,6 @@
 """The networks of `keras.applications`, made atrous.
 
-Each table row is a constructor of Keras, the range of values that its weights were trained on,
+Each entry is a constructor of Keras, the range of values that its weights were trained on,
 and where its classifier begins. ImageNet weights come from Keras's own download
 (`easyseg.weights.imagenet.load_imagenet`).
 """
@@ -29,7 +29,7 @@ class Application:
 
     Args:
         constructor: Its name in `keras.applications`.
-        preprocessing: A row of `PREPROCESSING`.
+        preprocessing: A name in `PREPROCESSING`.
         first: First layer after preprocessing that is always in Keras's graph; `None` for the
             input.
         classifier: Layer at which features that are the classifier's alone begin; they are left
@@ -44,12 +44,12 @@ class Application:
     bare: bool = False
 
     def __call__(self, x: Any, config: ModelConfig) -> Features:
-        """`(N, H, W, 3)` in -1 to 1 -> low at strides 4 and 8, high `(N, H/os, W/os, C)`.
+        """`(N, H, W, 3)`, 0 to 255 -> low at strides 4 and 8, high `(N, H/os, W/os, C)`.
 
         Each low-level feature is the widest that Keras's network has at this stride, the last
         of those.
         """
-        x = preprocess(x, self.preprocessing, config.backbone)
+        x = preprocess(x, self.preprocessing)
         return atrous_features(self.source(), x, config)
 
     def source(self, weights: Any = None) -> Any:
@@ -65,44 +65,44 @@ class Application:
         return keras.Model(first, last)
 
 
-def _rows(preprocessing: str, constructors: str, **rest: Any) -> dict[str, Application]:
+def _entries(preprocessing: str, constructors: str, **rest: Any) -> dict[str, Application]:
     return {name.lower(): Application(name, preprocessing, **rest) for name in constructors.split()}
 
 
 _MOBILE = {
-    **_rows("tf", "MobileNetV2", classifier="Conv_1"),
-    **_rows("tf", "MobileNetV3Small MobileNetV3Large", classifier="conv_1", bare=True),
-    **_rows("tf", "Xception"),
+    **_entries("tf", "MobileNetV2", classifier="Conv_1"),
+    **_entries("tf", "MobileNetV3Small MobileNetV3Large", classifier="conv_1", bare=True),
+    **_entries("tf", "Xception"),
 }
 APPLICATIONS = {
-    **_rows("caffe", "ResNet50 ResNet101 ResNet152"),
-    **_rows("tf", "ResNet50V2 ResNet101V2 ResNet152V2"),
-    **_rows("torch", "DenseNet121 DenseNet169 DenseNet201"),
-    **_rows(
+    **_entries("caffe", "ResNet50 ResNet101 ResNet152"),
+    **_entries("tf", "ResNet50V2 ResNet101V2 ResNet152V2"),
+    **_entries("torch", "DenseNet121 DenseNet169 DenseNet201"),
+    **_entries(
         "torch",
         "EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3 EfficientNetB4 "
         "EfficientNetB5 EfficientNetB6 EfficientNetB7",
         first="stem_conv_pad",
         classifier="top_conv",
     ),
-    **_rows(
+    **_entries(
         "torch",
         "EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2 EfficientNetV2B3",
         classifier="top_conv",
         bare=True,
     ),
-    **_rows(
+    **_entries(
         "tf128",
         "EfficientNetV2S EfficientNetV2M EfficientNetV2L",
         classifier="top_conv",
         bare=True,
     ),
-    **_rows(
+    **_entries(
         "torch",
         "ConvNeXtTiny ConvNeXtSmall ConvNeXtBase ConvNeXtLarge ConvNeXtXLarge",
         bare=True,
     ),
-    **{f"keras_{name}": row for name, row in _MOBILE.items()},  # DeepLab has its own of these
+    **{f"keras_{name}": entry for name, entry in _MOBILE.items()},  # DeepLab has its own of these
 }
-for _name, _row in APPLICATIONS.items():
-    BACKBONES.register(_name)(_row)
+for _name, _application in APPLICATIONS.items():
+    BACKBONES.register(_name)(_application)

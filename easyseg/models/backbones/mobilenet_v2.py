@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from easyseg.models.backbones.base import Features
 from easyseg.models.backbones.dilation import dilation_schedule
 from easyseg.models.backbones.inverted_residual import NORM, inverted_residual, round_to
+from easyseg.models.backbones.normalization import preprocess
 from easyseg.models.backbones.registry import BACKBONES
 from easyseg.models.config import ModelConfig
 from easyseg.models.layers.conv import conv_bn
@@ -18,7 +19,7 @@ from easyseg.models.layers.conv import conv_bn
 SCOPE = "MobilenetV2"
 
 
-class Row(NamedTuple):
+class Block(NamedTuple):
     """`repeats` inverted residuals of `channels` outputs; the first one strides."""
 
     channels: int
@@ -27,14 +28,14 @@ class Row(NamedTuple):
     expansion: int = 6
 
 
-TABLE = (
-    Row(16, 1, 1, expansion=1),
-    Row(24, 2, 2),
-    Row(32, 3, 2),
-    Row(64, 4, 2),
-    Row(96, 3, 1),
-    Row(160, 3, 2),
-    Row(320, 1, 1),
+BLOCKS = (
+    Block(16, 1, 1, expansion=1),
+    Block(24, 2, 2),
+    Block(32, 3, 2),
+    Block(64, 4, 2),
+    Block(96, 3, 1),
+    Block(160, 3, 2),
+    Block(320, 1, 1),
 )
 LOW_LEVEL = {"expanded_conv_2": 4, "expanded_conv_5": 8}
 
@@ -47,13 +48,14 @@ def mobilenet_v2(x: Any, config: ModelConfig) -> Features:
     and 192 channels.
     """
     multiplier = config.depth_multiplier
+    x = preprocess(x, "tf")
     x = conv_bn(
         x, _width(32, multiplier), 3, stride=2, name=f"{SCOPE}-Conv", norm=NORM, activation="relu6"
     )
     units = [
-        row._replace(stride=row.stride if i == 0 else 1)
-        for row in TABLE
-        for i in range(row.repeats)
+        block._replace(stride=block.stride if i == 0 else 1)
+        for block in BLOCKS
+        for i in range(block.repeats)
     ]
     schedule = dilation_schedule([u.stride for u in units], config.output_stride, reached=2)
     low = {}

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from easyseg.models.backbones.base import Features
 from easyseg.models.backbones.dilation import dilation_schedule
 from easyseg.models.backbones.inverted_residual import NORM, inverted_residual, round_to
+from easyseg.models.backbones.normalization import preprocess
 from easyseg.models.backbones.registry import BACKBONES
 from easyseg.models.config import ModelConfig
 from easyseg.models.layers.conv import conv_bn
@@ -20,7 +21,7 @@ from easyseg.models.layers.conv import conv_bn
 SCOPE = "MobilenetV3"
 
 
-class Row(NamedTuple):
+class Block(NamedTuple):
     """An inverted residual; the columns are those of the paper's tables."""
 
     kernel: int
@@ -34,41 +35,41 @@ class Row(NamedTuple):
 class Variant(NamedTuple):
     """`low`: strides of the low-level features by the block whose depthwise output they are."""
 
-    rows: tuple[Row, ...]
+    blocks: tuple[Block, ...]
     last: int
     low: dict[str, int]
 
 
 RE, HS = "relu", "hard_swish"
 LARGE = (
-    Row(3, 16, 16, False, RE, 1),
-    Row(3, 64, 24, False, RE, 2),
-    Row(3, 72, 24, False, RE, 1),
-    Row(5, 72, 40, True, RE, 2),
-    Row(5, 120, 40, True, RE, 1),
-    Row(5, 120, 40, True, RE, 1),
-    Row(3, 240, 80, False, HS, 2),
-    Row(3, 200, 80, False, HS, 1),
-    Row(3, 184, 80, False, HS, 1),
-    Row(3, 184, 80, False, HS, 1),
-    Row(3, 480, 112, True, HS, 1),
-    Row(3, 672, 112, True, HS, 1),
-    Row(5, 336, 80, True, HS, 2),
-    Row(5, 480, 80, True, HS, 1),
-    Row(5, 480, 80, True, HS, 1),
+    Block(3, 16, 16, False, RE, 1),
+    Block(3, 64, 24, False, RE, 2),
+    Block(3, 72, 24, False, RE, 1),
+    Block(5, 72, 40, True, RE, 2),
+    Block(5, 120, 40, True, RE, 1),
+    Block(5, 120, 40, True, RE, 1),
+    Block(3, 240, 80, False, HS, 2),
+    Block(3, 200, 80, False, HS, 1),
+    Block(3, 184, 80, False, HS, 1),
+    Block(3, 184, 80, False, HS, 1),
+    Block(3, 480, 112, True, HS, 1),
+    Block(3, 672, 112, True, HS, 1),
+    Block(5, 336, 80, True, HS, 2),
+    Block(5, 480, 80, True, HS, 1),
+    Block(5, 480, 80, True, HS, 1),
 )
 SMALL = (
-    Row(3, 16, 16, True, RE, 2),
-    Row(3, 72, 24, False, RE, 2),
-    Row(3, 88, 24, False, RE, 1),
-    Row(5, 96, 40, True, HS, 2),
-    Row(5, 240, 40, True, HS, 1),
-    Row(5, 240, 40, True, HS, 1),
-    Row(5, 120, 48, True, HS, 1),
-    Row(5, 144, 48, True, HS, 1),
-    Row(5, 144, 48, True, HS, 2),
-    Row(5, 288, 48, True, HS, 1),
-    Row(5, 288, 48, True, HS, 1),
+    Block(3, 16, 16, True, RE, 2),
+    Block(3, 72, 24, False, RE, 2),
+    Block(3, 88, 24, False, RE, 1),
+    Block(5, 96, 40, True, HS, 2),
+    Block(5, 240, 40, True, HS, 1),
+    Block(5, 240, 40, True, HS, 1),
+    Block(5, 120, 48, True, HS, 1),
+    Block(5, 144, 48, True, HS, 1),
+    Block(5, 144, 48, True, HS, 2),
+    Block(5, 288, 48, True, HS, 1),
+    Block(5, 288, 48, True, HS, 1),
 )
 VARIANTS = {
     "mobilenetv3_large": Variant(LARGE, 480, {"expanded_conv_2": 4, "expanded_conv_5": 8}),
@@ -83,6 +84,7 @@ def mobilenet_v3(x: Any, config: ModelConfig, variant: Variant) -> Features:
     other widths all channels are rounded to eights; there are no published weights for those.
     """
     multiplier = config.depth_multiplier
+    x = preprocess(x, "tf")
     x = conv_bn(
         x,
         _width(16, multiplier),
@@ -92,20 +94,20 @@ def mobilenet_v3(x: Any, config: ModelConfig, variant: Variant) -> Features:
         norm=NORM,
         activation="hard_swish",
     )
-    strides = [row.stride for row in variant.rows]
+    strides = [block.stride for block in variant.blocks]
     schedule = dilation_schedule(strides, config.output_stride, reached=2)
     low = {}
-    for i, (row, (stride, rate)) in enumerate(zip(variant.rows, schedule, strict=True)):
+    for i, (block, (stride, rate)) in enumerate(zip(variant.blocks, schedule, strict=True)):
         name = "expanded_conv" + (f"_{i}" if i else "")
         x, depthwise = inverted_residual(
             x,
-            _width(row.channels, multiplier),
-            expanded=_width(row.expanded, multiplier) if i else None,
-            kernel=row.kernel,
+            _width(block.channels, multiplier),
+            expanded=_width(block.expanded, multiplier) if i else None,
+            kernel=block.kernel,
             stride=stride,
             rate=rate,
-            activation=row.activation,
-            squeeze=row.squeeze,
+            activation=block.activation,
+            squeeze=block.squeeze,
             name=f"{SCOPE}-{name}",
         )
         if name in variant.low:

@@ -1,4 +1,4 @@
-"""What backbones that were trained elsewhere expect of an image."""
+"""What the weights of a backbone expect of pixels."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ BGR_MEAN = (103.939, 116.779, 123.68)  # of ImageNet, 0 to 255
 
 
 class Range(NamedTuple):
-    """What weights expect, as `scale * x + offset` of an x in -1 to 1."""
+    """`scale * pixel + offset`, of pixels from 0 to 255."""
 
-    scale: float | tuple[float, ...] = 1
-    offset: float | tuple[float, ...] = 0
+    scale: float | tuple[float, ...] = 1.0
+    offset: float | tuple[float, ...] = 0.0
     bgr: bool = False
 
 
 PREPROCESSING = {
-    "tf": Range(),
-    "tf128": Range(127.5 / 128, 127.5 / 128 - 1),
-    "raw": Range(127.5, 127.5),
+    "tf": Range(2 / 255, -1.0),
+    "tf128": Range(1 / 128, -1.0),
+    "raw": Range(),
     "torch": Range(
-        tuple(0.5 / d for d in DEVIATION),
-        tuple((0.5 - m) / d for m, d in zip(MEAN, DEVIATION, strict=True)),
+        tuple(1 / (255 * d) for d in DEVIATION),
+        tuple(-m / d for m, d in zip(MEAN, DEVIATION, strict=True)),
     ),
-    "caffe": Range(127.5, tuple(127.5 - m for m in BGR_MEAN), bgr=True),
+    "caffe": Range(1.0, tuple(-m for m in BGR_MEAN), bgr=True),
 }
 """Ranges by name. "tf": -1 to 1. "tf128": 0 to 255 by 128, less 1. "raw": 0 to 255.
 "torch": 0 to 1, less ImageNet's mean, by its deviation. "caffe": BGR, 0 to 255, less the mean.
 """
 
 
-def preprocess(x: Any, preprocessing: str, scope: str) -> Any:
-    """`(N, H, W, 3)` in -1 to 1 -> the same in the range of this name."""
+def preprocess(x: Any, preprocessing: str) -> Any:
+    """`(N, H, W, 3)` RGB, 0 to 255 -> the same in the range of this name."""
     scale, offset, bgr = PREPROCESSING[preprocessing]
     if bgr:
         x = ops.flip(x, axis=-1)
-    return layers.Rescaling(scale, offset, name=f"{scope}-preprocess")(x)
+    return layers.Rescaling(scale, offset, name="rescale")(x)

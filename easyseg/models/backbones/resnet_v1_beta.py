@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from easyseg._keras import layers
 from easyseg.models.backbones.base import Features
 from easyseg.models.backbones.dilation import dilation_schedule
+from easyseg.models.backbones.normalization import preprocess
 from easyseg.models.backbones.registry import BACKBONES
 from easyseg.models.config import ModelConfig
 from easyseg.models.layers.conv import activate, conv_bn
@@ -54,6 +55,7 @@ def resnet_beta(x: Any, config: ModelConfig, *, scope: str, blocks: tuple[Block,
     The low-level features, of 256 and 512 channels, are those of the last bottleneck before the
     stride, without its shortcut.
     """
+    x = preprocess(x, "tf")
     for i, (channels, stride) in enumerate(((64, 2), (64, 1), (128, 1)), start=1):
         name = f"{scope}-conv1_{i}"
         x = conv_bn(x, channels, 3, stride=stride, name=name, norm=NORM, explicit_padding=True)

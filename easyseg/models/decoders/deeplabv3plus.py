@@ -1,25 +1,26 @@
-"""The decoder of DeepLabV3+: sharp borders from low-level features."""
+"""The decoder of DeepLabV3+: sharp boundaries from low-level features."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from easyseg._keras import layers
+from easyseg.models.backbones.base import Features
 from easyseg.models.config import ModelConfig
+from easyseg.models.decoders.registry import DECODERS
 from easyseg.models.layers.attention import attend
 from easyseg.models.layers.conv import conv_bn, drop, separable_conv_bn
 from easyseg.models.layers.learned_upsampling import LearnedUpsampling
+from easyseg.models.layers.logits import classify
 from easyseg.models.layers.norm import head_norm
 from easyseg.models.layers.resize import AlignCornersResize
 
-__all__ = ["decode"]
-
-LAST = 4  # stride of the last stage
+LAST = 4  # stride of the last skip, and so of the logits
 
 
-def decode(x: Any, low: Mapping[int, Any], config: ModelConfig) -> Any:
-    """`(N, h, w, C)`, low-level features by stride -> `(N, H/4, W/4, head_channels)`.
+@DECODERS.register("deeplabv3plus")
+def deeplabv3plus(x: Any, features: Features, config: ModelConfig) -> Any:
+    """`(N, h, w, C)` and the features of `config.skips` -> logits `(N, H/4, W/4, num_classes)`.
 
     References:
         Chen et al., DeepLabV3+, ECCV 2018, section 3.1, https://arxiv.org/abs/1802.02611.
@@ -31,13 +32,13 @@ def decode(x: Any, low: Mapping[int, Any], config: ModelConfig) -> Any:
         scope = "decoder" if skip == LAST else f"decoder-stride{skip}"
         if config.upsampling == "learned" and skip == LAST:
             x = LearnedUpsampling(stride // skip, name=f"{scope}-upsample")(x)
-        x = _stage(x, low[skip], config, scope)
+        x = _fuse(x, features.low_level(skip, config), config, scope)
         stride = skip
-    return attend(x, config, "decoder")
+    return classify(attend(x, config, "decoder"), config)
 
 
-def _stage(x: Any, low: Any, config: ModelConfig, scope: str) -> Any:
-    """Joins `x`, enlarged, with a narrow projection of the low-level feature; two 3x3s."""
+def _fuse(x: Any, low: Any, config: ModelConfig, scope: str) -> Any:
+    """Concatenates `x`, enlarged, with a narrow projection of the low-level feature; two 3x3s."""
     norm, width, name = head_norm(config), config.head_channels, f"{scope}-feature_projection0"
     low = conv_bn(low, config.low_level_channels, 1, name=name, norm=norm)
     low = drop(low, config, "low_level", name=name)

@@ -6,13 +6,13 @@ from typing import Any
 
 from easyseg._keras import layers
 from easyseg.models.config import ModelConfig
+from easyseg.models.heads.registry import HEADS
 from easyseg.models.layers.conv import conv_bn, drop, separable_conv_bn
 from easyseg.models.layers.norm import head_norm
 from easyseg.models.layers.resize import AlignCornersResize
 
-__all__ = ["aspp"]
 
-
+@HEADS.register("aspp")
 def aspp(x: Any, config: ModelConfig) -> Any:
     """`(N, h, w, C)` -> `(N, h, w, head_channels)`.
 

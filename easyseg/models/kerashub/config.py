@@ -49,7 +49,7 @@ class KerasHubConfig:
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if not is_count(self.num_classes):
             raise ConfigError(
-                f"num_classes={self.num_classes!r} cannot be built; it must be a whole number from 1."
+                f"num_classes: expected a whole number from 1, got {self.num_classes!r}."
             )
         sides = self.input_size
         if not all(is_count(side) and side % STRIDE == 0 for side in sides) or (

@@ -12,12 +12,12 @@ from easyseg._keras import keras, layers, ops
 from easyseg.errors import DownloadError, InputError, WeightsError
 from easyseg.models.backbones.normalization import DEVIATION, MEAN
 from easyseg.models.kerashub.config import PREFIX, KerasHubConfig
+from easyseg.models.layers.logits import LOGITS
 from easyseg.results.label_set import LabelSet, load_label_set
 from easyseg.utils.registry import unknown_name
 
 __all__ = ["HalfPixelResize", "build_hub", "read_preset"]
 
-LOGITS = "logits-semantic"  # as in easyseg.models.build
 LABELS = {"ade20k": "ade20k", "cityscapes": "cityscapes", "pascalvoc": "voc"}  # in a preset's name
 SIZE = 512  # of a preset that names none
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from easyseg._keras import layers, ops
 from easyseg.models.config import ModelConfig
+from easyseg.models.layers.registry import ATTENTIONS
 
 __all__ = ["attend"]
 
@@ -19,13 +20,20 @@ REDUCTION = 16  # channels over those between the two layers of a channel gate, 
 WINDOW = 7  # side of the spatial gate's convolution
 
 
-def attend(x: Any, config: ModelConfig, place: str) -> Any:
-    """`(N, h, w, C)` after the attention that the config wants at this place, if it wants one."""
-    if config.attention == "none" or place not in config.attention_at:
+def attend(x: Any, config: ModelConfig, position: str) -> Any:
+    """`(N, h, w, C)` after the attention that the config has at this position, if any."""
+    if position not in config.attention_at:
         return x
-    return ATTENTION[config.attention](x, f"{place}-attention")
+    return ATTENTIONS[config.attention](x, f"{position}-attention")
 
 
+@ATTENTIONS.register("none")
+def no_attention(x: Any, name: str) -> Any:  # noqa: ARG001
+    """`x` as it is."""
+    return x
+
+
+@ATTENTIONS.register("se")
 def squeeze_excite(x: Any, name: str) -> Any:
     """Each channel times a gate that sees the means of all; Hu et al., section 3."""
     squeezed = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}-mean")(x)
@@ -43,6 +51,7 @@ def channel_attention(x: Any, name: str) -> Any:
     return layers.Multiply(name=f"{name}-channels")([x, gate])
 
 
+@ATTENTIONS.register("spatial")
 def spatial_attention(x: Any, name: str) -> Any:
     """Each position times a gate that sees mean and maximum over channels; Woo, equation 3."""
     mean, peak = ops.mean(x, axis=-1, keepdims=True), ops.max(x, axis=-1, keepdims=True)
@@ -53,6 +62,7 @@ def spatial_attention(x: Any, name: str) -> Any:
     return layers.Multiply(name=f"{name}-positions")([x, gate])
 
 
+@ATTENTIONS.register("cbam")
 def cbam(x: Any, name: str) -> Any:
     """Channels first, then positions, which Woo et al., section 3, found best."""
     return spatial_attention(channel_attention(x, name), name)
@@ -63,6 +73,3 @@ def _excite(x: Any, channels: int, name: str) -> Any:
     hidden = max(1, channels // REDUCTION)
     x = layers.Conv2D(hidden, 1, activation="relu", name=f"{name}-reduce")(x)
     return layers.Conv2D(channels, 1, name=f"{name}-expand")(x)
-
-
-ATTENTION = {"se": squeeze_excite, "spatial": spatial_attention, "cbam": cbam}

@@ -127,12 +127,12 @@ def _pad_if_strided(
     return layers.ZeroPadding2D((pad, pad), name=f"{name}-pad")(x), "valid"
 
 
-def drop(x: Tensor, config: ModelConfig, place: str, *, name: str) -> Tensor:
-    """`x` after the dropout that the config wants at this place, if it wants one.
+def drop(x: Tensor, config: ModelConfig, position: str, *, name: str) -> Tensor:
+    """`x` after the dropout that the config has at this position, if any.
 
     References:
         Srivastava et al., "Dropout: A Simple Way to Prevent Neural Networks from Overfitting",
         JMLR 2014, https://jmlr.org/papers/v15/srivastava14a.html.
     """
-    rate = config.dropout_rates.get(place, 0)
+    rate = config.dropout_rates.get(position, 0)
     return layers.Dropout(rate, name=f"{name}-dropout")(x) if rate else x
