@@ -28,6 +28,7 @@ from easyseg.io.find_images import (
     result_paths,
 )
 from easyseg.io.read_image import IMAGE_EXTENSIONS
+from easyseg.io.write_image import FORMATS
 from easyseg.results.outputs import OUTPUTS
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Segmentation
@@ -198,7 +199,7 @@ def run_jobs(
 def _check_file_name(out: Path, kind: str, image_count: int) -> None:
     """Raises InputError where `out` is named as a file, but not as one of this kind."""
     extension = out.suffix.lower()
-    own = OUTPUTS[kind].suffixes or IMAGE_EXTENSIONS
+    own = OUTPUTS[kind].suffixes or FORMATS
     if out.is_dir() or extension in (*own, *IMAGE_EXTENSIONS):
         return
     of_other_kind = any(extension in OUTPUTS[name].suffixes for name in OUTPUTS)

@@ -12,7 +12,7 @@ import numpy as np
 from easyseg.errors import OutputError
 from easyseg.io.atomic import write_bytes
 
-__all__ = ["check_extension", "encode_image", "write_image"]
+__all__ = ["FORMATS", "check_extension", "encode_image", "write_image"]
 
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP",
            ".tif": "TIFF", ".tiff": "TIFF"}  # fmt: skip

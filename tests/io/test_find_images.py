@@ -1,4 +1,4 @@
-"""Which pictures are meant, and where their results go."""
+"""Which images are named, and where their results go."""
 
 import os
 from pathlib import Path
@@ -48,14 +48,14 @@ def test_a_file_that_is_named_is_taken_as_it_is(folder, name):
 @pytest.mark.parametrize("source", ["photos", "photos/", "./photos"])
 def test_a_folder_is_searched_through(folder, source):
     found = find_images([source])
-    assert [str(picture.place) for picture in found] == [
+    assert [str(image.relative_path) for image in found] == [
         ".hidden/d.tiff",
         "a.PNG",
         "b.jpg",
         "deep/er/c.webp",
         "folder.jpg/e.gif",
     ]
-    assert all(Path(picture.source).is_file() for picture in found)
+    assert all(Path(image.source).is_file() for image in found)
 
 
 @pytest.mark.parametrize(
@@ -76,12 +76,14 @@ def test_patterns(folder, pattern, expected):
     else:
         with pytest.raises(ImageNotFoundError) as caught:
             find_images([pattern])
-        assert str(caught.value) == f"no picture matches {pattern!r}; check the pattern."
+        assert str(caught.value) == f"No image matches {pattern!r}. Check the pattern."
 
 
-def test_a_folder_without_pictures(folder):
+def test_a_folder_without_images(folder):
     (folder / "empty").mkdir()
-    with pytest.raises(ImageNotFoundError, match=r"empty holds no pictures; looked for \.jpg, \.j"):
+    with pytest.raises(
+        ImageNotFoundError, match=r"empty has no images\. Expected files named"
+    ):
         find_images(["photos", "empty"])
 
 
@@ -95,15 +97,15 @@ def test_a_folder_without_pictures(folder):
         ("photos/b.jpg", "photos/*.jpg"),
     ],
 )
-def test_a_picture_that_is_named_twice_is_taken_once(folder, sources):
+def test_an_image_that_is_named_twice_is_taken_once(folder, sources):
     assert names(*sources) == ["photos/b.jpg"]
 
 
-def test_an_absolute_and_a_relative_name_of_one_picture(folder):
+def test_an_absolute_and_a_relative_name_of_one_image(folder):
     assert names("photos/b.jpg", str(folder / "photos/b.jpg")) == ["photos/b.jpg"]
 
 
-def test_a_picture_in_a_folder_that_is_named_too_keeps_its_order(folder):
+def test_an_image_in_a_folder_that_is_named_too_keeps_its_order(folder):
     assert names("photos/deep/er/c.webp", "photos")[0] == "photos/deep/er/c.webp"
     assert len(names("photos/deep/er/c.webp", "photos")) == 5
 
@@ -113,8 +115,8 @@ def test_a_picture_in_a_folder_that_is_named_too_keeps_its_order(folder):
     [
         ("https://example.org/a/dog.jpg", "dog.jpg"),
         ("HTTP://example.org/dog.jpg?size=big#top", "dog.jpg"),
-        ("http://example.org", "picture"),
-        ("http://example.org/", "picture"),
+        ("http://example.org", "image"),
+        ("http://example.org/", "image"),
     ],
 )
 def test_addresses(address, place):
@@ -132,7 +134,7 @@ def test_what_was_found_may_be_given_again(folder):
     assert find_images(found[0]) == found[:1]
 
 
-def test_a_dead_link_in_a_folder_is_not_passed_over(folder):
+def test_a_dead_link_in_a_folder_is_not_skipped(folder):
     (folder / "other/dead.jpg").symlink_to("nowhere.jpg")
     (folder / "other/dead.txt").symlink_to("nowhere.txt")
     os.mkfifo(folder / "other/pipe.jpg")  # reading would wait for ever
@@ -151,7 +153,7 @@ def test_a_list_of_sources(folder):
     assert names("@odd.jpg") == ["@odd.jpg"], "a file of that name comes first"
 
 
-def test_results_beside_pictures_are_passed_over_in_patterns_too(folder):
+def test_results_beside_images_are_skipped_in_patterns_too(folder):
     Path("photos/b.seg.tif").touch()
     assert names("photos/b*") == ["photos/b.jpg"]
 
@@ -183,18 +185,22 @@ def test_a_common_folder_outside_the_working_folder(folder, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("suffixes", "ending"), [((), ".png"), ((".json",), ".json"), ((".png", ".tif"), ".png")]
+    ("extensions", "extension"), [((), ".png"), ((".json",), ".json"), ((".png", ".tif"), ".png")]
 )
-def test_the_ending_follows_the_kind(suffixes, ending):
-    assert result_paths(found("a.jpg"), Path("out"), suffixes=suffixes) == [Path(f"out/a{ending}")]
-    assert result_paths(found("a.jpg"), None, suffixes=suffixes) == [Path(f"in/a.seg{ending}")]
+def test_the_extension_follows_the_kind(extensions, extension):
+    assert result_paths(found("a.jpg"), Path("out"), extensions=extensions) == [
+        Path(f"out/a{extension}")
+    ]
+    assert result_paths(found("a.jpg"), None, extensions=extensions) == [
+        Path(f"in/a.seg{extension}")
+    ]
 
 
-def test_a_file_for_one_picture(tmp_path):
+def test_a_file_for_one_image(tmp_path):
     for name in ("x.png", "x.JPG"):
         assert result_paths(found("a.jpg"), tmp_path / name) == [tmp_path / name]
     json = tmp_path / "x.json"
-    assert result_paths(found("a.jpg"), json, suffixes=(".json",)) == [json]
+    assert result_paths(found("a.jpg"), json, extensions=(".json",)) == [json]
     assert result_paths(found("a.jpg"), json) == [json / "a.png"], "a folder"
 
 
@@ -211,16 +217,16 @@ def test_results_go_to_the_same_places_below_the_folder():
     assert targets("dog.jpg", "deep/er/cat.webp") == ["dog.png", "deep/er/cat.png"]
 
 
-def test_results_without_a_folder_go_beside_the_photos():
-    pictures = [*found("dog.jpg", "deep/cat.webp"), Found("http://x.org/a.jpg", Path("a.jpg"))]
-    assert result_paths(pictures, None) == [
+def test_results_without_a_folder_go_beside_the_images():
+    images = [*found("dog.jpg", "deep/cat.webp"), Found("http://x.org/a.jpg", Path("a.jpg"))]
+    assert result_paths(images, None) == [
         Path("in/dog.seg.png"),
         Path("in/deep/cat.seg.png"),
         Path("a.seg.png"),
     ]
 
 
-def test_pictures_that_differ_in_their_ending_only():
+def test_images_that_differ_only_in_their_extension():
     assert targets("dog.jpg", "dog.PNG", "cat.jpg") == ["dog_jpg.png", "dog_png.png", "cat.png"]
     assert result_paths(found("dog.jpg", "dog.png"), None) == [
         Path("in/dog_jpg.seg.png"),
@@ -228,12 +234,12 @@ def test_pictures_that_differ_in_their_ending_only():
     ]
 
 
-def test_pictures_of_the_same_name_from_two_folders(folder):
-    pictures = find_images(["photos/b.jpg", "other/b.jpg"])
-    paths = result_paths(pictures, Path("out"))
+def test_images_of_the_same_name_from_two_folders(folder):
+    images = find_images(["photos/b.jpg", "other/b.jpg"])
+    paths = result_paths(images, Path("out"))
     assert len(set(paths)) == 2
     assert all(path.parent == Path("out") and path.name.startswith("b_jpg") for path in paths)
-    assert result_paths(pictures, None) == [Path("photos/b.seg.png"), Path("other/b.seg.png")]
+    assert result_paths(images, None) == [Path("photos/b.seg.png"), Path("other/b.seg.png")]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +248,7 @@ def test_pictures_of_the_same_name_from_two_folders(folder):
         ("dog.jpg", "dog.png", "dog_jpg.png", "dog_jpg_2.png", "dog_png.gif"),
         ("dog_jpg_2.png", "dog_jpg.png", "dog.png", "dog.jpg"),
         ("dog.jpg", "dog.jpg", "dog.jpg", "dog_jpg_2.jpg"),
-        ("picture", "picture", "picture"),
+        ("image", "image", "image"),
         ("my.dog.jpg", "my.cat.jpg", "my.jpg"),
         (".jpg", "a/.jpg"),
     ],
@@ -258,9 +264,9 @@ def test_names_with_dots_are_kept():
     assert targets("my.dog.jpg", "my.cat.jpg") == ["my.dog.png", "my.cat.png"]
 
 
-def test_results_of_an_earlier_run_below_the_folder_are_passed_over(tmp_path):
+def test_results_of_an_earlier_run_below_the_folder_are_skipped(tmp_path):
     for name in ("a.png", "out/a.png", "more/b.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     found = find_images([str(tmp_path)], results=tmp_path / "out")
-    assert [str(f.place) for f in found] == ["a.png", "more/b.png"]
+    assert [str(f.relative_path) for f in found] == ["a.png", "more/b.png"]
