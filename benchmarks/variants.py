@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from easyseg import ModelConfig, Predictor, TrainConfig, open_dataset
+from easyseg.datasets.scan import scan_dataset
 from easyseg.evaluation.evaluate import evaluate
 from easyseg.training.plan import make_plan
 from easyseg.training.trainer import train
@@ -43,7 +44,7 @@ def run(data, start, changes: dict[str, object], seed: int) -> dict[str, float]:
     """Trains and measures one variant."""
     config = CHOICES.replace(seed=seed)
     both = {**BASE, **changes}
-    plan = make_plan(data, start.config, config, same_classes=False, changes=both)
+    plan = make_plan(scan_dataset(data), start.config, config, same_classes=False, changes=both)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         train(plan, Path(folder), start=start, progress=False)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from easyseg.datasets import Reading
+from easyseg.datasets import DatasetOptions, open_with_options
 from easyseg.evaluation.evaluate_dataset import evaluate_dataset
 from easyseg.inference.background import edit_background, means_many
 from easyseg.inference.folder import segment_folder
@@ -502,7 +502,7 @@ class SemanticSegmentation:
         format: str | None = None,  # noqa: A002  (as `open_dataset` has it)
         classes: Iterable[str] | LabelSet | None = None,
         ignore: Iterable[str | int] = (),
-        split: str = "val",
+        split: str | None = None,
         class_map: Mapping[str, str | None] | None = None,
         boundary: bool = True,
         report: AnyPath | None = None,
@@ -516,7 +516,8 @@ class SemanticSegmentation:
             classes: Classes of the data set to keep, in this order; where its files name none,
                 the names of the ids.
             ignore: Classes of the data set, by name or id, whose pixels are ignored.
-            split: "train", "val" or "test".
+            split: "train", "val", "test" or "all"; `None` for "val", or for "all" where the data
+                set has no splits of its own.
             class_map: Classes under another name, `{name in the data set: name in the model}`;
                 `None` for the latter ignores the class.
             boundary: Computes boundary metrics too.
@@ -532,7 +533,7 @@ class SemanticSegmentation:
         return evaluate_dataset(
             self._predictor,
             data,
-            reading=Reading(format, classes, ignore),
+            options=DatasetOptions(format, classes, ignore),
             split=split,
             class_map=class_map,
             boundary=boundary,
@@ -588,8 +589,7 @@ class SemanticSegmentation:
 
         folder = fine_tune(
             LoadedModel(self.model, self.config, self.label_set),
-            data,
-            reading=Reading(format, classes, ignore),
+            open_with_options(data, DatasetOptions(format, classes, ignore)),
             start_name=self.name,
             runs=Path(runs),
             name=name,

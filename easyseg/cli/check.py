@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from easyseg.cli.options import data_options, reading
+from easyseg.cli.options import data_options, dataset_options
 
 __all__ = ["check"]
 
@@ -15,8 +15,12 @@ __all__ = ["check"]
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @data_options
-@click.option("--sheet", type=click.Path(path_type=Path), help="Write an image of samples here.")
-@click.option("--quick", is_flag=True, help="Read masks, but of images only the headers.")
+@click.option(
+    "--sheet",
+    type=click.Path(path_type=Path),
+    help="Write a contact sheet of samples, such as sheet.png.",
+)
+@click.option("--quick", is_flag=True, help="Read only the headers of images, all of the masks.")
 def check(
     source: Path,
     format_name: str | None,
@@ -25,21 +29,21 @@ def check(
     sheet: Path | None,
     quick: bool,
 ) -> None:
-    """Look through the data set SOURCE before training; exit code 1 if it cannot be trained on.
+    """Check the data set SOURCE before training; exit code 1 if it cannot be trained on.
 
     \b
     easyseg check my_folder --sheet sheet.png
     easyseg check street --classes road,car,person --ignore 11
     """  # noqa: D301  (\b is click's mark for lines to keep)
-    from easyseg.datasets import open_dataset  # noqa: PLC0415  (NumPy and OpenCV)
-    from easyseg.datasets.check.check import check as examine  # noqa: PLC0415
+    from easyseg.datasets import open_with_options  # noqa: PLC0415  (NumPy and OpenCV)
+    from easyseg.datasets.check import check_dataset  # noqa: PLC0415
     from easyseg.datasets.check.sheet import draw_sheet  # noqa: PLC0415
     from easyseg.io.write_image import write_image  # noqa: PLC0415
 
-    dataset = open_dataset(source, **reading(format_name, classes, ignore))
-    report = examine(dataset, quick=quick)
+    dataset = open_with_options(source, dataset_options(format_name, classes, ignore))
+    report = check_dataset(dataset, quick=quick)
     click.echo(str(report))
     if sheet is not None:
-        click.echo(f"sheet    {write_image(sheet, draw_sheet(dataset))}")
-    if report.fatal:
+        click.echo(f"Contact sheet: {write_image(sheet, draw_sheet(dataset))}")
+    if report.errors:
         sys.exit(1)

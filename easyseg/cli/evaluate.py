@@ -12,9 +12,8 @@ import click
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli._startup import load_framework
-from easyseg.cli.options import MODEL, QUIET, data_options, inference_options, reading
-from easyseg.datasets.base import SPLITS
-from easyseg.datasets.open import open_dataset
+from easyseg.cli.options import MODEL, QUIET, data_options, dataset_options, inference_options
+from easyseg.datasets import ALL, SPLITS, open_with_options
 from easyseg.io.atomic import write_bytes
 
 __all__ = ["evaluate"]
@@ -35,7 +34,9 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
 @MODEL
 @data_options
 @click.option(
-    "--split", type=click.Choice(SPLITS), default="val", show_default=True, help="Which images."
+    "--split",
+    type=click.Choice([*SPLITS, ALL]),
+    help="Which images.  [default: val, or all of a data set that names no splits]",
 )
 @click.option(
     "--class-map",
@@ -60,7 +61,7 @@ def evaluate(
     format_name: str | None,
     classes: str | None,
     ignore: str | None,
-    split: str,
+    split: str | None,
     class_map: dict[str, str | None],
     boundary: bool,
     json_file: Path | None,
@@ -74,14 +75,12 @@ def evaluate(
 
     Figures are from 0 to 1, by the data set's classes, at the images' own sizes.
     """
-    read = reading(format_name, classes, ignore)
-    dataset = open_dataset(data, **read)  # what is wrong is said before the network is loaded
-    dataset.split(split)
+    dataset = open_with_options(data, dataset_options(format_name, classes, ignore))
+    dataset.split(split)  # errors come before the network is loaded
     load_framework()
     seg = SemanticSegmentation(model, batch_size=batch_size, progress=not quiet, **view)
     scores = seg.evaluate(
-        data,
-        **read,
+        dataset,
         split=split,
         class_map=class_map,
         boundary=boundary,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from easyseg.inference.runtimes import AUTO, PRECISIONS, RUNTIMES
+
+if TYPE_CHECKING:
+    from easyseg.datasets.options import DatasetOptions
 
 __all__ = [
     "ALPHA",
@@ -15,9 +18,9 @@ __all__ = [
     "MODEL",
     "QUIET",
     "data_options",
+    "dataset_options",
     "inference_options",
     "names_and_ids",
-    "reading",
     "runtime_options",
     "video_options",
 ]
@@ -95,10 +98,10 @@ INFERENCE_OPTIONS = (
 
 DATA_OPTIONS = (
     click.option(
-        "--format", "format_name", help="If it shall not be guessed: paired, coco, voc, …"
+        "--format", "format_name", help="Of the data set, instead of detecting it: coco, voc, folders, …"
     ),
-    click.option("--classes", help="With commas: those to keep, or the names of the masks' ids."),
-    click.option("--ignore", help="With commas: classes, by name or id, that do not count."),
+    click.option("--classes", help="With commas: classes to keep, or the names of the ids in the masks."),
+    click.option("--ignore", help="With commas: classes, by name or id, whose pixels are ignored."),
 )
 
 
@@ -121,19 +124,22 @@ RUNTIME_OPTIONS = (
 
 
 def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that say how a data set is read; `reading` says what they mean."""
+    """Adds the options that say how a data set is read; `dataset_options` parses them."""
     for option in reversed(DATA_OPTIONS):
         command = option(command)
     return command
 
 
-def reading(format_name: str | None, classes: str | None, ignore: str | None) -> dict[str, Any]:
-    """What `open_dataset` takes for the options of `data_options`."""
-    return {
-        "format": format_name,
-        "classes": [str(name) for name in names_and_ids(classes) or ()] or None,
-        "ignore": names_and_ids(ignore) or (),
-    }
+def dataset_options(
+    format_name: str | None, classes: str | None, ignore: str | None
+) -> DatasetOptions:
+    """The values of the options of `data_options`."""
+    from easyseg.datasets.options import DatasetOptions  # noqa: PLC0415  (NumPy)
+
+    names = names_and_ids(classes)
+    return DatasetOptions(
+        format_name, None if names is None else map(str, names), names_and_ids(ignore) or ()
+    )
 
 
 def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:

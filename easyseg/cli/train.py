@@ -13,8 +13,8 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli._startup import load_framework
-from easyseg.cli.options import MODEL, QUIET, data_options, reading
-from easyseg.datasets import open_dataset
+from easyseg.cli.options import MODEL, QUIET, data_options, dataset_options
+from easyseg.datasets import open_with_options
 from easyseg.errors import InputError
 from easyseg.training.config import TrainConfig
 from easyseg.training.plan import part_options
@@ -100,15 +100,14 @@ def train(
                 "easyseg train needs DATA, a data set's folder, or --resume with a run's."
             )
         TrainConfig.from_dict(part_options(given)[0])  # said before the network is loaded
-        read = reading(format_name, classes, ignore)
-        for note in open_dataset(data, **read).notes:
+        dataset = open_with_options(data, dataset_options(format_name, classes, ignore))
+        for note in dataset.notes:
             click.echo(note)
         load_framework()
         start = SemanticSegmentation(model, progress=not quiet)
         with logging_redirect_tqdm():
             seg = start.fine_tune(
-                data,
-                **read,
+                dataset,
                 runs="runs" if out is None else out.parent,
                 name=None if out is None else out.name,
                 progress=not quiet,

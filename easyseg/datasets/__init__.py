@@ -1,19 +1,21 @@
-"""Readers of data sets: one file per format, each a row of a table."""
+"""Data sets: `open_dataset` reads any known format into a `Dataset`."""
 
 from __future__ import annotations
 
-from easyseg.datasets.base import IGNORE, SPLITS, Dataset, Sample
-from easyseg.datasets.formats.base import DATASETS, Asked, Format
-from easyseg.datasets.open import Reading, open_dataset
+from easyseg.datasets.base import ALL, IGNORE, SPLITS, Dataset, Sample
+from easyseg.datasets.formats.base import DATASETS, Format
+from easyseg.datasets.open import open_dataset, open_with_options
+from easyseg.datasets.options import DatasetOptions
 
 __all__ = [
+    "ALL",
     "DATASETS",
     "IGNORE",
     "SPLITS",
-    "Asked",
     "Dataset",
+    "DatasetOptions",
     "Format",
-    "Reading",
     "Sample",
     "open_dataset",
+    "open_with_options",
 ]

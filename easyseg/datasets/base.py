@@ -1,4 +1,4 @@
-"""`Dataset` and `Sample`: what every reader of a data set gives, whatever the files look like."""
+"""`Dataset` and `Sample`: what every format is read into."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from pathlib import Path
 
 import numpy as np
 
+from easyseg.datasets.options import DatasetOptions
 from easyseg.errors import InputError
 from easyseg.io.read_image import read_image
 from easyseg.results.label_set import LabelSet
 
-__all__ = ["IGNORE", "SPLITS", "Dataset", "Sample"]
+__all__ = ["ALL", "IGNORE", "SPLITS", "Dataset", "Sample"]
 
 SPLITS = ("train", "val", "test")
-IGNORE = 255  # in every `truth()`: pixels that do not count
+ALL = "all"  # the samples of all splits
+IGNORE = 255  # in every mask: ignored pixels
 
 
 @dataclasses.dataclass(frozen=True)
 class Sample:
-    """An image and its truth, read when asked for.
+    """An image and its mask; both are read on demand.
 
     Args:
         name: Unique within its split, for messages and file names.
-        image: The image.
-        mask: The file that holds its truth (image, text or JSON), for messages.
-        mask_reader: Gives the truth for an image of `(height, width)` pixels.
+        image: The image file.
+        mask: The file that holds the mask (image, text or JSON), for messages.
+        mask_reader: Returns the mask for an image of `(height, width)` pixels.
     """
 
     name: str
@@ -43,29 +45,32 @@ class Sample:
         return read_image(self.image)
 
     def read_mask(self, size: tuple[int, int] | None = None) -> np.ndarray:
-        """`(H, W) uint8` class ids, of which there are 255 at most; `IGNORE` does not count.
+        """`(H, W) uint8` class ids, 0 to 254; `IGNORE` (255) where pixels are ignored.
 
         Args:
-            size: `(height, width)` of the image, if it is known; else the image is opened for it.
+            size: `(height, width)` of the image, if known; otherwise the image is read for it.
 
         Raises:
-            DatasetError: The truth cannot be read, or breaks a rule; names the file and the cure.
+            DatasetError: The mask cannot be read, or breaks a rule; names the file and the cure.
         """
         return self.mask_reader(self.read_image().shape[:2] if size is None else size)
 
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """Samples by split, and the classes that they show.
+    """Samples by split, and their classes.
 
     Args:
         name: Name of the folder or file.
-        format: The row of the format table that read it.
-        label_set: Its classes; ids in `Sample.truth` are channels of this set.
-        splits: Samples of "train", "val" and "test", as far as there are any.
+        format: The format it was read from.
+        label_set: Its classes; ids in the masks are those of this set.
+        splits: Samples of "train", "val" and "test", those that exist.
         notes: What the reader assumed, merged or left out, in sentences.
-        unlabelled: Images that have no truth; they are in no split.
-        orphans: Masks without an image.
+        images_without_mask: Images that are in no split.
+        masks_without_image: Masks that belong to no sample.
+        has_own_splits: Whether the files say which split a sample is in.
+        source: Path from which it was opened, which opens it again; `None` if made otherwise.
+        options: How it was opened.
     """
 
     name: str
@@ -73,16 +78,45 @@ class Dataset:
     label_set: LabelSet
     splits: Mapping[str, Sequence[Sample]]
     notes: tuple[str, ...] = ()
-    unlabelled: tuple[Path, ...] = ()
-    orphans: tuple[Path, ...] = ()
+    images_without_mask: tuple[Path, ...] = ()
+    masks_without_image: tuple[Path, ...] = ()
+    has_own_splits: bool = True
+    source: Path | None = None
+    options: DatasetOptions = dataclasses.field(default_factory=DatasetOptions)
 
-    def split(self, name: str) -> Sequence[Sample]:
+    @property
+    def default_split(self) -> str:
+        """What is evaluated by default: "val", or "all" where the files name no splits."""
+        return "val" if self.has_own_splits else ALL
+
+    def split(self, name: str | None = None) -> Sequence[Sample]:
         """The samples of a split.
 
+        Args:
+            name: "train", "val", "test", or "all" for every sample; `None` is `default_split`.
+
         Raises:
-            InputError: There is no such split; says which there are.
+            InputError: There is no such split; lists those that exist.
         """
+        name = self.default_split if name is None else name
+        if name == ALL and any(self.splits.values()):
+            return _all_samples(self.splits)
         if not self.splits.get(name):
-            have = ", ".join(f"{key} ({len(rows)})" for key, rows in self.splits.items() if rows)
-            raise InputError(f"data set {self.name!r} has no split {name!r}; it has {have}.")
+            existing = [f"{key} ({len(rows)})" for key, rows in self.splits.items() if rows]
+            raise InputError(
+                f"data set {self.name!r} has no split {name!r}; choose one of: "
+                f"{', '.join([*existing, ALL])}."
+            )
         return self.splits[name]
+
+
+def _all_samples(splits: Mapping[str, Sequence[Sample]]) -> list[Sample]:
+    """The samples of all splits; where names occur in several splits, with the split's name."""
+    samples = [sample for rows in splits.values() for sample in rows]
+    if len({sample.name for sample in samples}) == len(samples):
+        return samples
+    return [
+        dataclasses.replace(sample, name=f"{split}/{sample.name}")
+        for split, rows in splits.items()
+        for sample in rows
+    ]

@@ -19,7 +19,7 @@ __all__ = [
     "Color",
     "clean",
     "distinct_color",
-    "find_names",
+    "find_classes",
     "is_void",
     "make_label_set",
     "read_lines",
@@ -42,7 +42,7 @@ class Class:
     Args:
         name: Its name.
         color: Its RGB color in the masks, if the file says so.
-        value: Its value in the masks, if the file says so; else its place in the file.
+        value: Its value in the masks, if the file says so; else its position in the file.
     """
 
     name: str
@@ -50,14 +50,14 @@ class Class:
     value: int | None = None
 
 
-def find_names(root: Path) -> tuple[list[Class], Path | None]:
-    """The classes of the file of names in `root` or in one of its folders; none if there is none.
+def find_classes(root: Path) -> tuple[list[Class], Path | None]:
+    """The classes that a file in `root` or in one of its folders names, and that file.
 
     Known are `class_dict.csv` (name, r, g, b), Roboflow's `_classes.csv` (pixel value, class),
     CVAT's `labelmap.txt` (name:r,g,b:parts:actions) and lists with a name on each line.
 
     Raises:
-        DatasetError: The file cannot be understood.
+        DatasetError: The file cannot be parsed.
     """
     folders = [root, *sorted(p for p in root.iterdir() if p.is_dir())]
     for name in NAME_FILES:
@@ -79,7 +79,9 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError:
         return path.read_text("latin-1")
     except OSError as error:
-        raise DatasetError(f"{path} cannot be read ({error.strerror}); check it.") from error
+        raise DatasetError(
+            f"Cannot read {path}: {error.strerror}. Check its permissions."
+        ) from error
 
 
 def read_lines(path: Path) -> list[str]:
@@ -94,23 +96,24 @@ def clean(name: object, number: int) -> str:
 
 
 def is_void(name: str) -> bool:
-    """Whether a class of this name stands for pixels that do not count."""
+    """Whether a class of this name stands for ignored pixels."""
     return name.strip("_ ").casefold() in VOIDS
 
 
 def make_label_set(
     name: str, names: Iterable[str], colors: Iterable[Color | None] = ()
 ) -> LabelSet:
-    """A label set; names that repeat get a number, missing colors are chosen.
+    """A label set; repeated names get a number, missing colors are chosen.
 
     A first class named "background" is the set's void, and black.
     """
     unique: list[str] = []
-    for i, given in enumerate(names):
-        text, seen = clean(given, i), {n.casefold() for n in unique}
-        if text.casefold() in seen:
-            text = next(t for k in range(2, 999) if (t := f"{text} {k}").casefold() not in seen)
-        unique.append(text)
+    for i, raw_name in enumerate(names):
+        unique_name, taken = clean(raw_name, i), {n.casefold() for n in unique}
+        if unique_name.casefold() in taken:
+            numbered = (f"{unique_name} {k}" for k in range(2, len(unique) + 3))
+            unique_name = next(name for name in numbered if name.casefold() not in taken)
+        unique.append(unique_name)
     has_background = bool(unique) and unique[0].casefold() in BACKGROUNDS
     given_colors = [*colors, *[None] * len(unique)]
     return LabelSet(
@@ -143,11 +146,12 @@ def _read(path: Path) -> list[Class]:
             rows = [Class(line) for line in read_lines(path)]
     except (ValueError, IndexError) as error:
         raise DatasetError(
-            f"{path} is no list of classes ({error}); its rows are name,r,g,b in class_dict.csv, "
-            "value,name in _classes.csv, name:r,g,b:: in labelmap.txt, a name in classes.txt."
+            f"{path} is not a list of classes ({error}); write lines of name,r,g,b in "
+            "class_dict.csv, value,name in _classes.csv, name:r,g,b:: in labelmap.txt, or one name "
+            "in classes.txt."
         ) from error
     if not rows:
-        raise DatasetError(f"{path} names no class; write them into it, or remove it.")
+        raise DatasetError(f"{path} names no classes; write them into it, or remove it.")
     return rows
 
 

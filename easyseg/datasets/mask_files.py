@@ -1,4 +1,4 @@
-"""Masks that are images: their values, which class a value means, and their size."""
+"""Masks that are image files: their values, what class a value is, and their size."""
 
 from __future__ import annotations
 
@@ -16,26 +16,24 @@ from easyseg.io.read_image import DECODE_ERRORS
 
 __all__ = ["MaskEncoding", "MaskFile", "fit_mask", "is_jpeg", "pack", "read_values"]
 
-ASPECT = 0.01  # by how much the aspect ratios of an image and its mask may differ
-STRAY = 0.01  # share of a mask that may have colors which are no class: edges that were smoothed
-EDGES = 0.05  # share of a binary mask that may lie between black and white
-NEAR = 32  # levels from black and white within which a pixel is one or the other
+ASPECT = 0.01  # relative difference allowed between the aspect ratios of image and mask
+STRAY = 0.01  # fraction of a mask that may have unlisted colors, as at smoothed edges
+EDGES = 0.05  # fraction of a binary mask that may lie between black and white
+NEAR = 32  # gray levels from black or white within which a pixel counts as that
 
 
 @dataclasses.dataclass(frozen=True)
 class MaskEncoding:
-    """Which class a value in the mask files means.
+    """Which class a value in the mask files stands for.
 
     Args:
         kind: "ids" (gray or palette values), "binary" (black and white, split at 128), or
             "colors".
         classes: Class ids, or `IGNORE`, by value (for colors: by packed color, see `pack`).
-        names: What the classes are called, for messages.
     """
 
     kind: str
     classes: dict[int, int]
-    names: tuple[str, ...] = ()
 
     def decode(self, values: np.ndarray, path: Path) -> np.ndarray:
         """`(H, W) uint8` class ids from the file's values.
@@ -45,7 +43,7 @@ class MaskEncoding:
             path: For messages.
 
         Raises:
-            DatasetError: A value that is no class.
+            DatasetError: A value that stands for no class.
         """
         if self.kind == "colors":
             return self._from_colors(values if values.ndim == 3 else np.dstack([values] * 3), path)
@@ -55,16 +53,16 @@ class MaskEncoding:
         table = np.full(1 << 8 * gray.dtype.itemsize, -1, np.int16)
         known = [value for value in self.classes if value < len(table)]
         table[known] = [self.classes[value] for value in known]
-        found = table[gray]
-        if found.min(initial=0) < 0:
-            raise self._unknown(gray[found < 0], found.size, path)
-        return found.astype(np.uint8)
+        ids = table[gray]
+        if ids.min(initial=0) < 0:
+            raise self._unknown(gray[ids < 0], ids.size, path)
+        return ids.astype(np.uint8)
 
     def _from_binary(self, gray: np.ndarray, path: Path) -> np.ndarray:
         between = np.count_nonzero((gray >= NEAR) & (gray < 256 - NEAR))
         if between > EDGES * gray.size and gray.size > 64:
             raise DatasetError(
-                f"{path} is not black and white as the other masks: {100 * between / gray.size:.0f}"
+                f"{path} is not black and white like the other masks: {100 * between / gray.size:.0f}"
                 " % of it is gray; remove it, or save class ids as PNG."
             )
         return np.where(gray >= 128, self.classes[255], self.classes[0]).astype(np.uint8)
@@ -72,60 +70,60 @@ class MaskEncoding:
     def _from_colors(self, rgb: np.ndarray, path: Path) -> np.ndarray:
         packed = pack(rgb)
         known = np.array(sorted(self.classes))
-        at = np.minimum(np.searchsorted(known, packed), len(known) - 1)
+        index = np.minimum(np.searchsorted(known, packed), len(known) - 1)
         classes = np.array([self.classes[value] for value in known.tolist()], np.uint8)
-        found = classes[at]
-        strange = known[at] != packed
-        stray = np.count_nonzero(strange)
+        ids = classes[index]
+        unlisted = known[index] != packed
+        stray = np.count_nonzero(unlisted)
         if stray > STRAY * packed.size:
-            values, counts = np.unique(packed[strange], return_counts=True)
+            values, counts = np.unique(packed[unlisted], return_counts=True)
             worst = int(values[counts.argmax()])
             raise DatasetError(
-                f"{path} has colors that are no class, such as "
+                f"{path} has colors of no class, such as "
                 f"{(worst >> 16, worst >> 8 & 255, worst & 255)}, on "
-                f"{100 * stray / packed.size:.1f} % of it; add them to class_dict.csv, "
-                "or ignore them there under the name void."
+                f"{100 * stray / packed.size:.1f} % of its pixels; list them in class_dict.csv, "
+                "under the name void to ignore them."
             )
-        found[strange] = IGNORE
-        return found
+        ids[unlisted] = IGNORE
+        return ids
 
     def _unknown(self, values: np.ndarray, size: int, path: Path) -> DatasetError:
         ids, counts = np.unique(values, return_counts=True)
         shown = ", ".join(str(i) for i in ids[:5].tolist()) + (", …" if len(ids) > 5 else "")
-        share = 100 * counts.sum() / size
+        percent = 100 * counts.sum() / size
         allowed = sorted(value for value, i in self.classes.items() if i != IGNORE)
         jpeg = " It is a JPEG, which changes ids: save masks as PNG." if is_jpeg(path) else ""
         return DatasetError(
-            f"{path} has ids that are no class: {shown} ({share:.2g} % of it); "
+            f"{path} has ids of no class: {shown} ({percent:.2g} % of its pixels); the "
             f"{len(allowed)} classes have ids {_span(allowed)}.{jpeg} "
-            "Correct the mask, name more classes, or give these ids to ignore=."
+            "Correct the mask, name more classes, or ignore these ids."
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class MaskFile:
-    """Reads the truth of one image from an image. It is a `Sample.mask_reader`."""
+    """Reads a mask from an image file. It is a `Sample.mask_reader`."""
 
     path: Path
     image: Path
-    coding: MaskEncoding
+    encoding: MaskEncoding
 
     def __call__(self, size: tuple[int, int]) -> np.ndarray:
         """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
-        values = read_values(self.path, colors=self.coding.kind == "colors")
-        ids = self.coding.decode(values, self.path)
+        values = read_values(self.path, colors=self.encoding.kind == "colors")
+        ids = self.encoding.decode(values, self.path)
         return fit_mask(ids, size, mask=self.path, image=self.image)
 
 
 def read_values(path: Path, *, colors: bool = False) -> np.ndarray:
-    """What a mask file holds: `(H, W)` uint8 or uint16 values, or `(H, W, 3) uint8 RGB`.
+    """The pixels of a mask file: `(H, W)` uint8 or uint16 values, or `(H, W, 3) uint8 RGB`.
 
     Args:
         path: The mask.
-        colors: Of palette images, the colors instead of the indices.
+        colors: For palette images, return the colors instead of the indices.
 
     Raises:
-        DatasetError: It is no image, or a damaged one.
+        DatasetError: The file is not an image, or damaged.
     """
     from PIL import Image  # noqa: PLC0415
 
@@ -146,12 +144,12 @@ def read_values(path: Path, *, colors: bool = False) -> np.ndarray:
         raise
     except DECODE_ERRORS as error:  # of which UnidentifiedImageError is one
         raise DatasetError(
-            f"{path} cannot be read as a mask ({error}); mend it, or remove it and its image."
+            f"Cannot read {path} as a mask: {error}. Replace it, or remove it and its image."
         ) from error
 
 
 def fit_mask(ids: np.ndarray, size: tuple[int, int], *, mask: Path, image: Path) -> np.ndarray:
-    """The mask at the image's size, by the nearest pixel, where both have one aspect ratio.
+    """The mask resized to the image's size, nearest pixel, if both have one aspect ratio.
 
     Args:
         ids: `(h, w)`.
@@ -166,13 +164,13 @@ def fit_mask(ids: np.ndarray, size: tuple[int, int], *, mask: Path, image: Path)
         return ids
     if not same_aspect(ids.shape, size):
         h, w = ids.shape
-        turned = same_aspect((w, h), size)
+        rotated = same_aspect((w, h), size)
         why = (
-            "the image is turned (by its EXIF tag?) and the mask is not; turn the mask"
-            if turned
+            "the image is rotated (by its EXIF tag?) and the mask is not; rotate the mask"
+            if rotated
             else (
-                "a mask must be of the image's size, or of its aspect ratio within 1 %; "
-                "export it again or remove both"
+                "a mask must have the image's size, or its aspect ratio within 1 %; "
+                "export it again, or remove both"
             )
         )
         raise DatasetError(f"{mask} ({w}x{h}) does not fit {image} ({size[1]}x{size[0]}): {why}.")
@@ -196,8 +194,8 @@ def pack(rgb: np.ndarray) -> np.ndarray:
 def _gray(rgb: np.ndarray, path: Path) -> np.ndarray:
     if (rgb != rgb[..., :1]).any():
         raise DatasetError(
-            f"{path} is in colors where the other masks hold ids; "
-            "save it as they are, or name the colors in class_dict.csv."
+            f"{path} is in colors, but the other masks hold ids; "
+            "save it as they are, or list the colors in class_dict.csv."
         )
     return np.ascontiguousarray(rgb[..., 0])
 
@@ -205,13 +203,13 @@ def _gray(rgb: np.ndarray, path: Path) -> np.ndarray:
 def _wide(values: np.ndarray, path: Path) -> np.ndarray:
     whole = np.rint(values)
     if values.size and (not (values == whole).all() or values.min() < 0 or values.max() > 65535):
-        raise DatasetError(f"{path} does not hold ids of 0 to 65535; save class ids as PNG.")
+        raise DatasetError(f"{path} has values other than 0 to 65535; save class ids as PNG.")
     return whole.astype(np.uint16)
 
 
 @functools.cache
 def is_jpeg(path: Path) -> bool:
-    """Whether the file begins as JPEGs do."""
+    """Whether the file starts like a JPEG."""
     try:
         with path.open("rb") as file:
             return file.read(2) == b"\xff\xd8"

@@ -13,7 +13,7 @@ from easyseg.datasets.base import SPLITS
 from easyseg.errors import DatasetError
 from easyseg.io.read_image import IMAGE_EXTENSIONS
 
-__all__ = ["Pairs", "bare", "find_pairs", "image_folders", "pair", "split_of"]
+__all__ = ["Pairs", "bare_stem", "find_pairs", "image_folders", "pair_files", "split_of"]
 
 SPLIT_WORDS = {"train": "train", "training": "train", "val": "val", "valid": "val",
                "validation": "val", "dev": "val", "test": "test", "testing": "test"}  # fmt: skip
@@ -22,7 +22,7 @@ MASK_WORDS = {"mask", "masks", "annot", "annots", "annotation", "annotations", "
               "target", "targets", "segmaps"}  # fmt: skip
 IMAGE_WORDS = {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "input",
                "inputs", "rgb", "frames", "jpegimages", "original", "originals"}  # fmt: skip
-PASSED_OVER = {"visualization", "visualisation", "overlay", "overlays", "preview"}
+SKIPPED_WORDS = {"visualization", "visualisation", "overlay", "overlays", "preview"}
 JOINED = re.compile(rf"({'|'.join(SPLIT_WORDS)})({'|'.join(MASK_WORDS | IMAGE_WORDS)})")
 AFFIX = "image|img|photo|sat|rgb|mask|label|labels|gt|seg|segmentation|annotation|target|matte"
 AFFIXES = re.compile(
@@ -33,11 +33,11 @@ AFFIXES = re.compile(
 MASK_AFFIX = re.compile(
     r"^(?:mask|label|gt|seg)s?[_\- ]|[_\- ](?:mask|labels?|gt|seg|segmentation|L|matte)$"
 )
-DEEPEST = 6  # folders below the data set's own; links are followed, and may lead in circles
+MAX_DEPTH = 6  # folders below the data set's; links are followed, and may form circles
 
 
 class Pairs(NamedTuple):
-    """Images and masks that belong together, and what was left over.
+    """Images and masks that belong together, and those that are left over.
 
     Attributes:
         pairs: `(split or "", name, image, mask)`.
@@ -50,7 +50,7 @@ class Pairs(NamedTuple):
     masks: list[Path]
 
 
-class Place(NamedTuple):
+class FolderRole(NamedTuple):
     """What a folder's name says: split (or ""), whether it holds masks, and the other words."""
 
     split: str
@@ -60,21 +60,21 @@ class Place(NamedTuple):
 
 def image_folders(root: Path) -> dict[Path, list[Path]]:
     """Folders below `root` (and itself) that hold images, with the images, in order."""
-    found = {}
-    for at, folders, files in os.walk(root, followlinks=True):
-        here = Path(at)
-        deep = len(here.relative_to(root).parts) >= DEEPEST
-        folders[:] = [] if deep else sorted(f for f in folders if not f.startswith((".", "__")))
+    images_of = {}
+    for path, folders, files in os.walk(root, followlinks=True):
+        here = Path(path)
+        too_deep = len(here.relative_to(root).parts) >= MAX_DEPTH
+        folders[:] = [] if too_deep else sorted(f for f in folders if not f.startswith((".", "__")))
         images = sorted(
             f for f in files if f.lower().endswith(IMAGE_EXTENSIONS) and not f.startswith(".")
         )
         if images:
-            found[here] = [here / name for name in images]
-    return found
+            images_of[here] = [here / name for name in images]
+    return images_of
 
 
 def split_of(name: str) -> str:
-    """What a word of the name says: "train", "val" or "test"; else ""."""
+    """The split that a word of the name stands for: "train", "val" or "test"; else ""."""
     return next((SPLIT_WORDS[word] for word in _words(name) if word in SPLIT_WORDS), "")
 
 
@@ -87,67 +87,69 @@ def find_pairs(root: Path) -> Pairs:
     `x.jpg` and `x.png`, or `x.png` and `x_mask.png`.
 
     Raises:
-        DatasetError: Two masks lay claim to one image.
+        DatasetError: An image has two masks.
     """
     images: dict[tuple[str, tuple[str, ...]], list[Path]] = defaultdict(list)
     masks: dict[tuple[str, tuple[str, ...]], list[Path]] = defaultdict(list)
     for folder, files in image_folders(root).items():
-        place = _place(folder.relative_to(root))
-        if place is not None:
-            (masks if place.is_mask else images)[place.split, place.rest] += files
+        role = _role(folder.relative_to(root))
+        if role is not None:
+            (masks if role.is_mask else images)[role.split, role.rest] += files
     result = Pairs([], [], [])
-    for key in dict.fromkeys([*images, *masks]):
-        mine, theirs = images[key], masks[key]
-        if mine and not theirs:
-            mine, theirs = _in_one_folder(mine)
-        found = pair(mine, theirs)
-        split, rest = key
+    for split, rest in dict.fromkeys([*images, *masks]):
+        image_files, mask_files = images[split, rest], masks[split, rest]
+        if image_files and not mask_files:
+            image_files, mask_files = _in_one_folder(image_files)
+        paired, unpaired_images, unpaired_masks = pair_files(image_files, mask_files)
         result.pairs.extend(
-            (split, "/".join([*rest, image.stem]), image, mask) for image, mask in found[0]
+            (split, "/".join([*rest, image.stem]), image, mask) for image, mask in paired
         )
-        result.images.extend(found[1])
-        result.masks.extend(found[2])
-    return Pairs(sorted(result.pairs, key=_in_order), result.images, result.masks)
+        result.images.extend(unpaired_images)
+        result.masks.extend(unpaired_masks)
+    return Pairs(sorted(result.pairs, key=_order), result.images, result.masks)
 
 
-def pair(
+def pair_files(
     images: Iterable[Path], masks: Iterable[Path]
 ) -> tuple[list[tuple[Path, Path]], list[Path], list[Path]]:
-    """Images and masks of one name; those with a customary addition (`_mask`) likewise.
+    """Pairs images and masks of the same name, up to a customary affix (`_mask`).
+
+    Returns:
+        Pairs, images without a mask, masks without an image.
 
     Raises:
-        DatasetError: Two masks lay claim to one image.
+        DatasetError: An image has two masks.
     """
     images = list(images)
-    exact, loose = defaultdict(list), defaultdict(list)
+    by_stem, by_bare_stem = defaultdict(list), defaultdict(list)
     for mask in masks:
-        exact[mask.stem].append(mask)
-        loose[bare(mask.stem)].append(mask)
-    pairs, alone, taken = [], [], set()
+        by_stem[mask.stem].append(mask)
+        by_bare_stem[bare_stem(mask.stem)].append(mask)
+    pairs, unpaired, used = [], [], set()
     for image in images:
-        found = exact.get(image.stem) or loose.get(bare(image.stem)) or []
-        if len(found) > 1:
+        matches = by_stem.get(image.stem) or by_bare_stem.get(bare_stem(image.stem)) or []
+        if len(matches) > 1:
             raise DatasetError(
-                f"{image} has two masks, {found[0]} and {found[1]}; remove or rename one."
+                f"{image} has two masks, {matches[0]} and {matches[1]}; remove or rename one."
             )
-        if found:
-            pairs.append((image, found[0]))
-            taken.add(found[0])
+        if matches:
+            pairs.append((image, matches[0]))
+            used.add(matches[0])
         else:
-            alone.append(image)
-    return pairs, alone, [m for group in exact.values() for m in group if m not in taken]
+            unpaired.append(image)
+    return pairs, unpaired, [m for group in by_stem.values() for m in group if m not in used]
 
 
-def bare(stem: str) -> str:
-    """The stem without customary additions: "12_mask" and "image_12" become "12"."""
+def bare_stem(stem: str) -> str:
+    """The stem without customary affixes: "12_mask" and "image_12" become "12"."""
     return AFFIXES.sub("", stem) or stem
 
 
-def _place(relative: Path) -> Place | None:
+def _role(relative: Path) -> FolderRole | None:
     split, is_mask, rest = "", False, []
     for part in relative.parts:
         words = _words(part)
-        if PASSED_OVER & set(words):
+        if SKIPPED_WORDS & set(words):
             return None
         for word in words:
             if word in SPLIT_WORDS:
@@ -156,7 +158,7 @@ def _place(relative: Path) -> Place | None:
                 is_mask = True
             elif word not in IMAGE_WORDS:
                 rest.append(word)
-    return Place(split, is_mask, tuple(rest))
+    return FolderRole(split, is_mask, tuple(rest))
 
 
 def _words(name: str) -> list[str]:
@@ -172,14 +174,14 @@ def _words(name: str) -> list[str]:
 
 
 def _in_one_folder(images: list[Path]) -> tuple[list[Path], list[Path]]:
-    """Images and masks of a folder that holds both; all are images if it does not."""
+    """Images and masks of a folder that holds both; all are images if it holds no masks."""
     masks = [p for p in images if MASK_AFFIX.search(p.stem)]
     if not masks:
         stems = {p.stem for p in images if p.suffix.lower() in (".jpg", ".jpeg")}
         masks = [p for p in images if p.suffix.lower() == ".png" and p.stem in stems]
-    mine = set(masks)
-    return [p for p in images if p not in mine], masks
+    is_mask = set(masks)
+    return [p for p in images if p not in is_mask], masks
 
 
-def _in_order(row: tuple[str, str, Path, Path]) -> tuple[int, str]:
-    return (SPLITS.index(row[0]) if row[0] else -1, row[1])
+def _order(pair: tuple[str, str, Path, Path]) -> tuple[int, str]:
+    return (SPLITS.index(pair[0]) if pair[0] else -1, pair[1])

@@ -1,4 +1,4 @@
-"""Outlines and run lengths -> class ids, rasterised as COCO's own tools do."""
+"""Polygons and run lengths -> class ids, rasterized by pycocotools as COCO's own tools do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from easyseg.errors import DatasetError
 
 __all__ = ["Shape", "as_rle", "draw_shapes"]
 
-FARTHEST = 4  # image sizes by which a corner may lie outside: further ones are not in pixels
+MAX_DISTANCE = 4  # image sizes; corners further away are not in pixels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Shape:
     Args:
         class_id: Its class, or `IGNORE`.
         outline: Polygons `[x, y, x, y, ...]` in pixels, or COCO's `{"size", "counts"}`.
-        where: File and row, for messages.
+        where: File and entry, for messages.
     """
 
     class_id: int
@@ -33,7 +33,7 @@ class Shape:
 
 
 def draw_shapes(shapes: Sequence[Shape], size: tuple[int, int]) -> np.ndarray:
-    """Where shapes overlap, the smallest is on top; those that do not count are at the bottom.
+    """Class ids; where shapes overlap the smallest is on top, ignored ones are at the bottom.
 
     Args:
         shapes: What to draw.
@@ -45,7 +45,7 @@ def draw_shapes(shapes: Sequence[Shape], size: tuple[int, int]) -> np.ndarray:
     Raises:
         DatasetError: A shape that cannot be drawn.
     """
-    out = np.zeros(size, np.uint8, order="F")  # as the masks come
+    out = np.zeros(size, np.uint8, order="F")  # as pycocotools decodes
     rles = [as_rle(shape, size) for shape in shapes]
     areas = coco_mask.area(rles) if rles else []
     order = sorted(range(len(shapes)), key=lambda i: (shapes[i].class_id != IGNORE, -int(areas[i])))
@@ -55,7 +55,7 @@ def draw_shapes(shapes: Sequence[Shape], size: tuple[int, int]) -> np.ndarray:
 
 
 def as_rle(shape: Shape, size: tuple[int, int]) -> dict[str, Any]:
-    """The shape in COCO's run lengths.
+    """The shape as COCO's run-length encoding.
 
     Raises:
         DatasetError: Coordinates or lengths that do not fit the image.
@@ -68,12 +68,12 @@ def as_rle(shape: Shape, size: tuple[int, int]) -> dict[str, Any]:
         polygons = [np.asarray(polygon, float) for polygon in outline]
     except (ValueError, TypeError):
         raise DatasetError(
-            f"{shape.where} has a corner that is no number; give pixels, or remove the shape."
+            f"{shape.where} has a corner that is not a number; give pixels, or remove the shape."
         ) from None
-    flat = np.concatenate(polygons)
-    if not np.isfinite(flat).all() or np.abs(flat).max() > FARTHEST * max(size):
+    corners = np.concatenate(polygons)
+    if not np.isfinite(corners).all() or np.abs(corners).max() > MAX_DISTANCE * max(size):
         raise DatasetError(
-            f"{shape.where} has a corner at {np.nan_to_num(flat).max():g} in an image of "
+            f"{shape.where} has a corner at {np.nan_to_num(corners).max():g} in an image of "
             f"{width}x{height}; give pixels of this image, or remove the shape."
         )
     return coco_mask.merge(coco_mask.frPyObjects([p.tolist() for p in polygons], height, width))

@@ -1,73 +1,107 @@
-"""Which samples are for training, for validation and for the test."""
+"""Which samples are for training, validation and test: the only rule for missing splits."""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-from easyseg.datasets.base import Sample
+from easyseg.datasets.base import Dataset, Sample
+from easyseg.results.label_set import LabelSet
 
-__all__ = ["arrange", "divide"]
+__all__ = ["make_dataset", "with_validation_split"]
 
-TENTH = 10
+FRACTION = 0.1  # of the samples: the validation split, and the test split
 
 
-def arrange(
-    rows: Iterable[tuple[str, Sample]],
-) -> tuple[dict[str, list[Sample]], list[str]]:
-    """Samples by split, where every sample has a split or none ("").
+def make_dataset(
+    name: str,
+    label_set: LabelSet,
+    samples: Iterable[tuple[str, Sample]],
+    *,
+    notes: Sequence[str] = (),
+    images_without_mask: Iterable[Path] = (),
+    masks_without_image: Iterable[Path] = (),
+) -> Dataset:
+    """A data set of samples that have a split or none ("").
 
-    Samples without a split are divided 80/10/10. If there is training data and nothing to
-    validate on, a tenth of it is set aside.
+    If no sample has a split, they are divided 80/10/10 by a hash of their names: the order of the
+    files does not matter, and every machine divides alike. With two samples or more there is one
+    for validation, with five or more one for the test. If there are training samples and no
+    validation split, a tenth of them is held out for it.
 
-    Returns:
-        Samples of each split, and notes on what was divided.
+    Args:
+        name: Of the data set.
+        label_set: Its classes.
+        samples: Pairs of "train", "val", "test" or "", and a sample.
+        notes: What was assumed, merged or left out.
+        images_without_mask: Images that are not used.
+        masks_without_image: Masks that are not used.
     """
     splits: dict[str, list[Sample]] = {"train": [], "val": [], "test": []}
-    loose: list[Sample] = []
-    notes: list[str] = []
-    for split, sample in rows:
-        (splits[split] if split else loose).append(sample)
-    if loose and not any(splits.values()):
-        splits = divide(loose)
-        notes.append(
-            "The files name no splits: they are divided 80/10/10 into "
-            + ", ".join(f"{name} ({len(found)})" for name, found in splits.items())
-            + ", by a hash of their names, the same every time."
-        )
-    elif loose:
-        splits["train"] += loose
-        notes.append(f"{len(loose)} samples without a split are taken for training.")
-    if len(splits["train"]) > 1 and not splits["val"]:
-        count = max(1, round(len(splits["train"]) / TENTH))
-        in_order = sorted(splits["train"], key=_hash)
-        aside = {sample.name for sample in in_order[:count]}
-        splits["val"] = [s for s in splits["train"] if s.name in aside]
-        splits["train"] = [s for s in splits["train"] if s.name not in aside]
-        notes.append(
-            f"There is no validation split: {count} of the training samples are set aside for it, "
-            "by a hash of their names."
-        )
-    return {name: found for name, found in splits.items() if found}, notes
+    unassigned: list[Sample] = []
+    for split, sample in samples:
+        (splits[split] if split else unassigned).append(sample)
+    has_own_splits = any(splits.values()) or not unassigned
+    notes = list(notes)
+    if not has_own_splits:
+        splits = _divide(unassigned)
+        counts = ", ".join(f"{split} ({len(part)})" for split, part in splits.items())
+        notes.append(f"The files name no splits: divided 80/10/10 into {counts}.")
+    elif unassigned:
+        splits["train"] += unassigned
+        notes.append(f"{len(unassigned)} samples without a split are used for training.")
+    dataset = Dataset(
+        name=name,
+        format="",
+        label_set=label_set,
+        splits={split: part for split, part in splits.items() if part},
+        notes=tuple(notes),
+        images_without_mask=tuple(images_without_mask),
+        masks_without_image=tuple(masks_without_image),
+        has_own_splits=has_own_splits,
+    )
+    return with_validation_split(dataset) if len(splits["train"]) > 1 else dataset
 
 
-def divide(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
-    """80 % for training, 10 % for validation, 10 % for the test, by a hash of the names.
+def with_validation_split(dataset: Dataset) -> Dataset:
+    """The data set, with a tenth of the training split held out if it has no validation split.
 
-    The order of the files does not matter. From two samples on one is for validation, from five
-    on one for the test.
+    Of a single training image there is nothing to hold out: it is used for validation too.
     """
-    in_order = sorted(samples, key=_hash)
-    count = max(1, round(len(samples) / TENTH))
-    val = count if len(samples) >= 2 else 0
-    test = count if len(samples) >= 5 else 0
+    train = dataset.splits.get("train", ())
+    if not train or dataset.splits.get("val"):
+        return dataset
+    if len(train) == 1:
+        val = train
+        note = "The only training image is also used for validation, so metrics are too good."
+    else:
+        held_out = {id(sample) for sample in _in_order(train)[: _count(train)]}
+        val = [sample for sample in train if id(sample) in held_out]
+        train = [sample for sample in train if id(sample) not in held_out]
+        note = f"There is no validation split: {len(val)} training samples are held out for it."
+    splits = {**dataset.splits, "train": train, "val": val}
+    return dataclasses.replace(dataset, splits=splits, notes=(*dataset.notes, note))
+
+
+def _divide(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    """80 % for training, 10 % for validation, 10 % for the test."""
+    ordered = _in_order(samples)
+    val = _count(samples) if len(samples) >= 2 else 0
+    test = _count(samples) if len(samples) >= 5 else 0
     parts = {
-        "train": in_order[val + test :],
-        "val": in_order[:val],
-        "test": in_order[val : val + test],
+        "train": ordered[val + test :],
+        "val": ordered[:val],
+        "test": ordered[val : val + test],
     }
-    return {name: sorted(found, key=lambda s: s.name) for name, found in parts.items()}
+    return {split: sorted(part, key=lambda s: s.name) for split, part in parts.items()}
 
 
-def _hash(sample: Sample) -> bytes:
-    return hashlib.sha256(sample.image.stem.encode()).digest()
+def _count(samples: Sequence[Sample]) -> int:
+    return max(1, round(FRACTION * len(samples)))
+
+
+def _in_order(samples: Iterable[Sample]) -> list[Sample]:
+    """By a hash of the image's name."""
+    return sorted(samples, key=lambda s: hashlib.sha256(s.image.stem.encode()).digest())

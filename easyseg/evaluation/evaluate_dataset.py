@@ -7,8 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from easyseg.datasets import Reading
-from easyseg.datasets.base import Dataset, Sample
+from easyseg.datasets import Dataset, DatasetOptions, Sample, open_with_options
 from easyseg.errors import InputError
 from easyseg.evaluation.evaluate import evaluate
 from easyseg.evaluation.scores import Scores
@@ -21,8 +20,8 @@ def evaluate_dataset(
     predictor: Predictor,
     data: str | os.PathLike[str] | Dataset | Iterable[Sample],
     *,
-    reading: Reading,
-    split: str,
+    options: DatasetOptions,
+    split: str | None,
     class_map: Mapping[str, str | None] | None,
     boundary: bool,
     report: Path | None,
@@ -35,8 +34,8 @@ def evaluate_dataset(
     Args:
         predictor: The model and its inference options.
         data: As in `SemanticSegmentation.evaluate`, and so are the others.
-        reading: How the data set is opened.
-        split: "train", "val" or "test".
+        options: How the data set is opened.
+        split: "train", "val", "test" or "all"; `None` for `Dataset.default_split`.
         class_map: Classes under another name.
         boundary: Computes boundary metrics too.
         report: Folder of the report.
@@ -46,12 +45,14 @@ def evaluate_dataset(
     """
     samples: Sequence[Sample]
     if isinstance(data, (str, os.PathLike, Dataset)):
-        dataset = reading.open(data)
-        source = dataset.name if isinstance(data, Dataset) else str(data)
+        dataset = open_with_options(data, options)
+        options = dataset.options
+        source = str(dataset.source or dataset.name)
+        split = split or dataset.default_split
         samples, label_set, notes = dataset.split(split), dataset.label_set, dataset.notes
-    elif reading.to_dict():
+    elif options.to_dict():
         raise InputError(
-            f"{', '.join(reading.to_dict())} cannot be chosen for samples; give a data set."
+            f"{', '.join(options.to_dict())} cannot be chosen for samples; give a data set."
         )
     else:
         samples, label_set, notes, source = list(data), None, (), "samples"
@@ -74,7 +75,7 @@ def evaluate_dataset(
             model=model,
             data=f"{source}, {split}" if label_set else source,
             command=_command(
-                predictor, source, reading, split, class_map or {}, model, output_stride
+                predictor, source, options, split or "", class_map or {}, model, output_stride
             ),
             notes=notes,
         )
@@ -84,7 +85,7 @@ def evaluate_dataset(
 def _command(
     predictor: Predictor,
     source: str,
-    reading: Reading,
+    options: DatasetOptions,
     split: str,
     class_map: Mapping[str, str | None],
     model: str,
@@ -99,7 +100,7 @@ def _command(
     if predictor.options.scales != (1.0,):
         words += ["--scales", ",".join(f"{scale:g}" for scale in predictor.options.scales)]
     words += ["--flip"] * predictor.options.flip
-    for name, value in reading.to_dict().items():
+    for name, value in options.to_dict().items():
         words += [f"--{name}", value if isinstance(value, str) else ",".join(map(str, value))]
     for theirs, ours in class_map.items():
         words += ["--class-map", f"{theirs}={ours or ''}"]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from easyseg.datasets.class_weights import median_frequency_weights
 from easyseg.errors import ConfigError
 from easyseg.training.augmentation import DEFAULT_STEPS, Augmenter
 from easyseg.training.distribution import shares
 from easyseg.training.optimizers import make_optimizer
 from easyseg.training.plan import Phase, Plan, phases
 from easyseg.training.schedules import make_schedule
-from easyseg.training.segmentation_loss import SegmentationLoss, auto_class_weights, make_loss
+from easyseg.training.segmentation_loss import SegmentationLoss, make_loss
 
 __all__ = ["augmenter_of", "check_parts", "loss_of", "optimizer_of"]
 
@@ -29,7 +30,7 @@ def loss_of(plan: Plan) -> SegmentationLoss:
     """With the weights of the classes, by their pixels if they shall be found."""
     weights: Any = plan.config.class_weights
     if weights == "auto":
-        weights = auto_class_weights(plan.pixels)
+        weights = median_frequency_weights(plan.pixels)
     return make_loss(plan.config.loss, classes=len(plan.label_set), class_weights=weights)
 
 

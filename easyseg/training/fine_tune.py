@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from easyseg._keras import backend
-from easyseg.datasets import Reading
-from easyseg.datasets.base import Dataset
-from easyseg.datasets.check.check import check
+from easyseg.datasets import Dataset, DatasetOptions, open_with_options
+from easyseg.datasets.check import check_dataset
+from easyseg.datasets.scan import scan_dataset
+from easyseg.datasets.splits import with_validation_split
 from easyseg.errors import ConfigError, InputError, TrainingError
 from easyseg.evaluation.evaluate import evaluate
 from easyseg.evaluation.report import write_report
@@ -50,9 +51,8 @@ PACKAGES = ("easyseg", "keras", "numpy", "opencv-python-headless")
 
 def fine_tune(
     start: LoadedModel,
-    data: Source,
+    dataset: Dataset,
     *,
-    reading: Reading | None = None,
     start_name: str,
     runs: Path,
     name: str | None = None,
@@ -65,8 +65,7 @@ def fine_tune(
 
     Args:
         start: The model; is not changed.
-        data: Folder or file of a data set, or a `Dataset`.
-        reading: How it is opened.
+        dataset: The data set.
         start_name: The model's name, for config.yaml.
         runs: Folder of run folders.
         name: Of the run; by default the data set's. One that is taken gets a number: "mine-2".
@@ -93,20 +92,16 @@ def fine_tune(
         raise InputError(
             f"name={name!r} is no name of a folder; say with runs= (-o) where it shall lie."
         )
-    reading = reading or Reading()
-    dataset = reading.open(data)
     name = name or re.sub(r"[^\w.-]+", "_", dataset.name) or "run"
     if go_on and has_state(runs / name):
         _check_same(runs / name, choices, changes)
-        return resume(
-            runs / name, data=dataset, reading=Reading(), callbacks=callbacks, progress=progress
-        )
-    found = check(dataset, quick=True)
-    found.raise_if_fatal()
-    for warning in found.warnings:
+        return resume(runs / name, data=dataset, callbacks=callbacks, progress=progress)
+    report = check_dataset(dataset)
+    report.raise_errors()
+    for warning in report.warnings:
         log.warning("%s", warning)
     plan = make_plan(
-        dataset,
+        report.scan,
         network,
         config,
         same_classes=start.label_set.names == dataset.label_set.names,
@@ -119,7 +114,7 @@ def fine_tune(
     if folder.name != name:
         log.warning("%s is there already; this run is %s.", runs / name, folder)
     with locked(folder):
-        write_settings(folder, _settings(plan, data, reading, start_name, choices, changes))
+        write_settings(folder, _settings(plan, start_name, choices, changes))
         train(plan, folder, start=start, callbacks=callbacks, progress=progress)
         _finish(plan, folder, progress=progress)
     return folder
@@ -129,7 +124,6 @@ def resume(
     folder: Path,
     *,
     data: Source | None = None,
-    reading: Reading | None = None,
     callbacks: Sequence[Any] = (),
     progress: bool = True,
 ) -> Path:
@@ -137,8 +131,8 @@ def resume(
 
     Args:
         folder: The run's.
-        data: Its data set, if it was not opened by a path or has moved.
-        reading: How it is opened; by default as the run began.
+        data: Its data set, if it was not opened by a path or has moved. A path is opened with
+            the options that the run began with.
         callbacks: Keras callbacks, which are not recorded.
         progress: Shows bars.
 
@@ -156,9 +150,8 @@ def resume(
             raise TrainingError(
                 f"{folder} does not record where its data lies; give it as data=..."
             )
-        if reading is None:
-            reading = Reading(**settings["data"].get("reading", {}))
-        dataset = reading.open(source)
+        options = DatasetOptions(**settings["data"].get("options", {}))
+        dataset = source if isinstance(source, Dataset) else open_with_options(source, options)
         bundle = read_bundle(folder / LAST)
         if dataset.label_set.names != bundle.label_set.names:
             raise TrainingError(
@@ -168,7 +161,7 @@ def resume(
             )
         dataset = dataclasses.replace(dataset, label_set=bundle.label_set)  # with its colors
         plan = make_plan(
-            dataset,
+            scan_dataset(with_validation_split(dataset)),
             bundle.config,
             TrainConfig.from_dict(settings["training"]),
             same_classes=True,
@@ -218,8 +211,6 @@ def _check_same(folder: Path, choices: Mapping[str, Any], changes: Mapping[str, 
 
 def _settings(
     plan: Plan,
-    data: Source,
-    reading: Reading,
     start_name: str,
     choices: Mapping[str, Any],
     changes: Mapping[str, Any],
@@ -227,10 +218,10 @@ def _settings(
     """config.yaml; the network itself stands in config.json."""
     return {
         "data": {
-            "source": None if isinstance(data, Dataset) else str(Path(data).resolve()),
+            "source": str(plan.data.source.resolve()) if plan.data.source else None,
             "name": plan.data.name,
             "format": plan.data.format,
-            "reading": reading.to_dict(),
+            "options": plan.data.options.to_dict(),
             "images": {"train": len(plan.train), "val": len(plan.val)},
         },
         "start": start_name,

@@ -10,18 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from easyseg.datasets.base import Dataset, Sample
-from easyseg.errors import ConfigError
+from easyseg.datasets.scan import DatasetScan, SampleScan
+from easyseg.errors import ConfigError, DatasetError
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
 from easyseg.training.config import TrainConfig
-from easyseg.training.sample_cache import survey
 
 __all__ = ["SETTLED", "Phase", "Plan", "make_plan", "part_options", "phases"]
 
 log = logging.getLogger(__name__)
 
-VAL_SHARE = 0.1  # of the training images, where a data set has no validation split
 SETTLED = (
     "crop",
     "freeze_backbone_epochs",
@@ -96,7 +95,7 @@ def part_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
 
 
 def make_plan(
-    data: Dataset,
+    scan: DatasetScan,
     start: ModelConfig | KerasHubConfig,
     config: TrainConfig,
     *,
@@ -107,7 +106,7 @@ def make_plan(
     """Looks at the data, and settles what was left open.
 
     Args:
-        data: What to train on.
+        scan: Of the data set to train on, which has a validation split.
         start: The network that is trained further.
         config: Choices.
         same_classes: Whether the start's classes are the data set's, so that its head is kept.
@@ -121,23 +120,31 @@ def make_plan(
         ImageError: An image cannot be read.
     """
     notes = _random_backbone(start, start.replace(**changes), config, random=random)
-    train, val = _splits(data, config.seed)
-    seen = survey(train, len(data.label_set))
-    val = survey(val, len(data.label_set), split="validation").samples
+    data = scan.dataset
+    train = _labeled(scan, "train", "training")
+    val = _labeled(scan, "val", "validation")
     if "input_size" not in changes:
-        changes = {**changes, "input_size": _canvas(seen.largest, start)}
+        changes = {**changes, "input_size": _canvas(_largest(train), start)}
     model = start.replace(**{**changes, "num_classes": len(data.label_set)})
     if config.freeze_backbone_epochs is None:
         kept = same_classes or config.freeze == "backbone" or config.epochs < 3 or bool(notes)
         config = config.replace(freeze_backbone_epochs=0 if kept else 1)
     config = config.replace(crop=config.crop or model.input_size)
-    if len(seen.samples) < config.batch_size:
+    if len(train) < config.batch_size:
         log.warning(
             "%d training images make no batch of %d; each is seen several times in a step.",
-            len(seen.samples),
+            len(train),
             config.batch_size,
         )
-    return Plan(data, seen.samples, val, seen.pixels, model, config, notes)
+    return Plan(
+        data=data,
+        train=[s.sample for s in train],
+        val=[s.sample for s in val],
+        pixels=np.stack([s.pixels for s in train]),
+        model=model,
+        config=config,
+        notes=notes,
+    )
 
 
 def _random_backbone(
@@ -166,27 +173,39 @@ def _random_backbone(
     return (note,)
 
 
-def _splits(data: Dataset, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """Images to train on and to measure on."""
-    train, val = list(data.split("train")), list(data.splits.get("val", ()))
-    if val:
-        return train, val
-    if len(train) == 1:
-        log.warning("data set %r is one image; its figures are those of what it learnt.", data.name)
-        return train, train
-    count = max(1, round(VAL_SHARE * len(train)))
-    order = np.random.default_rng(seed).permutation(len(train))
-    chosen = set(order[:count].tolist())
-    log.warning(
-        "data set %r has no validation images; %d of its %d training images are kept aside.",
-        data.name,
-        count,
-        len(train),
-    )
-    return (
-        [sample for i, sample in enumerate(train) if i not in chosen],
-        [sample for i, sample in enumerate(train) if i in chosen],
-    )
+def _labeled(scan: DatasetScan, split: str, word: str) -> list[SampleScan]:
+    """The samples of a split that show a class.
+
+    Raises:
+        InputError: There is no such split.
+        ImageError, DatasetError: A file cannot be read, or no sample shows a class.
+    """
+    count = len(scan.dataset.split(split))
+    for error in scan.errors:
+        raise error
+    labeled = [s for s in scan.readable(split) if s.pixels.any()]
+    ignored = [s.sample.mask for s in scan.readable(split) if not s.pixels.any()]
+    if not labeled:
+        raise DatasetError(
+            f"all pixels of all {count} {word} masks are ignored, such as {ignored[0]}; "
+            "check which ids the masks have, and which are ignored."
+        )
+    if ignored:
+        log.warning(
+            "%d of %d %s images are left out, because every pixel of their masks is ignored; "
+            "the first is %s.",
+            len(ignored),
+            count,
+            word,
+            ignored[0],
+        )
+    return labeled
+
+
+def _largest(scans: Sequence[SampleScan]) -> tuple[int, int]:
+    """The greatest height and the greatest width of the images."""
+    heights, widths = zip(*(s.size for s in scans), strict=True)
+    return max(heights), max(widths)
 
 
 def _canvas(largest: tuple[int, int], start: ModelConfig | KerasHubConfig) -> tuple[int, int]:

@@ -14,11 +14,9 @@ from easyseg.errors import ConfigError
 from easyseg.training.losses import LOSSES, Pixels
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["SegmentationLoss", "auto_class_weights", "make_loss"]
+__all__ = ["SegmentationLoss", "make_loss"]
 
 log = logging.getLogger(__name__)
-
-WEIGHT_RANGE = (0.1, 10.0)  # a class of a few pixels must not outweigh all others
 
 
 @keras.saving.register_keras_serializable("easyseg")
@@ -77,7 +75,8 @@ def make_loss(
             weights, as in {"cross_entropy": 1.0, "dice": 0.5}.
         classes: Number of classes, at least 2.
         ignore_index: Id in the truth of pixels that do not count.
-        class_weights: Weight of each class, from 0, `(classes,)`; `auto_class_weights` gives some.
+        class_weights: Weight of each class, from 0, `(classes,)`, such as
+            `easyseg.datasets.class_weights` computes.
 
     Raises:
         ConfigError: There is no such loss, or a value breaks a rule.
@@ -97,33 +96,6 @@ def make_loss(
     if weights is not None:
         _check_weights(weights, classes)
     return SegmentationLoss(terms, classes, ignore_index, weights)
-
-
-def auto_class_weights(counts: np.ndarray) -> np.ndarray:
-    """Median frequency balancing: `median(frequency) / frequency`, within `WEIGHT_RANGE`.
-
-    A class's frequency is its share of the pixels of the images that show it.
-
-    Args:
-        counts: Pixels of each class in each image, `(images, classes)`; or in all images
-            together, `(classes,)`, as if each image showed every class.
-
-    Returns:
-        `(classes,) float64`; 1 for classes without a pixel.
-
-    References:
-        Eigen and Fergus, "Predicting Depth, Surface Normals and Semantic Labels with a Common
-        Multi-Scale Convolutional Architecture", ICCV 2015,
-        https://arxiv.org/abs/1411.4734.
-    """
-    counts = np.atleast_2d(np.asarray(counts, np.float64))
-    in_images = ((counts > 0) * counts.sum(1, keepdims=True)).sum(0)
-    shown = in_images > 0
-    weights = np.ones(counts.shape[1])
-    if shown.any():
-        frequency = counts.sum(0)[shown] / in_images[shown]
-        weights[shown] = np.clip(np.median(frequency) / frequency, *WEIGHT_RANGE)
-    return weights
 
 
 def _terms(spec: str | Mapping[str, float]) -> dict[str, float]:

@@ -7,7 +7,7 @@ import pytest
 from helpers.make_dataset import SIZE, box, coco, folders, save, scene
 
 from easyseg.datasets import open_dataset
-from easyseg.datasets.check.check import check
+from easyseg.datasets.check import check_dataset
 from easyseg.errors import DatasetError, InputError
 
 
@@ -16,9 +16,9 @@ def runs(size, counts):
 
 
 def first_fatal(dataset) -> str:
-    report = check(dataset)
+    report = check_dataset(dataset)
     with pytest.raises(DatasetError) as caught:
-        report.raise_if_fatal()
+        report.raise_errors()
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -26,19 +26,19 @@ def first_fatal(dataset) -> str:
 def test_nothing_there(tmp_path):
     with pytest.raises(DatasetError, match="does not exist"):
         open_dataset(tmp_path / "nowhere")
-    with pytest.raises(DatasetError, match="holds not an images"):
+    with pytest.raises(DatasetError, match="holds no images"):
         open_dataset(tmp_path)
 
 
 @pytest.mark.parametrize("source", [None, ["a.png"], 5])
-def test_what_is_no_folder(source):
-    with pytest.raises(InputError, match="is no data set; give its folder or file"):
+def test_a_source_of_the_wrong_type(source):
+    with pytest.raises(InputError, match="expected a data set's folder or file"):
         open_dataset(source)
 
 
 @pytest.mark.parametrize("classes", ["person,car", 5])
-def test_classes_that_are_no_list(tmp_path, classes):
-    with pytest.raises(InputError, match="must be names of classes in a list"):
+def test_classes_that_are_not_a_list(tmp_path, classes):
+    with pytest.raises(InputError, match="must be a list of class names"):
         open_dataset(folders(tmp_path), classes=classes)
 
 
@@ -47,8 +47,8 @@ def test_images_without_any_mask(tmp_path):
     with pytest.raises(DatasetError, match="1 images, but no masks"):
         open_dataset(tmp_path)
     save(tmp_path / "masks/b.png", scene(1)[1])
-    with pytest.raises(DatasetError, match="none of the same name"):
-        open_dataset(tmp_path, format="paired")
+    with pytest.raises(DatasetError, match="none with the same name"):
+        open_dataset(tmp_path, format="folders")
 
 
 def test_some_without_a_mask_and_the_reverse(tmp_path):
@@ -56,9 +56,9 @@ def test_some_without_a_mask_and_the_reverse(tmp_path):
     (root / "masks/3.png").unlink()
     (root / "images/5.png").unlink()
     dataset = open_dataset(root)
-    assert [p.name for p in dataset.unlabelled] == ["3.png"]
-    assert [p.name for p in dataset.orphans] == ["5.png"]
-    told = " ".join(check(dataset).warnings)
+    assert [p.name for p in dataset.images_without_mask] == ["3.png"]
+    assert [p.name for p in dataset.masks_without_image] == ["5.png"]
+    told = " ".join(check_dataset(dataset).warnings)
     assert "images/3.png" in told
     assert "masks/5.png" in told
 
@@ -70,14 +70,14 @@ def test_two_masks_for_one_image(tmp_path):
         open_dataset(root)
 
 
-def test_ids_that_are_no_class(tmp_path):
+def test_ids_of_no_class(tmp_path):
     root = folders(tmp_path, value=3)
     told = first_fatal(open_dataset(root, classes=["a", "b"]))
-    assert "ids that are no class: 3" in told
+    assert "ids of no class: 3" in told
     assert "masks/" in told
 
 
-def test_colors_that_are_no_class(tmp_path):
+def test_colors_of_no_class(tmp_path):
     root = folders(tmp_path)
     (root / "class_dict.csv").write_text("name,r,g,b\na,0,0,0\nb,9,9,90\n")
     for i in range(10):
@@ -112,13 +112,13 @@ def test_ids_in_jpegs(tmp_path):
 
 
 def test_one_image(tmp_path):
-    report = check(open_dataset(folders(tmp_path, 1)))
-    assert not report.fatal
-    assert any("single sample" in text for text in report.warnings)
-    assert any("no val split" in text for text in report.warnings)
+    report = check_dataset(open_dataset(folders(tmp_path, 1)))
+    assert not report.errors
+    assert any("single image" in text for text in report.warnings)
+    assert any("also used for validation" in note for note in report.dataset.notes)
 
 
-@pytest.mark.parametrize(("value", "what"), [(0, "one class"), (255, "no pixel that counts")])
+@pytest.mark.parametrize(("value", "what"), [(0, "one class only"), (255, "ignored pixels only")])
 def test_nothing_to_learn(tmp_path, value, what):
     root = folders(tmp_path, value=0)
     for path in (root / "masks").iterdir():
@@ -131,7 +131,7 @@ def test_nothing_to_learn(tmp_path, value, what):
 
 def test_one_class_of_several(tmp_path):
     told = first_fatal(open_dataset(folders(tmp_path, value=0), classes=["a", "b"]))
-    assert "have only 'a'" in told
+    assert "one class only, 'a'" in told
 
 
 def test_unreadable_files_in_the_middle(tmp_path):
@@ -139,12 +139,12 @@ def test_unreadable_files_in_the_middle(tmp_path):
     for name in ("images/4.png", "masks/6.png"):
         content = (root / name).read_bytes()
         (root / name).write_bytes(content[: len(content) // 2])
-    report = check(open_dataset(root))
-    assert len(report.fatal) == 2
-    assert any("images/4.png" in text for text in report.fatal)
-    assert any("masks/6.png" in text for text in report.fatal)
+    report = check_dataset(open_dataset(root))
+    assert len(report.errors) == 2
+    assert any("images/4.png" in text for text in report.errors)
+    assert any("masks/6.png" in text for text in report.errors)
     (root / "masks/6.png").write_text("not an image")
-    assert any("masks/6.png" in text for text in check(open_dataset(root)).fatal)
+    assert any("masks/6.png" in text for text in check_dataset(open_dataset(root)).errors)
 
 
 def test_names_with_odd_characters(tmp_path):
@@ -155,7 +155,7 @@ def test_names_with_odd_characters(tmp_path):
     assert open_dataset(root).label_set.names == ("a", "A 2")
     (root / "classes.txt").unlink()
     (root / "class_dict.csv").write_text("name,r,g,b\na,0,0\n")
-    with pytest.raises(DatasetError, match="is no list of classes"):
+    with pytest.raises(DatasetError, match="is not a list of classes"):
         open_dataset(root)
 
 
@@ -169,7 +169,7 @@ def test_coco_with_missing_images_and_empty_polygons(tmp_path):
     assert "1 images are annotated but not listed" in told
     save(root / "images/2.png", scene(2)[0])
     dataset = open_dataset(root)
-    assert "1 annotations have no outline" in " ".join(dataset.notes)
+    assert "1 annotations have no polygon or mask" in " ".join(dataset.notes)
     assert not {s.name: s for v in dataset.splits.values() for s in v}["2"].read_mask().any()
     for i in (1, 2):
         (root / f"images/{i}.png").unlink()
@@ -182,11 +182,11 @@ def test_images_that_coco_does_not_list(tmp_path):
     save(root / "images/3.png", scene(3)[0])
     save(root / "charts/loss.png", scene(4)[0])
     dataset = open_dataset(root)
-    assert [p.name for p in dataset.unlabelled] == ["3.png"]
-    told = " ".join(check(dataset).warnings)
+    assert [p.name for p in dataset.images_without_mask] == ["3.png"]
+    told = " ".join(check_dataset(dataset).warnings)
     assert f"1 images have no mask and are not used, the first: {root / 'images/3.png'}" in told
     assert "1 images have no annotations and are all background" in " ".join(dataset.notes)
-    assert not open_dataset(root / "instances.json").unlabelled
+    assert not open_dataset(root / "instances.json").images_without_mask
 
 
 @pytest.mark.parametrize(
@@ -198,13 +198,13 @@ def test_images_that_coco_does_not_list(tmp_path):
         (box(1, 1, 1, 1, "wide", 5), "corner"),
         (runs([24, 32], [5, 5]), "run lengths"),
         (runs([9, 9], "11"), "run lengths"),
-        ({"category_id": 1, "image_id": 1, "bbox": [1, 1, 5, 5]}, "no outlines"),
+        ({"category_id": 1, "image_id": 1, "bbox": [1, 1, 5, 5]}, "no polygons or masks"),
     ],
 )  # fmt: skip
 def test_coco_annotations_that_cannot_be_drawn(tmp_path, row, what):
     root = coco(tmp_path, [row])
     with pytest.raises(DatasetError, match=what):
-        check(open_dataset(root)).raise_if_fatal()
+        check_dataset(open_dataset(root)).raise_errors()
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_coco_annotations_that_cannot_be_drawn(tmp_path, row, what):
     [
         ("0 0.5 0.5 0.2 0.2", "box"),
         ("3 0.1 0.1 0.2 0.2 0.3 0.1", "class 3"),
-        ("0 10 10 200 10 200 200", "not from 0 to 1"),
+        ("0 10 10 200 10 200 200", "outside 0 to 1"),
         ("cat 0.1 0.1", "not `class x y"),
         ("0 0.1 0.1 0.2 0.2 0.3", "5 numbers"),
     ],
@@ -235,4 +235,4 @@ def test_sizes_that_do_not_match(tmp_path):
     assert "masks/7.png (20x24) does not fit" in told
     assert "images/7.png (32x24)" in told
     save(root / "masks/7.png", np.ascontiguousarray(scene(7)[1].T))
-    assert "turn the mask" in first_fatal(open_dataset(root))
+    assert "rotate the mask" in first_fatal(open_dataset(root))

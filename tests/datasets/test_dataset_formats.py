@@ -57,7 +57,7 @@ def test_spellings_of_paired_folders(tmp_path, images, masks):
             save(tmp_path / there[0] / f"{i}.jpg", image)
             save(tmp_path / there[1] / f"{i}{'_mask' if same else ''}.png", mask)
     dataset = open_dataset(tmp_path)
-    assert dataset.format == "paired"
+    assert dataset.format == "folders"
     assert sizes(dataset) == {"train": 3, "val": 3}
     np.testing.assert_array_equal(dataset.split("val")[1].read_mask(), scene(1)[1])
 
@@ -329,13 +329,13 @@ def test_masks_of_another_size_are_resized_by_the_nearest_pixel(tmp_path):
 def test_the_documented_format_comes_before_plain_folders(tmp_path, monkeypatch):
     page = (ROOT / "docs/adding/dataset.md").read_text("utf-8")
     names = {}
+    monkeypatch.setattr(DATASETS, "_entries", dict(DATASETS._entries))
     exec(page.partition("```python")[2].partition("```")[0], names)
-    monkeypatch.setitem(DATASETS._entries, "leaves", names["LEAVES"])
     for i in range(5):
         image, mask = scene(i)
         save(tmp_path / f"{i}.jpg", image)
         save(tmp_path / f"{i}.png", mask)
-    assert open_dataset(tmp_path).format == "paired"
+    assert open_dataset(tmp_path).format == "folders"
     (tmp_path / "leaves.txt").touch()
     dataset = open_dataset(tmp_path)
     assert dataset.format == "leaves"
@@ -344,13 +344,13 @@ def test_the_documented_format_comes_before_plain_folders(tmp_path, monkeypatch)
 
 def test_formats_by_name(tmp_path):
     root = folders(tmp_path)
-    assert open_dataset(root, format="paired").format == "paired"
-    with pytest.raises(UnknownNameError, match="Did you mean 'paired'"):
-        open_dataset(root, format="pared")
+    assert open_dataset(root, format="folders").format == "folders"
+    with pytest.raises(UnknownNameError, match="Did you mean 'folders'"):
+        open_dataset(root, format="folder")
     with pytest.raises(DatasetError, match="JSON"):
         open_dataset(root, format="coco")
 
 
 @pytest.mark.parametrize("name", list(DATASETS))
 def test_no_format_recognises_an_empty_folder(tmp_path, name):
-    assert not DATASETS[name].recognise(tmp_path)
+    assert not DATASETS[name].detect(tmp_path)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from easyseg._keras import keras
 from easyseg.datasets import open_dataset
+from easyseg.datasets.scan import scan_dataset
 from easyseg.training.config import TrainConfig
 from easyseg.training.plan import make_plan
 from easyseg.training.trainer import train
@@ -42,7 +43,9 @@ class Stop(keras.callbacks.Callback):
 def plan(shapes):
     data, config = open_dataset(shapes), TrainConfig(**CHOICES)
     changes = {"input_size": (65, 65)}
-    return make_plan(data, square_dataset.CONFIG, config, same_classes=False, changes=changes)
+    return make_plan(
+        scan_dataset(data), square_dataset.CONFIG, config, same_classes=False, changes=changes
+    )
 
 
 def kill():

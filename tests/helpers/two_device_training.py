@@ -14,6 +14,7 @@ else:
     tf.config.set_logical_device_configuration(cpu, two)
 
 from easyseg.datasets import open_dataset
+from easyseg.datasets.scan import scan_dataset
 from easyseg.training.config import TrainConfig
 from easyseg.training.plan import make_plan
 from easyseg.training.trainer import train
@@ -24,7 +25,7 @@ if __name__ == "__main__":
     choices = {**square_dataset.QUICK, "optimizer": "sgd", "learning_rate": 0.01}
     choices["distribute"] = count == "2"
     plan = make_plan(
-        open_dataset(shapes),
+        scan_dataset(open_dataset(shapes)),
         square_dataset.CONFIG,
         TrainConfig(**choices),
         same_classes=False,

@@ -5,6 +5,7 @@ import pytest
 from helpers.square_dataset import CONFIG, QUICK, paint, start
 
 from easyseg.datasets import open_dataset
+from easyseg.datasets.scan import scan_dataset
 from easyseg.training.config import TrainConfig
 from easyseg.training.freeze_backbone import backbone_layers
 from easyseg.training.plan import make_plan
@@ -22,7 +23,7 @@ def shapes(tmp_path_factory):
 def trained(shapes, folder, **choices):
     """A run: the network's values before it and after, both by path, and the backbone's paths."""
     plan = make_plan(
-        open_dataset(shapes),
+        scan_dataset(open_dataset(shapes)),
         CONFIG,
         TrainConfig(**{**QUICK, **choices}),
         same_classes=False,

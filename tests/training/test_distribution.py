@@ -9,6 +9,7 @@ from helpers.paths import TESTS
 from helpers.square_dataset import CONFIG, paint
 
 from easyseg.datasets import open_dataset
+from easyseg.datasets.scan import scan_dataset
 from easyseg.errors import TrainingError
 from easyseg.training.config import TrainConfig
 from easyseg.training.data_loader import ValLoader
@@ -45,7 +46,7 @@ def test_halves_that_devices_cannot_share(monkeypatch):
 def test_a_run_goes_on_where_its_batch_can_be_shared_only(monkeypatch, tmp_path):
     data = open_dataset(paint(tmp_path / "shapes"))
     config = TrainConfig(batch_size=6, distribute=True)
-    plan = make_plan(data, CONFIG, config, same_classes=True, changes={})
+    plan = make_plan(scan_dataset(data), CONFIG, config, same_classes=True, changes={})
     monkeypatch.setattr("easyseg.training.trainer.shares", lambda *, distribute: 4)
     state = State(1, 0, 6, 1, [], None, False, [], [], [])
     with pytest.raises(TrainingError, match=r"mine is trained with batches of 6 .* the 4 devices"):

@@ -8,7 +8,7 @@ import pytest
 from easyseg._keras import backend, keras
 from easyseg.errors import ConfigError
 from easyseg.training.losses import LOSSES
-from easyseg.training.segmentation_loss import auto_class_weights, make_loss
+from easyseg.training.segmentation_loss import make_loss
 
 CLASSES = 4
 WEIGHTS = [0.5, 1.0, 2.0, 3.0]
@@ -278,13 +278,3 @@ def test_bad_choices(spec, options, match):
 def test_boundary_alone_is_warned_of(caplog):
     make_loss("boundary", classes=2)
     assert "cross_entropy+boundary" in caplog.text
-
-
-def test_median_frequency_balancing():
-    counts = np.array([[80, 20, 0, 0], [50, 0, 50, 0]])
-    # frequencies: 130 of 200, 20 of 100, 50 of 100; their median 0.5
-    np.testing.assert_allclose(auto_class_weights(counts), [0.5 / 0.65, 2.5, 1, 1])
-    together = auto_class_weights(np.array([900, 99, 1, 0]))
-    np.testing.assert_allclose(together, [0.11, 1, 10, 1])  # 99 of 1 is cut to 10
-    np.testing.assert_array_equal(auto_class_weights(np.zeros(3)), np.ones(3))
-    assert make_loss("dice", classes=4, class_weights=together).class_weights[2] == 10

@@ -8,7 +8,7 @@ import pytest
 
 from easyseg import SemanticSegmentation
 from easyseg.datasets import open_dataset
-from easyseg.datasets.check.check import check
+from easyseg.datasets.check import check_dataset
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +39,7 @@ def test_a_run_overfits_coco(shared, tmp_path):
 def test_facade_is_checked_explained_and_trained_as_it_is(shared, tmp_path):
     """Roboflow exports a category that groups the others, under the name of one of them."""
     folder = shared / "data/facade"
-    told = str(check(open_dataset(folder)))
+    told = str(check_dataset(open_dataset(folder)))
     explained = "Category 0 'facade' only groups the others and has no outlines: it is left out"
     assert f"{explained} (category 3 has the same name)" in told
     assert "ready to train" in told.splitlines()

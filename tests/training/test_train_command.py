@@ -2,6 +2,7 @@ import pytest
 from helpers.square_dataset import paint
 
 from easyseg.cli.train import train
+from easyseg.datasets import DatasetOptions
 from easyseg.errors import ConfigError, DatasetError, InputError, TrainingError
 
 
@@ -61,14 +62,13 @@ def test_some_of_the_classes(shapes, tmp_path, monkeypatch, capsys):
             (tmp_path / "card.md").write_text("as it is")
 
         def fine_tune(self, data, **options):
-            given.append(options)
+            given.append(data)
             return self
 
     monkeypatch.setattr("easyseg.cli.train.SemanticSegmentation", Start)
-    command(shapes, "--classes", "green,ground", "--ignore", "1", "--format", "paired")
-    assert given[0]["classes"] == ["green", "ground"]
-    assert given[0]["ignore"] == [1]
-    assert given[0]["format"] == "paired"
+    command(shapes, "--classes", "green,ground", "--ignore", "1", "--format", "folders")
+    assert given[0].options == DatasetOptions("folders", ("green", "ground"), (1,))
+    assert given[0].source == shapes
     assert capsys.readouterr().out.startswith("Class names are from ")
 
 

@@ -15,7 +15,8 @@ from helpers.square_dataset import QUICK, paint, start
 
 from easyseg import SemanticSegmentation
 from easyseg._keras import keras
-from easyseg.datasets import Reading, open_dataset
+from easyseg.datasets import DatasetOptions, open_dataset, open_with_options
+from easyseg.datasets.scan import scan_dataset
 from easyseg.errors import ConfigError, InputError, OutputError, TrainingError
 from easyseg.evaluation.class_mapping import map_classes
 from easyseg.evaluation.metrics import ConfusionMatrix
@@ -89,7 +90,7 @@ def run(shapes, listener, tmp_path_factory):
 def plan(shapes, **choices):
     options = {**QUICK, **choices}
     return make_plan(
-        open_dataset(shapes),
+        scan_dataset(open_dataset(shapes)),
         start().config,
         TrainConfig(**options),
         same_classes=False,
@@ -235,21 +236,23 @@ def test_a_name_that_is_taken_gets_a_number(tmp_path):
 def test_some_of_the_classes_in_colors_of_ones_own(shapes, tmp_path):
     """A run that goes on reads its data as it began."""
     labels = LabelSet("mine", ("floor", "R", "G"), ((9, 9, 9), (1, 2, 3), (4, 5, 6)))
-    reading = Reading(classes=labels, ignore=["floor"])
+    data = open_with_options(shapes, DatasetOptions(classes=labels, ignore=["floor"]))
     with pytest.raises(StopError):
         fine_tune(
-            start(), shapes, reading=reading, start_name="s", runs=tmp_path, progress=False,
+            start(), data, start_name="s", runs=tmp_path, progress=False,
             callbacks=[Stops()], options=QUICK,
         )  # fmt: skip
     folder = resume(tmp_path / "shapes", progress=False)
-    assert read_settings(folder)["data"]["reading"] == {
+    assert read_settings(folder)["data"]["options"] == {
         "classes": ["floor", "R", "G"],
         "ignore": ["floor"],
     }
     found = read_bundle(folder).label_set
     assert (found.names, found.palette) == (("R", "G"), ((1, 2, 3), (4, 5, 6)))
     with pytest.raises(TrainingError, match=r"on 2 classes, but .* has others; .*`classes`"):
-        fine_tune(start(), shapes, start_name="s", runs=tmp_path, go_on=True, options={})
+        fine_tune(
+            start(), open_dataset(shapes), start_name="s", runs=tmp_path, go_on=True, options={}
+        )
 
 
 def test_two_runs_in_one_folder_are_refused(run):
@@ -266,7 +269,14 @@ def test_two_runs_in_one_folder_are_refused(run):
 @pytest.mark.parametrize("name", ["a/b", "..", ".", "/tmp/x"])
 def test_a_name_that_is_none_of_a_folder_is_refused(shapes, tmp_path, name):
     with pytest.raises(InputError, match=r"is no name of a folder; say with runs="):
-        fine_tune(start(), shapes, start_name="s", runs=tmp_path / "runs", name=name, options={})
+        fine_tune(
+            start(),
+            open_dataset(shapes),
+            start_name="s",
+            runs=tmp_path / "runs",
+            name=name,
+            options={},
+        )
     assert not (tmp_path / "runs").exists()
 
 
@@ -308,7 +318,9 @@ def test_a_folder_without_a_run_is_refused(tmp_path):
 
 def test_a_wrong_choice_is_named_before_anything_is_made(shapes, tmp_path):
     def tune(**options):
-        fine_tune(start(), shapes, start_name="s", runs=tmp_path / "runs", options=options)
+        fine_tune(
+            start(), open_dataset(shapes), start_name="s", runs=tmp_path / "runs", options=options
+        )
 
     with pytest.raises(ConfigError, match="'epochs'"):
         tune(epoch=3)

@@ -1,4 +1,4 @@
-"""Images that are nearly the same: what leaks from one split into another."""
+"""Images that are nearly the same, and so leak from one split into another."""
 
 from __future__ import annotations
 
@@ -7,43 +7,46 @@ from typing import NamedTuple
 
 import numpy as np
 
-from easyseg.datasets.check.inspect_sample import Facts
+from easyseg.datasets.scan import SampleScan
 
-__all__ = ["Twins", "find_twins"]
+__all__ = ["Duplicate", "find_near_duplicates"]
 
-ALIKE = 0.995  # correlation of two small images from which they show the same
-FLAT = 2.0  # gray levels; a small image of less contrast has nothing to be known by
-ROWS = 1024  # compared at once
-
-
-class Twins(NamedTuple):
-    """Two samples whose images show nearly the same."""
-
-    first: Facts
-    second: Facts
+CORRELATION = 0.995  # of two thumbnails, from which they show the same
+MIN_CONTRAST = 2.0  # gray levels; thumbnails of less contrast cannot be told apart
+BATCH = 1024  # thumbnails compared at once
 
 
-def find_twins(facts: Sequence[Facts]) -> tuple[list[Twins], list[Twins]]:
+class Duplicate(NamedTuple):
+    """Two samples whose images are nearly the same."""
+
+    first: SampleScan
+    second: SampleScan
+
+
+def find_near_duplicates(
+    scans: Sequence[SampleScan],
+) -> tuple[list[Duplicate], list[Duplicate]]:
     """Near-duplicates between splits, and those within one.
 
-    Images are compared by gray images of 16x16 pixels, which survive other sizes, formats and
-    exposures; the correlation of two must be 0.995. Of each image the nearest twin counts.
+    Images are compared by gray thumbnails of 16x16 pixels, which survive other sizes, formats and
+    exposures; their correlation must be 0.995. For each image its nearest duplicate is reported.
     """
-    known = [f for f in facts if f.thumbnail is not None and f.thumbnail.std() >= FLAT]
-    if len(known) < 2:
+    usable = [s for s in scans if s.thumbnail is not None and s.thumbnail.std() >= MIN_CONTRAST]
+    if len(usable) < 2:
         return [], []
-    rows = np.stack([f.thumbnail.ravel() for f in known if f.thumbnail is not None])
-    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    splits = np.array([f.split for f in known])
-    between: list[Twins] = []
-    within: list[Twins] = []
-    for begin in range(0, len(rows), ROWS):
-        similar = rows[begin : begin + ROWS] @ rows.T
-        similar[np.arange(len(rows))[None] <= np.arange(begin, begin + len(similar))[:, None]] = -1
-        here = splits[begin : begin + ROWS, None] == splits[None]
-        for same, found in ((False, between), (True, within)):
-            part = np.where(here == same, similar, -1)
-            nearest = part.argmax(axis=1)
-            hits = np.flatnonzero(part[np.arange(len(part)), nearest] >= ALIKE)
-            found += [Twins(known[begin + i], known[nearest[i]]) for i in hits.tolist()]
+    vectors = np.stack([s.thumbnail.ravel() for s in usable if s.thumbnail is not None])
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    splits = np.array([s.split for s in usable])
+    between: list[Duplicate] = []
+    within: list[Duplicate] = []
+    for begin in range(0, len(vectors), BATCH):
+        similar = vectors[begin : begin + BATCH] @ vectors.T
+        earlier = np.arange(len(vectors)) <= np.arange(begin, begin + len(similar))[:, None]
+        similar[earlier] = -1
+        same_split = splits[begin : begin + BATCH, None] == splits[None]
+        for wanted, duplicates in ((False, between), (True, within)):
+            candidates = np.where(same_split == wanted, similar, -1)
+            nearest = candidates.argmax(axis=1)
+            hits = np.flatnonzero(candidates.max(axis=1) >= CORRELATION)
+            duplicates += [Duplicate(usable[begin + i], usable[nearest[i]]) for i in hits.tolist()]
     return between, within

@@ -1,62 +1,123 @@
-"""A check's report as text."""
+"""`CheckReport`: what a check of a data set gives, also as text."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from easyseg.datasets.check.check import CheckReport
+from easyseg.datasets.base import Dataset
+from easyseg.datasets.scan import DatasetScan
+from easyseg.errors import DatasetError
 
-__all__ = ["tell"]
+__all__ = ["CheckReport", "Proposal"]
 
-MOST_ROWS = 160
-MOST_PROBLEMS = 10
-
-
-def tell(report: CheckReport) -> str:
-    """Counts, sizes, classes, notes, problems, proposal: one thing on a line."""
-    dataset = report.dataset
-    counts = ", ".join(f"{split} {count}" for split, count in report.counts.items())
-    lines = [f"{dataset.name}: {dataset.format}, {counts}"]
-    if len(report.sizes):
-        low, middle, high = (np.quantile(report.sizes, q, axis=0).astype(int) for q in (0, 0.5, 1))
-        lines.append(
-            f"images from {low[1]}x{low[0]} to {high[1]}x{high[0]} pixels (width x height), "
-            f"median {middle[1]}x{middle[0]}"
-        )
-    lines += ["", *_classes(report), ""]
-    lines += [f"note     {note}" for note in dataset.notes]
-    lines += [f"warning  {text}" for text in report.warnings]
-    lines += [f"FATAL    {text}" for text in report.fatal[:MOST_PROBLEMS]]
-    if len(report.fatal) > MOST_PROBLEMS:
-        lines.append(f"FATAL    and {len(report.fatal) - MOST_PROBLEMS} more samples.")
-    if report.proposal:
-        height, width = report.proposal.crop
-        lines += [
-            "",
-            (
-                f"proposal {len(report.proposal.classes)} of {len(dataset.label_set)} classes to "
-                f"train on, crop {height}x{width} (height x width), class weights as above"
-            ),
-        ]
-    lines.append("ready to train" if not report.fatal else "not ready to train")
-    return "\n".join(lines)
+MAX_CLASSES = 160  # printed
+MAX_ERRORS = 10  # printed
 
 
-def _classes(report: CheckReport) -> list[str]:
-    """A row for each class: id, name, share of the pixels of each split, proposed weight."""
-    names, splits = report.dataset.label_set.names, list(report.pixels)
-    wide = max(map(len, names))
-    rows = [f"{'id':>3}  {'class':<{wide}}" + "".join(f"{s + ' %':>10}" for s in splits)]
-    rows[0] += f"{'weight':>10}" if report.proposal else ""
-    for i, name in enumerate(names[:MOST_ROWS]):
-        row = f"{i:>3}  {name:<{wide}}"
-        for split in splits:
-            pixels = report.pixels[split]
-            row += f"{100 * pixels[i] / max(1, pixels.sum()):>10.3f}"
+@dataclasses.dataclass(frozen=True)
+class Proposal:
+    """What to train with.
+
+    Args:
+        classes: Names of the classes that occur in the training samples.
+        class_weights: One weight per class of the label set: those that training with
+            `class_weights="auto"` uses.
+        crop: `(height, width)` in pixels, `32 k + 1` each, at most 513.
+    """
+
+    classes: tuple[str, ...]
+    class_weights: tuple[float, ...]
+    crop: tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class CheckReport:
+    """What a data set holds, and what is wrong with it.
+
+    Args:
+        scan: Sizes, class pixels and unreadable files, sample by sample.
+        errors: What prevents training; each names a file.
+        warnings: What is likely to spoil the result.
+        proposal: What to train with; `None` if there is nothing to train on.
+    """
+
+    scan: DatasetScan
+    errors: list[str]
+    warnings: list[str]
+    proposal: Proposal | None
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set, with the validation split that training uses."""
+        return self.scan.dataset
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Samples of each split."""
+        return {split: len(samples) for split, samples in self.dataset.splits.items()}
+
+    @property
+    def pixels(self) -> dict[str, np.ndarray]:
+        """Pixels of each class, `{split: (classes,) int64}`."""
+        return {split: self.scan.pixels(split) for split in self.dataset.splits}
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """`(images, 2)` heights and widths of the images that can be read."""
+        return np.array([s.size for s in self.scan.readable()], int).reshape(-1, 2)
+
+    def raise_errors(self) -> None:
+        """Raises a DatasetError with the first of `errors`, if there are any."""
+        if self.errors:
+            more = f" ({len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
+            raise DatasetError(f"{self.errors[0]}{more}")
+
+    def __str__(self) -> str:
+        """Counts, sizes, classes, notes, problems, proposal."""
+        counts = ", ".join(f"{split} {count}" for split, count in self.counts.items())
+        lines = [f"{self.dataset.name}: format {self.dataset.format or 'unknown'}, {counts}"]
+        lines += [*_size_line(self.sizes), "", *_class_table(self), ""]
+        lines += [f"note     {note}" for note in self.dataset.notes]
+        lines += [f"warning  {text}" for text in self.warnings]
+        lines += [f"error    {text}" for text in self.errors[:MAX_ERRORS]]
+        if len(self.errors) > MAX_ERRORS:
+            lines.append(f"error    {len(self.errors) - MAX_ERRORS} more like these.")
+        if self.proposal:
+            height, width = self.proposal.crop
+            lines.append(
+                f"proposal train {len(self.proposal.classes)} of {len(self.dataset.label_set)} "
+                f"classes, crop {height}x{width} (height x width), class weights as listed"
+            )
+        lines.append("Not ready to train." if self.errors else "Ready to train.")
+        return "\n".join(lines)
+
+
+def _size_line(sizes: np.ndarray) -> list[str]:
+    if not len(sizes):
+        return []
+    low, median, high = (np.quantile(sizes, q, axis=0).astype(int) for q in (0, 0.5, 1))
+    sides = ", ".join(
+        f"{name} {width}x{height}"
+        for name, (height, width) in (("smallest", low), ("median", median), ("largest", high))
+    )
+    return [f"image sizes (width x height): {sides}"]
+
+
+def _class_table(report: CheckReport) -> list[str]:
+    """A line for each class: id, name, percent of the pixels of each split, proposed weight."""
+    names, pixels = report.dataset.label_set.names, report.pixels
+    width = max(map(len, names))
+    lines = [f"{'id':>3}  {'class':<{width}}" + "".join(f"{s + ' %':>10}" for s in pixels)]
+    lines[0] += f"{'weight':>10}" if report.proposal else ""
+    for i, name in enumerate(names[:MAX_CLASSES]):
+        line = f"{i:>3}  {name:<{width}}"
+        for counts in pixels.values():
+            line += f"{100 * counts[i] / max(1, counts.sum()):>10.3f}"
         if report.proposal:
-            row += f"{report.proposal.class_weights[i]:>10.2f}"
-        rows.append(row)
-    return rows
+            line += f"{report.proposal.class_weights[i]:>10.2f}"
+        lines.append(line)
+    if len(names) > MAX_CLASSES:
+        lines.append(f"     and {len(names) - MAX_CLASSES} more classes")
+    return lines

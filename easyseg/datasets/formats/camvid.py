@@ -1,4 +1,4 @@
-"""CamVid as SegNet's authors give it: `train`, `trainannot`, ... with eleven classes and void."""
+"""CamVid as SegNet's authors publish it: `train`, `trainannot`, ..., eleven classes and void."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 
 from easyseg.datasets.base import Dataset
-from easyseg.datasets.class_names import Class, find_names
-from easyseg.datasets.formats.base import DATASETS, Asked, Format
+from easyseg.datasets.class_names import Class, find_classes
+from easyseg.datasets.formats.base import DATASETS, Format
 from easyseg.datasets.formats.image_mask_folders import dataset_of_pairs
+from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import find_pairs
 
 __all__: list[str] = []
@@ -30,17 +31,17 @@ CLASSES = (
 STEM = re.compile(r"(0001TP|0006R0|0016E5|Seq05VD)_f?\d+")  # its four videos, and the frame
 
 
-def _recognise(root: Path) -> bool:
+def _detect(root: Path) -> bool:
     """Its file names, and no file of names: the other CamVid has 32 classes in colors."""
-    if not root.is_dir() or find_names(root)[0]:
+    if not root.is_dir() or find_classes(root)[0]:
         return False
     pairs = find_pairs(root).pairs
     return bool(pairs) and all(STEM.match(image.stem) for _, _, image, _ in pairs)
 
 
-def _read(root: Path, _: Asked) -> Dataset:
-    note = "Files are named as CamVid's: ids 0 to 10 are its classes, 11 (void) does not count."
-    return dataset_of_pairs(root, find_pairs(root), "camvid", CLASSES, notes=[note])
+def _read(root: Path, _: DatasetOptions) -> Dataset:
+    note = "Files are named as CamVid's: ids 0 to 10 are its classes, 11 (void) is ignored."
+    return dataset_of_pairs(root, find_pairs(root), CLASSES, notes=[note])
 
 
-DATASETS.register("camvid")(Format(_recognise, _read))
+DATASETS.register("camvid")(Format(_detect, _read))

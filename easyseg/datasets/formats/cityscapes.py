@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from easyseg.datasets.base import IGNORE, Dataset, Sample
-from easyseg.datasets.formats.base import DATASETS, Asked, Format
+from easyseg.datasets.formats.base import DATASETS, Format
 from easyseg.datasets.mask_files import MaskEncoding, MaskFile
-from easyseg.datasets.pairing import bare, split_of
-from easyseg.datasets.splits import arrange
+from easyseg.datasets.options import DatasetOptions
+from easyseg.datasets.pairing import bare_stem, split_of
+from easyseg.datasets.splits import make_dataset
 from easyseg.errors import DatasetError
 from easyseg.results.label_set import load_label_set
 
@@ -19,21 +20,22 @@ LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 3
 MASKS = {"_gtFine_labelTrainIds": range(19), "_gtFine_labelIds": LABEL_IDS}
 
 
-def _home(root: Path) -> Path | None:
-    homes = (root, *root.glob("*/")) if root.is_dir() else ()
+def _find_root(root: Path) -> Path | None:
+    """`root`, or the folder in it, that holds leftImg8bit and gtFine."""
+    folders = (root, *root.glob("*/")) if root.is_dir() else ()
     return next(
-        (h for h in homes if (h / "leftImg8bit").is_dir() and (h / "gtFine").is_dir()), None
+        (f for f in folders if (f / "leftImg8bit").is_dir() and (f / "gtFine").is_dir()), None
     )
 
 
-def _coding(suffix: str) -> MaskEncoding:
+def _encoding(suffix: str) -> MaskEncoding:
     classes = dict.fromkeys(range(256), IGNORE)
     classes.update({value: i for i, value in enumerate(MASKS[suffix])})
     return MaskEncoding("ids", classes)
 
 
-def _read(root: Path, _: Asked) -> Dataset:
-    home = _home(root)
+def _read(root: Path, _: DatasetOptions) -> Dataset:
+    home = _find_root(root)
     masks = {suffix: sorted(home.glob(f"gtFine/*/**/*{suffix}.png")) if home else []
              for suffix in MASKS}  # fmt: skip
     suffix = max(masks, key=lambda s: len(masks[s]))
@@ -41,41 +43,38 @@ def _read(root: Path, _: Asked) -> Dataset:
         raise DatasetError(
             f"{root} has no gtFine/*/*/*_gtFine_labelIds.png; unpack gtFine_trainvaltest.zip there."
         )
-    truth = {bare(m.stem): m for m in masks[suffix]}
-    coding, rows, alone, used = _coding(suffix), [], [], set()
+    mask_of = {bare_stem(mask.stem): mask for mask in masks[suffix]}
+    encoding, samples, unpaired = _encoding(suffix), [], []
     for image in sorted(home.glob("leftImg8bit/*/**/*_leftImg8bit.*")):
-        mask = truth.get(bare(image.stem))
+        name = bare_stem(image.stem)
+        mask = mask_of.pop(name, None)
         if mask is None:
-            alone.append(image)
+            unpaired.append(image)
             continue
-        used.add(mask)
         split = split_of(image.relative_to(home / "leftImg8bit").parts[0])
-        rows.append((split, Sample(bare(image.stem), image, mask, MaskFile(mask, image, coding))))
-    notes = [f"Label ids of *{suffix}.png are taken as the 19 classes; the others do not count."]
-    rows, left_out = _without_hidden_test(rows)
-    splits, divided = arrange(rows)
-    if not rows:
+        samples.append((split, Sample(name, image, mask, MaskFile(mask, image, encoding))))
+    if not samples:
         raise DatasetError(f"{home} has no images for its masks; unpack leftImg8bit there.")
-    return Dataset(
-        name=root.name,
-        format="cityscapes",
-        label_set=load_label_set("cityscapes"),
-        splits=splits,
-        notes=(*notes, *left_out, *divided),
-        unlabelled=tuple(alone),
-        orphans=tuple(m for m in masks[suffix] if m not in used),
+    samples, test_note = _without_hidden_test(samples)
+    return make_dataset(
+        root.name,
+        load_label_set("cityscapes"),
+        samples,
+        notes=[f"Label ids of *{suffix}.png are the 19 classes; others are ignored.", *test_note],
+        images_without_mask=unpaired,
+        masks_without_image=mask_of.values(),
     )
 
 
 def _without_hidden_test(
-    rows: list[tuple[str, Sample]],
+    samples: list[tuple[str, Sample]],
 ) -> tuple[list[tuple[str, Sample]], list[str]]:
-    """Cityscapes keeps the truth of its test split to itself: its masks are all void."""
-    test = [sample for split, sample in rows if split == "test"]
+    """Without a test split whose ground truth is not published: its masks are all void."""
+    test = [sample for split, sample in samples if split == "test"]
     if not test or (test[0].read_mask() != IGNORE).any():
-        return rows, []
-    rest = [row for row in rows if row[0] != "test"]
-    return rest, [f"The test split ({len(test)}) has no published truth and is left out."]
+        return samples, []
+    rest = [(split, sample) for split, sample in samples if split != "test"]
+    return rest, [f"The test split ({len(test)}) has no published ground truth and is left out."]
 
 
-DATASETS.register("cityscapes")(Format(lambda root: _home(root) is not None, _read))
+DATASETS.register("cityscapes")(Format(lambda root: _find_root(root) is not None, _read))

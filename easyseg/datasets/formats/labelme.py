@@ -19,28 +19,30 @@ from easyseg.datasets.class_names import (
     BACKGROUND,
     BACKGROUNDS,
     clean,
-    find_names,
+    find_classes,
     is_void,
     make_label_set,
     read_text,
 )
-from easyseg.datasets.formats.base import DATASETS, Asked, Format
+from easyseg.datasets.formats.base import DATASETS, Format
 from easyseg.datasets.mask_files import fit_mask
+from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import image_folders, split_of
 from easyseg.datasets.rasterize import Shape, draw_shapes
-from easyseg.datasets.splits import arrange
+from easyseg.datasets.splits import make_dataset
 from easyseg.errors import DatasetError
 
 __all__: list[str] = []
 
 THREADS = 4
 CORNERS = 64  # of a circle, which is drawn as a polygon
+AREAS = ("polygon", "rectangle", "circle", "mask")  # shape types that have an area
 PATTERNS = ("*.json", "*/*.json", "*/*/*.json")
 
 
 @dataclasses.dataclass(frozen=True)
-class _Drawn:
-    """Draws the truth of one image. It is a `Sample.mask_reader`."""
+class _DrawnMask:
+    """Draws the mask of one image. It is a `Sample.mask_reader`."""
 
     path: Path
     image: Path
@@ -49,21 +51,21 @@ class _Drawn:
     def __call__(self, size: tuple[int, int]) -> np.ndarray:
         """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
         content = _parse(self.path)
-        own = (content.get("imageHeight") or size[0], content.get("imageWidth") or size[1])
+        drawn_size = (content.get("imageHeight") or size[0], content.get("imageWidth") or size[1])
         shapes = []
-        for number, row in enumerate(content["shapes"], 1):
+        for number, entry in enumerate(content["shapes"], 1):
             where = f"shape {number} of {self.path}"
-            outline = _outline(row, own, where)
+            outline = _outline(entry, drawn_size, where)
             if outline is not None:
-                shapes.append(Shape(self.classes[_label(row)], outline, where))
-        return fit_mask(draw_shapes(shapes, own), size, mask=self.path, image=self.image)
+                shapes.append(Shape(self.classes[_label(entry)], outline, where))
+        return fit_mask(draw_shapes(shapes, drawn_size), size, mask=self.path, image=self.image)
 
 
-def _outline(row: Mapping[str, Any], size: tuple[int, int], where: str) -> Any:
+def _outline(entry: Mapping[str, Any], size: tuple[int, int], where: str) -> Any:
     """Polygons or run lengths; `None` of lines and points, which have no area."""
-    kind = row.get("shape_type") or "polygon"
+    kind = entry.get("shape_type") or "polygon"
     try:
-        points = np.array(row["points"], float).reshape(-1, 2)
+        points = np.array(entry["points"], float).reshape(-1, 2)
         if kind == "rectangle":
             (x0, y0), (x1, y1) = points
             points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
@@ -72,16 +74,18 @@ def _outline(row: Mapping[str, Any], size: tuple[int, int], where: str) -> Any:
             radius = np.linalg.norm(points[1] - points[0])
             points = points[0] + radius * np.stack([np.cos(angle), np.sin(angle)], 1)
         elif kind == "mask":
-            return _placed(row["mask"], points, size)
+            return _full_size_mask(entry["mask"], points, size)
         elif kind != "polygon":
             return None
     except (ValueError, TypeError, KeyError, IndexError, OSError) as error:
-        raise DatasetError(f"{where} is damaged ({error!r}); draw it again in labelme.") from error
+        raise DatasetError(
+            f"{where} cannot be parsed ({error!r}); draw it again in labelme."
+        ) from error
     return [points.ravel().tolist()] if len(points) >= 3 else None
 
 
-def _placed(encoded: str, points: np.ndarray, size: tuple[int, int]) -> dict[str, Any]:
-    """Labelme's mask: a PNG in base64, which covers the box of its two points."""
+def _full_size_mask(encoded: str, points: np.ndarray, size: tuple[int, int]) -> dict[str, Any]:
+    """Labelme's mask (a PNG in base64 that covers the box of two points), as run lengths."""
     from PIL import Image  # noqa: PLC0415
     from pycocotools import mask as coco_mask  # noqa: PLC0415
 
@@ -89,21 +93,21 @@ def _placed(encoded: str, points: np.ndarray, size: tuple[int, int]) -> dict[str
         part = np.asarray(image.convert("1"))
     x, y = np.rint(points[0]).astype(int)
     whole = np.zeros(size, np.uint8, order="F")
-    there = whole[y : y + part.shape[0], x : x + part.shape[1]]
-    there[:] = part[: there.shape[0], : there.shape[1]]
+    box = whole[y : y + part.shape[0], x : x + part.shape[1]]
+    box[:] = part[: box.shape[0], : box.shape[1]]
     return coco_mask.encode(whole)
 
 
-def _label(row: Mapping[str, Any]) -> str:
-    return clean(row.get("label", ""), 0)
+def _label(entry: Mapping[str, Any]) -> str:
+    return clean(entry.get("label", ""), 0)
 
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(read_text(path))
-        content["shapes"] = [dict(row) for row in content["shapes"]]
+        content["shapes"] = [dict(entry) for entry in content["shapes"]]
     except (ValueError, TypeError, KeyError) as error:
-        raise DatasetError(f"{path} is no labelme file ({error!r}); remove it.") from error
+        raise DatasetError(f"{path} is not a labelme file ({error!r}); remove it.") from error
     return content
 
 
@@ -111,7 +115,7 @@ def _files(root: Path) -> list[Path]:
     return sorted({path for pattern in PATTERNS for path in root.glob(pattern)})
 
 
-def _recognise(root: Path) -> bool:
+def _detect(root: Path) -> bool:
     return root.is_dir() and any(
         all(f'"{part}"' in read_text(path) for part in ("shapes", "imagePath"))
         for path in _files(root)[:3]
@@ -119,77 +123,72 @@ def _recognise(root: Path) -> bool:
 
 
 def _summary(path: Path) -> tuple[list[str], str, Counter[str]] | DatasetError:
-    """Labels, the image's path, and the kinds of shapes that have no area."""
+    """Labels, the image's path, and the types of shapes that have no area."""
     try:
         content = _parse(path)
     except DatasetError as error:
         return error
-    kinds = Counter(str(row.get("shape_type")) for row in content["shapes"]
-                    if (row.get("shape_type") or "polygon") not in
-                    ("polygon", "rectangle", "circle", "mask"))  # fmt: skip
-    labels = [_label(row) for row in content["shapes"]]
-    return labels, str(content.get("imagePath") or ""), kinds
+    types = Counter(str(entry.get("shape_type") or "polygon") for entry in content["shapes"])
+    labels = [_label(entry) for entry in content["shapes"]]
+    without_area = Counter({t: n for t, n in types.items() if t not in AREAS})
+    return labels, str(content.get("imagePath") or ""), without_area
 
 
-def _read(root: Path, _: Asked) -> Dataset:
+def _read(root: Path, _: DatasetOptions) -> Dataset:
     files = _files(root)
     with ThreadPoolExecutor(THREADS) as pool:
-        found = list(zip(files, pool.map(_summary, files), strict=True))
-    images = {p for group in image_folders(root).values() for p in group}
-    by_stem = {p.with_suffix(""): p for p in sorted(images)}
+        summaries = list(zip(files, pool.map(_summary, files), strict=True))
+    images = sorted({p for paths in image_folders(root).values() for p in paths})
+    by_stem = {p.with_suffix(""): p for p in images}
     labels: set[str] = set()
-    lines: Counter[str] = Counter()
+    without_area: Counter[str] = Counter()
     missing: list[Path] = []
-    bad: list[DatasetError] = []
-    rows = []
-    places: list[tuple[Path, Path]] = []
-    for path, summary in found:
+    errors: list[DatasetError] = []
+    pairs: list[tuple[Path, Path]] = []
+    for path, summary in summaries:
         if isinstance(summary, DatasetError):
-            bad.append(summary)
+            errors.append(summary)
             continue
         labels.update(summary[0])
-        lines.update(summary[2])
+        without_area.update(summary[2])
         beside = path.parent / PurePosixPath(summary[1].replace("\\", "/"))
         image = beside if summary[1] and beside.is_file() else by_stem.get(path.with_suffix(""))
         if image is None:
             missing.append(path)
         else:
-            places.append((path, image))
-    if not places:
-        raise (
-            bad[0]
-            if bad
-            else DatasetError(
-                f"{root} has labelme files, but not their images (the first is {missing[0].name}); "
-                "put the images beside them."
-            )
+            pairs.append((path, image))
+    if not pairs:
+        raise next(iter(errors), None) or DatasetError(
+            f"{root} has labelme files, but not their images (the first is {missing[0].name}); "
+            "put the images beside them."
         )
+    notes = ["Where objects overlap, the smallest is on top."]
+    notes += [f"{n} shapes of type {t!r} have no area and are left out."
+              for t, n in without_area.items()]  # fmt: skip
+    if errors:
+        notes.append(f"{len(errors)} files are left out, the first: {errors[0]}")
     names, classes = _classes(root, labels)
-    for path, image in places:
-        split = next((s for part in path.relative_to(root).parts[:-1] if (s := split_of(part))), "")
-        name = path.relative_to(root).with_suffix("").as_posix()
-        rows.append((split, Sample(name, image, path, _Drawn(path, image, classes))))
-    splits, divided = arrange(rows)
-    notes = ["Regions of several objects have the class of the smallest one."]
-    notes += [f"{n} shapes of kind {kind!r} have no area and are left out."
-              for kind, n in lines.items()]  # fmt: skip
-    if bad:
-        notes.append(f"{len(bad)} files cannot be read and are left out, the first: {bad[0]}")
-    used = {image.resolve() for _, image in places}
-    return Dataset(
-        name=root.name,
-        format="labelme",
-        label_set=make_label_set(root.name, names),
-        splits=splits,
-        notes=(*notes, *divided),
-        unlabelled=tuple(p for p in sorted(images) if p.resolve() not in used),
-        orphans=tuple(missing),
+    used = {image.resolve() for _, image in pairs}
+    return make_dataset(
+        root.name,
+        make_label_set(root.name, names),
+        [_sample(root, path, image, classes) for path, image in pairs],
+        notes=notes,
+        images_without_mask=[p for p in images if p.resolve() not in used],
+        masks_without_image=missing,
     )
+
+
+def _sample(root: Path, path: Path, image: Path, classes: Mapping[str, int]) -> tuple[str, Sample]:
+    relative = path.relative_to(root)
+    split = next((s for part in relative.parts[:-1] if (s := split_of(part))), "")
+    name = relative.with_suffix("").as_posix()
+    return split, Sample(name, image, path, _DrawnMask(path, image, classes))
 
 
 def _classes(root: Path, labels: set[str]) -> tuple[list[str], dict[str, int]]:
     """Names of the classes, background first, and class ids by label: the order of labels.txt."""
-    listed = [clean(c.name, i) for i, c in enumerate(find_names(root)[0])]
+    listed = [clean(c.name, i) for i, c in enumerate(find_classes(root)[0])]
     names, classes = [BACKGROUND], {}
     for label in dict.fromkeys([*listed, *sorted(labels)]):
         if is_void(label):
@@ -200,8 +199,8 @@ def _classes(root: Path, labels: set[str]) -> tuple[list[str], dict[str, int]]:
             classes[label] = len(names)
             names.append(label)
     if len(names) > IGNORE:
-        raise DatasetError(f"{root} has {len(names)} classes; {IGNORE} is the limit.")
+        raise DatasetError(f"{root} has {len(names)} classes; use at most {IGNORE} labels.")
     return names, classes
 
 
-DATASETS.register("labelme")(Format(_recognise, _read))
+DATASETS.register("labelme")(Format(_detect, _read))

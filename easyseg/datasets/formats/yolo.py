@@ -11,10 +11,11 @@ import yaml
 
 from easyseg.datasets.base import Dataset, Sample
 from easyseg.datasets.class_names import BACKGROUND, make_label_set, read_lines, read_text
-from easyseg.datasets.formats.base import DATASETS, Asked, Format
+from easyseg.datasets.formats.base import DATASETS, Format
+from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import image_folders, split_of
 from easyseg.datasets.rasterize import Shape, draw_shapes
-from easyseg.datasets.splits import arrange
+from easyseg.datasets.splits import make_dataset
 from easyseg.errors import DatasetError
 
 __all__: list[str] = []
@@ -25,7 +26,7 @@ BOX = 4  # numbers of a box, which has no outline
 
 @dataclasses.dataclass(frozen=True)
 class _Lines:
-    """Draws the truth of one image. It is a `Sample.mask_reader`."""
+    """Draws the mask of one image. It is a `Sample.mask_reader`."""
 
     path: Path
     classes: int  # without background
@@ -40,30 +41,30 @@ class _Lines:
         return draw_shapes(shapes, size)
 
     def outlines(self) -> Iterator[tuple[int, np.ndarray, str]]:
-        """Class, `(corners, 2)` x and y from 0 to 1, and the place for messages."""
+        """Class, `(corners, 2)` x and y from 0 to 1, and file and line for messages."""
         for number, line in enumerate(read_lines(self.path), 1):
             where = f"line {number} of {self.path}"
             try:
                 first, *rest = line.split()
                 class_id, values = int(first), np.array(rest, float)
             except ValueError as error:
-                raise DatasetError(f"{where} is not `class x y x y ...`; mend it.") from error
+                raise DatasetError(f"{where} is not `class x y x y ...`; correct it.") from error
             if not 0 <= class_id < self.classes:
                 raise DatasetError(
                     f"{where} has class {class_id}, but data.yaml names {self.classes} classes; "
                     "add its name there, or remove the line."
                 )
             if len(values) == BOX:
-                raise DatasetError(f"{where} is a box; export outlines (YOLO segmentation).")
+                raise DatasetError(f"{where} is a box; export polygons (YOLO segmentation).")
             if len(values) < 6 or len(values) % 2:
-                raise DatasetError(f"{where} has {len(values)} numbers; an outline has x y pairs.")
+                raise DatasetError(f"{where} has {len(values)} numbers; give 3 or more x y pairs.")
             if not (np.isfinite(values).all() and values.min() >= -1 and values.max() <= 2):
-                raise DatasetError(f"{where} has corners that are not from 0 to 1; divide by size.")
+                raise DatasetError(f"{where} has corners outside 0 to 1; divide by the image size.")
             yield class_id, values.reshape(-1, 2), where
 
 
-def _settings(root: Path) -> tuple[Path, list[str]] | None:
-    """The YAML file, and the names of the classes."""
+def _class_file(root: Path) -> tuple[Path, list[str]] | None:
+    """The YAML file that names the classes, and the names."""
     files = (
         [root] if root.is_file() else [*sorted(root.glob("*.yaml")), *sorted(root.glob("*.yml"))]
     )
@@ -81,78 +82,74 @@ def _content(file: Path) -> dict:
         content = yaml.safe_load(read_text(file))
     except yaml.YAMLError as error:
         raise DatasetError(
-            f"{file} is no YAML ({' '.join(str(error).split())}); mend it."
+            f"{file} is not YAML ({' '.join(str(error).split())}); correct it."
         ) from error
     return content if isinstance(content, dict) else {}
 
 
-def _recognise(root: Path) -> bool:
-    settings = _settings(root) if root.is_dir() or root.suffix in (".yaml", ".yml") else None
+def _detect(root: Path) -> bool:
+    named = _class_file(root) if root.is_dir() or root.suffix in (".yaml", ".yml") else None
     home = root if root.is_dir() else root.parent
-    return settings is not None and any(
-        _text_of(image) for found in image_folders(home).values() for image in found[:50]
+    return named is not None and any(
+        _label_file(image) for images in image_folders(home).values() for image in images[:50]
     )
 
 
-def _text_of(image: Path) -> Path | None:
+def _label_file(image: Path) -> Path | None:
     """`labels/x.txt` for `images/x.jpg`, or `x.txt` beside it."""
     parts = image.with_suffix(".txt").parts
     last = max((i for i, part in enumerate(parts[:-1]) if part == "images"), default=None)
-    places = [image.with_suffix(".txt")]
+    paths = [image.with_suffix(".txt")]
     if last is not None:
-        places.insert(0, Path(*parts[:last], "labels", *parts[last + 1 :]))
-    return next((place for place in places if place.is_file()), None)
+        paths.insert(0, Path(*parts[:last], "labels", *parts[last + 1 :]))
+    return next((path for path in paths if path.is_file()), None)
 
 
-def _read(root: Path, _: Asked) -> Dataset:
-    settings = _settings(root)
-    if settings is None:
+def _read(root: Path, _: DatasetOptions) -> Dataset:
+    named = _class_file(root)
+    if named is None:
         raise DatasetError(f"{root} has no data.yaml with `names:`; write the classes into it.")
-    file, names = settings
+    file, names = named
     home = root if root.is_dir() else root.parent
-    declared = _declared(file, home)
-    rows, alone = [], []
+    split_folders = _split_folders(file, home)
+    samples, unlabeled = [], []
     for folder, images in image_folders(home).items():
-        split = next((s for place, s in declared.items() if folder.is_relative_to(place)), None)
+        split = next((s for path, s in split_folders.items() if folder.is_relative_to(path)), None)
         if split is None:
             parts = map(split_of, folder.relative_to(home).parts)
             split = next((part for part in parts if part), "")
         for image in images:
-            text = _text_of(image)
+            text = _label_file(image)
             if text is None:
-                alone.append(image)
+                unlabeled.append(image)
                 continue
             name = image.relative_to(home).with_suffix("").as_posix()
-            rows.append((split, Sample(name, image, text, _Lines(text, len(names)))))
-    if not rows:
+            samples.append((split, Sample(name, image, text, _Lines(text, len(names)))))
+    if not samples:
         raise DatasetError(f"{home} has no labels/*.txt for its images; export it again.")
-    splits, divided = arrange(rows)
-    voiced = [BACKGROUND, *names]
-    notes = [f"Class names are from {file}; what has no outline is background.",
-             "Regions of several objects have the class of the smallest one."]  # fmt: skip
-    return Dataset(
-        name=home.name,
-        format="yolo",
-        label_set=make_label_set(home.name, voiced),
-        splits=splits,
-        notes=(*notes, *divided),
-        unlabelled=tuple(alone),
-    )
+    return make_dataset(
+        home.name,
+        make_label_set(home.name, [BACKGROUND, *names]),
+        samples,
+        notes=[f"Class names are from {file}; pixels outside all polygons are background.",
+               "Where objects overlap, the smallest is on top."],
+        images_without_mask=unlabeled,
+    )  # fmt: skip
 
 
-def _declared(file: Path, home: Path) -> dict[Path, str]:
-    """Folders that the YAML gives to splits, where they exist (exports often name others)."""
+def _split_folders(file: Path, home: Path) -> dict[Path, str]:
+    """Folders that the YAML assigns to splits, where they exist (exports often name others)."""
     content = _content(file)
     base = home / str(content.get("path") or "")
-    found = {}
+    folders = {}
     for key, split in KEYS.items():
         entries = content.get(key) or []
         for entry in [entries] if isinstance(entries, str) else entries:
-            places = (base / str(entry), home / str(entry), home / str(entry).lstrip("./"))
-            place = next((p.resolve() for p in places if p.is_dir()), None)
-            if place and place.is_relative_to(home.resolve()):
-                found[home / place.relative_to(home.resolve())] = split
-    return found
+            paths = (base / str(entry), home / str(entry), home / str(entry).lstrip("./"))
+            path = next((p.resolve() for p in paths if p.is_dir()), None)
+            if path and path.is_relative_to(home.resolve()):
+                folders[home / path.relative_to(home.resolve())] = split
+    return folders
 
 
-DATASETS.register("yolo")(Format(_recognise, _read))
+DATASETS.register("yolo")(Format(_detect, _read))

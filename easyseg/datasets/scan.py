@@ -1,0 +1,176 @@
+"""One pass over a data set before training: sizes, class pixels and unreadable files."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from easyseg.datasets.base import IGNORE, Dataset, Sample
+from easyseg.errors import DatasetError, EasysegError, ImageError
+from easyseg.io.read_image import DECODE_ERRORS, IMAGE_EXTENSIONS, require_file
+
+__all__ = ["DatasetScan", "SampleScan", "scan_dataset"]
+
+THREADS = 4
+THUMBNAIL = 16  # side of the gray image by which images are compared
+SWAPS_SIDES = range(5, 9)  # EXIF orientations
+EXIF_ORIENTATION = 274
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleScan:
+    """What the files of a sample hold.
+
+    Args:
+        split: Its split.
+        sample: The sample.
+        error: Why it cannot be used; `None` if it can.
+        size: `(height, width)` of the image in pixels.
+        pixels: `(classes,) int64`, pixels of each class in the mask.
+        rotated: Whether the image's EXIF tag rotates or mirrors it.
+        jpeg_mask: Whether the mask is a JPEG file.
+        resized_mask: Whether the mask's size differs from the image's.
+        thumbnail: `(16, 16) float32` gray image of zero mean; `None` if images were not read.
+    """
+
+    split: str
+    sample: Sample
+    error: EasysegError | None = None
+    size: tuple[int, int] = (0, 0)
+    pixels: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+    rotated: bool = False
+    jpeg_mask: bool = False
+    resized_mask: bool = False
+    thumbnail: np.ndarray | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetScan:
+    """The scans of all samples of a data set.
+
+    Args:
+        dataset: The data set.
+        samples: One scan per sample, split by split.
+    """
+
+    dataset: Dataset
+    samples: Sequence[SampleScan]
+
+    @property
+    def errors(self) -> list[EasysegError]:
+        """Why samples cannot be used."""
+        return [scan.error for scan in self.samples if scan.error]
+
+    def readable(self, split: str | None = None) -> list[SampleScan]:
+        """The samples of a split, or of all, that can be read."""
+        return [s for s in self.samples if not s.error and split in (None, s.split)]
+
+    def pixels(self, split: str) -> np.ndarray:
+        """`(classes,) int64`, pixels of each class in a split."""
+        zeros = np.zeros(len(self.dataset.label_set), np.int64)
+        return sum((scan.pixels for scan in self.readable(split)), zeros)
+
+
+def scan_dataset(dataset: Dataset, *, quick: bool = False) -> DatasetScan:
+    """Reads every mask and every image once.
+
+    Args:
+        dataset: What to scan.
+        quick: Read only the headers of images: damaged images are not noticed, and there are no
+            thumbnails.
+    """
+    tasks = [(split, sample) for split, rows in dataset.splits.items() for sample in rows]
+    classes = len(dataset.label_set)
+    with ThreadPoolExecutor(THREADS, "easyseg-scan") as pool:
+        scans = list(pool.map(lambda task: _scan(task[0], task[1], classes, quick=quick), tasks))
+    return DatasetScan(dataset, scans)
+
+
+def _scan(split: str, sample: Sample, classes: int, *, quick: bool) -> SampleScan:
+    try:
+        size, orientation = _image_header(sample.image)
+        pixels = _class_pixels(sample, size, classes)
+        thumbnail = None if quick else _thumbnail(sample.image)
+        mask_size, is_jpeg = _mask_header(sample.mask)
+    except (DatasetError, ImageError) as error:
+        return SampleScan(split, sample, error)
+    return SampleScan(
+        split,
+        sample,
+        size=size,
+        pixels=pixels,
+        rotated=orientation in range(2, 9),
+        jpeg_mask=is_jpeg,
+        resized_mask=mask_size not in (None, size),
+        thumbnail=thumbnail,
+    )
+
+
+def _class_pixels(sample: Sample, size: tuple[int, int], classes: int) -> np.ndarray:
+    pixels = np.bincount(sample.read_mask(size).ravel(), minlength=IGNORE + 1)
+    unknown = np.flatnonzero(pixels[classes:IGNORE])
+    if len(unknown):
+        raise DatasetError(
+            f"{sample.mask} has id {classes + unknown[-1]}, but there are {classes} classes (0 to "
+            f"{classes - 1}) and {IGNORE} for ignored pixels; correct the mask or name all classes."
+        )
+    return pixels[:classes]
+
+
+def _image_header(path: Path) -> tuple[tuple[int, int], int]:
+    """`(height, width)` of the upright image, and its EXIF orientation."""
+    require_file(path)
+    try:
+        with _opened(path) as image:
+            orientation = _orientation(image)
+            width, height = image.size
+    except DECODE_ERRORS as error:
+        raise ImageError(
+            f"Cannot read {path}: {' '.join(str(error).split())}. "
+            "Replace it, or remove it and its mask."
+        ) from error
+    return ((width, height) if orientation in SWAPS_SIDES else (height, width)), orientation
+
+
+def _orientation(image: Any) -> int:
+    """The EXIF tag; of a PNG only from its header, because Pillow decodes it for more."""
+    if image.format == "PNG" and "exif" not in image.info:
+        return 1
+    return int(image.getexif().get(EXIF_ORIENTATION, 1))
+
+
+def _thumbnail(path: Path) -> np.ndarray:
+    """`(16, 16) float32` gray, zero mean. JPEGs are decoded at an eighth of their size."""
+    try:
+        with _opened(path) as image:
+            image.draft("L", (8 * THUMBNAIL, 8 * THUMBNAIL))
+            gray = np.asarray(image.convert("L"))
+    except DECODE_ERRORS as error:
+        raise ImageError(
+            f"Cannot read {path}: {error}. Copy it again, or remove it and its mask."
+        ) from error
+    small = cv2.resize(gray, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
+    return (small - small.mean()).astype(np.float32)
+
+
+def _mask_header(path: Path) -> tuple[tuple[int, int] | None, bool]:
+    """`(height, width)` of a mask that is an image, and whether it is a JPEG."""
+    if path.suffix.lower() not in IMAGE_EXTENSIONS:
+        return None, False
+    with _opened(path) as image:
+        return image.size[::-1], image.format == "JPEG"
+
+
+def _opened(path: Path) -> Any:
+    from PIL import Image  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of damaged EXIF, and of sizes
+        return Image.open(path)

@@ -1,0 +1,71 @@
+"""The one rule for splits that are missing."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from helpers.make_dataset import folders, save, scene
+
+from easyseg.datasets import open_dataset
+from easyseg.datasets.check import check_dataset
+from easyseg.datasets.splits import with_validation_split
+from easyseg.errors import InputError
+
+
+@pytest.fixture
+def divided(tmp_path):
+    """A data set whose files name no splits."""
+    return open_dataset(folders(tmp_path / "plain", 20))
+
+
+def names(samples):
+    return [sample.name for sample in samples]
+
+
+def test_a_missing_validation_split_is_held_out_of_training(divided):
+    only = dataclasses.replace(divided, splits={"train": divided.split("train")})
+    first, second = with_validation_split(only), with_validation_split(only)
+    assert names(first.split("val")) == names(second.split("val"))
+    assert len(first.split("val")) == 2
+    assert sorted(names([*first.split("train"), *first.split("val")])) == sorted(
+        names(only.split("train"))
+    )
+    assert "2 training samples are held out" in first.notes[-1]
+    assert with_validation_split(first) is first
+    assert names(check_dataset(only).dataset.split("val")) == names(first.split("val"))
+
+
+def test_a_single_image_is_used_for_validation_too(divided):
+    only = dataclasses.replace(divided, splits={"train": divided.split("train")[:1]})
+    both = with_validation_split(only)
+    assert both.split("val") == both.split("train")
+    assert "also used for validation" in both.notes[-1]
+
+
+def test_without_own_splits_all_samples_are_evaluated_by_default(divided):
+    assert not divided.has_own_splits
+    assert divided.default_split == "all"
+    assert len(divided.split()) == len(divided.split("all")) == 20
+    assert len(divided.split("val")) == 2
+
+
+def test_own_splits_are_kept(tmp_path):
+    for split, count in (("train", 3), ("test", 2)):
+        for i in range(count):
+            image, mask = scene(i)
+            save(tmp_path / f"images/{split}/{i}.png", image)
+            save(tmp_path / f"masks/{split}/{i}.png", mask)
+    dataset = open_dataset(tmp_path)
+    assert dataset.has_own_splits
+    assert dataset.default_split == "val"
+    assert {split: len(samples) for split, samples in dataset.splits.items()} == {
+        "train": 2,
+        "test": 2,
+        "val": 1,
+    }
+    every = names(dataset.split("all"))
+    assert len(set(every)) == 5  # names occur in both splits
+    assert "test/0" in every
+    with pytest.raises(InputError, match=r"no split 'valid'; choose one of: .*val \(1\), all"):
+        dataset.split("valid")
