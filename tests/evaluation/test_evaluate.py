@@ -257,7 +257,7 @@ def test_the_facade_takes_folders_data_sets_and_samples(mini, samples, folder):
     assert len(scores.images) == 3
     assert scores.label_set.names == ("background", "person")
     assert scores.confusion.true_pixels[1] == 3 * 400
-    scores = mini.evaluate(folder, ignore=["background"], format="paired", progress=False)
+    scores = mini.evaluate(folder, ignore=["background"], format="folders", progress=False)
     assert scores.label_set.names == ("person",)
     with pytest.raises(InputError, match="classes, ignore cannot be chosen for samples"):
         mini.evaluate(samples[:1], classes=["person"], ignore=[3])
