@@ -14,17 +14,16 @@ from easyseg.datasets import DatasetOptions, open_with_options
 from easyseg.evaluation.evaluate_dataset import evaluate_dataset
 from easyseg.inference.background import edit_background, means_many
 from easyseg.inference.folder import segment_folder
+from easyseg.inference.opening import OpenedModel
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
 from easyseg.inference.runtimes import AUTO
-from easyseg.inference.runtimes.saved_runtime import weights_checksum
 from easyseg.inference.video import segment_video, stream_video
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import Classes, LabelSet
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Segmentation
-from easyseg.weights.cache import cache_home
 from easyseg.weights.manifest import weight_sets
 
 if TYPE_CHECKING:
@@ -54,7 +53,6 @@ class SemanticSegmentation:
 
     Attributes:
         name: The model's name or path.
-        model: The Keras model, `(N, H, W, 3)` RGB from 0 to 255 -> logits `(N, H, W, classes)`.
         config: The network's configuration.
         label_set: Names and colors of its classes.
 
@@ -91,7 +89,6 @@ class SemanticSegmentation:
     """
 
     name: str
-    model: Any
     config: ModelConfig | KerasHubConfig
     label_set: LabelSet
 
@@ -111,33 +108,38 @@ class SemanticSegmentation:
         progress: bool = True,
     ) -> None:
         options = InferenceOptions(batch_size, tile, scales, flip, runtime, precision)
-        from easyseg.weights.loader import LoadedModel, load_model  # noqa: PLC0415  (loads Keras)
-
         if model is None:
             _log_default()
             model = "mini"
-        if isinstance(model, LoadedModel):
-            loaded, self.name = model, getattr(model.config, "backbone", "model")
-        else:
-            loaded, self.name = (
-                load_model(
-                    model,
-                    architecture=architecture,
-                    output_stride=output_stride,
-                    cache_dir=cache_dir,
-                    progress=progress,
-                ),
-                str(model),
-            )
-        self.model, self.config, self.label_set = loaded
         self._options, self._cache_dir = options, cache_dir
-        self._predictor = Predictor(
-            self.model,
-            self.label_set,
-            input_size=self.config.input_size,
-            options=options,
-            cache_dir=cache_home(cache_dir),
+        self._opened = OpenedModel(
+            model,
+            options,
+            architecture=architecture,
+            output_stride=output_stride,
+            cache_dir=cache_dir,
+            progress=progress,
         )
+        self.config, self.label_set = self._opened.config, self._opened.label_set
+        named = isinstance(model, (str, os.PathLike))
+        self.name = str(model) if named else getattr(self.config, "backbone", "model")
+
+    @property
+    def model(self) -> Any:
+        """The Keras model, `(N, H, W, 3)` RGB from 0 to 255 -> logits `(N, H, W, classes)`.
+
+        Where a compiled runtime was enough so far, the network is loaded now. Images then go
+        through the network, so that weights which are changed before the next image have an effect;
+        with the same weights the runtime remains the same.
+
+        Raises:
+            WeightsError: The model's files have changed since it was opened.
+        """
+        return self._opened.load().model
+
+    @property
+    def _predictor(self) -> Predictor:
+        return self._opened.predictor
 
     @classmethod
     def create(
@@ -585,10 +587,9 @@ class SemanticSegmentation:
             OutputError: The run folder cannot be written.
         """
         from easyseg.training.fine_tune import fine_tune  # noqa: PLC0415  (loads Keras)
-        from easyseg.weights.loader import LoadedModel  # noqa: PLC0415  (loads Keras)
 
         folder = fine_tune(
-            LoadedModel(self.model, self.config, self.label_set),
+            self._opened.load(),
             open_with_options(data, DatasetOptions(format, classes, ignore)),
             start_name=self.name,
             runs=Path(runs),
@@ -658,7 +659,22 @@ class SemanticSegmentation:
             ImageError: An image cannot be read.
             InputError: precision="int8" has not been calibrated and there are no images.
         """
-        return self._predictor.optimize(images)
+        return self._opened.optimize(images)
+
+    def benchmark(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
+        """Measures all installed runtimes in this precision, without changing which one is used.
+
+        Args:
+            images: Images to measure with, and to calibrate precision="int8" with if it is not.
+
+        Returns:
+            Milliseconds per image by runtime, fastest first.
+
+        Raises:
+            ImageError: An image cannot be read.
+            InputError: precision="int8" has not been calibrated and there are no images.
+        """
+        return self._opened.benchmark(images)
 
     def _edit(
         self,
@@ -684,7 +700,7 @@ class SemanticSegmentation:
         """What the results of a folder depend on, apart from the options of the run."""
         return {
             "model": self.name,
-            "weights": weights_checksum(self.model),
+            "weights": self._opened.weights_checksum(),
             "output_stride": self.config.output_stride,
             "tile": self._predictor.tile,
             "scales": self._options.scales,

@@ -13,7 +13,7 @@ import pooch
 
 from easyseg.errors import ConfigError
 
-__all__ = ["load_framework"]
+__all__ = ["load_framework", "load_framework_when_needed"]
 
 
 def load_framework() -> None:
@@ -31,6 +31,13 @@ def load_framework() -> None:
             f"Keras cannot use its backend KERAS_BACKEND={os.environ.get('KERAS_BACKEND')!r} "
             f"({error}); unset the variable, or install that backend."
         ) from error
+
+
+def load_framework_when_needed() -> None:
+    """The same, as soon as a model opens for which no compiled runtime is enough."""
+    from easyseg.inference.opening import OpenedModel  # noqa: PLC0415  (OpenCV)
+
+    OpenedModel.before_loading = load_framework
 
 
 @contextlib.contextmanager

@@ -9,12 +9,12 @@ import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli._startup import load_framework
+from easyseg.cli._startup import load_framework_when_needed
 from easyseg.cli.options import MODEL, QUIET, names_and_ids, runtime_options, video_options
 from easyseg.errors import InputError
 from easyseg.inference.background import edit_background
 from easyseg.inference.video import VideoSummary, check_video
-from easyseg.io.find_images import Found, require_writable, check_overwrite
+from easyseg.io.find_images import Found, check_overwrite, require_writable
 from easyseg.io.read_image import require_file
 from easyseg.io.video import is_video
 from easyseg.results.backgrounds import BACKGROUNDS, BLUR_STRENGTHS
@@ -81,7 +81,7 @@ def background(
         if "://" not in source:
             require_file(Path(source))
     require_writable(out.parent)
-    load_framework()
+    load_framework_when_needed()
     seg = SemanticSegmentation(
         model, batch_size=batch_size, runtime=runtime, precision=precision, progress=not quiet
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli._startup import load_framework
+from easyseg.cli._startup import load_framework_when_needed
 from easyseg.errors import ImageNotFoundError
 
 __all__ = ["demo"]
@@ -31,7 +31,7 @@ KINDS = ("overlay", "mask", "cutout")
 def demo(out: Path, model: str) -> None:
     """Segment two sample images: an overlay, a mask and a cut-out of each."""
     images = _sample_images()
-    load_framework()
+    load_framework_when_needed()
     started = time.perf_counter()
     seg = SemanticSegmentation(model)
     click.echo(f"{model}: loaded in {time.perf_counter() - started:.1f} s")

@@ -1,4 +1,4 @@
-"""`easyseg optimize`: the fastest runtime for a model on this machine, found once."""
+"""`easyseg optimize`: finds the fastest runtime for a model on this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli._startup import load_framework
+from easyseg.cli._startup import load_framework_when_needed
 from easyseg.cli.options import MODEL, inference_options, runtime_options
 
 __all__ = ["optimize"]
@@ -17,14 +17,18 @@ __all__ = ["optimize"]
 @click.command()
 @click.argument("images", nargs=-1, type=click.Path(path_type=Path))
 @MODEL
+@click.option("--benchmark", is_flag=True, help="Only measure; change and save nothing.")
 @runtime_options
 @inference_options
-def optimize(images: tuple[Path, ...], model: str | None, **choices: Any) -> None:
-    """Find the fastest runtime, and keep what it compiled for later runs with the same options.
+def optimize(
+    images: tuple[Path, ...], model: str | None, *, benchmark: bool, **options: Any
+) -> None:
+    """Measure the runtimes; later commands with the same options use the fastest.
 
-    IMAGES, some 100 of the kind to come, are what --precision int8 is calibrated with.
+    IMAGES calibrate --precision int8; about 100 typical ones are enough.
     """
-    load_framework()
-    times = SemanticSegmentation(model, **choices).optimize(images)
-    for runtime, milliseconds in times.items():
-        click.echo(f"{runtime:12} {milliseconds:8.1f} ms for an image")
+    load_framework_when_needed()
+    seg = SemanticSegmentation(model, **options)
+    measured = seg.benchmark(images) if benchmark else seg.optimize(images)
+    for runtime, milliseconds in measured.items():
+        click.echo(f"{runtime:12} {milliseconds:8.1f} ms per image")

@@ -11,7 +11,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import one_line
-from easyseg.cli._startup import load_framework
+from easyseg.cli._startup import load_framework_when_needed
 from easyseg.cli.options import (
     ALPHA,
     CLASSES,
@@ -83,7 +83,7 @@ def segment(
     single = len(jobs) == 1 and not resume and jsonl is None
     if single and "://" not in jobs[0].image.source:
         require_file(Path(jobs[0].image.source))
-    load_framework()
+    load_framework_when_needed()
     seg = SemanticSegmentation(
         model,
         output_stride=output_stride,

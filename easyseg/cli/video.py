@@ -9,7 +9,7 @@ import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli._startup import load_framework
+from easyseg.cli._startup import load_framework_when_needed
 from easyseg.cli.options import (
     ALPHA,
     CLASSES,
@@ -80,7 +80,7 @@ def video(
         check_video(video, out, alpha=kind == "cutout")
     if not live:  # a file that is not a video is reported before the network is loaded
         video = open_source(video)
-    load_framework()
+    load_framework_when_needed()
     seg = SemanticSegmentation(
         model, batch_size=batch_size, runtime=runtime, precision=precision, progress=not quiet
     )

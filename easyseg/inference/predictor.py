@@ -171,8 +171,14 @@ class Predictor:
 
     def optimize(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
         """Measures the runtimes; see `easyseg.inference.runtimes.runner.Runner.optimize`."""
-        inputs = [letterbox(read_image(image), self.input_size).padded for image in images]
-        return self._network.optimize(inputs)  # type: ignore[attr-defined]
+        return self._network.optimize(self._padded(images))  # type: ignore[attr-defined]
+
+    def benchmark(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
+        """Measures the runtimes; see `easyseg.inference.runtimes.runner.Runner.benchmark`."""
+        return self._network.benchmark(self._padded(images))  # type: ignore[attr-defined]
+
+    def _padded(self, images: Iterable[ImageSource]) -> list[np.ndarray]:
+        return [letterbox(read_image(image), self.input_size).padded for image in images]
 
     def prepare(self, image: ImageSource, *, item: Any = None) -> PreparedImage:
         """Reads an image and pads it to the network's input; may run in any thread.

@@ -94,6 +94,11 @@ class Runner:
         return self._spec.precision
 
     @property
+    def input_size(self) -> tuple[int, int]:
+        """`(height, width)` of the images in pixels."""
+        return self._spec.input_size
+
+    @property
     def folder(self) -> Path | None:
         """Where the runtimes save what they compile; `None` before the start."""
         return self._spec.folder

@@ -15,19 +15,24 @@ import os
 import threading
 import zlib
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from easyseg.errors import OutputError
+from easyseg.inference.options import InferenceOptions
 from easyseg.inference.runtimes import RUNTIMES, Forward, RuntimeSpec
 from easyseg.inference.runtimes.hardware import package_versions, processor
 from easyseg.inference.runtimes.start import runtime_folder
 from easyseg.io.atomic import write_bytes
+from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.utils.threads import limit_opencv, thread_count
+from easyseg.weights.resolve import ModelSource
+
+if TYPE_CHECKING:
+    from easyseg.inference.runtimes.runner import Runner  # loads Keras
 
 __all__ = [
-    "Record",
     "SavedRuntime",
     "record_path",
     "remove_record",
@@ -47,6 +52,8 @@ class Record(NamedTuple):
     Attributes:
         runtime: Its name.
         folder: Name of the network's folder below `runtimes/`.
+        input_size: `(height, width)` of the images in pixels.
+        precision: One of `PRECISIONS`.
         batch_size: Images that take the least time together.
         stride: Pixels of the input between two logits.
         weights: `weights_checksum` of the model.
@@ -54,6 +61,8 @@ class Record(NamedTuple):
 
     runtime: str
     folder: str
+    input_size: tuple[int, int]
+    precision: str
     batch_size: int
     stride: int
     weights: str
@@ -70,9 +79,9 @@ class SavedRuntime:
         weights: `weights_checksum` of the model.
     """
 
-    def __init__(self, forward: Forward, record: Record, precision: str) -> None:
+    def __init__(self, forward: Forward, record: Record) -> None:
         self.runtime: str | None = record.runtime
-        self.precision, self.batch_size = precision, record.batch_size
+        self.precision, self.batch_size = record.precision, record.batch_size
         self.stride, self.weights = record.stride, record.weights
         self._forward = forward
         self._lock = threading.Lock()  # not every runtime can be called from two threads
@@ -86,58 +95,65 @@ class SavedRuntime:
             return self._forward(images)
 
 
-def start_saved(path: Path, input_size: tuple[int, int], precision: str) -> SavedRuntime | None:
+def start_saved(path: Path) -> SavedRuntime | None:
     """Starts the runtime of a record; `None` where there is none, or it cannot be started."""
     try:
         record = Record(**json.loads(path.read_text("utf-8")))
         entry = RUNTIMES[record.runtime]
-        folder = runtime_folder(path.parents[1] / record.folder, record.runtime, precision)
+        folder = runtime_folder(path.parents[1] / record.folder, record.runtime, record.precision)
         if not (folder / entry.saved_file).is_file():
             return None
         start = importlib.import_module(entry.module).start
-        forward = start(RuntimeSpec(None, input_size, precision, folder))
+        forward = start(RuntimeSpec(None, record.input_size, record.precision, folder))
     except Exception as error:  # noqa: BLE001  (damaged files, other people's compilers)
         log.debug("no runtime starts without Keras: %s", error)
         return None
     limit_opencv()
-    return SavedRuntime(forward, record, precision)
+    return SavedRuntime(forward, record)
 
 
-def record_path(
-    home: Path,
-    config: dict[str, Any],
-    weights: Path,
-    input_size: tuple[int, int],
-    runtime: str,
-    precision: str,
-) -> Path | None:
-    """Path of a model's record; `None` if its files cannot be read.
-
-    Args:
-        home: The cache folder.
-        config: The network's `to_dict()`.
-        weights: The weights file, or what the names of a checkpoint's files begin with.
-        input_size: `(height, width)` of the images in pixels.
-        runtime: As chosen, "auto" too.
-        precision: As chosen.
-    """
+def record_path(home: Path, source: ModelSource, options: InferenceOptions) -> Path | None:
+    """Path of a model's record below the cache folder; `None` if it cannot have one."""
+    config = source.config
+    if isinstance(config, KerasHubConfig):  # its logits lie between those of other networks
+        return None
+    if source.weights is None or options.averages or len(source.label_set) != config.num_classes:
+        return None
     try:
         files = [
             (str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-            for file in sorted(weights.parent.iterdir())
-            if file.name.startswith(weights.name)
+            for file in sorted(source.weights.parent.iterdir())
+            if file.name.startswith(source.weights.name)
             for stat in [file.stat()]
         ]
     except OSError:
         return None
-    key = [config, files, input_size, runtime, precision, package_versions(), processor(),
-           thread_count(), _gpus(), os.environ.get("KERAS_BACKEND") or "tensorflow"]  # fmt: skip
+    key = [config.to_dict(), files, options.tile and int(options.tile), options.runtime,
+           options.precision, package_versions(), processor(), thread_count(), _gpus(),
+           os.environ.get("KERAS_BACKEND") or "tensorflow"]  # fmt: skip
     digest = hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=16)
     return home / "runtimes" / "records" / f"{digest.hexdigest()}.json"
 
 
-def write_record(path: Path, record: Record) -> None:
-    """Writes a record; if that is not possible, a line in the log says why."""
+def write_record(path: Path, runner: Runner, checksum: str) -> None:
+    """Writes the record of a runtime in use, if it starts from a file of its own.
+
+    Args:
+        path: From `record_path`.
+        runner: The runtime in use.
+        checksum: `weights_checksum` of its model.
+    """
+    if runner.runtime is None or runner.folder is None or not RUNTIMES[runner.runtime].saved_file:
+        return
+    record = Record(
+        runner.runtime,
+        runner.folder.name,
+        runner.input_size,
+        runner.precision,
+        runner.batch_size,
+        runner.stride,
+        checksum,
+    )
     try:
         write_bytes(path, json.dumps(record._asdict()).encode())
     except OutputError as error:
