@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
+import re
 import signal
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -14,7 +16,7 @@ import easyseg
 from easyseg.errors import EasysegError
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["cli", "main"]
+__all__ = ["cli", "command", "is_quiet", "main", "one_line", "with_flags"]
 
 # name: (module, short help)
 COMMANDS = {
@@ -22,14 +24,38 @@ COMMANDS = {
     "segment": ("easyseg.cli.segment", "Segment images, folders or patterns."),
     "background": ("easyseg.cli.background", "Change, blur, color or remove the background."),
     "video": ("easyseg.cli.video", "Segment a video, a stream or a camera."),
-    "evaluate": ("easyseg.cli.evaluate", "Say how good a model is on a data set."),
-    "train": ("easyseg.cli.train", "Train a model further on your own images."),
+    "evaluate": ("easyseg.cli.evaluate", "Measure a model on a data set."),
+    "train": ("easyseg.cli.train", "Fine-tune a model on your own images."),
     "models": ("easyseg.cli.models", "List the models and what is in the cache."),
-    "download": ("easyseg.cli.models", "Get a model's weights, or import a file."),
+    "download": ("easyseg.cli.models", "Download a model's weights, or import a file."),
     "optimize": ("easyseg.cli.optimize", "Find the fastest runtime for a model, once."),
-    "check": ("easyseg.cli.check", "Look through a data set before training."),
-    "info": ("easyseg.cli.models", "Tell all that is known about a model."),
+    "check": ("easyseg.cli.check", "Check a data set before training."),
+    "info": ("easyseg.cli.models", "Describe a model."),
 }
+
+
+class _Command(click.Command):
+    """A command that refuses options given twice and translates the library's messages."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        *_, order = self.make_parser(context).parse_args(args=list(args))
+        for option in {id(parameter): parameter for parameter in order}.values():
+            if not isinstance(option, click.Option) or option.multiple:
+                continue
+            is_switch = option.is_flag and not option.secondary_opts
+            if not is_switch and order.count(option) > 1:
+                raise click.UsageError(f"{flag_of(option)} takes one value; give it once.")
+        return super().parse_args(context, args)
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except EasysegError as error:
+            raise click.ClickException(with_flags(str(error), self)) from error
+
+
+command = functools.partial(click.command, cls=_Command)
+"""Decorator of each command."""
 
 
 class _Lazy(click.Group):
@@ -44,7 +70,7 @@ class _Lazy(click.Group):
 
     def format_commands(self, _: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, row[1]) for name, row in COMMANDS.items()])
+            formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
 
 
 @click.command(cls=_Lazy, invoke_without_command=True)
@@ -63,7 +89,10 @@ def cli(context: click.Context) -> None:
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Runs the command line; an error is one line and exit code 2."""
-    logging.basicConfig(format="easyseg: %(message)s", level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(_Formatter("easyseg: %(message)s"))
+    handler.addFilter(lambda record: record.levelno >= logging.ERROR or not is_quiet())
+    logging.basicConfig(handlers=[handler], level=logging.WARNING)
     # a service that is stopped ends as with Ctrl-C: what was done is kept
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -82,6 +111,55 @@ def _stop(message: object, *, code: int) -> NoReturn:
     sys.exit(code)
 
 
+class _Formatter(logging.Formatter):
+    """Log messages of the library with the running command's flags."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        context = click.get_current_context(silent=True)
+        text = super().format(record)
+        return with_flags(text, context.command) if context else text
+
+
+def is_quiet() -> bool:
+    """Whether the running command was called with --quiet."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.params.get("quiet"))
+
+
 def one_line(message: object) -> str:
     """The message, or the error's, without line breaks."""
     return " ".join(str(message).split())
+
+
+_VALUE = r"""'[^']*'|"[^"]*"|\([^()]*\)|\[[^\[\]]*\]|[\w.+-]*\w"""
+
+
+def with_flags(message: str, command: click.Command) -> str:
+    """The message with `--tile 7` for the argument `tile=7`, for options that the command has."""
+    options = {}
+    for option in command.params:
+        flag = flag_of(option)
+        options[flag.lstrip("-").replace("-", "_")] = option
+
+    def translate(match: re.Match[str]) -> str:
+        option, value = options[match[1]], match[2] or ""
+        is_flag = isinstance(option, click.Option) and option.is_flag
+        return flag_of(option) if is_flag or not value else f"{flag_of(option)} {_plain(value)}"
+
+    names = "|".join(map(re.escape, options))
+    return re.sub(rf"(?<![\w-])({names})=({_VALUE})?", translate, message) if names else message
+
+
+def flag_of(parameter: click.Parameter) -> str:
+    """How the parameter is written: `--tile`, or `DATA` for an argument."""
+    if isinstance(parameter, click.Option):
+        return max(parameter.opts, key=len)
+    return (parameter.name or "").upper()
+
+
+def _plain(value: str) -> str:
+    """A Python value as it is typed in a terminal: `('a', 2)` is `a,2`."""
+    if value[0] in "([":
+        items = [item.strip().strip("'\"") for item in value[1:-1].split(",")]
+        return ",".join(item for item in items if item)
+    return value.strip("'\"")

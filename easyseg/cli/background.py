@@ -2,128 +2,150 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli._startup import load_framework_when_needed
-from easyseg.cli.options import MODEL, QUIET, names_and_ids, runtime_options, video_options
+from easyseg.cli import command
+from easyseg.cli.options import NAMES, QUIET, echo, inference_options, video_options
+from easyseg.cli.summary import report_folder
+from easyseg.cli.video import default_video
 from easyseg.errors import InputError
-from easyseg.inference.background import edit_background
-from easyseg.inference.video import VideoSummary, check_video
-from easyseg.io.find_images import Found, check_overwrite, require_writable
+from easyseg.inference.folder import plan_folder
+from easyseg.inference.video import check_video
 from easyseg.io.read_image import require_file
 from easyseg.io.video import is_video
 from easyseg.results.backgrounds import BACKGROUNDS, BLUR_STRENGTHS
-from easyseg.results.outputs.spec import OutputSpec
+from easyseg.results.outputs import OutputSpec
+from easyseg.utils.registry import unknown_name
 
-__all__ = ["background"]
-
-DEFAULTS = {
-    "frame_stride": 1,
-    "smoothing": 0.0,
-    "show": False,
-}  # of options for videos
-OPTIONS = {"change": "with", "color": "color", "blur": "strength"}  # effect: what it takes
+__all__ = ["EFFECTS", "background"]
 
 
-@click.command()
+class Effect(NamedTuple):
+    """A method of `SemanticSegmentation`, its own option, and that option's default."""
+
+    method: str
+    option: str | None = None
+    default: Any = None
+
+
+EFFECTS = {
+    "change": Effect("change_background", "background"),
+    "blur": Effect("blur_background", "strength", "moderate"),
+    "color": Effect("color_background", "color"),
+    "gray": Effect("gray_background"),
+    "cutout": Effect("cutout"),
+}
+
+
+def _strength(_: click.Context, __: click.Parameter, value: str | None) -> str | float | None:
+    try:
+        return None if value is None else float(value)
+    except ValueError:
+        return value
+
+
+@command()
 @click.argument("effect", metavar="EFFECT")
-@click.argument("source", metavar="SOURCE")
-@click.option("-o", "--out", required=True, type=click.Path(path_type=Path), help="File to write.")
-@click.option("--with", "image", metavar="IMAGE", help="For change: what stands behind.")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(path_type=Path),
+    help="File for one image or video, else a folder.  [default: SOURCE.seg.png, SOURCE.seg.mp4]",
+)
+@click.option("--background", "image", metavar="IMAGE", help="For change: the new background.")
 @click.option("--color", help="For color: white, '#00ff00' or 'rgb(0,255,0)'.")
 @click.option(
     "--strength",
+    callback=_strength,
     help=f"For blur: {', '.join(BLUR_STRENGTHS)}, or a number of pixels.  [default: moderate]",
 )
-@click.option("--keep", help="Classes to keep, with commas: person,dog.  [default: all found]")
-@MODEL
+@click.option("--keep", type=NAMES, help="Classes to keep: person,dog.  [default: all but void]")
+@click.option("--resume", is_flag=True, help="Skip images that the JSON lines list as done.")
 @video_options
-@runtime_options
+@inference_options
 @QUIET
 def background(
     effect: str,
-    source: str,
-    out: Path,
+    sources: tuple[str, ...],
+    out: Path | None,
     image: str | None,
     color: str | None,
-    strength: str | None,
-    keep: str | None,
-    model: str | None,
-    frame_stride: int,
-    batch_size: int | None,
-    smoothing: float,
-    show: bool,
-    runtime: str,
-    precision: str,
+    strength: str | float | None,
+    keep: list[str | int] | None,
+    resume: bool,
+    video_options: dict[str, Any],
+    open_model: Callable[[], SemanticSegmentation],
     quiet: bool,
 ) -> None:
-    """EFFECT (change, blur, color, gray or cutout) on what is behind the classes kept of SOURCE.
+    """Change what is behind the classes kept of SOURCE...
 
-    SOURCE is an image, a video, an address, or a camera's number.
+    EFFECT is change (another image), blur, color, gray or cutout (transparent). SOURCE... are
+    images, folders, patterns ('*.jpg'), URLs or @list.txt; or one video, stream or camera's index.
 
     \b
     easyseg background blur me.jpg -o blurred.png --keep person --strength extreme
+    easyseg background change photos -o out --background beach.jpg
     """  # noqa: D301  (\b is click's mark for lines to keep)
-    option = _option(effect, {"with": image, "color": color, "strength": strength})
-    subject = int(source) if source.isdecimal() else source
-    video = is_video(subject)
-    # what cannot be read or written is said before the network is loaded
-    if video:
-        check_video(subject, out, alpha=effect == "cutout")
-    else:
-        OutputSpec("cutout" if effect == "cutout" else "overlay").check_path(out)
-        check_overwrite([Found(source, Path())], [out])
-        if "://" not in source:
-            require_file(Path(source))
-    require_writable(out.parent)
-    load_framework_when_needed()
-    seg = SemanticSegmentation(
-        model, batch_size=batch_size, runtime=runtime, precision=precision, progress=not quiet
-    )
-    given = {
-        "frame_stride": frame_stride,
-        "smoothing": smoothing,
-        "show": show,
-    }
-    for_videos: dict[str, Any] = {n: value for n, value in given.items() if value != DEFAULTS[n]}
-    if video:
-        for_videos["progress"] = not quiet
+    option = _option(effect, {"background": image, "color": color, "strength": strength})
+
+    def edit(source: Any, out: Path | None, **options: Any) -> Any:
+        method = getattr(open_model(), EFFECTS[effect].method)
+        return method(source, out=out, keep=keep, **option, **options)
+
+    subject: Any = int(sources[0]) if sources[0].isdecimal() else sources[0]
+    # what cannot be read or written is reported before the network is loaded
+    if len(sources) == 1 and is_video(subject):
+        out = out or default_video(sources[0])
+        if out is not None:
+            check_video(subject, out, alpha=effect == "cutout")
+        with logging_redirect_tqdm():
+            summary = edit(subject, out, **video_options, progress=not quiet)
+        echo(f"{summary} -> {out or 'the screen'}")
+        return
+    _refuse(video_options)
+    jobs = plan_folder(sources, out, OutputSpec("cutout" if effect == "cutout" else "overlay"))
+    if len(jobs) == 1 and not resume:
+        if "://" not in jobs[0].image.source:
+            require_file(Path(jobs[0].image.source))
+        edit(jobs[0].image.source, jobs[0].target)
+        echo(f"1 of 1 -> {jobs[0].target}")
+        return
     with logging_redirect_tqdm():
-        done = edit_background(
-            seg._predictor,
-            subject,
-            out,
-            effect,
-            option,
-            keep=names_and_ids(keep),
-            **for_videos,
-        )
-    click.echo(f"{done} -> {out}" if isinstance(done, VideoSummary) else f"1 of 1 -> {out}")
+        images = [job.image for job in jobs]
+        summary = edit(images, out, resume=resume, progress=not quiet)
+    sys.exit(report_folder(summary))
 
 
-def _option(effect: str, given: dict[str, str | None]) -> Any:
-    """The effect's option, which is checked here."""
-    make, wanted = BACKGROUNDS[effect], OPTIONS.get(effect)
-    for name, value in given.items():
-        if value is not None and name != wanted:
-            fits = next(e for e, n in OPTIONS.items() if n == name)
-            raise InputError(f"--{name} is for {fits}, not for {effect}; leave it out.")
-    option: Any = given.get(wanted or "")
-    if wanted == "strength":
-        option = _number(option or "moderate")
-    elif wanted and option is None:
-        raise InputError(f"{effect} needs --{wanted}; say what shall be behind.")
-    make(option)
-    return option
+def _option(effect: str, values: dict[str, Any]) -> dict[str, Any]:
+    """The effect's own option, checked."""
+    if effect not in EFFECTS:
+        raise unknown_name("effect", effect, EFFECTS)
+    own = EFFECTS[effect]
+    for name, value in values.items():
+        if value is not None and name != own.option:
+            user = next(e for e, other in EFFECTS.items() if other.option == name)
+            raise InputError(f"{name}= is for {user}, not for {effect}; leave it out.")
+    if own.option is None:
+        BACKGROUNDS[effect](None)
+        return {}
+    value = values[own.option] if values[own.option] is not None else own.default
+    if value is None:
+        raise InputError(f"{effect} needs {own.option}=.")
+    BACKGROUNDS[effect](value)
+    return {own.option: value}
 
 
-def _number(text: str) -> str | float:
-    try:
-        return float(text)
-    except ValueError:
-        return text
+def _refuse(video_options: dict[str, Any]) -> None:
+    context = click.get_current_context()
+    for name in video_options:
+        source = context.get_parameter_source(name)
+        if source == click.core.ParameterSource.COMMANDLINE:
+            raise InputError(f"{name}= is for videos; leave it out for images.")

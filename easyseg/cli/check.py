@@ -7,12 +7,14 @@ from pathlib import Path
 
 import click
 
-from easyseg.cli.options import data_options, dataset_options
+from easyseg.cli import command
+from easyseg.cli.options import data_options
+from easyseg.datasets import DatasetOptions
 
 __all__ = ["check"]
 
 
-@click.command()
+@command()
 @click.argument("source", type=click.Path(path_type=Path))
 @data_options
 @click.option(
@@ -23,9 +25,7 @@ __all__ = ["check"]
 @click.option("--quick", is_flag=True, help="Read only the headers of images, all of the masks.")
 def check(
     source: Path,
-    format_name: str | None,
-    classes: str | None,
-    ignore: str | None,
+    data_options: DatasetOptions,
     sheet: Path | None,
     quick: bool,
 ) -> None:
@@ -40,7 +40,7 @@ def check(
     from easyseg.datasets.check.sheet import draw_sheet  # noqa: PLC0415
     from easyseg.io.write_image import write_image  # noqa: PLC0415
 
-    dataset = open_with_options(source, dataset_options(format_name, classes, ignore))
+    dataset = open_with_options(source, data_options)
     report = check_dataset(dataset, quick=quick)
     click.echo(str(report))
     if sheet is not None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from easyseg.api import SemanticSegmentation
+from easyseg.cli import command
 from easyseg.cli._startup import load_framework_when_needed
+from easyseg.cli.options import QUIET, echo
 from easyseg.errors import ImageNotFoundError
 
 __all__ = ["demo"]
@@ -18,7 +20,7 @@ IMAGES = ("astronaut.png", "chelsea.png")  # a person, a cat: scikit-image's sam
 KINDS = ("overlay", "mask", "cutout")
 
 
-@click.command()
+@command()
 @click.option(
     "-o",
     "--out",
@@ -28,24 +30,25 @@ KINDS = ("overlay", "mask", "cutout")
     help="Folder for the images.",
 )
 @click.option("-m", "--model", default="mini", show_default=True, help="Name or folder.")
-def demo(out: Path, model: str) -> None:
+@QUIET
+def demo(out: Path, model: str, quiet: bool) -> None:
     """Segment two sample images: an overlay, a mask and a cut-out of each."""
     images = _sample_images()
     load_framework_when_needed()
     started = time.perf_counter()
-    seg = SemanticSegmentation(model)
-    click.echo(f"{model}: loaded in {time.perf_counter() - started:.1f} s")
+    seg = SemanticSegmentation(model, progress=not quiet)
+    echo(f"{model}: loaded in {time.perf_counter() - started:.1f} s")
     for image in images:
         result = seg.segment_image(image)
         for kind in KINDS:
-            result.save(out / f"{image.stem}.{kind}.png", kind, legend=True)
+            result.save(out / f"{image.stem}.{kind}.png", kind, legend=kind == "overlay")
         height, width = result.labels.shape
-        click.echo(f"\n{image.name} ({width}x{height})")
+        echo(f"\n{image.name} ({width}x{height})")
         for name, ratio in zip(result.class_names, result.ratios, strict=True):
-            click.echo(f"  {name:<12} {100 * ratio:5.1f} %")
+            echo(f"  {name:<12} {100 * ratio:5.1f} %")
         spent = ", ".join(f"{step} {ms:.0f} ms" for step, ms in result.speed.items())
-        click.echo(f"  {spent}")
-    click.echo(f"\n{len(images) * len(KINDS)} images in {out}/")
+        echo(f"  {spent}")
+    echo(f"\n{len(images) * len(KINDS)} images in {out}/")
 
 
 def _sample_images() -> list[Path]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli._startup import load_framework
-from easyseg.cli.options import MODEL, QUIET, data_options, dataset_options, inference_options
-from easyseg.datasets import ALL, SPLITS, open_with_options
+from easyseg.cli import command
+from easyseg.cli.options import QUIET, data_options, echo, inference_options
+from easyseg.datasets import ALL, SPLITS, DatasetOptions, open_with_options
 from easyseg.io.atomic import write_bytes
 
 __all__ = ["evaluate"]
@@ -22,16 +23,19 @@ A_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str | None]:
+    pairs: dict[str, str | None] = {}
     for value in values:
-        if "=" not in value:
-            raise click.BadParameter(f"{value!r} is no pair such as human=person.")
-    parts = (value.rpartition("=") for value in values)
-    return {theirs: ours or None for theirs, _, ours in parts}
+        theirs, *ours = (part.strip() for part in value.split("="))
+        if not theirs or len(ours) != 1:
+            raise click.BadParameter(f"{value!r} must be a pair such as human=person.")
+        if theirs in pairs:
+            raise click.BadParameter(f"{theirs!r} is mapped twice; give it once.")
+        pairs[theirs] = ours[0] or None
+    return pairs
 
 
-@click.command()
+@command()
 @click.argument("data", metavar="DATA")
-@MODEL
 @data_options
 @click.option(
     "--split",
@@ -57,28 +61,23 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
 @QUIET
 def evaluate(
     data: str,
-    model: str | None,
-    format_name: str | None,
-    classes: str | None,
-    ignore: str | None,
+    data_options: DatasetOptions,
     split: str | None,
     class_map: dict[str, str | None],
     boundary: bool,
     json_file: Path | None,
     csv_file: Path | None,
     report: Path | None,
-    batch_size: int | None,
+    open_model: Callable[[], SemanticSegmentation],
     quiet: bool,
-    **view: Any,
 ) -> None:
-    """Say how good a model is on DATA, a data set with images and their truths.
+    """Measure a model on DATA, a data set with images and their masks.
 
-    Figures are from 0 to 1, by the data set's classes, at the images' own sizes.
+    Metrics are from 0 to 1, by the data set's classes, at the images' own sizes.
     """
-    dataset = open_with_options(data, dataset_options(format_name, classes, ignore))
+    dataset = open_with_options(data, data_options)
     dataset.split(split)  # errors come before the network is loaded
-    load_framework()
-    seg = SemanticSegmentation(model, batch_size=batch_size, progress=not quiet, **view)
+    seg = open_model()
     scores = seg.evaluate(
         dataset,
         split=split,
@@ -88,8 +87,8 @@ def evaluate(
         progress=not quiet,
     )
     for note in dataset.notes:
-        click.echo(note)
-    click.echo(scores)
+        echo(note)
+    echo(scores)
     if json_file is not None:
         content = json.dumps(scores.to_dict(), ensure_ascii=False, indent=1)
         write_bytes(json_file, content.encode() + b"\n")

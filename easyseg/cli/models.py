@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 import click
 
+from easyseg.cli import command
 from easyseg.cli._startup import load_framework
+from easyseg.cli.options import QUIET, SIZE, echo
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import PREFIX, KerasHubConfig, is_hub
 from easyseg.results.label_set import LabelSet, load_label_set
@@ -30,7 +32,7 @@ ALSO = {  # choices that a network is described by if it has them
 }
 
 
-@click.command()
+@command()
 def models() -> None:
     """List the models, and which are in the cache."""
     rows = [("NAME", "CLASSES", "SIZE", "MIOU", "LICENCE", "CACHED")]
@@ -41,7 +43,7 @@ def models() -> None:
         click.echo("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
 
 
-@click.command()
+@command()
 @click.argument("name")
 @click.option(
     "--from",
@@ -49,41 +51,30 @@ def models() -> None:
     type=click.Path(path_type=Path),
     help="Import this .tar.gz or .h5, downloaded by hand.",
 )
-def download(name: str, file: Path | None) -> None:
-    """Get the weights of NAME into the cache; a broken download goes on where it stopped."""
+@click.option("--cache-dir", type=click.Path(path_type=Path), help="Folder for downloads.")
+@QUIET
+def download(name: str, file: Path | None, cache_dir: Path | None, quiet: bool) -> None:
+    """Download the weights of NAME into the cache; an interrupted download is resumed."""
     if name == MINI:
-        click.echo(f"{MINI} comes with easyseg; there is nothing to download.")
+        echo(f"{MINI} comes with easyseg; there is nothing to download.")
         return
     entry = weight_set(name)
     load_framework()
     from easyseg.weights.loader import import_file, load_model  # noqa: PLC0415  (loads Keras)
 
     if file is not None:
-        click.echo(f"{name} imported: {import_file(name, file)}")
+        echo(f"{name} imported: {import_file(name, file, cache_dir=cache_dir)}")
         return
-    load_model(name)
-    click.echo(f"{name} ready: {cached_weights(entry)}")
+    load_model(name, cache_dir=cache_dir, progress=not quiet)
+    echo(f"{name} ready: {cached_weights(entry, cache_dir=cache_dir)}")
 
 
-def _height_and_width(
-    _: click.Context, __: click.Parameter, value: str | None
-) -> tuple[int, int] | None:
-    if value is None:
-        return None
-    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)?", value):
-        raise click.BadParameter(
-            f"{value!r} is no size; give 513, or 1025x2049 for height x width."
-        )
-    sides = [int(side) for side in value.split("x")]
-    return sides[0], sides[-1]
-
-
-@click.command()
+@command()
 @click.argument("model")
 @click.option("--architecture", metavar="NAME", help="Published weights that a file is like.")
 @click.option(
     "--size",
-    callback=_height_and_width,
+    type=SIZE,
     metavar="N|HxW",
     help="Count for images of this size, not the model's own.",
 )

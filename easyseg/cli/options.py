@@ -1,170 +1,280 @@
-"""Options that several commands have, each declared once."""
+"""Options that several commands share, each declared once, in groups.
+
+Defaults are the library's. A group's decorator hands its options to the command as one argument.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import dataclasses
+import functools
+import logging
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import click
 
+from easyseg.api import SemanticSegmentation
+from easyseg.cli import is_quiet
+from easyseg.cli._startup import load_framework_when_needed
+from easyseg.datasets import DatasetOptions
+from easyseg.inference.options import InferenceOptions
 from easyseg.inference.runtimes import AUTO, PRECISIONS, RUNTIMES
-
-if TYPE_CHECKING:
-    from easyseg.datasets.options import DatasetOptions
+from easyseg.results.outputs import OUTPUTS, OutputSpec
 
 __all__ = [
-    "ALPHA",
-    "CLASSES",
-    "MODEL",
+    "NAMES",
     "QUIET",
+    "SIZE",
     "data_options",
-    "dataset_options",
+    "echo",
     "inference_options",
-    "names_and_ids",
-    "runtime_options",
+    "model_options",
+    "output_options",
     "video_options",
 ]
 
-MODEL = click.option(
-    "-m", "--model", help="Name from `easyseg models`, or a folder.  [default: mini]"
-)
-CLASSES = click.option("-c", "--classes", help="Only these, with commas: person,car.")
-ALPHA = click.option(
-    "--alpha",
-    default=0.6,
-    show_default=True,
-    type=click.FloatRange(0, 1),
-    help="Strength of the overlay.",
-)
-QUIET = click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
-VIDEO_OPTIONS = (
+Command = Callable[..., Any]
+log = logging.getLogger(__name__)
+
+
+class _Numbers(click.ParamType):
+    name = "numbers"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(number) for number in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} must be numbers with commas, such as 0.5,1,1.5.", param, ctx)
+
+
+class _Names(click.ParamType):
+    name = "names"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[str | int]:
+        items = [item.strip() for item in value.split(",")]
+        if not all(items):
+            self.fail(f"{value!r} must be names or ids with commas: person,7.", param, ctx)
+        return [int(item) if item.isdecimal() else item for item in items]
+
+
+class _Size(click.ParamType):
+    name = "size"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
+        if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)?", value):
+            self.fail(
+                f"{value!r} must be a size such as 513, or 1025x2049 for height x width.",
+                param,
+                ctx,
+            )
+        sides = [int(side) for side in value.split("x")]
+        return sides[0], sides[-1]
+
+
+NAMES, SIZE = _Names(), _Size()
+"""Types of options: classes by name or id, with commas; `N` or `HxW` as (height, width)."""
+
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+
+
+def echo(message: object) -> None:
+    """Prints the message, unless the command is quiet."""
+    if not is_quiet():
+        click.echo(message)
+
+
+def _defaults(options: type) -> dict[str, Any]:
+    return {field.name: field.default for field in dataclasses.fields(options)}
+
+
+INFERENCE, OUTPUT = _defaults(InferenceOptions), _defaults(OutputSpec)
+
+MODEL_OPTIONS = (
     click.option(
-        "--frame-stride",
-        default=1,
-        show_default=True,
-        type=click.IntRange(1),
-        help="Frames from one look of the network to the next.",
+        "-m",
+        "--model",
+        help="Name from `easyseg models`, folder of a saved model or run, weights file (.h5, .pb), "
+        "or hub:PRESET.  [default: mini]",
     ),
     click.option(
-        "--batch-size",
-        type=click.IntRange(1),
-        help="Frames that go through the network together; by default what was measured, else 1.",
+        "--architecture",
+        metavar="NAME",
+        help="For a weights file: the published weights with the same network and classes.",
     ),
-    click.option(
-        "--smoothing",
-        default=0.0,
-        show_default=True,
-        type=click.FloatRange(0, 1, max_open=True),
-        help="Share of the past, against flicker.",
-    ),
-    click.option("--show", is_flag=True, help="Show a window; q ends."),
+    click.option("--cache-dir", type=click.Path(path_type=Path), help="Folder for downloads."),
 )
-
-
-def _factors(_: click.Context, __: click.Parameter, value: str) -> tuple[float, ...]:
-    try:
-        return tuple(float(factor) for factor in value.split(","))
-    except ValueError as error:
-        raise click.BadParameter(
-            f"{value!r} is no list of factors with commas, such as 0.5,1,1.5."
-        ) from error
-
-
 INFERENCE_OPTIONS = (
-    click.option(
-        "--batch-size",
-        type=click.IntRange(1),
-        help="Images that go through the network together; by default what was measured, else 1.",
-    ),
+    *MODEL_OPTIONS,
     click.option(
         "--output-stride",
         type=click.Choice(["8", "16", "32"]),
         callback=lambda _, __, value: value and int(value),
-        help="8 is finer and slower.",
+        help="8: finer boundaries, slower.  [default: the model's own]",
     ),
     click.option(
-        "--tile", type=int, metavar="PIXELS", help="See large images in windows of this size."
+        "--tile",
+        type=int,
+        default=INFERENCE["tile"],
+        metavar="PIXELS",
+        help="Segment larger images in overlapping tiles of this size.",
     ),
     click.option(
         "--scales",
-        default="1",
-        callback=_factors,
+        type=_Numbers(),
+        default=INFERENCE["scales"],
         metavar="FACTORS",
-        help="See images at several sizes: 0.5,1,1.5; finer and slower.",
+        help="Average several sizes of the image: 0.5,1,1.5.  [default: 1]",
     ),
-    click.option("--flip", is_flag=True, help="See the mirror image too; twice the time."),
-)
-
-
-DATA_OPTIONS = (
     click.option(
-        "--format", "format_name", help="Of the data set, instead of detecting it: coco, voc, folders, …"
+        "--flip", is_flag=True, help="Average with the mirrored image; takes twice as long."
     ),
-    click.option("--classes", help="With commas: classes to keep, or the names of the ids in the masks."),
-    click.option("--ignore", help="With commas: classes, by name or id, whose pixels are ignored."),
-)
-
-
-RUNTIME_OPTIONS = (
+    click.option(
+        "--batch-size",
+        type=click.IntRange(1),
+        default=INFERENCE["batch_size"],
+        help="Images per batch.  [default: what `easyseg optimize` measured, else 1]",
+    ),
     click.option(
         "--runtime",
-        default=AUTO,
-        show_default=True,
         type=click.Choice([AUTO, *RUNTIMES]),
-        help="What runs the network.",
+        default=INFERENCE["runtime"],
+        show_default=True,
+        help="What runs the network; auto is the fastest that `easyseg optimize` measured.",
     ),
     click.option(
         "--precision",
-        default=PRECISIONS[0],
-        show_default=True,
         type=click.Choice(PRECISIONS),
-        help="fast is bfloat16; int8 must have been calibrated.",
+        default=INFERENCE["precision"],
+        show_default=True,
+        help="int8 needs calibration by `easyseg optimize`.",
     ),
+)
+OUTPUT_OPTIONS = (
+    click.option(
+        "-k",
+        "--kind",
+        default=OUTPUT["kind"],
+        show_default=True,
+        help=f"{', '.join(OUTPUTS)}.",
+    ),
+    click.option(
+        "-c",
+        "--classes",
+        type=NAMES,
+        default=OUTPUT["classes"],
+        help="Only these classes, by name or id: person,car.",
+    ),
+    click.option(
+        "--alpha",
+        type=click.FloatRange(0, 1),
+        default=OUTPUT["alpha"],
+        show_default=True,
+        help="Opacity of the class colors in an overlay.",
+    ),
+    click.option("--legend", is_flag=True, help="Draw class names and percentages."),
+)
+VIDEO_OPTIONS = (
+    click.option(
+        "--frame-stride",
+        type=click.IntRange(1),
+        default=1,
+        show_default=True,
+        help="Segment every n-th frame; those between keep its labels.",
+    ),
+    click.option(
+        "--smoothing",
+        type=click.FloatRange(0, 1, max_open=True),
+        default=0.0,
+        show_default=True,
+        help="Weight of the past, against flicker.",
+    ),
+    click.option(
+        "--start",
+        type=click.FloatRange(0),
+        default=0.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="Where in the video to start.",
+    ),
+    click.option(
+        "--end",
+        type=click.FloatRange(0),
+        metavar="SECONDS",
+        help="Where in the video to end.  [default: its end]",
+    ),
+    click.option("--show", is_flag=True, help="Show a window; q ends."),
+)
+DATA_OPTIONS = (
+    click.option("--format", help="Format: coco, voc, folders, ...  [default: detected]"),
+    click.option(
+        "--classes", type=NAMES, help="Classes to keep, or the names of the masks' ids: road,car."
+    ),
+    click.option("--ignore", type=NAMES, help="Classes, by name or id, whose pixels are ignored."),
 )
 
 
-def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that say how a data set is read; `dataset_options` parses them."""
-    for option in reversed(DATA_OPTIONS):
-        command = option(command)
-    return command
+def _group(
+    argument: str, options: tuple[Callable[[Command], Command], ...], collect: Callable[..., Any]
+) -> Callable[[Command], Command]:
+    """A decorator that adds the options and hands on what `collect` makes of their values."""
+
+    def add(command: Command) -> Command:
+        probe = click.Command("probe")
+        for option in options:
+            option(probe)
+        names = [parameter.name for parameter in probe.params]
+
+        @functools.wraps(command)
+        def grouped(**values: Any) -> Any:
+            mine = {name: values.pop(name) for name in names}
+            return command(**values, **{argument: collect(**mine)})
+
+        decorated: Command = grouped
+        for option in reversed(options):
+            decorated = option(decorated)
+        return decorated
+
+    return add
 
 
-def dataset_options(
-    format_name: str | None, classes: str | None, ignore: str | None
-) -> DatasetOptions:
-    """The values of the options of `data_options`."""
-    from easyseg.datasets.options import DatasetOptions  # noqa: PLC0415  (NumPy)
-
-    names = names_and_ids(classes)
-    return DatasetOptions(
-        format_name, None if names is None else map(str, names), names_and_ids(ignore) or ()
-    )
+def _inference(model: str | None, **options: Any) -> Callable[[], SemanticSegmentation]:
+    InferenceOptions(**{name: options[name] for name in INFERENCE})  # checked before all else
+    return functools.partial(_open_model, model, options)
 
 
-def runtime_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that say what runs the network."""
-    for option in reversed(RUNTIME_OPTIONS):
-        command = option(command)
-    return command
+def _open_model(model: str | None, options: Mapping[str, Any]) -> SemanticSegmentation:
+    load_framework_when_needed()
+    if model is None:
+        model = "mini"
+        log.warning(
+            "using mini, the small model that comes with easyseg (21 classes); for paper quality "
+            "name one, such as --model xception65.ade20k."
+        )
+    return SemanticSegmentation(model, **options, progress=not is_quiet())
 
 
-def video_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that every command on videos has."""
-    for option in reversed(VIDEO_OPTIONS):
-        command = option(command)
-    return command
+def _data(classes: list[str | int] | None, **options: Any) -> DatasetOptions:
+    names = None if classes is None else map(str, classes)
+    return DatasetOptions(options["format"], names, options["ignore"] or ())
 
 
-def inference_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that say how a network sees images."""
-    for option in reversed(INFERENCE_OPTIONS):
-        command = option(command)
-    return command
+model_options = _group("open_model", MODEL_OPTIONS, lambda **options: functools.partial(
+    _open_model, options.pop("model"), options
+))  # fmt: skip
+"""Adds --model, --architecture and --cache-dir; `open_model()` opens the model."""
 
+inference_options = _group("open_model", INFERENCE_OPTIONS, _inference)
+"""Adds the options of the model and of `InferenceOptions`; `open_model()` opens the model."""
 
-def names_and_ids(classes: str | None) -> list[str | int] | None:
-    """The classes that `person,7` means."""
-    if not classes:
-        return None
-    return [int(c) if c.strip().isdecimal() else c for c in classes.split(",")]
+output_options = _group("output", OUTPUT_OPTIONS, dict)
+"""Adds the options of `OutputSpec`; `output` has them by name."""
+
+video_options = _group("video_options", VIDEO_OPTIONS, dict)
+"""Adds the options for videos, by name."""
+
+data_options = _group("data_options", DATA_OPTIONS, _data)
+"""Adds the options for opening a data set, as `DatasetOptions`."""

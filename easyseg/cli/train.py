@@ -12,9 +12,10 @@ import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
+from easyseg.cli import command
 from easyseg.cli._startup import load_framework
-from easyseg.cli.options import MODEL, QUIET, data_options, dataset_options
-from easyseg.datasets import open_with_options
+from easyseg.cli.options import QUIET, SIZE, data_options, echo, model_options
+from easyseg.datasets import DatasetOptions, open_with_options
 from easyseg.errors import InputError
 from easyseg.training.config import TrainConfig
 from easyseg.training.plan import part_options
@@ -40,9 +41,9 @@ def _metavar(kind: str) -> str:
     return {"int": "N", "float": "X"}.get(kind.partition(" ")[0], "TEXT")
 
 
-@click.command()
+@command()
 @click.argument("data", required=False, metavar="[DATA]")
-@MODEL
+@model_options
 @data_options
 @click.option(
     "-o",
@@ -67,10 +68,8 @@ def _metavar(kind: str) -> str:
 @QUIET
 def train(
     data: str | None,
-    model: str | None,
-    format_name: str | None,
-    classes: str | None,
-    ignore: str | None,
+    open_model: Callable[[], SemanticSegmentation],
+    data_options: DatasetOptions,
     out: Path | None,
     resume: Path | None,
     changes: tuple[str, ...],
@@ -89,8 +88,8 @@ def train(
     }
     given |= dict(_pair(change) for change in changes)
     if resume is not None:
-        asked = {"--format": format_name, "--classes": classes, "--ignore": ignore}
-        _refuse_with_resume({"-o": out, "--model": model, **asked, **given})
+        model = click.get_current_context().params["model"]
+        _refuse_with_resume({"out": out, "model": model, **data_options.to_dict(), **given})
         load_framework()
         with logging_redirect_tqdm():
             seg = SemanticSegmentation.resume(resume, data=data, progress=not quiet)
@@ -100,11 +99,10 @@ def train(
                 "easyseg train needs DATA, a data set's folder, or --resume with a run's."
             )
         TrainConfig.from_dict(part_options(given)[0])  # said before the network is loaded
-        dataset = open_with_options(data, dataset_options(format_name, classes, ignore))
+        dataset = open_with_options(data, data_options)
         for note in dataset.notes:
-            click.echo(note)
-        load_framework()
-        start = SemanticSegmentation(model, progress=not quiet)
+            echo(note)
+        start = open_model()
         with logging_redirect_tqdm():
             seg = start.fine_tune(
                 dataset,
@@ -113,15 +111,13 @@ def train(
                 progress=not quiet,
                 **given,
             )
-    click.echo(f"{(Path(seg.name) / 'card.md').read_text('utf-8').strip()}\n-> {seg.name}")
+    echo(f"{(Path(seg.name) / 'card.md').read_text('utf-8').strip()}\n-> {seg.name}")
 
 
 def _refuse_with_resume(given: dict[str, Any]) -> None:
-    named = [name for name, value in given.items() if value is not None]
+    named = [f"{name}=" for name, value in given.items() if value not in (None, ())]
     if named:
-        raise InputError(
-            f"--resume goes on with the choices of the run; leave {', '.join(named)} out."
-        )
+        raise InputError(f"resume= keeps the choices of the run; leave {', '.join(named)} out.")
 
 
 def _pair(change: str) -> tuple[str, Any]:
@@ -137,8 +133,7 @@ def _pair(change: str) -> tuple[str, Any]:
 def _value(name: str, text: Any) -> Any:
     """What an option means: numbers, words, and lists with commas or as YAML."""
     if name == "crop":
-        sides = [int(side) for side in str(text).split("x") if side.isdecimal()]
-        return sides[0] if len(sides) == 1 else sides
+        return list(SIZE.convert(text, None, None))
     value = _yaml(text) if isinstance(text, str) else text
     if name == "augment" and isinstance(value, str):
         return [] if value == "none" else [step.strip() for step in value.split(",")]

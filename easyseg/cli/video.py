@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,91 +10,57 @@ import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli._startup import load_framework_when_needed
-from easyseg.cli.options import (
-    ALPHA,
-    CLASSES,
-    MODEL,
-    QUIET,
-    names_and_ids,
-    runtime_options,
-    video_options,
-)
+from easyseg.cli import command
+from easyseg.cli.options import QUIET, echo, inference_options, output_options, video_options
 from easyseg.errors import InputError
 from easyseg.inference.video import check_video
-from easyseg.io.video import is_url, open_source
+from easyseg.io.video import is_url
 
-__all__ = ["video"]
-
-RESULT_ENDING = ".seg.mp4"
+__all__ = ["default_video", "video"]
 
 
-@click.command()
+@command()
 @click.argument("source", metavar="SOURCE")
 @click.option(
     "-o",
     "--out",
     type=click.Path(path_type=Path),
-    help=f"Video (.mp4, .mov, .mkv, .webm) or folder for PNGs.  [default: SOURCE{RESULT_ENDING}]",
+    help="Video (.mp4, .mov, .mkv, .webm) or folder for PNGs.  [default: SOURCE.seg.mp4]",
 )
-@MODEL
-@click.option(
-    "-k", "--kind", default="overlay", show_default=True, help="overlay, color, cutout, …"
-)
-@CLASSES
-@ALPHA
+@output_options
 @video_options
-@runtime_options
+@inference_options
 @QUIET
 def video(
     source: str,
     out: Path | None,
-    model: str | None,
-    kind: str,
-    classes: str | None,
-    alpha: float,
-    frame_stride: int,
-    batch_size: int | None,
-    smoothing: float,
-    show: bool,
-    runtime: str,
-    precision: str,
+    output: dict[str, Any],
+    video_options: dict[str, Any],
+    open_model: Callable[[], SemanticSegmentation],
     quiet: bool,
 ) -> None:
-    """Segment SOURCE: a video, an address (http://, rtsp://, …) or a camera's number.
+    """Segment SOURCE: a video, a URL (http://, rtsp://, ...) or a camera's index.
 
-    Ctrl-C keeps what was done until then; for a camera it is the way to end.
+    Ctrl-C keeps the frames until then; for a camera it is the way to end.
 
     \b
     easyseg video street.mp4 -o street.seg.mp4 --classes person,car
     easyseg video 0 --show
     """  # noqa: D301  (\b is click's mark for lines to keep)
-    live = source.isdecimal() or is_url(source)
-    if out is None and not live:
-        out = Path(source).with_suffix(RESULT_ENDING)
-    if out is None and not show:
-        raise InputError(
-            f"where should the video of {source} go? give -o, or --show to see it only."
-        )
-    video: Any = int(source) if source.isdecimal() else source
-    if out is not None:
-        check_video(video, out, alpha=kind == "cutout")
-    if not live:  # a file that is not a video is reported before the network is loaded
-        video = open_source(video)
-    load_framework_when_needed()
-    seg = SemanticSegmentation(
-        model, batch_size=batch_size, runtime=runtime, precision=precision, progress=not quiet
-    )
+    out = out or default_video(source)
+    if out is None and not video_options["show"]:
+        raise InputError(f"the video of {source} has no output; give out=, or show=True.")
+    subject = int(source) if source.isdecimal() else source
+    if out is not None:  # what cannot be read or written is reported before the network is loaded
+        check_video(subject, out, alpha=output["kind"] == "cutout")
+    seg = open_model()
     with logging_redirect_tqdm():
-        summary = seg.segment_video(
-            video,
-            out,
-            kind=kind,
-            alpha=alpha,
-            classes=names_and_ids(classes),
-            frame_stride=frame_stride,
-            smoothing=smoothing,
-            progress=not quiet,
-            show=show,
-        )
-    click.echo(f"{summary} -> {out or 'the screen'}")
+        summary = seg.segment_video(subject, out, **output, **video_options, progress=not quiet)
+    echo(f"{summary} -> {out or 'the screen'}")
+
+
+def default_video(source: str) -> Path | None:
+    """`SOURCE.seg.mp4` beside a file; `None` for cameras and streams."""
+    if source.isdecimal() or is_url(source):
+        return None
+    return Path(source).with_suffix(".seg.mp4")
