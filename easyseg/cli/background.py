@@ -118,8 +118,8 @@ def background(
         edit(jobs[0].image.source, jobs[0].target)
         echo(f"1 of 1 -> {jobs[0].target}")
         return
+    images = [job.image for job in jobs]  # not searched for again
     with logging_redirect_tqdm():
-        images = [job.image for job in jobs]
         summary = edit(images, out, resume=resume, progress=not quiet)
     sys.exit(report_folder(summary))
 

@@ -64,6 +64,7 @@ def segment(
     if single:
         _segment_one(seg, jobs[0], output)
         return
+    images: list[Any] = [job.image for job in jobs]  # not searched for again
     with logging_redirect_tqdm():  # warnings are lines of their own, above the bar
         summary = seg.segment_folder(
             images,
