@@ -25,8 +25,8 @@ import cv2
 import numpy as np
 from _table import compared, write
 
-from easyseg import Predictor, Segmentation, SemanticSegmentation
-from easyseg.inference.video import render
+from easyseg import Predictor, SemanticSegmentation
+from easyseg.inference.video import segment_video
 from easyseg.models.backbones.registry import BACKBONES
 
 SIZE = (768, 432)
@@ -67,7 +67,7 @@ def opened(model: str) -> SemanticSegmentation:
 def bare(predictor: Predictor, canvas: np.ndarray, frames: int) -> None:
     """The network alone."""
     for _ in range(frames):
-        predictor._network(canvas)
+        predictor.network(canvas)
 
 
 def clocked(function, *args) -> tuple[float, float]:
@@ -93,9 +93,9 @@ def main() -> None:
             predictor = seg._predictor
             canvas = np.zeros((1, *predictor.input_size, 3), np.float32)
             bare(predictor, canvas, 2)
-            paint = functools.partial(render, paint=Segmentation.plot, progress=False)
+            whole = functools.partial(segment_video, progress=False)
             pairs = [
-                (clocked(paint, predictor, video, out), clocked(bare, predictor, canvas, FRAMES))
+                (clocked(whole, predictor, video, out), clocked(bare, predictor, canvas, FRAMES))
                 for _ in range(options.rounds)
             ]
             ours, theirs = ([t / FRAMES for t, _ in times] for times in zip(*pairs, strict=True))
