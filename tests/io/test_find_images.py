@@ -81,9 +81,7 @@ def test_patterns(folder, pattern, expected):
 
 def test_a_folder_without_images(folder):
     (folder / "empty").mkdir()
-    with pytest.raises(
-        ImageNotFoundError, match=r"empty has no images\. Expected files named"
-    ):
+    with pytest.raises(ImageNotFoundError, match=r"empty has no images\. Expected files named"):
         find_images(["photos", "empty"])
 
 

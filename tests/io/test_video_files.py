@@ -1,9 +1,10 @@
-"""Real films, a real browser, and the command line."""
+"""Real videos, a real browser, and the command line."""
 
 from __future__ import annotations
 
 import functools
 import http.server
+import itertools
 import re
 import shutil
 import signal
@@ -20,7 +21,7 @@ from helpers.paths import TESTS
 
 from easyseg.cli import main
 
-av = pytest.importorskip("av", reason="films need easyseg[video]")
+av = pytest.importorskip("av", reason="videos need easyseg[video]")
 
 SHORT = "solidWhiteRight"
 NAMES = [
@@ -33,22 +34,20 @@ NAMES = [
 
 
 @pytest.fixture(scope="module")
-def films():
+def seg():
     return RedVideos()
 
 
 @pytest.fixture(scope="module")
-def blind_films():
-    """Finds nothing, quickly."""
+def blank_seg():
+    """Predicts background only, quickly."""
     return RedVideos(bias=-1000)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_real_films(blind_films, shared, tmp_path, name):
+def test_real_videos(blank_seg, shared, tmp_path, name):
     source = shared / f"data/videos/{name}.mp4"
-    out = blind_films.segment_video(
-        source, tmp_path / "out.mp4", frame_stride=9, progress=False
-    ).out
+    out = blank_seg.segment_video(source, tmp_path / "out.mp4", frame_stride=9, progress=False).out
     with av.open(str(source)) as a, av.open(str(out)) as b:
         frames = [[(f.pts * f.time_base, f.width, f.height) for f in c.decode(video=0)]
                   for c in (a, b)]  # fmt: skip
@@ -66,14 +65,14 @@ def test_real_films(blind_films, shared, tmp_path, name):
 
 
 PAGE = """<video src="{name}" muted></video><canvas width="{width}" height="{height}"></canvas>
-<pre id="said">nothing</pre><script>
-const video = document.querySelector("video"), said = document.getElementById("said");
-video.onerror = () => said.textContent = "error " + video.error.message;
+<pre id="report">nothing</pre><script>
+const video = document.querySelector("video"), report = document.getElementById("report");
+video.onerror = () => report.textContent = "error " + video.error.message;
 video.oncanplay = () => {{
   const canvas = document.querySelector("canvas").getContext("2d");
   canvas.drawImage(video, 0, 0);
   const at = (x, y) => Array.from(canvas.getImageData(x, y, 1, 1).data).join(",");
-  said.textContent = ["canplay", video.videoWidth, video.videoHeight, video.duration,
+  report.textContent = ["canplay", video.videoWidth, video.videoHeight, video.duration,
                       at({x}, {y}), at(2, 2)].join(" ");
 }};
 </script>"""
@@ -81,7 +80,7 @@ video.oncanplay = () => {{
 
 @pytest.fixture
 def look(tmp_path):
-    """What Chromium says of a film: the event, size, seconds, RGBA of two pixels."""
+    """What Chromium reports of a video: the event, size, seconds, RGBA of two pixels."""
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("needs Chromium: apt-get install chromium")
@@ -94,10 +93,10 @@ def look(tmp_path):
 
     handler = functools.partial(Handler, directory=str(folder))
 
-    def call(film, size, point):
-        shutil.copy(film, folder)
+    def call(video_path, size, point):
+        shutil.copy(video_path, folder)
         (folder / "page.html").write_text(
-            PAGE.format(name=film.name, width=size[0], height=size[1], x=point[0], y=point[1])
+            PAGE.format(name=video_path.name, width=size[0], height=size[1], x=point[0], y=point[1])
         )
         with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
             threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -110,15 +109,15 @@ def look(tmp_path):
                 capture_output=True, text=True, check=False, timeout=120,
             )  # fmt: skip
             server.shutdown()
-        return re.search(r'<pre id="said">(.*?)</pre>', done.stdout)[1].split()
+        return re.search(r'<pre id="report">(.*?)</pre>', done.stdout)[1].split()
 
     return call
 
 
 @pytest.mark.parametrize("name", ["b.mp4", "b.webm"])
-def test_a_browser_plays_it(films, tmp_path, look, name):
+def test_a_browser_plays_it(seg, tmp_path, look, name):
     clip = make_video(tmp_path / "a.mkv", frames=25, audio="libopus")
-    films.segment_video(clip, tmp_path / name, progress=False)
+    seg.segment_video(clip, tmp_path / name, progress=False)
     event, width, height, seconds, found, ground = look(tmp_path / name, (96, 64), (12, 14))
     assert (event, width, height) == ("canplay", "96", "64")
     assert float(seconds) == pytest.approx(1, abs=0.08)
@@ -127,9 +126,9 @@ def test_a_browser_plays_it(films, tmp_path, look, name):
     np.testing.assert_allclose([int(v) for v in ground.split(",")], (20, 40, 200, 255), atol=14)
 
 
-def test_a_browser_sees_through_cut_outs(films, tmp_path, look):
+def test_a_browser_shows_the_background_of_cutouts(seg, tmp_path, look):
     clip = make_video(tmp_path / "a.mp4", frames=25)
-    films.segment_video(clip, tmp_path / "b.webm", kind="cutout", progress=False)
+    seg.segment_video(clip, tmp_path / "b.webm", kind="cutout", progress=False)
     event, *_, found, ground = look(tmp_path / "b.webm", (96, 64), (12, 14))
     assert event == "canplay"
     assert int(found.split(",")[3]) > 240
@@ -138,9 +137,9 @@ def test_a_browser_sees_through_cut_outs(films, tmp_path, look):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_a_browser_plays_real_films(blind_films, shared, tmp_path, look, name):
+def test_a_browser_plays_real_videos(blank_seg, shared, tmp_path, look, name):
     source = shared / f"data/videos/{name}.mp4"
-    blind_films.segment_video(source, tmp_path / "b.mp4", frame_stride=9, progress=False)
+    blank_seg.segment_video(source, tmp_path / "b.mp4", frame_stride=9, progress=False)
     event, width, height, seconds, *_ = look(tmp_path / "b.mp4", (9, 9), (1, 1))
     with av.open(str(source)) as container:
         video = container.streams.video[0]
@@ -152,20 +151,21 @@ def test_a_browser_plays_real_films(blind_films, shared, tmp_path, look, name):
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_film(tmp_path):
+def test_memory_does_not_grow_with_the_video(tmp_path):
     """RSS after 2,000 frames against after 200, in a process of its own."""
     make_video(tmp_path / "a.mp4", frames=2000, size=(320, 240), audio="aac")
     script = (
         "import sys; sys.path.insert(0, sys.argv[2])\n"
         "from pathlib import Path\n"
         "from helpers.make_video import red_finder\n"
-        "from easyseg.inference.video import render\n"
+        "from easyseg.inference.video import segment_video\n"
         "rss = []\n"
         "def paint(result):\n"
         "    rss.append(int(Path('/proc/self/statm').read_text().split()[1]) * 4096)\n"
         "    return result.plot()\n"
         "folder = Path(sys.argv[1])\n"
-        "render(red_finder(), folder / 'a.mp4', folder / 'b.mp4', paint, progress=False)\n"
+        "out = folder / 'b.mp4'\n"
+        "segment_video(red_finder(), folder / 'a.mp4', out, spec=paint, progress=False)\n"
         "print(len(rss), rss[200], rss[1999])\n"
     )
     done = subprocess.run(
@@ -175,6 +175,52 @@ def test_memory_does_not_grow_with_the_film(tmp_path):
     count, early, late = map(int, done.stdout.split())
     assert count == 2000
     assert late - early < 20e6
+
+
+# Opening
+
+
+@pytest.fixture
+def opened(monkeypatch):
+    """The files that PyAV opened for reading."""
+    names = []
+    open_container = av.open
+
+    def counting(name, mode="r", *args, **options):
+        if mode == "r":
+            names.append(Path(name.removeprefix("file:")).name)
+        return open_container(name, mode, *args, **options)
+
+    monkeypatch.setattr(av, "open", counting)
+    return names
+
+
+@pytest.mark.parametrize("audio", [None, "aac"])
+def test_a_video_is_opened_once(seg, tmp_path, opened, audio):
+    clip = make_video(tmp_path / "a.mp4", audio=audio)
+    seg.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    assert opened == ["a.mp4"]
+    list(seg.stream_video(clip))
+    assert opened == ["a.mp4"] * 2
+
+
+def test_the_command_opens_a_video_once(run, opened):
+    make_video(Path("a.mp4"), audio="aac")
+    assert run("a.mp4", "-q")[0] == 0
+    assert opened == ["a.mp4"]
+    assert [data for _, data in audio_packets(Path("a.seg.mp4"))] == [
+        data for _, data in audio_packets(Path("a.mp4"))
+    ]
+
+
+def test_audio_that_lies_far_behind_its_frames(seg, tmp_path):
+    """FFmpeg's muxer interleaves streams within 10 s; these were written one after the other."""
+    clip = make_video(tmp_path / "a.mkv", frames=60, rate=2, audio="aac")
+    with av.open(str(clip)) as container:
+        before_audio = itertools.takewhile(lambda p: p.stream.type == "video", container.demux())
+        assert len(list(before_audio)) > 2 * 5
+    out = seg.segment_video(clip, tmp_path / "b.mkv", progress=False).out
+    assert [data for _, data in audio_packets(out)] == [data for _, data in audio_packets(clip)]
 
 
 # The command line
@@ -219,7 +265,7 @@ def test_one_frame(run):
     assert (code, out[:9]) == (0, "1 frame, ")
 
 
-def test_the_result_goes_beside_the_film(run):
+def test_the_result_goes_beside_the_video(run):
     make_video(Path("a.mkv"))
     code, out, err = run("a.mkv", "-k", "color", "-c", "red", "--smoothing", 0.5)
     assert code == 0
@@ -231,15 +277,15 @@ def test_the_result_goes_beside_the_film(run):
 @pytest.mark.parametrize(
     ("args", "words"),
     [
-        (["missing.mp4"], "missing.mp4 does not exist"),
-        (["a.mp4", "-o", "a.mp4"], "would overwrite the film a.mp4"),
-        (["a.mp4", "-o", "b.gif"], "its ending is not one of .mp4"),
-        (["a.mp4", "-k", "cutout"], "a.seg.mp4 cannot hold transparency"),
+        (["missing.mp4"], "Cannot read missing.mp4: it does not exist"),
+        (["a.mp4", "-o", "a.mp4"], "would overwrite the video a.mp4"),
+        (["a.mp4", "-o", "b.gif"], "expected a video with one of the extensions .mp4"),
+        (["a.mp4", "-k", "cutout"], "a.seg.mp4: .mp4 has no transparency"),
         (["a.mp4", "-c", "rad"], "unknown class of reds 'rad'. Did you mean 'red'?"),
         (["a.mp4", "--smoothing", "1"], "--smoothing"),
         (["a.mp4", "--frame-stride", "0"], "--frame-stride"),
-        (["0"], "where should the film of 0 go? give -o, or --show to see it only"),
-        (["97", "-o", "b.mp4"], "camera 97 cannot be opened"),
+        (["0"], "where should the video of 0 go? give -o, or --show to see it only"),
+        (["97", "-o", "b.mp4"], "Cannot open camera 97"),
     ],
     ids=" ".join,
 )
@@ -267,7 +313,7 @@ def test_help_loads_no_network():
 
 @pytest.mark.slow
 def test_ctrl_c_in_a_process_of_its_own(tmp_path):
-    """With the embedded model, as a user would: the film so far is there and plays."""
+    """With the embedded model, as a user would: the video so far is there and plays."""
     make_video(tmp_path / "a.mp4", frames=3000, size=(320, 240))
     running = subprocess.Popen(
         [sys.executable, "-m", "easyseg", "video", "a.mp4", "-o", "b.mp4"],

@@ -65,9 +65,7 @@ def test_an_unknown_extension_is_refused(name, tmp_path):
     ids=["transparent JPEG", "wide WebP"],
 )
 def test_what_a_format_cannot_hold(image, suffix):
-    with pytest.raises(
-        OutputError, match=r"the image as .*\. Write a \.png instead\."
-    ):
+    with pytest.raises(OutputError, match=r"the image as .*\. Write a \.png instead\."):
         encode_image(image, suffix)
 
 
