@@ -23,15 +23,19 @@ A_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> dict[str, str | None]:
-    pairs: dict[str, str | None] = {}
+    """`human=person` -> `{"human": "person"}`; `pole=` -> `{"pole": None}`."""
+    class_map: dict[str, str | None] = {}
     for value in values:
-        theirs, *ours = (part.strip() for part in value.split("="))
-        if not theirs or len(ours) != 1:
-            raise click.BadParameter(f"{value!r} must be a pair such as human=person.")
-        if theirs in pairs:
-            raise click.BadParameter(f"{theirs!r} is mapped twice; give it once.")
-        pairs[theirs] = ours[0] or None
-    return pairs
+        name, equals, model_name = value.rpartition("=")
+        if not equals or not name.strip():
+            raise click.BadParameter(
+                f"expected CLASS=MODEL_CLASS, such as human=person, got {value!r}; "
+                "pole= ignores a class."
+            )
+        if name in class_map:
+            raise click.BadParameter(f"class {name!r} is given twice; map it once.")
+        class_map[name] = model_name or None
+    return class_map
 
 
 @command()
@@ -46,16 +50,18 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
     "--class-map",
     multiple=True,
     callback=_pairs,
-    metavar="DATA=MODEL",
-    help="A class of the data set and its name in the model: human=person; pole= leaves it out.",
+    metavar="CLASS=MODEL_CLASS",
+    help="A class of the data set and its name in the model: human=person; pole= is ignored.",
 )
-@click.option("--boundary/--no-boundary", default=True, help="Measure borders.  [default: on]")
-@click.option("--json", "json_file", type=A_FILE, help="Write all figures as JSON.")
+@click.option(
+    "--boundary/--no-boundary", default=True, help="Compute boundary metrics.  [default: on]"
+)
+@click.option("--json", "json_file", type=A_FILE, help="Write all metrics as JSON.")
 @click.option("--csv", "csv_file", type=A_FILE, help="Write the table of classes as CSV.")
 @click.option(
     "--report",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for charts, sheets, the worst images and report.html.",
+    help="Folder for charts, contact sheets, the worst images and report.html.",
 )
 @inference_options
 @QUIET
@@ -71,7 +77,7 @@ def evaluate(
     open_model: Callable[[], SemanticSegmentation],
     quiet: bool,
 ) -> None:
-    """Measure a model on DATA, a data set with images and their masks.
+    """Evaluate a model on DATA, a data set of images with ground truth.
 
     Metrics are from 0 to 1, by the data set's classes, at the images' own sizes.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
@@ -56,6 +57,7 @@ def evaluate_dataset(
         )
     else:
         samples, label_set, notes, source = list(data), None, (), "samples"
+        split = None
     scores = evaluate(
         predictor,
         samples,
@@ -64,6 +66,7 @@ def evaluate_dataset(
         boundary=boundary,
         progress=progress,
     )
+    scores = dataclasses.replace(scores, model=model, data=source, split=split or "")
     if report is not None:
         from easyseg.evaluation.report import write_report  # noqa: PLC0415  (matplotlib)
 

@@ -45,12 +45,18 @@ class Scores:
         class_mapping: The data set's classes, and how the model's classes were mapped to them.
         images: Each image by itself, in the order of the samples.
         boundary: Boundary metrics; `None` if they were not computed.
+        model: Name of the model; empty if it is not known, or differs between parts.
+        data: Path or name of the data set, likewise.
+        split: The split that was evaluated, likewise.
     """
 
     confusion: ConfusionMatrix
     class_mapping: ClassMapping
     images: tuple[ImageScore, ...]
     boundary: BoundaryScores | None = None
+    model: str = ""
+    data: str = ""
+    split: str = ""
 
     @property
     def label_set(self) -> LabelSet:
@@ -119,8 +125,20 @@ class Scores:
         boundary = None
         if self.boundary is not None and other.boundary is not None:
             boundary = self.boundary + other.boundary
-        images = self.images + other.images
-        return Scores(self.confusion + other.confusion, self.class_mapping, images, boundary)
+        origin = (
+            mine if mine == theirs else ""
+            for mine, theirs in zip(self._origin(), other._origin(), strict=True)
+        )
+        return Scores(
+            self.confusion + other.confusion,
+            self.class_mapping,
+            self.images + other.images,
+            boundary,
+            *origin,
+        )
+
+    def _origin(self) -> tuple[str, str, str]:
+        return self.model, self.data, self.split
 
     def rows(self) -> list[dict[str, Any]]:
         """Plain values for each class; an undefined metric is `None`."""
@@ -148,6 +166,9 @@ class Scores:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; an undefined metric is `None`."""
         return {
+            "model": self.model,
+            "data": self.data,
+            "split": self.split,
             "images": len(self.images),
             **{name: _plain(value) for name, value in self.summary().items()},
             "label_set": self.label_set.name,

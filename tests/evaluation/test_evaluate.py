@@ -14,6 +14,7 @@ from easyseg.errors import DatasetError, ImageNotFoundError, InputError, Unknown
 from easyseg.evaluation.class_mapping import map_classes
 from easyseg.evaluation.evaluate import evaluate
 from easyseg.evaluation.scores import Scores
+from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
 
 
@@ -22,9 +23,14 @@ def mini():
     return SemanticSegmentation("mini")
 
 
+def predictor_of(mini, batch_size):
+    options = InferenceOptions(batch_size=batch_size)
+    return Predictor(mini.model, mini.label_set, input_size=(65, 65), options=options)
+
+
 @pytest.fixture(scope="module")
 def predictor(mini):
-    return Predictor(mini.model, mini.label_set, input_size=(65, 65), batch_size=2)
+    return predictor_of(mini, 2)
 
 
 def sample(path, truth):
@@ -76,24 +82,25 @@ def test_figures_are_those_of_the_pixels(predictor, samples):
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 9])
-def test_the_batch_and_the_samples_order_do_not_matter(predictor, samples, batch_size):
-    one, other = evaluate(predictor, samples), None
-    other = evaluate(predictor, iter(samples[::-1]), batch_size=batch_size)
+def test_the_batch_and_the_samples_order_do_not_matter(mini, predictor, samples, batch_size):
+    one = evaluate(predictor, samples)
+    other = evaluate(predictor_of(mini, batch_size), iter(samples[::-1]))
     assert other.mean_iou == pytest.approx(one.mean_iou, abs=0.02)  # another batch, other roundings
     assert other.pixel_accuracy == pytest.approx(one.pixel_accuracy, abs=0.002)
 
 
-def test_parts_add_up(predictor, samples):
-    whole = evaluate(predictor, samples, batch_size=1)
-    first = evaluate(predictor, samples[:2], batch_size=1)
-    rest = evaluate(predictor, samples[2:], batch_size=1)
+def test_parts_add_up(mini, samples):
+    predictor = predictor_of(mini, 1)
+    whole = evaluate(predictor, samples)
+    first = evaluate(predictor, samples[:2])
+    rest = evaluate(predictor, samples[2:])
     assert (first + rest).to_dict() == whole.to_dict()
     with pytest.raises(InputError, match="with and without boundary"):
         _ = first + evaluate(predictor, samples[2:], boundary=False)
 
 
 def test_photos_in_windows(mini, samples):
-    tiled = Predictor(mini.model, mini.label_set, tile=65)
+    tiled = Predictor(mini.model, mini.label_set, options=InferenceOptions(tile=65))
     scores = evaluate(tiled, samples, boundary=False)
     assert scores.confusion.counts.sum() == sum((s.read_mask() != 255).sum() for s in samples)
 
@@ -251,7 +258,7 @@ def test_the_facade_takes_folders_data_sets_and_samples(mini, samples, folder):
     data = Dataset("mine", "test", mini.label_set, {"test": samples[:2]})
     scores = mini.evaluate(data, split="test", progress=False)
     assert len(scores.images) == 2
-    with pytest.raises(InputError, match=r"has no split 'val'; it has test \(2\)"):
+    with pytest.raises(InputError, match=r"has no split 'val'; choose one of: test \(2\), all"):
         mini.evaluate(data)
     scores = mini.evaluate(folder, progress=False)
     assert len(scores.images) == 3
@@ -293,8 +300,11 @@ def test_the_command(folder, tmp_path, capsys):
     ("args", "words"),
     [
         (["gone"], "gone"),
-        (["{folder}", "--split", "test"], "has no split 'test'; it has train (2), val (3)"),
-        (["{folder}", "--class-map", "person"], "'person' is no pair such as human=person."),
+        (
+            ["{folder}", "--split", "test"],
+            "no split 'test'; choose one of: train (2), val (3), all",
+        ),
+        (["{folder}", "--class-map", "person"], "such as human=person, got 'person'"),
         (["{folder}", "--class-map", "person=dragon", "-m", "mini"], "dragon"),
     ],
 )
@@ -325,3 +335,23 @@ def test_mean_iou_on_voc_val(shared, seg):
     scores = seg.evaluate(map(voc, names), progress=False)
     assert scores.mean_iou == pytest.approx(0.6954, abs=0.0005)
     assert scores.pixel_accuracy == pytest.approx(0.930, abs=0.0005)
+
+
+def test_json_names_model_data_and_split(mini, samples, tmp_path):
+    data = Dataset("mine", "folders", mini.label_set, {"test": samples[:1]})
+    scores = mini.evaluate(data, split="test", boundary=False, progress=False)
+    origin = {key: scores.to_dict()[key] for key in ("model", "data", "split")}
+    assert origin == {"model": "mini", "data": "mine", "split": "test"}
+
+
+def test_data_without_splits_is_evaluated_whole(mini, tmp_path):
+    for i in range(12):
+        image = np.full((40, 40, 3), 20 * i, np.uint8)
+        for folder, pixels in (("images", image), ("masks", image[..., 0] * 0)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{i}.png")
+    names = ["background", "person"]
+    scores = mini.evaluate(tmp_path, classes=names, boundary=False, progress=False)
+    assert (len(scores.images), scores.split) == (12, "all")
+    held_out = mini.evaluate(tmp_path, classes=names, split="val", boundary=False, progress=False)
+    assert 0 < len(held_out.images) < 12

@@ -17,6 +17,7 @@ from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.evaluation.report import write_report
 from easyseg.evaluation.report.charts import confusion_chart, curves, iou_chart
 from easyseg.evaluation.scores import ImageScore, Scores
+from easyseg.inference.options import InferenceOptions
 from easyseg.results.contact_sheet import Row, sheet
 from easyseg.results.segmentation import Segmentation
 
@@ -29,9 +30,9 @@ HISTORY = [
 
 
 class Fixed:
-    """In a predictor's place: finds the same stripes on every photo."""
+    """In a predictor's place: predicts the same stripes for every image."""
 
-    input_size, window, scales, flip = (65, 65), None, (1.0,), True
+    input_size, tile, options = (65, 65), None, InferenceOptions(flip=True)
 
     def __init__(self, label_set):
         self.label_set = label_set
