@@ -1,4 +1,4 @@
-"""Peaks of memory, each measured in a process of its own."""
+"""Peak memory, each measured in a process of its own."""
 
 from __future__ import annotations
 
@@ -13,56 +13,56 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["give_back", "in_child", "peak_of", "report", "resident"]
+__all__ = ["in_child", "peak_of", "report", "resident", "trim_memory"]
 
-EVERY = 0.002  # seconds
+INTERVAL = 0.002  # seconds
 
 
 def resident() -> float:
-    """Megabytes that this process holds."""
+    """Megabytes of resident memory of this process."""
     pages = Path("/proc/self/statm").read_text().split()[1]
     return int(pages) * os.sysconf("SC_PAGESIZE") / 1e6
 
 
-def give_back() -> None:
-    """Free memory that the C library keeps goes to the system, to be seen when it is used again."""
+def trim_memory() -> None:
+    """Returns freed memory to the system, so that using it again is counted."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
 
 
 def peak_of(function: Callable[[], Any]) -> tuple[float, Any]:
-    """The most megabytes held at once while the function ran, and what it gave."""
-    seen, done, highest = [resident()], threading.Event(), _highest()
+    """Peak megabytes while the function ran, and what it returned."""
+    samples, done, peak_before = [resident()], threading.Event(), _process_peak()
 
-    def watch() -> None:
-        while not done.wait(EVERY):
-            seen.append(resident())
+    def sample() -> None:
+        while not done.wait(INTERVAL):
+            samples.append(resident())
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
+    sampler = threading.Thread(target=sample)
+    sampler.start()
     try:
-        given = function()
+        result = function()
     finally:
-        seen.append(resident())
+        samples.append(resident())
         done.set()
-        watcher.join()
-    if _highest() > highest:  # of the whole process so far: the samples may have missed it
-        seen.append(_highest())
-    return max(seen), given
+        sampler.join()
+    if _process_peak() > peak_before:  # the samples may have missed it
+        samples.append(_process_peak())
+    return max(samples), result
 
 
-def _highest() -> float:
+def _process_peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
-def report(**figures: float) -> None:
-    """What a child says to `in_child`."""
-    print(json.dumps(figures))
+def report(**values: float) -> None:
+    """Returns values from a child process to `in_child`."""
+    print(json.dumps(values))
 
 
 def in_child(script: str, *arguments: object) -> dict[str, float]:
-    """What the script reports when it runs in a process of its own."""
+    """Runs the script in a process of its own; returns what it reports."""
     command = [sys.executable, script, *map(str, arguments)]
-    said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-    return json.loads(said.splitlines()[-1])
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return json.loads(output.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""What the benchmarks share: rows of ratios, printed and kept as CSV."""
+"""Tables of ratios, printed and saved as CSV."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 __all__ = ["compared", "write"]
 
 
-def compared(ours: list[float], theirs: list[float]) -> dict[str, float]:
-    """Median milliseconds of two series of seconds timed in turns, and the ratio's spread."""
-    ratios = sorted(a / b for a, b in zip(ours, theirs, strict=True))
+def compared(seconds: list[float], base_seconds: list[float]) -> dict[str, float]:
+    """Median milliseconds of two series timed in turns, and their ratio with its range."""
+    ratios = sorted(a / b for a, b in zip(seconds, base_seconds, strict=True))
     return {
-        "ms": round(1000 * statistics.median(ours), 1),
-        "base_ms": round(1000 * statistics.median(theirs), 1),
+        "ms": round(1000 * statistics.median(seconds), 1),
+        "base_ms": round(1000 * statistics.median(base_seconds), 1),
         "ratio": round(statistics.median(ratios), 3),
         "ratio_min": round(ratios[0], 3),
         "ratio_max": round(ratios[-1], 3),

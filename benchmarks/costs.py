@@ -23,19 +23,19 @@ __all__ = ["backbones", "cost", "published"]
 
 
 def published() -> Iterator[tuple[str, ModelConfig]]:
-    """The networks of `easyseg models`, by name."""
+    """The networks that `easyseg models` lists, by name."""
     yield MINI, read_bundle(pretrained_path(MINI)).config
     for name, entry in weight_sets().items():
         yield name, entry.model
 
 
 def backbones() -> Iterator[tuple[str, ModelConfig]]:
-    """One network for each of our backbones, by the backbone's name."""
+    """A network for each backbone, by the backbone's name."""
     for name in BACKBONES:
         if name in SPEC_OF:
-            family = SPEC_OF[name]
-            stride = 16 if 16 in family.output_strides else family.output_strides[0]
-            decoder = "deeplabv3plus" if 4 in family.skips else "none"
+            spec = SPEC_OF[name]
+            stride = 16 if 16 in spec.output_strides else spec.output_strides[0]
+            decoder = "deeplabv3plus" if 4 in spec.skips else "none"
             yield name, ModelConfig(name, output_stride=stride, decoder=decoder)
 
 

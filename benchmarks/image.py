@@ -1,10 +1,10 @@
-"""What does easyseg add to a 12-megapixel JPEG, beside the network, to decoding and encoding?
+"""How long does a 12-megapixel JPEG take without the network, against decoding and encoding alone?
 
     python benchmarks/image.py [--rounds N]
 
-A real image in tiles, 4000x3000, with logits of "mini": everything that turns it into an overlay
-(JPEG, the same quality) but the network, against OpenCV's decoding and encoding of the image
-alone. All are timed in turns in one process, wall time and processor time; ratios are of pairs.
+A real image, repeated to 4000x3000, with logits of "mini": all that makes an overlay of it (JPEG of
+the same quality) except the network, against OpenCV's decoding and encoding of the image. Timed in
+turns in one process, wall time and processor time; ratios are of pairs.
 Writes results/image.csv.
 """
 
@@ -32,14 +32,14 @@ from easyseg.results.segmentation import Segmentation
 
 SIZE = (3000, 4000)
 QUALITY = 95
-CANVAS = (513, 513)
+INPUT_SIZE = (513, 513)
 
 
 def big_image() -> np.ndarray:
     """`(3000, 4000, 3) uint8 RGB`."""
     image = data.astronaut()
-    times = [-(-side // of) for side, of in zip(SIZE, image.shape[:2], strict=True)]
-    return np.tile(image, (*times, 1))[: SIZE[0], : SIZE[1]].copy()
+    repeats = [-(-side // tile) for side, tile in zip(SIZE, image.shape[:2], strict=True)]
+    return np.tile(image, (*repeats, 1))[: SIZE[0], : SIZE[1]].copy()
 
 
 def alone(source: Path, target: Path) -> None:
@@ -49,23 +49,23 @@ def alone(source: Path, target: Path) -> None:
 
 
 def steps(source: Path, target: Path, result: Segmentation) -> dict[str, Callable[[], Any]]:
-    """What is done around the network, one by one and all together."""
+    """The steps around the network, and all of them together."""
     image, logits = result.image, result.grid.logits
 
     def labels() -> np.ndarray:
-        return LogitGrid(logits, *fitted.on_grid(logits.shape[:2])).labels()
+        return LogitGrid(logits, *letterboxed.on_grid(logits.shape[:2])).labels()
 
     def together() -> None:
         image = read_image(source)
-        places = letterbox(image, CANVAS).on_grid(logits.shape[:2])
-        found = LogitGrid(logits, *places).labels()
-        Segmentation(found, result.label_set, image).save(target, "overlay")
+        positions = letterbox(image, INPUT_SIZE).on_grid(logits.shape[:2])
+        predicted = LogitGrid(logits, *positions).labels()
+        Segmentation(predicted, result.label_set, image).save(target, "overlay")
 
-    fitted = letterbox(image, CANVAS)
+    letterboxed = letterbox(image, INPUT_SIZE)
     overlay = draw(result, "overlay")
     return {
         "read": lambda: read_image(source),
-        "fit": lambda: letterbox(image, CANVAS),
+        "letterbox": lambda: letterbox(image, INPUT_SIZE),
         "labels": labels,
         "overlay": lambda: draw(result, "overlay"),
         "write": lambda: write_image(target, overlay),

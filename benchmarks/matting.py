@@ -3,8 +3,8 @@
     python benchmarks/matting.py human/ mini mobilenetv2.voc
 
 The folder holds `{Val,Test}_Images/*.jpg` and `{Val,Test}_Masks/*.png`. "hard" is the label mask,
-"fade" the probability faded from 0.25 to 0.75, "refined" what easyseg does. Images whose person
-was not found (IoU of the labels below 0.5) say nothing about edges and are left out.
+"fade" the probability scaled from 0.25..0.75 to 0..1, "refined" easyseg's alpha. Images whose
+person is missed (IoU of the labels below 0.5) tell nothing about boundaries and are left out.
 Writes results/matting.csv.
 """
 
@@ -27,7 +27,7 @@ BAND = 0.005  # of the diagonal: width of the band of the boundary IoU (Cheng et
 
 
 def boundary(mask: np.ndarray) -> np.ndarray:
-    """The mask's pixels that are near its border."""
+    """The mask's pixels near its boundary."""
     width = max(1, round(BAND * np.hypot(*mask.shape)))
     inner = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8), iterations=width)
     return mask & (inner == 0)
@@ -39,7 +39,7 @@ def iou(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def alphas(result: Segmentation) -> dict[str, np.ndarray]:
-    """The same person three times."""
+    """Alpha of the person, computed in three ways."""
     person = result.label_set.ids_of("person")
     return {
         "hard": np.isin(result.labels, person).astype(np.float32),
@@ -49,20 +49,20 @@ def alphas(result: Segmentation) -> dict[str, np.ndarray]:
 
 
 def errors(folder: Path, model: str) -> list[dict[str, object]]:
-    """A row for each way of making alpha."""
+    """A row for each way of computing alpha."""
     seg = SemanticSegmentation(model)
     scores: dict[str, list[tuple[float, ...]]] = {}
     for path in sorted(p for part in PARTS for p in (folder / f"{part}_Images").glob("*.jpg")):
         image = read_image(path)
-        drawn = folder / path.parent.name.replace("Images", "Masks") / f"{path.stem}.png"
-        truth = cv2.resize(read_image(drawn)[..., 0], image.shape[1::-1]) / 255
-        found = alphas(seg.segment_image(image))
-        if iou(found["hard"] > 0.5, truth > 0.5) < 0.5:
+        mask_file = folder / path.parent.name.replace("Images", "Masks") / f"{path.stem}.png"
+        ground_truth = cv2.resize(read_image(mask_file)[..., 0], image.shape[1::-1]) / 255
+        predicted = alphas(seg.segment_image(image))
+        if iou(predicted["hard"] > 0.5, ground_truth > 0.5) < 0.5:
             continue
-        for name, alpha in found.items():
-            mask, mean = alpha > 0.5, float(np.abs(alpha - truth).mean())
-            edge = iou(boundary(mask), boundary(truth > 0.5))
-            scores.setdefault(name, []).append((mean, iou(mask, truth > 0.5), edge))
+        for name, alpha in predicted.items():
+            mask, mean = alpha > 0.5, float(np.abs(alpha - ground_truth).mean())
+            edge = iou(boundary(mask), boundary(ground_truth > 0.5))
+            scores.setdefault(name, []).append((mean, iou(mask, ground_truth > 0.5), edge))
     return [
         {"model": model, "alpha": name, "images": len(rows)}
         | dict(zip(("mae", "iou", "boundary_iou"), np.mean(rows, 0).round(4), strict=True))
@@ -71,7 +71,7 @@ def errors(folder: Path, model: str) -> list[dict[str, object]]:
 
 
 def milliseconds(result: Segmentation, effect: str, option: object) -> tuple[float, float]:
-    """Best time of alpha, and of the composite, of nine."""
+    """Shortest time of nine of alpha, and of the composite."""
     draw, person = BACKGROUNDS[effect](option), result.label_set.ids_of("person")
     spent = []
     for _ in range(9):

@@ -1,10 +1,10 @@
-"""How much memory does easyseg hold at most, and does it stay flat over many images?
+"""What is the peak memory, and does it stay constant over many images?
 
     python benchmarks/memory.py
 
-Each case in a process of its own: `base_mb` is held once the model has seen an image, `peak_mb` at
-most during the work, `mb` between the two. Fails (exit status 1) where a case holds more than its
-limit, which is about a third above what was measured. Writes results/memory.csv.
+Each case in a process of its own: `base_mb` after the first image, `peak_mb` during the work,
+`mb` the difference. Fails (exit status 1) where that exceeds the limit, which is about a third
+above what was measured. Writes results/memory.csv.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LIMITS = {  # megabytes beyond the model
 
 
 def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """`(height, width, 3) uint8`, smooth enough for a JPEG of a usual size."""
+    """`(height, width, 3) uint8`, smooth enough for a JPEG of usual size."""
     small = np.random.default_rng(seed).integers(0, 256, (height // 8, width // 8, 3), np.uint8)
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
@@ -46,7 +46,7 @@ def image(folder: Path, height: int, width: int) -> Callable[[], Any]:
 
 
 def many(folder: Path) -> Callable[[], Any]:
-    """A folder of small images to overlays, with a tiny network that saw some of them before."""
+    """A folder of small images to overlays, after a first folder with the same network."""
     (folder / "images").mkdir()
     for i in range(MANY):
         path = folder / "images" / f"{i}.jpg"
@@ -101,9 +101,9 @@ def main() -> None:
         return
     rows, over = [], []
     for case, limit in LIMITS.items():
-        figures = {name: round(mb) for name, mb in in_child(__file__, case).items()}
-        mb = figures["peak_mb"] - figures["base_mb"]
-        rows.append({"case": case, **figures, "mb": mb, "limit_mb": limit})
+        megabytes = {name: round(mb) for name, mb in in_child(__file__, case).items()}
+        mb = megabytes["peak_mb"] - megabytes["base_mb"]
+        rows.append({"case": case, **megabytes, "mb": mb, "limit_mb": limit})
         if mb > limit:
             over.append(f"{case}: {mb} MB, the limit is {limit}")
     write("memory", rows)

@@ -14,6 +14,7 @@ from _table import compared, write
 from costs import backbones, published
 
 from easyseg import LabelSet, ModelConfig, Predictor, build_model
+from easyseg.inference.preprocess import letterbox
 
 __all__ = ["NETWORKS", "row_of"]
 
@@ -32,7 +33,7 @@ ROUNDS = 3
 
 
 def row_of(config: ModelConfig) -> str | None:
-    """The row of a network, whatever its classes and input size are."""
+    """The name of the same network here, apart from its classes and input size."""
     same = [name for name, known in NETWORKS.items() if _bare(known) == _bare(config)]
     return same[0] if same else None
 
@@ -56,7 +57,7 @@ def predictor(config: ModelConfig) -> Predictor:
 def seconds(predict: Predictor, image: np.ndarray) -> float:
     """Time of the network alone."""
     started = time.perf_counter()
-    predict._network(predict._fit(image, predict.input_size).canvas[None])
+    predict.network(letterbox(image, predict.input_size).padded[None])
     return time.perf_counter() - started
 
 
@@ -67,8 +68,8 @@ def main() -> None:
     for name, config in NETWORKS.items():
         predict = predictor(config)
         times = [(seconds(predict, image), seconds(base, image)) for _ in range(ROUNDS + 1)]
-        ours, theirs = (list(series) for series in zip(*times[1:], strict=True))  # one compiles
-        rows.append({"network": name, **compared(ours, theirs)})
+        series = (list(column) for column in zip(*times[1:], strict=True))  # the first compiles
+        rows.append({"network": name, **compared(*series)})
         del predict
         gc.collect()
     write("networks", rows)

@@ -1,13 +1,13 @@
-"""How long does an image take with easyseg, against PixelLib's own way of doing it?
+"""How long does an image take with easyseg, against the method of PixelLib?
 
     python benchmarks/pixellib.py [--rounds N]
 
-PixelLib's path, written from its description: Xception-65 at output stride 8, the image shrunk to
-512 pixels, Keras `predict`, the argmax at 512x512, enlarged, and the outputs that its ADE20K
-function gives. easyseg: `segment_image` with the same weights (random ones), at its default output
-stride 16 and at 8, by "keras" Keras and by what `optimize` chose. `per image` is timed in turns in
-one process after a first image by each; `from process start`, each in a process of its own:
-import, build, load, one image. Writes results/pixellib.csv.
+PixelLib's method, written from its description: Xception-65 at output stride 8, the image shrunk
+to 512 pixels, Keras `predict`, the argmax at 512x512, resized, and the outputs that its ADE20K
+function returns. easyseg: `segment_image` with the same random weights, at its default output
+stride 16 and at 8, in "keras" and in the runtime that `optimize` chose. `per image` is timed in
+turns in one process after a first image by each; `from process start`, each in a process of its
+own: import, build, load, one image. Writes results/pixellib.csv.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ SIDE = 512
 ALPHA = 0.7
 STRIDES = (16, 8)
 PIXELLIB = "pixellib"
-WHO = (PIXELLIB, *(f"{runtime} {stride}" for runtime in ("keras", "auto") for stride in STRIDES))
+METHODS = (
+    PIXELLIB,
+    *(f"{runtime} {stride}" for runtime in ("keras", "auto") for stride in STRIDES),
+)
 
 
 class PixelLib:
@@ -50,10 +53,10 @@ class PixelLib:
         height, width = image.shape[:2]
         ratio = SIDE / max(height, width)
         small = Image.fromarray(image).resize((int(ratio * width), int(ratio * height)))
-        canvas = np.zeros((SIDE, SIDE, 3))
-        canvas[: small.height, : small.width] = np.array(small) / 127.5 - 1
+        padded = np.zeros((SIDE, SIDE, 3))
+        padded[: small.height, : small.width] = np.array(small) / 127.5 - 1
         # the networks here scale their input themselves
-        logits = self._network.predict((canvas[None] + 1) * 127.5, verbose=0)[0]
+        logits = self._network.predict((padded[None] + 1) * 127.5, verbose=0)[0]
         labels = logits.argmax(-1)[: small.height, : small.width].astype(np.uint8)
         labels = np.array(Image.fromarray(labels).resize((width, height)))
         ids, areas = np.unique(labels, return_counts=True)
@@ -90,11 +93,11 @@ def prepare(folder: Path) -> None:
         print(stride, easyseg(folder, "auto", stride).optimize())
 
 
-def opened(who: str, folder: Path) -> Any:
-    """What takes an image and where the overlay shall lie."""
-    if who == PIXELLIB:
+def opened(method: str, folder: Path) -> Any:
+    """A function of an image and the path of its overlay."""
+    if method == PIXELLIB:
         return PixelLib(folder / "pixellib.weights.h5").segment
-    runtime, stride = who.split()
+    runtime, stride = method.split()
     return easyseg(folder, runtime, int(stride)).segment_image
 
 
@@ -105,19 +108,21 @@ def timed(function: Any, *args: Any) -> float:
     return time.perf_counter() - started
 
 
-def fresh(who: str, folder: Path) -> float:
+def new_process(method: str, folder: Path) -> float:
     """Seconds of a process that segments one image."""
     return timed(
-        lambda: subprocess.run([sys.executable, __file__, "--once", who, str(folder)], check=True)
+        lambda: subprocess.run(
+            [sys.executable, __file__, "--once", method, str(folder)], check=True
+        )
     )
 
 
 def rows_of(what: str, series: dict[str, list[float]]) -> list[dict[str, object]]:
-    """All against PixelLib; `times_faster` is the inverse of the ratio."""
+    """All methods against PixelLib; `times_faster` is the inverse of the ratio."""
     rows = []
-    for who in WHO[1:]:
-        row = compared(series[who], series[PIXELLIB])
-        runtime, stride = who.split()
+    for method in METHODS[1:]:
+        row = compared(series[method], series[PIXELLIB])
+        runtime, stride = method.split()
         times = round(1 / row["ratio"], 2)
         rows.append(
             {
@@ -135,7 +140,7 @@ def main() -> None:
     """Prints a table and writes the CSV."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--once", nargs=2, metavar=("WHO", "FOLDER"))
+    parser.add_argument("--once", nargs=2, metavar=("METHOD", "FOLDER"))
     options = parser.parse_args()
     if options.once:
         folder = Path(options.once[1])
@@ -145,14 +150,18 @@ def main() -> None:
         folder = Path(name)
         prepare(folder)
         image, out = folder / "image.jpg", folder / "out.jpg"
-        run = {who: opened(who, folder) for who in WHO}
+        run = {method: opened(method, folder) for method in METHODS}
         for segment in run.values():
             segment(image, out)
         rounds = range(options.rounds)
-        turns = [{who: timed(segment, image, out) for who, segment in run.items()} for _ in rounds]
-        rows = rows_of("per image", {who: [turn[who] for turn in turns] for who in run})
-        starts = [{who: fresh(who, folder) for who in run} for _ in rounds]
-        rows += rows_of("from process start", {who: [turn[who] for turn in starts] for who in run})
+        turns = [
+            {method: timed(segment, image, out) for method, segment in run.items()} for _ in rounds
+        ]
+        rows = rows_of("per image", {method: [turn[method] for turn in turns] for method in run})
+        starts = [{method: new_process(method, folder) for method in run} for _ in rounds]
+        rows += rows_of(
+            "from process start", {method: [turn[method] for turn in starts] for method in run}
+        )
     write("pixellib", rows)
 
 

@@ -19,29 +19,36 @@ from PIL import Image
 
 from easyseg import Predictor, SemanticSegmentation, read_image
 from easyseg.evaluation.metrics import ConfusionMatrix
+from easyseg.inference.options import InferenceOptions
 
-SETTINGS = {
-    "plain exact": ("keras", "float32"),
-    "tensorflow exact": ("tensorflow", "float32"),
-    "tensorflow fast": ("tensorflow", "bfloat16"),
-    "openvino exact": ("openvino", "float32"),
-    "onnxruntime exact": ("onnxruntime", "float32"),
-    "litert exact": ("litert", "float32"),
-    "openvino fast": ("openvino", "bfloat16"),
+RUNTIMES = {
+    "keras float32": ("keras", "float32"),
+    "tensorflow float32": ("tensorflow", "float32"),
+    "tensorflow bfloat16": ("tensorflow", "bfloat16"),
+    "openvino float32": ("openvino", "float32"),
+    "onnxruntime float32": ("onnxruntime", "float32"),
+    "litert float32": ("litert", "float32"),
+    "openvino bfloat16": ("openvino", "bfloat16"),
     "openvino int8": ("openvino", "int8"),
 }
 CALIBRATION = 100
 
 
 def rows_of(voc: Path, model: str, home: Path) -> list[dict[str, object]]:
-    """A row for each setting."""
+    """A row for each runtime and precision."""
     lists = voc / "ImageSets/Segmentation"
     names = (lists / "val.txt").read_text().split()
     train = (lists / "train.txt").read_text().split()[:CALIBRATION]
     seg = SemanticSegmentation(model)
     predictors = {
-        key: Predictor(seg.model, seg.label_set, runtime=runtime, precision=precision, home=home)
-        for key, (runtime, precision) in SETTINGS.items()
+        key: Predictor(
+            seg.model,
+            seg.label_set,
+            input_size=seg.config.input_size,
+            options=InferenceOptions(runtime=runtime, precision=precision),
+            cache_dir=home,
+        )
+        for key, (runtime, precision) in RUNTIMES.items()
     }
     for key, predict in predictors.items():
         images = [voc / f"JPEGImages/{name}.jpg" for name in train]
@@ -52,20 +59,20 @@ def rows_of(voc: Path, model: str, home: Path) -> list[dict[str, object]]:
     for name in names:
         image = read_image(voc / f"JPEGImages/{name}.jpg")
         with Image.open(voc / f"SegmentationClass/{name}.png") as mask:
-            truth = np.asarray(mask)
-        exact = None
+            ground_truth = np.asarray(mask)
+        reference = None
         for key, predict in predictors.items():
             started = time.perf_counter()
             labels = predict.one(image).labels
             spent[key].append(time.perf_counter() - started)
-            exact = labels if exact is None else exact
-            agreed[key].append(float((labels == exact).mean()))
-            scores[key].update(truth, labels)
+            reference = labels if reference is None else reference
+            agreed[key].append(float((labels == reference).mean()))
+            scores[key].update(ground_truth, labels)
     return [
-        {"model": model, "setting": key, "images": len(names)}
+        {"model": model, "runtime": key, "images": len(names)}
         | {"miou": round(100 * scores[key].mean_iou(), 2)}
         | {"labels": round(100 * float(np.mean(agreed[key])), 3)}
-        | compared(spent[key], spent["plain exact"])
+        | compared(spent[key], spent["keras float32"])
         for key in predictors
     ]
 

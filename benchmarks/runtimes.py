@@ -1,13 +1,12 @@
-"""How long does each runtime take for one image, against plain Keras and the runtimes themselves?
+"""How long does each runtime take for an image, against Keras and the runtimes without easyseg?
 
     python benchmarks/runtimes.py [xception65|mobilenetv2 ...]
 
-Random weights whose batch norms fit one image of noise, 513x513, one image, all timed in turns in
-one process; a turn is a call that does not count and then `CALLS` that do; ratios are of the same
-round. Rows of "... alone" are the runtimes without easyseg: the Keras network converted and called
-as they say, for a fixed size. `bound_ms` is the time of the network's multiply-adds at the rate of
-a large float32 matrix product, measured in the same rounds. Writes results/runtimes.csv. Equality is
-tested in tests/contract/test_engines.py.
+Random weights with batch norms of one image of noise, 513x513, one image, timed in turns in one
+process; a turn is a call that is not timed and then `CALLS` that are; ratios are of the same
+round. "... alone" is a runtime without easyseg: the Keras network converted and called as its
+manual says, for a fixed size. `bound_ms` is the time of the network's multiply-adds at the rate
+of a large float32 matrix product, measured in the same rounds. Writes results/runtimes.csv.
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ import tensorflow as tf
 from _table import compared, write
 
 from easyseg import ModelConfig, build_model
-from easyseg.inference.runtimes import RUNTIMES, Run, RuntimeSpec, installed
+from easyseg.inference.runtimes import RUNTIMES, Forward, RuntimeSpec, installed
 from easyseg.inference.runtimes.freeze_graph import frozen_function
-from easyseg.inference.runtimes.runner import _started
+from easyseg.inference.runtimes.start import start_runtime
 from easyseg.models.build import logits_model
 from easyseg.models.summary import count
 from easyseg.utils.threads import thread_count
@@ -39,12 +38,12 @@ NETWORKS = {
 SIZE = (513, 513)
 ROUNDS = 9
 CALLS = 3
-PAUSE = 0.06  # seconds in which the threads of the runtime before come to rest
+PAUSE = 0.06  # seconds in which the threads of the previous runtime go to sleep
 SIDE = 2048  # of the matrices
 
 
 def network(config: ModelConfig, image: np.ndarray) -> Any:
-    """A network in which no signal dies out."""
+    """A network whose batch norms fit the image, so that no feature vanishes."""
     keras.utils.set_random_seed(0)
     model = logits_model(build_model(config))
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
@@ -56,10 +55,10 @@ def network(config: ModelConfig, image: np.ndarray) -> Any:
 
 def frozen(model: Any) -> Any:
     """The network as it is, as a TensorFlow graph with constants."""
-    return frozen_function(model, SIZE, batch=1)
+    return frozen_function(model, SIZE, batch_size=1)
 
 
-def openvino_alone(model: Any, *, hint: str = "f32") -> Run:
+def openvino_alone(model: Any, *, hint: str = "f32") -> Forward:
     """OpenVINO with its own settings."""
     import openvino  # noqa: PLC0415
 
@@ -71,7 +70,7 @@ def openvino_alone(model: Any, *, hint: str = "f32") -> Run:
     return lambda image: compiled(image)[0]
 
 
-def onnxruntime_alone(model: Any) -> Run:
+def onnxruntime_alone(model: Any) -> Forward:
     """ONNX Runtime with its own settings."""
     import onnxruntime  # noqa: PLC0415
     import tf2onnx  # noqa: PLC0415
@@ -83,7 +82,7 @@ def onnxruntime_alone(model: Any) -> Run:
     return lambda image: session.run(None, {"image:0": image})[0]
 
 
-def litert_alone(model: Any) -> Run:
+def litert_alone(model: Any) -> Forward:
     """LiteRT with a thread for each core."""
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
@@ -116,15 +115,15 @@ def rows_of(name: str) -> list[dict[str, object]]:
     work = count(model, SIZE).multiply_adds
     calibration = tuple(random.integers(0, 256, (4, *SIZE, 3)).astype(np.float32))
     runs = {}
-    for runtime, row in RUNTIMES.items():
-        for precision in row.precisions if model.count_params() <= row.largest else ():
+    for runtime, entry in RUNTIMES.items():
+        for precision in entry.precisions if model.count_params() <= entry.max_parameters else ():
             images = calibration if precision == "int8" else ()
-            run = _started(runtime, RuntimeSpec(model, SIZE, precision, None, images))
+            run = start_runtime(runtime, RuntimeSpec(model, SIZE, precision, None, images))
             if run is not None:
                 runs[runtime, precision] = run
     for (runtime, precision), make in ALONE.items():
-        row = RUNTIMES[runtime.split()[0]]
-        if model.count_params() <= row.largest and installed(runtime.split()[0]):
+        entry = RUNTIMES[runtime.split()[0]]
+        if model.count_params() <= entry.max_parameters and installed(runtime.split()[0]):
             runs[runtime, precision] = make(model)
     matrix = tf.constant(random.normal(size=(SIDE, SIDE)), tf.float32)
     spent: dict[Any, list[float]] = {key: [] for key in runs}
@@ -148,7 +147,7 @@ def rows_of(name: str) -> list[dict[str, object]]:
         row |= compared(seconds, spent["keras", "float32"])
         for peer, precision in ALONE:
             reference = spent.get((peer, precision))
-            column = f"to_{peer.split()[0]}" + "_fast" * (precision == "bfloat16")
+            column = f"to_{peer.split()[0]}" + "_bfloat16" * (precision == "bfloat16")
             row[column] = compared(seconds, reference)["ratio"] if reference else ""
         row["gmacs"], row["bound_ms"] = round(work / 1e9, 1), round(bound, 1)
         rows.append(row)

@@ -3,8 +3,8 @@
     python benchmarks/startup.py [--rounds N]
 
 "mini" on one image, each run in a process of its own. `nothing cached` has an empty cache folder,
-`warmed up` one for which `optimize` was called; the two take turns. Milliseconds of each stage, the
-median; `bare tensorflow` is a process that does nothing but import it, in the same rounds. Writes
+`optimized` one after `optimize`; the two take turns. Median milliseconds of each stage; `import
+tensorflow` is a process that only imports it, in the same rounds. Writes
 results/startup.csv.
 """
 
@@ -25,11 +25,11 @@ from _memory import in_child, report
 from _table import write
 
 STAGES = ("python", "import", "open", "first image", "second image")
-WARMUP = "import easyseg; print(easyseg.SemanticSegmentation('mini').optimize())"
+OPTIMIZE = "import easyseg; print(easyseg.SemanticSegmentation('mini').optimize())"
 
 
 def run(started: float, image: str) -> None:
-    """What a child does; it reports the milliseconds of each stage."""
+    """What a child process does; it reports the milliseconds of each stage."""
     times = [started, time.time()]
     from easyseg import SemanticSegmentation  # noqa: PLC0415
 
@@ -40,10 +40,10 @@ def run(started: float, image: str) -> None:
         seg.segment_image(image, Path(image).with_name(f"{name}.jpg"))
         times.append(time.time())
     spent = [1000 * (b - a) for a, b in itertools.pairwise(times)]
-    report(**dict(zip(STAGES, spent, strict=True)), runtime=seg._predictor._network.runtime)
+    report(**dict(zip(STAGES, spent, strict=True)), runtime=seg._predictor.runtime)
 
 
-def bare() -> float:
+def import_tensorflow() -> float:
     """Milliseconds of a process that imports TensorFlow."""
     started = time.time()
     subprocess.run([sys.executable, "-c", "import tensorflow"], check=True)
@@ -59,7 +59,7 @@ def main() -> None:
     if options.run:
         run(float(options.run[0]), options.run[1])
         return
-    cases: dict[str, list[dict[str, Any]]] = {"nothing cached": [], "warmed up": []}
+    cases: dict[str, list[dict[str, Any]]] = {"nothing cached": [], "optimized": []}
     imports = []
     with tempfile.TemporaryDirectory() as folder:
         from PIL import Image  # noqa: PLC0415
@@ -67,13 +67,13 @@ def main() -> None:
 
         image = Path(folder, "image.jpg")
         Image.fromarray(data.astronaut()).save(image)
-        os.environ["EASYSEG_HOME"] = str(Path(folder, "warmed up"))
-        subprocess.run([sys.executable, "-c", WARMUP], check=True)
+        os.environ["EASYSEG_HOME"] = str(Path(folder, "optimized"))
+        subprocess.run([sys.executable, "-c", OPTIMIZE], check=True)
         for _ in range(options.rounds):
             for case, runs in cases.items():
                 os.environ["EASYSEG_HOME"] = str(Path(folder, case))
                 runs.append(in_child(__file__, "--run", time.time(), image))
-            imports.append(bare())
+            imports.append(import_tensorflow())
     rows = []
     for case, runs in cases.items():
         stages = {stage: round(statistics.median(r[stage] for r in runs)) for stage in STAGES}
@@ -84,7 +84,7 @@ def main() -> None:
                 "runtime": runs[0]["runtime"],
                 **stages,
                 "to first image": round(statistics.median(total)),
-                "bare tensorflow": round(statistics.median(imports)),
+                "import tensorflow": round(statistics.median(imports)),
             }
         )
     write("startup", rows)

@@ -4,7 +4,7 @@ ResNet-50 with DeepLabV3+, the same crop and batch, on CPU, without XLA. The thr
 turns in one process, a whole epoch at a time; the ratios are of pairs. Writes
 results/training.csv.
 
-    python benchmarks/training.py IMAGES  (a data set, such as CamVid)
+    python benchmarks/training.py DATASET  (such as CamVid)
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ CANVAS = (513, 513)
 
 
 class Memory(keras.utils.PyDataset):
-    """The same batches, made before."""
+    """Batches that are in memory already."""
 
     def __init__(self, batches):
         super().__init__()
@@ -103,21 +103,21 @@ def main() -> None:
     data = open_dataset(sys.argv[1])
     classes = len(data.label_set)
     examples = SampleCache(data.split("train")[: BATCH * BATCHES], canvas=CANVAS, memory=2**30)
-    feed = TrainLoader(
+    loader = TrainLoader(
         examples, Augmenter(DEFAULT_STEPS, crop=(CROP, CROP)), batch_size=BATCH, seed=0
     )
-    batches = [feed[i] for i in range(BATCHES)]
-    fed = stream(feed)
+    batches = [loader[i] for i in range(BATCHES)]
+    loaded = stream(loader)
     memory = stream(Memory(batches))
-    images, truths = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+    images, masks = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     mine, other = ours(classes), theirs(classes)
     turns = (
-        lambda: seconds(mine, fed),
+        lambda: seconds(mine, loaded),
         lambda: seconds(mine, memory),
-        lambda: seconds(other, images / np.float32(255), truths % classes, batch_size=BATCH),
+        lambda: seconds(other, images / np.float32(255), masks % classes, batch_size=BATCH),
     )
     for turn in turns:
-        turn()  # traces
+        turn()  # compiles
     ours_s = [[turn() for turn in turns[:2]] for _ in range(ROUNDS)]
     both_s = [[turns[0](), turns[2]()] for _ in range(HUB_ROUNDS)]
     case = {"network": "resnet50", "crop": CROP, "batch": BATCH, "batches": BATCHES}

@@ -1,10 +1,10 @@
-"""How long do labels at the image's own size take, against enlarging all logits first?
+"""How long do labels at the image's size take, against resizing all logits first?
 
     python benchmarks/upsample.py [--rounds N]
 
-Both are timed in turns in one process; the ratio is of each pair. `differ` counts the pixels with
-another label, which are ties but for the last bits; `mb` is the most memory held beyond the
-logits, measured in a process of its own. Writes results/upsample.csv.
+Both are timed in turns in one process; the ratio is of each pair. `differ` counts pixels with
+another label, which are ties within float32; `mb` is the peak memory beyond the logits, measured
+in a process of its own. Writes results/upsample.csv.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ def smooth_logits(classes: int) -> np.ndarray:
 
 
 def grid_of(classes: int, height: int, width: int) -> LogitGrid:
-    """Smooth logits, and an image over all of them."""
+    """Smooth logits on a grid for an image of this size."""
     return LogitGrid(
         smooth_logits(classes), np.linspace(0, 128, height), np.linspace(0, 128, width)
     )
 
 
 def naive(grid: LogitGrid) -> np.ndarray:
-    """Enlarges the logits of every class, then takes the argmax."""
+    """Resizes the logits of every class, then takes the argmax."""
     return np.concatenate([values.argmax(-1) for _, values in grid._enlarged()]).astype(np.uint8)
 
 
@@ -69,9 +69,9 @@ def main() -> None:
         grid = grid_of(*case)
         differ = int((grid.labels() != naive(grid)).sum())
         pairs = [(seconds(grid.labels), seconds(naive, grid)) for _ in range(options.rounds)]
-        ours, theirs = map(list, zip(*pairs, strict=True))
+        series = map(list, zip(*pairs, strict=True))
         row: dict[str, object] = {"classes": classes, "size": f"{height}x{width}"}
-        row |= compared(ours, theirs) | {"differ": differ}
+        row |= compared(*series) | {"differ": differ}
         rows.append(row | {"mb": round(in_child(__file__, "--peak", *case)["mb"])})
     write("upsample", rows)
 

@@ -1,12 +1,12 @@
-"""Does each variant of the network earn its place on a small budget?
+"""What does each variant of the network gain in a short training?
 
     python benchmarks/variants.py CAMVID [MODEL] [SEEDS]
 
 Trains every variant from the weights of MODEL (mobilenetv2_050.voc) on a quarter of the images'
-pixels, with the same images, crops and order in each variant, and measures it on the validation
-images at their own size. What varies is one choice; the seed changes new weights, order and
-augmentation. Differences are to the first variant with the same seed. Writes
-results/variants.csv after each run; runs that it has are not repeated.
+pixels, with the same images, crops and order in each variant, and evaluates it on the validation
+images at their own size. A variant differs in one option; the seed changes new weights, order and
+augmentation. Differences are to the first variant with the same seed. Writes results/variants.csv
+after each run; runs that are in it are not repeated.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ VARIANTS: dict[str, dict[str, object]] = {
     "transposed": {"upsampling": "learned"},
 }
 BASE = {"decoder": "deeplabv3plus", "aspp_rates": (6, 12, 18), "input_size": (193, 257)}
-CHOICES = TrainConfig(epochs=4, crop=193, batch_size=8)
+TRAINING = TrainConfig(epochs=4, crop=193, batch_size=8)
 RESULTS = Path(__file__).parent / "results" / "variants.csv"
 
 
 def run(data, start, changes: dict[str, object], seed: int) -> dict[str, float]:
-    """Trains and measures one variant."""
-    config = CHOICES.replace(seed=seed)
-    both = {**BASE, **changes}
-    plan = make_plan(scan_dataset(data), start.config, config, same_classes=False, changes=both)
+    """Trains and evaluates one variant."""
+    config = TRAINING.replace(seed=seed)
+    fields = {**BASE, **changes}
+    plan = make_plan(scan_dataset(data), start.config, config, same_classes=False, changes=fields)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         train(plan, Path(folder), start=start, progress=False)
@@ -66,14 +66,14 @@ def summary(rows: list[dict[str, object]]) -> None:
     first = next(iter(VARIANTS))
     for name in VARIANTS:
         seeds = [s for v, s in table if v == name and (first, s) in table]
-        for figure in ("mean_iou", "boundary_f"):
+        for metric in ("mean_iou", "boundary_f"):
             differences = [
-                float(table[name, s][figure]) - float(table[first, s][figure]) for s in seeds
+                float(table[name, s][metric]) - float(table[first, s][metric]) for s in seeds
             ]
             if differences:
                 mean = statistics.mean(differences)
                 low, high = min(differences), max(differences)
-                print(f"{name:16} {figure:11} {mean:+.2f} ({low:+.2f} to {high:+.2f})")
+                print(f"{name:16} {metric:11} {mean:+.2f} ({low:+.2f} to {high:+.2f})")
 
 
 def main() -> None:

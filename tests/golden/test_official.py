@@ -125,15 +125,15 @@ def test_logits_and_labels(golden, network, record_property, variant, size):
     ["mobilenetv2_pascal_os16", pytest.param("xception65_ade20k_os16", marks=pytest.mark.slow)],
 )
 @pytest.mark.filterwarnings("default")  # other people's converters
-def test_engines(golden, network, record_property, variant, runtime):
-    from easyseg.inference.runtimes.runner import _started
+def test_runtimes(golden, network, record_property, variant, runtime):
+    from easyseg.inference.runtimes.start import start_runtime
     from easyseg.models.build import logits_model
     from easyseg.results.logit_grid import LogitGrid
 
     size = (97, 129)
     arrays = golden.arrays(f"official/{variant}_97x129")
-    run = _started(runtime, RuntimeSpec(logits_model(network(variant)), size))
-    low = run(golden.image(arrays, *size)[None])[0]
+    forward = start_runtime(runtime, RuntimeSpec(logits_model(network(variant)), size))
+    low = forward(golden.image(arrays, *size)[None])[0]
     largest = np.abs(arrays["logits_low"]).max()
     np.testing.assert_allclose(low, arrays["logits_low"], atol=2e-4 * largest, rtol=0)
     places = (np.linspace(0, n - 1, side) for n, side in zip(low.shape, size, strict=False))
