@@ -10,7 +10,6 @@ from PIL import Image
 
 from easyseg import ModelConfig, Segmentation, build_model, load_label_set
 from easyseg.errors import InputError, OutputError, WeightsError
-from easyseg.inference.preprocess import FITS
 from easyseg.results.logit_grid import LogitGrid
 from easyseg.results.outputs import OUTPUTS, Document, Output
 from easyseg.utils.resources import pretrained_path
@@ -79,16 +78,6 @@ def test_document(kind, result, tmp_path):
     with pytest.raises(InputError, match="not an image; write it with save"):
         result.plot(kind)
     assert {p.suffix for p in tmp_path.iterdir()} == set(output.suffixes)
-
-
-@pytest.mark.parametrize("name", FITS)
-def test_fit(name):
-    photo = np.full((40, 64, 3), 200, np.uint8)
-    placed = FITS[name](photo, (65, 129))
-    assert placed.canvas.shape == (65, 129, 3)
-    assert (len(placed.rows), len(placed.cols)) == (40, 64)
-    assert placed.rows.max() <= 64
-    assert placed.cols.max() <= 128
 
 
 @pytest.mark.parametrize("file_format", FILE_FORMATS)

@@ -18,6 +18,7 @@ LABELS = LabelSet("golden", tuple(f"class {i}" for i in range(21)), ((0, 0, 0),)
 @pytest.mark.slow  # up to half a minute
 @pytest.mark.parametrize("variant", ["xception65_pascal_os16", "mobilenetv2_pascal_os16"])
 def test_multi_scale(golden, record_property, variant):
+    from easyseg.inference.options import InferenceOptions
     from easyseg.inference.predictor import Predictor
     from easyseg.models.build import build_model
     from easyseg.weights.readers import load_weights
@@ -30,8 +31,9 @@ def test_multi_scale(golden, record_property, variant):
             model,
             LABELS,
             input_size=(97, 129),
-            scales=arrays["scales"].tolist(),
-            flip=bool(arrays["flip"]),
+            options=InferenceOptions(
+                scales=arrays["scales"].tolist(), flip=bool(arrays["flip"]), runtime="keras"
+            ),
         ).one(golden.image(arrays, 97, 129))
         for class_id in range(21):
             np.testing.assert_allclose(

@@ -10,8 +10,8 @@ import functools
 
 import numpy as np
 import pytest
+from golden.google_graph import graph_size, resize_in_graph, segment_as_graph
 
-from easyseg.inference.preprocess import FITS, fit_graph, graph_size
 from easyseg.inference.runtimes import RUNTIMES, RuntimeSpec, installed
 from easyseg.models.config import ModelConfig
 
@@ -64,18 +64,19 @@ SIZES = {
     "mobilenetv3_large_cityscapes_os32": ("769x769",),
     "mobilenetv3_small_cityscapes_os32": ("769x769",),
 }
-FULL = {  # file: (variant, fit)
-    "full_xception65_pascal_os16_crop513_noresize": ("xception65_pascal_os16", "graph-noresize"),
-    "full_xception65_pascal_os16_crop513_resize513": ("xception65_pascal_os16", "graph"),
-    "full_xception65_pascal_os16_crop513_resize513_factor16": ("xception65_pascal_os16", 16),
-    "full_xception65_ade20k_os16_crop513_noresize": ("xception65_ade20k_os16", "graph-noresize"),
-    "full_xception65_ade20k_os16_crop513_resize513": ("xception65_ade20k_os16", "graph"),
-    "full_mobilenetv2_pascal_os16_crop513_noresize": ("mobilenetv2_pascal_os16", "graph-noresize"),
-    "full_mobilenetv2_pascal_os16_crop513_resize513": ("mobilenetv2_pascal_os16", "graph"),
-    "full_mobilenetv2_pascal_os16_crop513_resize513_factor16": ("mobilenetv2_pascal_os16", 16),
-    "full_mobilenetv2_pascal_os8_crop513_noresize": ("mobilenetv2_pascal_os8", "graph-noresize"),
-    "full_mobilenetv2_pascal_os8_crop513_resize513": ("mobilenetv2_pascal_os8", "graph"),
-    "full_mobilenetv2_ade20k_os16_crop257_resize257": ("mobilenetv2_ade20k_os16", "graph"),
+RESIZE, RESIZE_16, NO_RESIZE = {}, {"factor": 16}, {"resize": False}
+FULL = {  # file: (variant, resize in the graph)
+    "full_xception65_pascal_os16_crop513_noresize": ("xception65_pascal_os16", NO_RESIZE),
+    "full_xception65_pascal_os16_crop513_resize513": ("xception65_pascal_os16", RESIZE),
+    "full_xception65_pascal_os16_crop513_resize513_factor16": ("xception65_pascal_os16", RESIZE_16),
+    "full_xception65_ade20k_os16_crop513_noresize": ("xception65_ade20k_os16", NO_RESIZE),
+    "full_xception65_ade20k_os16_crop513_resize513": ("xception65_ade20k_os16", RESIZE),
+    "full_mobilenetv2_pascal_os16_crop513_noresize": ("mobilenetv2_pascal_os16", NO_RESIZE),
+    "full_mobilenetv2_pascal_os16_crop513_resize513": ("mobilenetv2_pascal_os16", RESIZE),
+    "full_mobilenetv2_pascal_os16_crop513_resize513_factor16": ("mobilenetv2_pascal_os16", RESIZE_16),
+    "full_mobilenetv2_pascal_os8_crop513_noresize": ("mobilenetv2_pascal_os8", NO_RESIZE),
+    "full_mobilenetv2_pascal_os8_crop513_resize513": ("mobilenetv2_pascal_os8", RESIZE),
+    "full_mobilenetv2_ade20k_os16_crop257_resize257": ("mobilenetv2_ade20k_os16", RESIZE),
 }
 QUICK = "full_xception65_pascal_os16_crop513_noresize"  # of Xception's
 
@@ -161,13 +162,13 @@ def test_photos_smaller_than_the_crop(golden, network, record_property, variant,
         )
 
 
-def predictor(model, classes, fit, input_size):
+def predictor(model, classes, input_size):
     from easyseg.inference.predictor import Predictor
     from easyseg.results.label_set import LabelSet
 
     names = tuple(f"class {i}" for i in range(classes))
     label_set = LabelSet("golden", names, ((0, 0, 0),) * classes)
-    return Predictor(model, label_set, input_size=input_size, fit=fit)
+    return Predictor(model, label_set, input_size=input_size)
 
 
 @pytest.mark.parametrize(
@@ -177,22 +178,19 @@ def predictor(model, classes, fit, input_size):
         for name in FULL
     ],
 )
-def test_photo_in_labels_out(golden, network, record_property, name, monkeypatch):
-    variant, fit = FULL[name]
-    if isinstance(fit, int):
-        monkeypatch.setitem(FITS._entries, "factor", functools.partial(fit_graph, factor=fit))
-        fit = "factor"
+def test_photo_in_labels_out(golden, network, record_property, name):
+    variant, resize = FULL[name]
     config = CONFIGS[variant]
-    predict = predictor(network(variant), config.num_classes, fit, config.input_size)
+    predict = predictor(network(variant), config.num_classes, config.input_size)
     arrays = golden.arrays(f"official/{name}")
     for key in (k for k in arrays if k.startswith("labels_")):
         size = key.removeprefix("labels_")
-        photo = golden.image(arrays, *size_of(size))
-        canvas = predict._fit(photo, predict.input_size).canvas
+        image = golden.image(arrays, *size_of(size))
+        padded = resize_in_graph(image, predict.input_size, **resize).padded
         np.testing.assert_allclose(
-            canvas[::16, ::16], arrays[f"model_input_sub16_{size}"], atol=2e-3, err_msg=size
+            padded[::16, ::16], arrays[f"model_input_sub16_{size}"], atol=2e-3, err_msg=size
         )
-        result = predict.one(photo)
+        result = segment_as_graph(predict, image, **resize)
         expected = arrays[f"logits_low_sub4_{size}"]
         np.testing.assert_allclose(
             result.grid.logits[::4, ::4], expected, atol=2e-4 * np.abs(expected).max(), rtol=0

@@ -1,4 +1,4 @@
-"""Many pictures: what is written, what a bad one does, and how a later run goes on."""
+"""Many images: what is written, what a bad one does, and how a later run resumes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from PIL import Image
 
 from easyseg import Predictor, SemanticSegmentation, read_image
 from easyseg.errors import ImageNotFoundError, InputError, OutputError, UnknownNameError
-from easyseg.inference.folder import segment_folder
+from easyseg.inference import folder as folder_module
+from easyseg.inference.options import InferenceOptions
+from easyseg.results.outputs.spec import OutputSpec
 from easyseg.utils.threads import thread_count
 
 
@@ -30,12 +32,31 @@ def mini():
 
 @pytest.fixture(scope="module")
 def small(mini):
-    """The network of `mini` on a small canvas: quick."""
-    return Predictor(mini.model, mini.label_set, input_size=(65, 65))
+    """The network of `mini` with a small input: quick."""
+    return predictor(mini)
+
+
+def predictor(mini, batch_size=None):
+    options = InferenceOptions(batch_size, runtime="keras")
+    return Predictor(mini.model, mini.label_set, input_size=(65, 65), options=options)
+
+
+def segment_folder(predictor, sources, out=None, *, settings=None, progress=True, resume=False,
+                   jsonl=None, **spec):  # fmt: skip
+    return folder_module.segment_folder(
+        predictor,
+        sources,
+        out,
+        spec=OutputSpec(**spec),
+        settings=settings,
+        progress=progress,
+        resume=resume,
+        jsonl=jsonl,
+    )
 
 
 def draw(path, *, number=0, size=(60, 40)):
-    """A picture that is unlike the others."""
+    """A image that is unlike the others."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(number).integers(0, 256, (4, 6, 3), np.uint8)
@@ -44,7 +65,7 @@ def draw(path, *, number=0, size=(60, 40)):
 
 @pytest.fixture
 def photos(tmp_path, monkeypatch):
-    """The working folder, with five pictures below photos."""
+    """The working folder, with five images below photos."""
     monkeypatch.chdir(tmp_path)
     for number, name in enumerate(("a.jpg", "b.png", "deep/c.jpg", "d.webp", "e.bmp")):
         draw(f"photos/{name}", number=number, size=(60 + number, 40))
@@ -71,8 +92,8 @@ def written(folder="."):
 # What is written
 
 
-def test_results_are_those_of_single_pictures(mini, photos):
-    summary = mini.segment_folder("photos", "out", kind="mask", batch_size=2, progress=False)
+def test_results_are_those_of_single_images(mini, photos):
+    summary = mini.segment_folder("photos", "out", kind="mask", progress=False)
     assert (summary.done, summary.skipped, summary.failed) == (5, 0, ())
     assert written("out") == [*(f"{p}.png" for p in PLACES), "results.jsonl"]
     assert sources() == sorted(str(p) for p in Path("photos").rglob("*.*"))
@@ -82,20 +103,20 @@ def test_results_are_those_of_single_pictures(mini, photos):
             np.testing.assert_array_equal(np.asarray(image), result.labels)
         assert (line["height"], line["width"]) == result.labels.shape
         assert [c["name"] for c in line["classes"]] == result.class_names
-        for found in line["classes"]:
-            assert found["pixels"] == (result.labels == found["id"]).sum()
-            assert found["ratio"] == pytest.approx(100 * found["pixels"] / result.labels.size, 1e-3)
+        for entry in line["classes"]:
+            assert entry["pixels"] == (result.labels == entry["id"]).sum()
+            assert entry["ratio"] == pytest.approx(entry["pixels"] / result.labels.size, abs=1e-5)
         assert all(spent >= 0 for spent in line["milliseconds"].values())
         assert line["settings"]["model"] == "mini"
         assert line["settings"]["kind"] == "mask"
 
 
-def test_lines_stand_in_the_order_of_the_pictures(small, photos):
-    segment_folder(small, "photos", "out", batch_size=3, progress=False)
+def test_lines_are_in_the_order_of_the_images(mini, photos):
+    segment_folder(predictor(mini, 3), "photos", "out", progress=False)
     assert [line["result"] for line in lines()] == [f"out/{place}.png" for place in PLACES]
 
 
-def test_options_reach_the_pictures(mini, photos):
+def test_options_reach_the_images(mini, photos):
     draw("one.png", size=(200, 150))
     options = {"alpha": 0.9, "legend": True, "classes": ["background", "person"]}
     mini.segment_folder("one.png", "out", **options)
@@ -105,14 +126,14 @@ def test_options_reach_the_pictures(mini, photos):
     assert {c["name"] for c in lines()[0]["classes"]} <= {"background", "person"}
 
 
-def test_results_beside_the_pictures(small, photos):
+def test_results_beside_the_images(small, photos):
     summary = segment_folder(small, "photos", progress=False)
     beside = [f"{place}.seg.png" for place in PLACES]
     assert [name for name in written("photos") if ".seg." in name] == beside
     assert summary.jsonl == Path("photos/results.jsonl")
     assert str(summary).startswith("5 of 5 done in ")
-    assert str(summary).endswith(" s -> beside the pictures")
-    assert segment_folder(small, "photos", progress=False).done == 5, "results are no pictures"
+    assert str(summary).endswith(" s -> beside the images")
+    assert segment_folder(small, "photos", progress=False).done == 5, "results are no images"
 
 
 def test_the_ending_follows_the_kind(small, photos):
@@ -124,12 +145,12 @@ def test_the_ending_follows_the_kind(small, photos):
     assert Path("photos/deep/c.seg.npz").exists()
 
 
-def test_documents_may_lie_among_the_pictures(small, photos):
+def test_documents_may_lie_among_the_images(small, photos):
     segment_folder(small, "photos", "photos", kind="labelme", progress=False)
     assert json.loads(Path("photos/a.json").read_text())["imagePath"] == "a.jpg"
 
 
-def test_a_file_for_a_single_picture(small, photos):
+def test_a_file_for_a_single_image(small, photos):
     assert segment_folder(small, "photos/a.jpg", "new/x.png").done == 1
     assert written("new") == ["results.jsonl", "x.png"]
 
@@ -141,7 +162,7 @@ def test_another_place_for_the_lines(small, photos):
     assert not Path("out/results.jsonl").exists()
 
 
-def test_the_lines_of_pictures_from_several_folders_lie_above_them(small, photos):
+def test_the_lines_of_images_from_several_folders_lie_above_them(small, photos):
     draw("more/x.jpg")
     assert segment_folder(small, ["photos", Path("more")], progress=False).jsonl == Path(
         "results.jsonl"
@@ -174,24 +195,24 @@ def test_the_bar(small, photos, capsys):
     assert capsys.readouterr().err == ""
 
 
-# Bad pictures
+# Bad images
 
 
-def test_bad_pictures_do_not_lose_their_neighbours(small, photos):
+def test_bad_images_do_not_lose_their_neighbors(mini, small, photos):
     whole = Path("photos/a.jpg").read_bytes()
     bad = Path("photos/bad")
     (bad / "folder.jpg").mkdir(parents=True)
     (bad / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    (bad / "text.jpg").write_text("no picture")
+    (bad / "text.jpg").write_text("no image")
     (bad / "empty.jpg").touch()
     (bad / "link.jpg").symlink_to("nowhere.jpg")
-    summary = segment_folder(small, "photos", "out", batch_size=4, progress=False)
+    summary = segment_folder(predictor(mini, 4), "photos", "out", progress=False)
     assert summary.done == 5
     assert written("out") == [*(f"{p}.png" for p in PLACES), "results.jsonl"]
     failed = {Path(source).name: message for source, message in summary.failed}
     assert failed.keys() == {"cut.jpg", "text.jpg", "empty.jpg", "link.jpg"}
     assert "photos/bad/cut.jpg is damaged (" in failed["cut.jpg"]
-    assert "photos/bad/text.jpg is not a picture in a format" in failed["text.jpg"]
+    assert "photos/bad/text.jpg is not a image in a format" in failed["text.jpg"]
     assert "photos/bad/empty.jpg is empty (0 bytes)" in failed["empty.jpg"]
     assert failed["link.jpg"] == (
         "photos/bad/link.jpg is a link to nowhere.jpg, which does not exist; mend or remove it."
@@ -216,7 +237,7 @@ def nobody():
     os.seteuid(0)
 
 
-def test_pictures_and_folders_without_permission(small, photos, nobody):
+def test_images_and_folders_without_permission(small, photos, nobody):
     draw("mine/open.png")
     draw("mine/closed.png")
     draw("mine/private/c.png")
@@ -264,13 +285,13 @@ def test_a_result_that_cannot_be_written(small, photos):
 @pytest.mark.parametrize(
     ("given", "options", "error", "message"),
     [
-        ([], {}, ImageNotFoundError, "no picture was given; give files, folders or patterns."),
+        ([], {}, ImageNotFoundError, "no image was given; give files, folders or patterns."),
         ("", {}, InputError, "an empty path was given; for the working folder say '.'."),
-        (5, {}, InputError, "int is no source of pictures; give paths of files or folders"),
-        ([b"x"], {}, InputError, "bytes is no source of pictures; give paths of files or "),
-        ([np.zeros((2, 2, 3), np.uint8)], {}, InputError, "ndarray is no source of pictures"),
-        ("empty", {}, ImageNotFoundError, "empty holds no pictures; looked for .jpg"),
-        ("photos", {"out": "photos"}, InputError, "results would lie among the pictures of photos"),
+        (5, {}, InputError, "int is no source of images; give paths of files or folders"),
+        ([b"x"], {}, InputError, "bytes is no source of images; give paths of files or "),
+        ([np.zeros((2, 2, 3), np.uint8)], {}, InputError, "ndarray is no source of images"),
+        ("empty", {}, ImageNotFoundError, "empty holds no images; looked for .jpg"),
+        ("photos", {"out": "photos"}, InputError, "results would lie among the images of photos"),
         ("photos/a.jpg", {"out": "a.JSON"}, InputError, "-o a.JSON has the ending of coco or geoj"),
         (
             "photos",
@@ -278,10 +299,9 @@ def test_a_result_that_cannot_be_written(small, photos):
             InputError,
             "say the kind too, such as -k npz",
         ),
-        ("photos", {"out": "x.png"}, InputError, "-o x.png is one file, but there are 5 pictures"),
-        ("photos", {"out": "text"}, InputError, "-o text is a file, but not a picture; give a fo"),
-        ("photos/e.bmp", {"out": "photos/e.bmp"}, InputError, "would overwrite the picture photos"),
-        ("photos", {"batch_size": 0}, InputError, "batch_size=0 must be a whole number from 1."),
+        ("photos", {"out": "x.png"}, InputError, "-o x.png is one file, but there are 5 images"),
+        ("photos", {"out": "text"}, InputError, "-o text is a file, but not a image; give a fo"),
+        ("photos/e.bmp", {"out": "photos/e.bmp"}, InputError, "would overwrite the image photos"),
         ("photos", {"alpha": 2}, InputError, "alpha=2 must be from 0"),
         ("photos", {"kind": "msk"}, UnknownNameError, "unknown kind of output 'msk'"),
         ("photos", {"classes": "dgo"}, UnknownNameError, "Did you mean 'dog'"),
@@ -331,13 +351,13 @@ def test_a_list(small, photos):
     assert segment_folder(small, "@list.txt.png", "out", progress=False).done == 1
 
 
-# Going on
+# Resuming
 
 
 def changed(folder="out"):
     """Sets results' times back and returns a function that says which were written since."""
     for path in Path(folder).rglob("*.png"):
-        os.utime(path, (2e9, 2e9))  # later than the pictures
+        os.utime(path, (2e9, 2e9))  # later than the images
 
     def since():
         return sorted(
@@ -349,7 +369,7 @@ def changed(folder="out"):
     return since
 
 
-def test_going_on_skips_what_is_done(small, photos):
+def test_resuming_skips_what_is_done(small, photos):
     segment_folder(small, "photos", "out", progress=False)
     before, since = Path("out/results.jsonl").read_bytes(), changed()
     summary = segment_folder(small, "photos", "out", resume=True, progress=False)
@@ -362,14 +382,14 @@ def test_going_on_skips_what_is_done(small, photos):
     assert len(lines()) == 5
 
 
-def test_what_is_done_anew(small, photos):
-    Path("photos/bad.jpg").write_text("no picture")
+def test_what_is_done_again(small, photos):
+    Path("photos/bad.jpg").write_text("no image")
     segment_folder(small, "photos", "out", progress=False)
     since = changed()
     Path("out/a.png").unlink()  # its result is gone
-    os.utime("photos/b.png", (2.1e9, 2.1e9))  # the picture is newer
+    os.utime("photos/b.png", (2.1e9, 2.1e9))  # the image is newer
     draw("photos/f.png")  # is new
-    draw("photos/bad.jpg")  # is mended
+    draw("photos/bad.jpg")  # is fixed
     path = Path("out/results.jsonl")  # the lines of d and e: lost, and cut off by a kill
     kept = [line for line in path.read_text().splitlines() if "/d." not in line]
     path.write_text("\n".join(kept)[:-20])
@@ -412,7 +432,7 @@ def test_a_model_of_the_same_name_with_other_weights(mini, photos):
         bias.assign(before)
 
 
-def test_a_result_of_another_picture_is_no_reason_to_skip(small, photos):
+def test_a_result_of_another_image_is_no_reason_to_skip(small, photos):
     draw("more/a.jpg", number=7)
     segment_folder(small, "photos/a.jpg", "out")
     summary = segment_folder(small, "more/a.jpg", "out", resume=True)
@@ -420,7 +440,7 @@ def test_a_result_of_another_picture_is_no_reason_to_skip(small, photos):
     assert sources() == ["more/a.jpg"], "the line of a result that is gone has gone"
 
 
-def test_lines_of_pictures_that_are_not_meant_stay(small, photos):
+def test_lines_of_other_images_stay(small, photos):
     segment_folder(small, ["photos/a.jpg", "photos/b.png"], "out", progress=False)
     segment_folder(small, ["photos/b.png", "photos/d.webp"], "out", resume=True, progress=False)
     assert sources() == ["photos/a.jpg", "photos/b.png", "photos/d.webp"]
@@ -429,18 +449,23 @@ def test_lines_of_pictures_that_are_not_meant_stay(small, photos):
 # Stopped in the middle
 
 
-def test_stopped_by_the_user(small, photos, monkeypatch):
-    network = small._network
-    calls = []
+def test_stopped_by_the_user(small, photos):
+    network, calls = small.network, []
 
-    def stopping(batch):
-        calls.append(1)
-        if len(calls) == 4:
-            raise KeyboardInterrupt
-        return network(batch)
+    class Stopping:
+        runtime, stride = network.runtime, network.stride
+        precision, batch_size = network.precision, network.batch_size
 
-    stopping.batch_size, stopping.precision = network.batch_size, network.precision
-    monkeypatch.setattr(small, "_network", stopping)
+        def start(self):
+            network.start()
+
+        def __call__(self, batch):
+            calls.append(1)
+            if len(calls) == 4:
+                raise KeyboardInterrupt
+            return network(batch)
+
+    small = Predictor(Stopping(), small.label_set, input_size=(65, 65))
     with pytest.raises(KeyboardInterrupt):
         segment_folder(small, "photos", "out", progress=False)
     for name in written("out"):
@@ -500,7 +525,7 @@ def test_a_disk_that_is_really_full(small, photos):
 # Bounds
 
 
-def test_only_a_few_pictures_are_held(small, photos, monkeypatch):
+def test_only_a_few_images_are_held(small, photos, monkeypatch):
     for number in range(60):
         draw(f"many/{number:02}.png", number=number)
     begun, most, threads = [0], [0], set()
@@ -510,26 +535,32 @@ def test_only_a_few_pictures_are_held(small, photos, monkeypatch):
         threads.add(threading.current_thread())
         return read_image(source)
 
-    network = small._network
-    through = [0]
+    network, through = small.network, [0]
 
-    def slow(batch):
-        time.sleep(0.01)
-        most[0] = max(most[0], begun[0] - through[0])
-        through[0] += len(batch)
-        return network(batch)
+    class Slow:
+        runtime, stride = network.runtime, network.stride
+        precision, batch_size = network.precision, 4
+
+        def start(self):
+            network.start()
+
+        def __call__(self, batch):
+            time.sleep(0.01)
+            most[0] = max(most[0], begun[0] - through[0])
+            through[0] += len(batch)
+            return network(batch)
 
     monkeypatch.setattr("easyseg.inference.predictor.read_image", read)
-    slow.precision = network.precision
-    monkeypatch.setattr(small, "_network", slow)
-    segment_folder(small, "many", "out", batch_size=4, progress=False)
+    slow = Predictor(Slow(), small.label_set, input_size=(65, 65))
+    segment_folder(slow, "many", "out", progress=False)
     assert through[0] == 60
-    assert 4 < most[0] <= 2 * 4 + thread_count(), "pictures are read ahead, but not all of them"
+    assert 4 < most[0] <= 4 * max(2, thread_count()), "images are read ahead, but not all of them"
     assert threading.main_thread() not in threads
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow(small, photos):
+def test_memory_does_not_grow(mini, photos):
+    small = predictor(mini, 2)
     psize = os.sysconf("SC_PAGE_SIZE")
 
     def resident():
@@ -540,15 +571,15 @@ def test_memory_does_not_grow(small, photos):
     for number in range(240):
         Path(f"many/{number:03}.jpg").symlink_to("../one.jpg")
     some = [f"many/{number:03}.jpg" for number in range(40)]
-    segment_folder(small, some, "out", kind="mask", batch_size=2, progress=False)
+    segment_folder(small, some, "out", kind="mask", progress=False)
     before = resident()
-    segment_folder(small, "many", "out", kind="mask", batch_size=2, progress=False)
-    assert resident() - before < 60  # 240 pictures have 454 MB
+    segment_folder(small, "many", "out", kind="mask", progress=False)
+    assert resident() - before < 60  # 240 images have 454 MB
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_stopped_goes_on(photos, stop):
+def test_a_run_that_is_stopped_resumes(photos, stop):
     for number in range(80):
         draw(f"many/{number:02}.png", number=number)
     command = [sys.executable, "-m", "easyseg", "segment", "many", "-o", "out", "-m", "mini"]

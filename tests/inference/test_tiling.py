@@ -1,4 +1,4 @@
-"""Large pictures in windows: where the windows lie, and that blending leaves no seams."""
+"""Large images in tiles: where the tiles lie, and that blending leaves no seams."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import pytest
 
 from easyseg import Predictor, SemanticSegmentation, load_label_set
 from easyseg.errors import InputError
-from easyseg.inference.tiling import UNIT, blend, grid_size, tile, window_side
+from easyseg.inference.options import InferenceOptions
+from easyseg.inference.tiling import UNIT, blend, grid_size, tile, tile_side
 
 
 @pytest.mark.parametrize("pixels", [65, 257, 400, 513, 1024, 1025])
-def test_windows_fit_the_grid(pixels):
-    side = window_side(pixels)
+def test_tiles_fit_the_grid(pixels):
+    side = tile_side(pixels)
     assert side >= pixels
     assert side - pixels < UNIT
     assert side % UNIT == 1
 
 
 @pytest.mark.parametrize("size", [(100, 2000), (513, 513), (514, 513), (1500, 1111), (3000, 4001)])
-def test_windows_cover_the_picture(size):
+def test_tiles_cover_the_image(size):
     tiling = tile(size, 513)
     for starts, side in zip((tiling.rows, tiling.cols), size, strict=True):
         seen = np.zeros(side, int)
@@ -37,38 +38,38 @@ def test_windows_cover_the_picture(size):
 
 @pytest.mark.parametrize("size", [(700, 900), (513, 1800), (1300, 600)])
 def test_blending_equal_logits_gives_them_back(size):
-    """Windows cut from one big grid must blend to that grid, block by block."""
+    """Tiles cut from one big grid must blend to that grid, block by block."""
     tiling = tile(size, 257)
     rows, cols = tiling.rows[-1] // 4 + 65, tiling.cols[-1] // 4 + 65
     whole = np.random.default_rng(0).normal(size=(rows, cols, 3)).astype(np.float32)
-    windows = (
+    tiles = (
         whole[top // 4 : top // 4 + 65, left // 4 : left // 4 + 65]
         for top in tiling.rows
         for left in tiling.cols
     )
-    found = np.full_like(whole, np.nan)
-    for top, left, block in blend(tiling, windows, 4):
+    blended = np.full_like(whole, np.nan)
+    for top, left, block in blend(tiling, tiles, 4):
         here = np.s_[top : top + block.shape[0], left : left + block.shape[1]]
         np.testing.assert_allclose(block, whole[here], atol=1e-5)
-        seen = ~np.isnan(found[here][..., 0])
+        seen = ~np.isnan(blended[here][..., 0])
         assert seen[: bool(top)].all(), "a block begins with the last row of those above"
         assert seen[:, : bool(left)].all(), "and with the last column of the one beside it"
         assert not seen[bool(top) :, bool(left) :].any()
-        found[here] = block
-    assert not np.isnan(found).any()
+        blended[here] = block
+    assert not np.isnan(blended).any()
     assert grid_size(tiling, 4) == (rows, cols)
 
 
-def test_windows_count_most_where_they_see_most():
-    """Two windows of other logits: from the middle of one to the middle of the other."""
+def test_the_weight_of_a_tile_is_highest_at_its_center():
+    """Two tiles with different logits: from the middle of one to the middle of the other."""
     tiling = tile((257, 400), 257)
     first, second = tiling.cols
-    windows = [np.full((65, 65, 1), value, np.float32) for value in (0, 1)]
-    found = np.empty(grid_size(tiling, 4), np.float32)
-    for top, left, block in blend(tiling, iter(windows), 4):
-        found[top : top + block.shape[0], left : left + block.shape[1]] = block[..., 0]
-    assert (found == found[:1]).all()
-    row, shared = found[0], (first + 257 - second) // 4
+    tiles = [np.full((65, 65, 1), value, np.float32) for value in (0, 1)]
+    blended = np.empty(grid_size(tiling, 4), np.float32)
+    for top, left, block in blend(tiling, iter(tiles), 4):
+        blended[top : top + block.shape[0], left : left + block.shape[1]] = block[..., 0]
+    assert (blended == blended[:1]).all()
+    row, shared = blended[0], (first + 257 - second) // 4
     assert (row[: second // 4] == 0).all()
     assert (row[65:] == 1).all()
     assert (np.diff(row[second // 4 : second // 4 + shared + 1]) > 0).all()
@@ -81,24 +82,30 @@ def mini():
 
 @pytest.fixture(scope="module")
 def large(shared):
-    photo = cv2.imread(str(shared / "data/photos/dog.jpg"))[..., ::-1]
-    return cv2.resize(photo, (1400, 1100), interpolation=cv2.INTER_CUBIC)
+    image = cv2.imread(str(shared / "data/photos/dog.jpg"))[..., ::-1]
+    return cv2.resize(image, (1400, 1100), interpolation=cv2.INTER_CUBIC)
 
 
 def predictor(mini, **options):
-    return Predictor(mini.model, mini.label_set, **options)
+    size = options.pop("input_size", (513, 513))
+    return Predictor(
+        mini.model,
+        mini.label_set,
+        input_size=size,
+        options=InferenceOptions(runtime="keras", **options),
+    )
 
 
-def test_one_window_is_the_whole_picture(mini, large):
-    """A window that holds the picture gives what the canvas of its size gives."""
+def test_one_tile_is_the_whole_image(mini, large):
+    """A tile that holds the image gives what an input of its size gives."""
     small = np.ascontiguousarray(large[:513, :513])
     whole = predictor(mini).one(small)
     tiled = predictor(mini, tile=513).one(small)
     np.testing.assert_array_equal(whole.labels, tiled.labels)
 
 
-def test_windows_agree_with_the_whole(mini, large):
-    """Seen at the same scale in one canvas and in windows, most pixels are the same."""
+def test_tiles_agree_with_the_whole(mini, large):
+    """At the same scale, in one input and in tiles, most pixels are the same."""
     whole = predictor(mini, input_size=(1409, 1409)).one(large)
     tiled = predictor(mini, tile=769, batch_size=2).one(large)
     assert tiled.labels.shape == large.shape[:2]
@@ -106,9 +113,9 @@ def test_windows_agree_with_the_whole(mini, large):
     assert tiled.confidence.shape == large.shape[:2]
 
 
-def test_logits_that_are_too_many_are_not_kept(mini, large, monkeypatch):
+def test_too_many_logits_are_not_kept(mini, large, monkeypatch):
     kept = predictor(mini, tile=513).one(large)
-    monkeypatch.setattr("easyseg.inference.windows.KEEP", 0)
+    monkeypatch.setattr("easyseg.inference.tiling.MAX_LOGIT_BYTES", 0)
     dropped = predictor(mini, tile=513).one(large)
     np.testing.assert_array_equal(kept.labels, dropped.labels)
     assert kept.grid is not None
@@ -117,13 +124,13 @@ def test_logits_that_are_too_many_are_not_kept(mini, large, monkeypatch):
         _ = dropped.confidence
 
 
-def test_small_and_large_pictures_keep_their_order(mini, large):
+def test_small_and_large_images_keep_their_order(mini, large):
     small = large[:200, :300]
-    sizes = [small, large, small, small, large]
-    found = list(predictor(mini, tile=513, batch_size=2)(sizes))
-    assert [f.labels.shape for f in found] == [s.shape[:2] for s in sizes]
-    np.testing.assert_array_equal(found[0].labels, found[3].labels)
-    np.testing.assert_array_equal(found[1].labels, found[4].labels)
+    images = [small, large, small, small, large]
+    results = list(predictor(mini, tile=513, batch_size=2)(images))
+    assert [r.labels.shape for r in results] == [image.shape[:2] for image in images]
+    np.testing.assert_array_equal(results[0].labels, results[3].labels)
+    np.testing.assert_array_equal(results[1].labels, results[4].labels)
 
 
 def test_tiles_and_scales_combine(mini, large):
@@ -146,26 +153,26 @@ def test_bad_scales(mini, scales):
         predictor(mini, scales=scales)
 
 
-def test_the_facade_takes_the_switches(large):
-    photo = cv2.resize(large, (700, 550), interpolation=cv2.INTER_AREA)
+def test_the_model_takes_the_options(large):
+    image = cv2.resize(large, (700, 550), interpolation=cv2.INTER_AREA)
     seg = SemanticSegmentation("mini", tile=513, scales=(0.75, 1.0), flip=True)
-    result = seg.segment_image(photo)
+    result = seg.segment_image(image)
     assert result.labels.shape == (550, 700)
     assert "dog" in result.class_names
     assert load_label_set("voc") == result.label_set
 
 
 @pytest.mark.slow
-def test_a_photo_of_108_megapixels_in_two_gigabytes(shared, tmp_path):
+def test_an_image_of_108_megapixels_in_two_gigabytes(shared, tmp_path):
     """In a process of its own, so that its peak is its own."""
-    photo = cv2.imread(str(shared / "data/photos/dog.jpg"))
-    cv2.imwrite(str(tmp_path / "huge.jpg"), cv2.resize(photo, (12000, 9000)))
+    image = cv2.imread(str(shared / "data/photos/dog.jpg"))
+    cv2.imwrite(str(tmp_path / "huge.jpg"), cv2.resize(image, (12000, 9000)))
     code = f"""
 import resource
 from easyseg import SemanticSegmentation
 seg = SemanticSegmentation("mini", tile=1025)
-photo, out = {str(tmp_path / "huge.jpg")!r}, {str(tmp_path / "huge.png")!r}
-result = seg.segment_image(photo, out, kind="mask")
+image, out = {str(tmp_path / "huge.jpg")!r}, {str(tmp_path / "huge.png")!r}
+result = seg.segment_image(image, out, kind="mask")
 assert result.labels.shape == (9000, 12000)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

@@ -1,4 +1,4 @@
-"""Films in, films out: what is kept of the source, and what is left after errors."""
+"""Videos in, videos out: what is kept of the source, and what is left after errors."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from PIL import Image
 from easyseg.errors import InputError, OutputError, UnknownNameError
 from easyseg.inference.video import render, stream
 
-av = pytest.importorskip("av", reason="films need easyseg[video]")
+av = pytest.importorskip("av", reason="videos need easyseg[video]")
 
 
 @pytest.fixture(scope="module")
-def films():
+def videos():
     return RedVideos()
 
 
@@ -49,8 +49,8 @@ def files(folder):
 # What is kept
 
 
-def test_the_film_is_that_of_the_source_with_what_was_found(films, clip, tmp_path):
-    summary = films.segment_video(clip, tmp_path / "new/out.mp4", progress=False)
+def test_the_video_is_that_of_the_source_with_what_was_found(videos, clip, tmp_path):
+    summary = videos.segment_video(clip, tmp_path / "new/out.mp4", progress=False)
     assert files(tmp_path / "new") == ["out.mp4"]
     times, images = read_video(summary.out)
     assert times == read_video(clip)[0]
@@ -65,8 +65,8 @@ def test_the_film_is_that_of_the_source_with_what_was_found(films, clip, tmp_pat
     assert str(summary).startswith("20 frames, 0.8 s at 25 per second, in ")
 
 
-def test_a_browser_can_play_it(films, clip, tmp_path):
-    out = films.segment_video(clip, tmp_path / "out.mp4", progress=False).out
+def test_a_browser_can_play_it(videos, clip, tmp_path):
+    out = videos.segment_video(clip, tmp_path / "out.mp4", progress=False).out
     content = out.read_bytes()
     assert 0 < content.index(b"moov") < content.index(b"mdat")
     with av.open(str(out)) as container:
@@ -77,24 +77,24 @@ def test_a_browser_can_play_it(films, clip, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.m4v", "a.mov", "a.mkv", "A.WEBM"])
-def test_every_ending(films, clip, tmp_path, name):
-    films.segment_video(clip, tmp_path / name, progress=False)
+def test_every_ending(videos, clip, tmp_path, name):
+    videos.segment_video(clip, tmp_path / name, progress=False)
     times, images = read_video(tmp_path / name)
     assert np.allclose([float(t) for t in times], np.arange(20) / 25, atol=0.001)
     assert is_green(images[7])[10, 4 + 7 + 8]
 
 
-def test_frames_may_last_differently(films, tmp_path):
+def test_frames_may_last_differently(videos, tmp_path):
     times = [0, 40, 55, 300, 301, 900, 1000]
     clip = make_video(tmp_path / "a.mp4", frames=7, timestamps=times, time_base=Fraction(1, 1000))
-    summary = films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    summary = videos.segment_video(clip, tmp_path / "b.mp4", progress=False)
     assert read_video(summary.out)[0] == [Fraction(t, 1000) for t in times]
 
 
-def test_a_clock_that_starts_late_starts_at_zero(films, tmp_path):
+def test_a_clock_that_starts_late_starts_at_zero(videos, tmp_path):
     clip = make_video(tmp_path / "a.mkv", audio="aac", start=2)
     assert min(read_video(clip)[0][0], audio_packets(clip)[0][0]) > 1.9
-    films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    videos.segment_video(clip, tmp_path / "b.mp4", progress=False)
     times, before = ([float(t) for t in read_video(p)[0]] for p in (tmp_path / "b.mp4", clip))
     assert times[0] == 0
     assert np.allclose(np.diff(times), 0.04)
@@ -102,27 +102,27 @@ def test_a_clock_that_starts_late_starts_at_zero(films, tmp_path):
     assert audio_packets(tmp_path / "b.mp4")[0][0] - times[0] == pytest.approx(apart, abs=0.002)
 
 
-def test_pictures_that_start_after_the_sound_do_so(films, tmp_path):
+def test_images_that_start_after_the_sound_do_so(videos, tmp_path):
     times = list(range(50, 60))
     clip = make_video(tmp_path / "a.mp4", frames=10, timestamps=times, audio="aac", audio_seconds=3)
-    films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    videos.segment_video(clip, tmp_path / "b.mp4", progress=False)
     assert read_video(tmp_path / "b.mp4")[0] == [Fraction(t, 25) for t in times]
 
 
 @pytest.mark.parametrize(
     ("ending", "codec"), [(".mp4", "aac"), (".mkv", "aac"), (".mov", "aac"), (".webm", "libopus")]
 )
-def test_sound_is_copied(films, tmp_path, ending, codec):
+def test_sound_is_copied(videos, tmp_path, ending, codec):
     clip = make_video(tmp_path / "a.mkv", audio=codec, audio_seconds=1.5)
-    films.segment_video(clip, tmp_path / f"b{ending}", progress=False)
+    videos.segment_video(clip, tmp_path / f"b{ending}", progress=False)
     before, after = audio_packets(clip), audio_packets(tmp_path / f"b{ending}")
     assert [data for _, data in after] == [data for _, data in before]
     assert np.allclose([t for t, _ in after], [t for t, _ in before], atol=0.002)
 
 
-def test_sound_that_the_format_cannot_hold_is_said(films, tmp_path, caplog):
+def test_sound_that_the_format_cannot_hold_is_said(videos, tmp_path, caplog):
     clip = make_video(tmp_path / "a.mp4", audio="aac")
-    films.segment_video(clip, tmp_path / "b.webm", progress=False)
+    videos.segment_video(clip, tmp_path / "b.webm", progress=False)
     assert "b.webm is written without sound: 'webm' format does not support" in caplog.text
     assert "use .mkv to keep it" in caplog.text
     with av.open(str(tmp_path / "b.webm")) as container:
@@ -130,9 +130,9 @@ def test_sound_that_the_format_cannot_hold_is_said(films, tmp_path, caplog):
 
 
 @pytest.mark.parametrize("turned", [90, 180, -90])
-def test_turned_films_stand_upright(films, tmp_path, turned):
+def test_turned_videos_stand_upright(videos, tmp_path, turned):
     clip = make_video(tmp_path / "a.mp4", frames=3, rotation=turned)
-    films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    videos.segment_video(clip, tmp_path / "b.mp4", progress=False)
     upright = np.rot90(make_frame(1), round(turned / 90))
     image = read_video(tmp_path / "b.mp4")[1][1]
     assert image.shape == upright.shape
@@ -142,20 +142,20 @@ def test_turned_films_stand_upright(films, tmp_path, turned):
 
 
 @pytest.mark.parametrize("size", [(95, 64), (96, 63), (95, 63), (33, 17)])
-def test_odd_sizes(films, tmp_path, size):
+def test_odd_sizes(videos, tmp_path, size):
     clip = make_video(tmp_path / "a.webm", frames=3, size=size, codec="libvpx-vp9")
-    films.segment_video(clip, tmp_path / "b.webm", progress=False)
+    videos.segment_video(clip, tmp_path / "b.webm", progress=False)
     assert read_video(tmp_path / "b.webm")[1][0].shape[1::-1] == size
-    films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    videos.segment_video(clip, tmp_path / "b.mp4", progress=False)
     image = read_video(tmp_path / "b.mp4")[1][0]
     assert image.shape[1::-1] == tuple(side + side % 2 for side in size)
     assert np.abs(image[-1].astype(int) - image[-2]).max() < 12
 
 
 @pytest.mark.parametrize("colors", [(1, 1), (6, 1), (2, 1), (1, 2), (5, 2)], ids=str)
-def test_colors_are_coded_as_they_were(films, tmp_path, colors):
+def test_colors_are_coded_as_they_were(videos, tmp_path, colors):
     clip = make_video(tmp_path / "a.mp4", frames=3, colors=colors)
-    render(films._predictor, clip, tmp_path / "b.mp4", photo, progress=False)
+    render(videos._predictor, clip, tmp_path / "b.mp4", photo, progress=False)
     for path in (clip, tmp_path / "b.mp4"):
         image = read_video(path)[1][1]
         np.testing.assert_allclose(image[50, 50], make_frame(0)[50, 50], atol=5)
@@ -166,7 +166,7 @@ def test_colors_are_coded_as_they_were(films, tmp_path, colors):
         assert context.color_range in (0, 1)  # 0 is not said, which means the same
 
 
-def test_pixels_that_are_not_square_stay_so(films, tmp_path):
+def test_pixels_that_are_not_square_stay_so(videos, tmp_path):
     def wide(path):
         with av.open(str(path)) as container:
             return container.streams.video[0].sample_aspect_ratio
@@ -176,15 +176,15 @@ def test_pixels_that_are_not_square_stay_so(films, tmp_path):
         video.codec_context.sample_aspect_ratio = Fraction(4, 3)
         container.mux(video.encode(av.VideoFrame.from_ndarray(make_frame(0))))
         container.mux(video.encode())
-    films.segment_video(tmp_path / "a.mkv", tmp_path / "b.mp4", progress=False)
+    videos.segment_video(tmp_path / "a.mkv", tmp_path / "b.mp4", progress=False)
     assert wide(tmp_path / "a.mkv") == wide(tmp_path / "b.mp4") == Fraction(4, 3)
 
 
-# Transparency, pictures
+# Transparency, images
 
 
-def test_cut_outs_are_transparent(films, clip, tmp_path):
-    films.segment_video(clip, tmp_path / "b.webm", kind="cutout", progress=False)
+def test_cut_outs_are_transparent(videos, clip, tmp_path):
+    videos.segment_video(clip, tmp_path / "b.webm", kind="cutout", progress=False)
     decoder = av.CodecContext.create("libvpx-vp9", "r")  # FFmpeg's own decoder leaves alpha out
     with av.open(str(tmp_path / "b.webm")) as container:
         assert container.streams.video[0].metadata["alpha_mode"] == "1"
@@ -196,8 +196,8 @@ def test_cut_outs_are_transparent(films, clip, tmp_path):
 
 
 @pytest.mark.parametrize("out", ["folder", "folder/%05d.png", "folder/x-%05d.png"])
-def test_numbered_pictures(films, clip, tmp_path, out):
-    summary = films.segment_video(clip, tmp_path / out, kind="cutout", progress=False)
+def test_numbered_images(videos, clip, tmp_path, out):
+    summary = videos.segment_video(clip, tmp_path / out, kind="cutout", progress=False)
     name = "x-%05d.png" if "x-" in out else "%05d.png"
     assert files(tmp_path / "folder") == [name % n for n in range(1, 21)]
     assert summary.frames == 20
@@ -208,10 +208,10 @@ def test_numbered_pictures(films, clip, tmp_path, out):
     assert values[50, 50, 3] == 0
 
 
-def test_only_some_classes(films, clip, tmp_path):
-    films.segment_video(clip, tmp_path / "b.mp4", classes="background", progress=False)
+def test_only_some_classes(videos, clip, tmp_path):
+    videos.segment_video(clip, tmp_path / "b.mp4", classes="background", progress=False)
     assert not is_green(read_video(tmp_path / "b.mp4")[1][5]).any()
-    results = films.stream_video(clip, classes=["background"])
+    results = videos.stream_video(clip, classes=["background"])
     assert next(results)[1].class_names == ["background"]
 
 
@@ -235,9 +235,9 @@ class Counting:
     [(1, 1, [1] * 20), (1, 8, [8, 8, 4]), (3, 1, [1] * 7), (3, 2, [2, 2, 2, 1]), (50, 4, [1])],
 )
 def test_frames_between_keep_the_last_labels(
-    films, clip, tmp_path, frame_stride, batch_size, batches
+    videos, clip, tmp_path, frame_stride, batch_size, batches
 ):
-    counting = Counting(films._predictor)
+    counting = Counting(videos._predictor)
     results = list(stream(counting, clip, frame_stride=frame_stride, batch_size=batch_size))
     assert [count for count in counting.batches if count] == batches
     assert [seconds for seconds, _ in results] == pytest.approx(np.arange(20) / 25)
@@ -249,8 +249,8 @@ def test_frames_between_keep_the_last_labels(
         np.testing.assert_allclose(result.image[top + 8, left + 8], RED, atol=8)
 
 
-def test_the_count_stays_with_every(films, clip, tmp_path):
-    summary = films.segment_video(clip, tmp_path / "b.mp4", frame_stride=7, progress=False)
+def test_the_count_stays_with_every(videos, clip, tmp_path):
+    summary = videos.segment_video(clip, tmp_path / "b.mp4", frame_stride=7, progress=False)
     assert summary.frames == 20
     assert read_video(summary.out)[0] == read_video(clip)[0]
 
@@ -260,7 +260,7 @@ def flicker(results):
     return np.mean([(a != b).mean() for a, b in itertools.pairwise(labels)])
 
 
-def test_smoothing_calms_flicker(films, tmp_path):
+def test_smoothing_calms_flicker(videos, tmp_path):
     rng = np.random.default_rng(0)
 
     def noisy(number, size):
@@ -270,19 +270,19 @@ def test_smoothing_calms_flicker(films, tmp_path):
         ).repeat(16, 1)
 
     clip = make_video(tmp_path / "a.mp4", frames=30, make_image=noisy)
-    rough = flicker(films.stream_video(clip))
-    calm = flicker(films.stream_video(clip, smoothing=0.8))
+    rough = flicker(videos.stream_video(clip))
+    calm = flicker(videos.stream_video(clip, smoothing=0.8))
     assert rough > 0.05
     assert calm < 0.5 * rough
 
 
-def test_smoothing_starts_anew_at_a_cut(films, tmp_path):
+def test_smoothing_starts_anew_at_a_cut(videos, tmp_path):
     def cut(number, size):
         color = (230, 20, 20) if number < 5 else (250, 250, 250)
         return np.full((size[1], size[0], 3), color, np.uint8)
 
     clip = make_video(tmp_path / "a.mp4", frames=10, make_image=cut)
-    labels = [result.labels for _, result in films.stream_video(clip, smoothing=0.95)]
+    labels = [result.labels for _, result in videos.stream_video(clip, smoothing=0.95)]
     assert all((a == 1).all() for a in labels[:5])
     assert all((a == 0).all() for a in labels[5:])
 
@@ -307,55 +307,55 @@ def fail():
 
 
 @pytest.mark.parametrize("ending", [".mp4", ".webm", ".mkv"])
-def test_an_error_leaves_what_was_done(films, tmp_path, caplog, ending):
+def test_an_error_leaves_what_was_done(videos, tmp_path, caplog, ending):
     clip = make_video(tmp_path / "a.mkv", frames=40, audio="libopus")
     out = tmp_path / f"b{ending}"
     with pytest.raises(RuntimeError, match="no more paint"):
-        render(films._predictor, clip, out, painting(fail, at=12), progress=False)
+        render(videos._predictor, clip, out, painting(fail, at=12), progress=False)
     assert files(tmp_path) == ["a.mkv", out.name]
     assert read_video(out)[0] == pytest.approx(np.arange(12) / 25, abs=0.001)
     assert 0.3 < audio_packets(out)[-1][0] < 0.5
     assert f"{out} holds the 12 frames before that." in caplog.text
 
 
-def test_an_error_before_any_frame_leaves_nothing(films, clip, tmp_path):
+def test_an_error_before_any_frame_leaves_nothing(videos, clip, tmp_path):
     (tmp_path / "b.mp4").write_text("mine")
     with pytest.raises(RuntimeError):
-        render(films._predictor, clip, tmp_path / "b.mp4", painting(fail, at=0), progress=False)
+        render(videos._predictor, clip, tmp_path / "b.mp4", painting(fail, at=0), progress=False)
     assert files(tmp_path) == ["b.mp4"]
     assert (tmp_path / "b.mp4").read_text() == "mine"
 
 
-def test_ctrl_c_leaves_what_was_done(films, tmp_path):
+def test_ctrl_c_leaves_what_was_done(videos, tmp_path):
     clip = make_video(tmp_path / "a.mp4", frames=300)
     out = tmp_path / "b.mp4"
     paint = painting(_thread.interrupt_main, at=30)
     with pytest.raises(KeyboardInterrupt):
-        render(films._predictor, clip, out, paint, progress=False)
+        render(videos._predictor, clip, out, paint, progress=False)
     assert files(tmp_path) == ["a.mp4", "b.mp4"]
     assert 30 <= len(read_video(out)[0]) < 100
 
 
-def test_leaving_a_stream_early_stops_its_threads(films, clip, caplog):
+def test_leaving_a_stream_early_stops_its_threads(videos, clip, caplog):
     import threading
 
-    results = films.stream_video(clip, batch_size=2)
+    results = videos.stream_video(clip, batch_size=2)
     next(results)
-    assert [t for t in threading.enumerate() if t.name == "easyseg-film"]
+    assert [t for t in threading.enumerate() if t.name == "easyseg-video"]
     results.close()
-    assert not [t for t in threading.enumerate() if t.name == "easyseg-film"]
+    assert not [t for t in threading.enumerate() if t.name == "easyseg-video"]
 
 
-def test_an_older_film_is_replaced(films, clip, tmp_path):
+def test_an_older_video_is_replaced(videos, clip, tmp_path):
     (tmp_path / "b.mp4").write_text("old")
-    films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    videos.segment_video(clip, tmp_path / "b.mp4", progress=False)
     assert len(read_video(tmp_path / "b.mp4")[0]) == 20
 
 
-def test_a_bar_is_shown(films, clip, tmp_path, capsys):
-    films.segment_video(clip, tmp_path / "b.mp4")
+def test_a_bar_is_shown(videos, clip, tmp_path, capsys):
+    videos.segment_video(clip, tmp_path / "b.mp4")
     assert "20/20" in capsys.readouterr().err
-    films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+    videos.segment_video(clip, tmp_path / "b.mp4", progress=False)
     assert capsys.readouterr().err == ""
 
 
@@ -370,8 +370,8 @@ def test_a_bar_is_shown(films, clip, tmp_path, capsys):
         ({"smoothing": 1}, "smoothing=1 must be from 0"),
         ({"smoothing": "a"}, "smoothing='a' must be from 0"),
         ({"alpha": 2}, "alpha=2 must be from 0"),
-        ({"kind": "geojson"}, "geojson is a document, of which no film can be made"),
-        ({"out": None}, "there is no place for the film: give out, or show=True"),
+        ({"kind": "geojson"}, "geojson is a document, of which no video can be made"),
+        ({"out": None}, "there is no place for the video: give out, or show=True"),
         (
             {"out": "b.png"},
             r"b.png is one make_frame.*give a pattern such as %05d.png, or a folder",
@@ -380,20 +380,20 @@ def test_a_bar_is_shown(films, clip, tmp_path, capsys):
         ({"out": "a%z.png"}, "give a pattern"),
     ],
 )
-def test_arguments_are_checked(films, clip, tmp_path, monkeypatch, options, words):
+def test_arguments_are_checked(videos, clip, tmp_path, monkeypatch, options, words):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=words):
-        films.segment_video(clip, **{"out": "b.mp4", **options})
+        videos.segment_video(clip, **{"out": "b.mp4", **options})
     assert files(tmp_path) == []
 
 
-def test_names_are_checked_before_any_work(films, clip, tmp_path):
+def test_names_are_checked_before_any_work(videos, clip, tmp_path):
     with pytest.raises(UnknownNameError, match=r"unknown class of reds 'rad'. Did you mean 'red'"):
-        films.segment_video("missing.mp4", tmp_path / "b.mp4", classes="rad")
+        videos.segment_video("missing.mp4", tmp_path / "b.mp4", classes="rad")
     with pytest.raises(UnknownNameError, match="Did you mean 'red'"):
-        films.stream_video("missing.mp4", classes="rad")
+        videos.stream_video("missing.mp4", classes="rad")
     with pytest.raises(UnknownNameError, match="kind of output 'overly'"):
-        films.segment_video("missing.mp4", tmp_path / "b.mp4", kind="overly")
+        videos.segment_video("missing.mp4", tmp_path / "b.mp4", kind="overly")
 
 
 @pytest.mark.parametrize(
@@ -407,24 +407,24 @@ def test_names_are_checked_before_any_work(films, clip, tmp_path):
         ("old", r"old/00001.png is there already"),
     ],
 )
-def test_places_that_cannot_be_written(films, clip, tmp_path, monkeypatch, out, words):
+def test_places_that_cannot_be_written(videos, clip, tmp_path, monkeypatch, out, words):
     monkeypatch.chdir(tmp_path)
     Path("text").write_text("mine")
     Path("old").mkdir()
     Path("old/00001.png").touch()
     with pytest.raises(OutputError, match=words):
-        films.segment_video(clip, out, progress=False)
+        videos.segment_video(clip, out, progress=False)
     assert files(tmp_path) == ["old", "text"]
 
 
 @pytest.mark.parametrize("out", ["b.mp4", "b.mkv"])
-def test_transparency_needs_a_format_that_holds_it(films, clip, tmp_path, out):
+def test_transparency_needs_a_format_that_holds_it(videos, clip, tmp_path, out):
     words = f"{out} cannot hold transparency, which cut-outs have; use .webm, or a folder of PNGs"
     with pytest.raises(OutputError, match=words):
-        films.segment_video(clip, tmp_path / out, kind="cutout")
+        videos.segment_video(clip, tmp_path / out, kind="cutout")
     with pytest.raises(OutputError, match=words):
         render(
-            films._predictor,
+            videos._predictor,
             clip,
             tmp_path / out,
             lambda r: np.dstack([r.image, r.labels]),
@@ -434,24 +434,24 @@ def test_transparency_needs_a_format_that_holds_it(films, clip, tmp_path, out):
 
 
 @pytest.mark.parametrize("wrong", [lambda r: r.labels, lambda r: r.image / 255.0])
-def test_what_is_painted_is_checked(films, clip, tmp_path, wrong):
+def test_what_is_painted_is_checked(videos, clip, tmp_path, wrong):
     with pytest.raises(InputError, match=r"paint must return \(H, W, 3\) RGB"):
-        render(films._predictor, clip, tmp_path / "b.mp4", wrong, progress=False)
+        render(videos._predictor, clip, tmp_path / "b.mp4", wrong, progress=False)
     assert files(tmp_path) == []
 
 
-def test_the_source_is_spared(films, tmp_path, monkeypatch):
+def test_the_source_is_spared(videos, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     clip = make_video(Path("a.mp4"), frames=2)
     before = clip.read_bytes()
     Path("b.mp4").symlink_to("a.mp4")
     for out in ("a.mp4", "./a.mp4", "b.mp4"):
-        with pytest.raises(InputError, match="would overwrite the film"):
-            films.segment_video(clip, out, progress=False)
+        with pytest.raises(InputError, match="would overwrite the video"):
+            videos.segment_video(clip, out, progress=False)
     assert clip.read_bytes() == before
 
 
-def test_a_full_disk(films, tmp_path, caplog):
+def test_a_full_disk(videos, tmp_path, caplog):
     resource = pytest.importorskip("resource")
     rng = np.random.default_rng(0)
 
@@ -464,23 +464,23 @@ def test_a_full_disk(films, tmp_path, caplog):
         resource.setrlimit(resource.RLIMIT_FSIZE, (9000, limits[1]))
         try:
             with pytest.raises(OutputError, match=r"cannot be written \(File too large\); choose"):
-                films.segment_video(clip, tmp_path / out, progress=False)
+                videos.segment_video(clip, tmp_path / out, progress=False)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert [f for f in files(tmp_path) if f != "c"] == ["a.mp4"]
     assert files(tmp_path / "c") == []
 
 
-def test_without_the_encoder(films, clip, tmp_path, monkeypatch):
+def test_without_the_encoder(videos, clip, tmp_path, monkeypatch):
     monkeypatch.setattr(av.codec, "codecs_available", {"mpeg4"})
     with pytest.raises(OutputError, match=r"b.mp4 needs the encoder libx264, which this PyAV"):
-        films.segment_video(clip, tmp_path / "b.mp4", progress=False)
+        videos.segment_video(clip, tmp_path / "b.mp4", progress=False)
     assert files(tmp_path) == []
 
 
-def test_without_pyav(films, clip, tmp_path, monkeypatch):
+def test_without_pyav(videos, clip, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
-    for call in (lambda: films.segment_video(clip, tmp_path / "b.mp4"),
-                 lambda: films.stream_video(clip)):  # fmt: skip
+    for call in (lambda: videos.segment_video(clip, tmp_path / "b.mp4"),
+                 lambda: videos.stream_video(clip)):  # fmt: skip
         with pytest.raises(InputError, match=r'PyAV.*pip install "easyseg\[video\]"'):
             call()
