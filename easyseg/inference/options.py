@@ -48,11 +48,11 @@ class InferenceOptions:
         if self.tile is not None and (not is_count(self.tile) or self.tile < SMALLEST_TILE):
             raise InputError(
                 f"tile={self.tile!r} must be a whole number of pixels from {SMALLEST_TILE}, such "
-                "as 513, or None to shrink large images."
+                "as 513; leave it out to shrink large images."
             )
         if not _are_scales(self.scales):
             raise InputError(
-                f"scales={self.scales!r} must be factors from 0.1 to 4, such as (0.5, 1.0, 1.75)."
+                f"scales={self.scales!r} must be factors from 0.1 to 4, such as 0.5, 1.0 and 1.75."
             )
         if not isinstance(self.flip, bool):
             raise InputError(f"flip={self.flip!r} must be True or False.")
