@@ -1,12 +1,11 @@
-"""The checkpoint out of a tar archive, and nothing else."""
+"""The checkpoint in a tar archive, and nothing else of it."""
 
 from __future__ import annotations
 
 import gzip
-import shutil
 import tarfile
 import zlib
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePosixPath
 
 from easyseg.errors import WeightsError
 
@@ -14,67 +13,47 @@ __all__ = ["extract_checkpoint"]
 
 
 def extract_checkpoint(archive: Path, folder: Path, *, source: str) -> Path:
-    """Puts the TensorFlow checkpoint of a .tar.gz into a folder.
+    """Extracts the TensorFlow checkpoint of a .tar.gz into a folder.
 
     Args:
         archive: The .tar.gz file.
-        folder: An empty folder.
-        source: What messages call the archive: its address, or the path that the user gave.
+        folder: An empty folder, into which the files go without the folders of the archive.
+        source: The archive's name in messages: its URL, or the user's path.
 
     Returns:
-        The checkpoint's prefix, as TensorFlow wants it: `folder/model.ckpt-30000`.
+        The checkpoint's prefix: `folder/model.ckpt-30000`.
 
     Raises:
-        WeightsError: A member is not safe to extract, there is not exactly one checkpoint, or
-            the archive is damaged. What was extracted until then stays in `folder`.
+        WeightsError: The archive does not hold exactly one checkpoint, or is damaged. Files that
+            were extracted before stay in `folder`.
     """
     try:
         with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
-            members = [_checked(member, source) for member in tar]
-            prefix = _only_prefix([member.name for member in members], source)
-            for member in members:
-                if member.name.startswith((f"{prefix}.index", f"{prefix}.data-")):
-                    _extract(tar, member, folder)
+            files = {member.name: member for member in tar if member.isfile()}
+            prefix = _only_prefix(list(files), source)
+            for name, member in files.items():
+                if name.startswith((f"{prefix}.index", f"{prefix}.data-")):
+                    flat = member.replace(name=PurePosixPath(name).name)
+                    tar.extract(flat, folder, filter="data")
             while stream.read(1 << 20):  # to the end, where gzip compares its checksum
                 pass
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise WeightsError(
             f"{source} is damaged or incomplete ({error}); download it again."
         ) from error
-    return folder / _base(prefix)
-
-
-def _checked(member: tarfile.TarInfo, source: str) -> tarfile.TarInfo:
-    path = PureWindowsPath(member.name)  # knows both kinds of slash, and drives
-    if path.anchor or ".." in path.parts or not (member.isfile() or member.isdir()):
-        raise WeightsError(
-            f"{source} was refused: its member {member.name!r} is a link or device or leads out "
-            "of the archive. Get the file from its publisher again."
-        )
-    return member
+    return folder / PurePosixPath(prefix).name
 
 
 def _only_prefix(names: list[str], source: str) -> str:
     prefixes = [
         name.removesuffix(".index")
         for name in names
-        if name.endswith(".index") and not _base(name).startswith("._")  # macOS metadata
+        if name.endswith(".index") and not PurePosixPath(name).name.startswith("._")  # of macOS
     ]
-    found = [p for p in prefixes if any(name.startswith(f"{p}.data-") for name in names)]
-    if len(found) != 1:
+    whole = [p for p in prefixes if any(name.startswith(f"{p}.data-") for name in names)]
+    if len(whole) != 1:
         raise WeightsError(
-            f"{source} holds {', '.join(found) or 'no TensorFlow checkpoint'}; it must hold one "
+            f"{source} holds {', '.join(whole) or 'no TensorFlow checkpoint'}; expected one "
             "checkpoint, that is one *.index file and its *.data-* files."
         )
-    return found[0]
-
-
-def _extract(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    source = tar.extractfile(member)
-    if source is not None:  # a folder has no content
-        with source, (folder / _base(member.name)).open("wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
-
-
-def _base(name: str) -> str:
-    return PureWindowsPath(name).name
+    return whole[0]

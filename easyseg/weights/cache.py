@@ -1,11 +1,15 @@
-"""Weights from the network, or from a file at hand, into the cache.
+"""The cache of weights: downloaded, or imported from a file.
 
-The cache holds, below `$EASYSEG_HOME` or the user's cache folder:
+It holds, below `$EASYSEG_HOME` or the user's cache folder:
 
-    weights/<name>/     a checkpoint or .h5 file, and source.json: where it came from
-    downloads/          parts of downloads that broke off
-    trusted.json        first hashes of files for which none is published
+    weights/<name>/     a checkpoint or .h5 file, and source.json
+    downloads/          incomplete downloads, to be resumed
     locks/              so that two processes download once
+
+`source.json` records the URL or path that the weights came from, and the sha256 of the file. Where
+the manifest has a hash, a download with another one is refused. Where none is published, a
+download is accepted if the archive's own checksum is right and every variable of the network is in
+it with the right shape; its sha256 can be compared with another machine's (`easyseg info NAME`).
 """
 
 from __future__ import annotations
@@ -28,18 +32,17 @@ from filelock import FileLock, Timeout
 from easyseg.errors import DownloadError, HashMismatchError, OfflineError, WeightsError
 from easyseg.weights.archive import extract_checkpoint
 from easyseg.weights.download import download
-from easyseg.weights.trust import trust, trusted_file, trusted_hash
 
 if TYPE_CHECKING:
     from easyseg.weights.manifest import WeightSet
 
-__all__ = ["cache_home", "cached_weights", "fetch_weights", "import_weights"]
+__all__ = ["cache_home", "cached_weights", "fetch_weights", "import_weights", "read_source"]
 
 AnyPath = str | os.PathLike[str]
 Verify = Callable[[Path], None]
 
-MAGIC = {"tf_checkpoint": b"\x1f\x8b", "legacy_h5": b"\x89HDF"}
-KINDS = {"tf_checkpoint": ".tar.gz archive", "legacy_h5": "HDF5 file (.h5)"}
+MAGIC = {"tf_checkpoint": b"\x1f\x8b", "keras2_h5": b"\x89HDF"}
+KINDS = {"tf_checkpoint": ".tar.gz archive", "keras2_h5": "HDF5 file (.h5)"}
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +55,17 @@ def cache_home(cache_dir: AnyPath | None = None) -> Path:
 
 
 def cached_weights(entry: WeightSet, *, cache_dir: AnyPath | None = None) -> Path | None:
-    """What a loader opens (a checkpoint's prefix or an .h5 file) if it is in the cache."""
-    folder = _place(cache_home(cache_dir), entry)
+    """The path for `load_weights` (a checkpoint's prefix or an .h5 file), if it is in the cache."""
+    folder = _folder(cache_home(cache_dir), entry)
     if entry.file_format == "tf_checkpoint":
         return next((index.with_suffix("") for index in folder.glob("*.index")), None)
     return next(folder.glob("*.h5"), None)
+
+
+def read_source(weights: Path) -> dict[str, Any]:
+    """The source.json beside cached weights: "source", "sha256", "bytes", "when", "imported"."""
+    record: dict[str, Any] = json.loads(weights.with_name("source.json").read_text("utf-8"))
+    return record
 
 
 def fetch_weights(
@@ -66,24 +75,23 @@ def fetch_weights(
     progress: bool = True,
     verify: Verify | None = None,
 ) -> Path:
-    """Weights from the cache_dir, or else from the network into the cache.
+    """Weights from the cache, which are downloaded first if they are not in it.
 
     Args:
         entry: Which weights.
         cache_dir: Cache folder, see `cache_home`.
         progress: Shows a progress bar for a download.
-        verify: Is called with the downloaded weights before they enter the cache; what it
-            raises keeps them out.
+        verify: Called with the path of the downloaded weights before they enter the cache; if it
+            raises, they do not.
 
     Returns:
-        What a loader opens: a checkpoint's prefix or an .h5 file.
+        The path for `load_weights`: a checkpoint's prefix or an .h5 file.
 
     Raises:
         OfflineError: They are not in the cache and `EASYSEG_OFFLINE` is set.
-        DownloadError: No address could deliver them.
-        HashMismatchError: The bytes are not those that were published, or those of the first
-            download if no hash is published.
-        WeightsError: The archive or the cache folder cannot be used.
+        DownloadError: They could not be downloaded from any URL.
+        HashMismatchError: The file does not have the published hash.
+        WeightsError: The archive is damaged, or the cache folder cannot be written.
     """
     home = cache_home(cache_dir)
     path = cached_weights(entry, cache_dir=home)
@@ -95,7 +103,7 @@ def fetch_weights(
             f"Unset EASYSEG_OFFLINE, or {_by_hand(entry)}."
         )
     with _cache_errors(home), _lock(home, entry):
-        path = cached_weights(entry, cache_dir=home)  # another process may have been quicker
+        path = cached_weights(entry, cache_dir=home)  # another process may have downloaded them
         return path or _download_and_install(entry, home, progress, verify)
 
 
@@ -106,9 +114,9 @@ def import_weights(
     cache_dir: AnyPath | None = None,
     verify: Verify | None = None,
 ) -> Path:
-    """Weights from a file that the user has, into the cache; replaces what is there.
+    """Imports weights from a file into the cache; weights of this name there are replaced.
 
-    A hash that is not the published one is only warned about: the file may have been repacked.
+    If the file does not have the published hash, a warning is logged: it may have been repacked.
 
     Args:
         entry: Which weights the file holds.
@@ -117,17 +125,17 @@ def import_weights(
         verify: As for `fetch_weights`.
 
     Returns:
-        What a loader opens: a checkpoint's prefix or an .h5 file.
+        The path for `load_weights`: a checkpoint's prefix or an .h5 file.
 
     Raises:
-        WeightsError: The file is missing, of the wrong kind or damaged, or the cache folder
+        WeightsError: The file is missing, of another kind or damaged, or the cache folder
             cannot be used.
     """
     file = Path(file).expanduser().absolute()
-    _require_kind(entry, file)
+    _check_kind(entry, file)
     if not _is_published(entry, file):
         logger.warning(
-            "%s is not the published file of %s, whose hash is %s; it is taken all the same.",
+            "%s does not have the published hash of %s, %s; it is imported nevertheless.",
             file,
             entry.name,
             entry.known_hash,
@@ -141,62 +149,54 @@ def import_weights(
 def _download_and_install(
     entry: WeightSet, home: Path, progress: bool, verify: Verify | None
 ) -> Path:
-    url, file = _from_first_address(entry, home, progress)
+    url, file = _download_from_any(entry, home, progress)
     try:
-        fingerprint = _fingerprint(file)
-        record = {"source": url, "imported": False, **fingerprint}
-        path = _install(entry, file, home, record, verify)
+        _check_hash(entry, file, url)
+        record = {"source": url, "imported": False, **_fingerprint(file)}
+        return _install(entry, file, home, record, verify)
     finally:
         file.unlink()
-    if entry.known_hash is None:
-        trust(home, url, fingerprint)
-    return path
 
 
-def _from_first_address(entry: WeightSet, home: Path, progress: bool) -> tuple[str, Path]:
+def _download_from_any(entry: WeightSet, home: Path, progress: bool) -> tuple[str, Path]:
     failures = []
     for url in (entry.url, *entry.mirrors):
         try:
-            return url, _from_address(entry, url, home, progress)
+            return url, _download(entry, url, home, progress)
         except DownloadError as error:
             failures.append(str(error))
     raise DownloadError(
-        f"{entry.name} could not be downloaded: {'; '.join(failures)}. Or {_by_hand(entry)}."
+        f"{entry.name} could not be downloaded: {'; '.join(failures)}. Try again, or "
+        f"{_by_hand(entry)}."
     )
 
 
-def _from_address(entry: WeightSet, url: str, home: Path, progress: bool) -> Path:
-    """One address through pooch, which compares the hash and removes a file that fails it."""
+def _download(entry: WeightSet, url: str, home: Path, progress: bool) -> Path:
     name = f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{_base(url)}"
-    folder = home / "downloads"
-    expected = entry.known_hash or trusted_hash(home, url)
+    file = home / "downloads" / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{name}.part")
+    download(url, file, part=part, magic=MAGIC[entry.file_format], progress=progress)
+    return file
 
-    def to_file(url: str, file: str, _: pooch.Pooch) -> None:
-        part = folder / f"{name}.part"
-        download(url, Path(file), part=part, magic=MAGIC[entry.file_format], progress=progress)
 
-    store = pooch.create(path=folder, base_url="", registry={name: expected}, urls={name: url})
-    try:
-        return Path(store.fetch(name, downloader=to_file))
-    except ValueError as error:
-        cure = (
-            f"Try again later, or {_by_hand(entry)}."
-            if entry.known_hash
-            else f"Expected was the hash of your first download from {url}. To trust the new "
-            f"file, remove that address from {trusted_file(home)}."
+def _check_hash(entry: WeightSet, file: Path, url: str) -> None:
+    if not _is_published(entry, file):
+        raise HashMismatchError(
+            f"{entry.name}: {url} delivered a file with sha256 {pooch.file_hash(file)}, but the "
+            f"published hash is {entry.known_hash}. Try again later, or {_by_hand(entry)}."
         )
-        raise HashMismatchError(f"{entry.name}: {error} {cure}") from error
 
 
 def _install(
     entry: WeightSet, file: Path, home: Path, record: dict[str, Any], verify: Verify | None
 ) -> Path:
-    """Prepares the weights in a temporary folder, then moves them into place as a whole."""
-    place = _place(home, entry)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    for stale in place.parent.glob(f".{entry.name}-*"):  # of a process that was killed
+    """Prepares the weights in a temporary folder, then renames it."""
+    target = _folder(home, entry)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for stale in target.parent.glob(f".{entry.name}-*"):  # of a process that was killed
         shutil.rmtree(stale)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=f".{entry.name}-") as temporary:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{entry.name}-") as temporary:
         folder = Path(temporary, "new")
         folder.mkdir()
         if entry.file_format == "tf_checkpoint":
@@ -207,13 +207,13 @@ def _install(
             verify(path)
         record = {"name": entry.name, "file_format": entry.file_format, **record}
         (folder / "source.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        if place.exists():
-            place.replace(Path(temporary, "old"))
-        folder.replace(place)
-    return place / path.name
+        if target.exists():
+            target.replace(Path(temporary, "old"))
+        folder.replace(target)
+    return target / path.name
 
 
-def _place(home: Path, entry: WeightSet) -> Path:
+def _folder(home: Path, entry: WeightSet) -> Path:
     return home / "weights" / entry.name
 
 
@@ -222,7 +222,7 @@ def _base(url: str) -> str:
 
 
 def _is_published(entry: WeightSet, file: Path) -> bool:
-    """Whether the hash is the published one; without one, any file may be."""
+    """Whether the file has the published hash; true where none is published."""
     if entry.known_hash is None:
         return True
     algorithm, _, digest = entry.known_hash.partition(":")
@@ -235,12 +235,15 @@ def _fingerprint(file: Path) -> dict[str, Any]:
 
 
 def _by_hand(entry: WeightSet) -> str:
-    return f"get {entry.url} in a browser and run `easyseg download {entry.name} --from FILE`"
+    return (
+        f"download {entry.url} with a browser and import it with `easyseg download {entry.name} "
+        "--from FILE`"
+    )
 
 
-def _require_kind(entry: WeightSet, file: Path) -> None:
+def _check_kind(entry: WeightSet, file: Path) -> None:
     kind = KINDS[entry.file_format]
-    cure = f"Give the {kind} that {entry.url} delivers."
+    cure = f"Choose the {kind} from {entry.url}."
     if not file.is_file():
         what = "is a folder" if file.is_dir() else "does not exist"
         raise WeightsError(f"{file} {what}. {cure}")
@@ -250,7 +253,7 @@ def _require_kind(entry: WeightSet, file: Path) -> None:
     except OSError as error:
         raise WeightsError(f"{file} cannot be read ({error.strerror}). {cure}") from error
     if not first.startswith(MAGIC[entry.file_format]):
-        raise WeightsError(f"{file} is no {kind}: it begins with {first!r}. {cure}")
+        raise WeightsError(f"{file}: expected a {kind}, got a file that starts with {first!r}. {cure}")
 
 
 @contextlib.contextmanager
@@ -259,8 +262,8 @@ def _cache_errors(home: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise WeightsError(
-            f"the cache {home} cannot be written ({error}). Make room there, or set EASYSEG_HOME "
-            "to a folder with room that you may write to."
+            f"Cannot write to the cache {home}: {error}. Free disk space, or set EASYSEG_HOME to a "
+            "folder that you may write to."
         ) from error
 
 

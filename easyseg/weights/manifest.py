@@ -42,7 +42,7 @@ class WeightSet:
         hashes: The published hashes: algorithm to hexadecimal digest; may be empty.
         bytes: Exact size, if published.
         size_mb: Approximate size in megabytes, if published.
-        file_format: "tf_checkpoint" (a .tar.gz with a TensorFlow checkpoint) or "legacy_h5" (a Keras
+        file_format: "tf_checkpoint" (a .tar.gz with a TensorFlow checkpoint) or "keras2_h5" (a Keras
             2 .h5 file).
         license: SPDX identifier.
         origin: Who published it.
@@ -58,7 +58,7 @@ class WeightSet:
     hashes: dict[str, str]
     bytes: int | None
     size_mb: float | None
-    file_format: Literal["tf_checkpoint", "legacy_h5"]
+    file_format: Literal["tf_checkpoint", "keras2_h5"]
     license: str
     origin: str
     labels: str

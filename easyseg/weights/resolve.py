@@ -1,4 +1,4 @@
-"""Which network, classes and weights a model's name, folder or file means, without Keras."""
+"""Which network, classes and weights a model's name, folder or file refers to, without Keras."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from easyseg.errors import InputError, WeightsError
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet, load_label_set
+from easyseg.utils.registry import unknown_name
 from easyseg.weights.bundle import bundle_folder, read_bundle
 from easyseg.weights.cache import cached_weights
-from easyseg.weights.files import entry_of, file_format_of
-from easyseg.weights.manifest import WeightSet, weight_set
+from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 
-__all__ = ["ModelSource", "resolve"]
+__all__ = ["ModelSource", "refuse_architecture", "resolve"]
+
+AnyPath = str | os.PathLike[str]
+
+FILE_FORMATS = {".h5": "keras2_h5", ".hdf5": "keras2_h5", ".pb": "frozen_graph"}  # by extension
 
 
 class ModelSource(NamedTuple):
@@ -23,9 +28,9 @@ class ModelSource(NamedTuple):
     Attributes:
         config: Its network.
         label_set: Its classes.
-        file_format: How its weights are laid out: a row of the file_format table.
-        weights: Where they lie; `None` for published ones that are not in the cache.
-        entry: The published ones, if that is what the name means.
+        file_format: The format of its weights, a name in the registry of readers.
+        weights: Their path; `None` for published ones that are not in the cache.
+        entry: The weight set, for a name and for a weights file.
     """
 
     config: ModelConfig | KerasHubConfig
@@ -36,43 +41,90 @@ class ModelSource(NamedTuple):
 
 
 def resolve(
-    model: str | os.PathLike[str],
+    model: AnyPath,
     *,
     architecture: str | None = None,
     output_stride: int | None = None,
-    cache_dir: str | os.PathLike[str] | None = None,
+    cache_dir: AnyPath | None = None,
 ) -> ModelSource:
-    """Finds a model that is not "hub:"; nothing is downloaded.
+    """Resolves a model that is not "hub:"; nothing is downloaded.
 
     Args:
         model: As for `easyseg.weights.loader.load_model`, and so the others.
-        architecture: The published weights whose network and classes a file has.
+        architecture: The weight set whose network and classes a weights file has.
         output_stride: Instead of the model's own.
         cache_dir: Folder for downloads.
 
     Raises:
         UnknownNameError: Neither a known name nor a folder.
-        InputError: A file needs `architecture`.
+        InputError: A file needs `architecture`, or it is given for something else.
         ConfigError: The network cannot have this output stride.
-        WeightsError: There is no such file, or the folder is no bundle.
+        WeightsError: The file does not exist, or the folder is not a bundle.
     """
-    file_format = file_format_of(model)
-    folder = None if file_format else bundle_folder(model)
-    if folder is not None:
-        bundle = read_bundle(folder)
-        found = ModelSource(bundle.config, bundle.label_set, "bundle", bundle.weights)
-    elif file_format:
-        entry = entry_of(Path(model), architecture)
-        found = ModelSource(entry.model, load_label_set(entry.labels), file_format, Path(model))
+    if Path(model).suffix.lower() in FILE_FORMATS or (
+        architecture is not None and Path(model).is_file()
+    ):
+        source = _file(Path(model), architecture)
     else:
-        entry = weight_set(str(model))
-        found = ModelSource(
-            entry.model,
-            load_label_set(entry.labels),
-            entry.file_format,
-            cached_weights(entry, cache_dir=cache_dir),
-            entry,
-        )
+        refuse_architecture(model, architecture)
+        source = _bundle(model) or _published(str(model), cache_dir)
     if output_stride is None:
-        return found
-    return found._replace(config=found.config.replace(output_stride=output_stride))
+        return source
+    return source._replace(config=source.config.replace(output_stride=output_stride))
+
+
+def refuse_architecture(model: AnyPath, architecture: str | None) -> None:
+    """Raises `InputError` if `architecture` is given for something other than a weights file."""
+    if architecture is not None:
+        raise InputError(
+            f"architecture={architecture!r} is for weights files (.h5, .pb), but {model} is not "
+            "one; leave it out."
+        )
+
+
+def _bundle(model: AnyPath) -> ModelSource | None:
+    folder = bundle_folder(model)
+    if folder is None:
+        return None
+    bundle = read_bundle(folder)
+    return ModelSource(bundle.config, bundle.label_set, "bundle", bundle.weights)
+
+
+def _published(name: str, cache_dir: AnyPath | None) -> ModelSource:
+    entry = weight_set(name)
+    weights = cached_weights(entry, cache_dir=cache_dir)
+    label_set = load_label_set(entry.labels)
+    return ModelSource(entry.model, label_set, entry.file_format, weights, entry)
+
+
+def _file(file: Path, architecture: str | None) -> ModelSource:
+    if not file.is_file():
+        raise WeightsError(
+            f"{file} does not exist; check the path (working folder {Path.cwd()}), or use a name "
+            "from `easyseg models`, whose weights are downloaded."
+        )
+    file_format = FILE_FORMATS.get(file.suffix.lower()) or _format_by_content(file)
+    entry = _entry_by_file_name(file) if architecture is None else weight_set(architecture)
+    return ModelSource(entry.model, load_label_set(entry.labels), file_format, file, entry)
+
+
+def _format_by_content(file: Path) -> str:
+    with file.open("rb") as stream:
+        return "keras2_h5" if stream.read(4) == b"\x89HDF" else "frozen_graph"
+
+
+def _entry_by_file_name(file: Path) -> WeightSet:
+    """The weight set whose published .h5 file has this name.
+
+    Files of the same name by several publishers have the same network and classes.
+    """
+    published: dict[str, WeightSet] = {}
+    for entry in weight_sets().values():
+        if entry.file_format == "keras2_h5":
+            published.setdefault(Path(entry.url).name, entry)
+    if file.name in published:
+        return published[file.name]
+    cure = "name the weight set with the same network and classes: architecture='xception65.voc'"
+    if file.suffix.lower() == ".pb":
+        raise InputError(f"{file} does not record its network; {cure}.")
+    raise InputError(f"{unknown_name('weights file', file.name, published)} Or {cure}.")

@@ -48,7 +48,7 @@ def network(golden):
     @functools.lru_cache(maxsize=1)
     def build(model, output_stride):
         network = build_model(MODELS[model].replace(output_stride=output_stride))
-        load_weights(network, golden.h5(model), "legacy_h5")
+        load_weights(network, golden.h5(model), "keras2_h5")
         return network
 
     return build

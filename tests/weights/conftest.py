@@ -32,4 +32,4 @@ def entry(server):
 
 @pytest.fixture
 def h5_entry(entry, server):
-    return dataclasses.replace(entry, file_format="legacy_h5", url=server.url("/net.h5"))
+    return dataclasses.replace(entry, file_format="keras2_h5", url=server.url("/net.h5"))

@@ -45,7 +45,7 @@ def test_a_row_is_consistent(name):
     for url in (entry.url, *entry.mirrors):
         assert url.startswith("https://")
         assert url.endswith(".tar.gz" if entry.file_format == "tf_checkpoint" else ".h5")
-    assert entry.file_format in ("tf_checkpoint", "legacy_h5")
+    assert entry.file_format in ("tf_checkpoint", "keras2_h5")
     assert name.split(".")[1].startswith(entry.labels)
     assert name.split(".")[0].startswith(entry.model.backbone)
     assert entry.model.num_classes == CLASSES[entry.labels]

@@ -102,7 +102,7 @@ def test_the_keras_file_of_the_other_class_count(golden):
 
     model = build_model(weight_set("xception65.voc_pixellib").model)
     with pytest.raises(WeightsMismatchError, match=r"logits/semantic/weights \(file .*151\)"):
-        load_weights(model, golden.h5("pixellib_xception65_ade20k"), "legacy_h5")
+        load_weights(model, golden.h5("pixellib_xception65_ade20k"), "keras2_h5")
 
 
 def test_fetch_is_public_for_prefetching(served, home):

@@ -13,14 +13,14 @@ __all__ = ["read_frozen_graph"]
 
 
 def read_frozen_graph(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """The graph's constants that have these names; its others are sizes and axes.
+    """The graph's constants with these names; the others are sizes and axes.
 
     Args:
         path: The .pb file.
         names: Checkpoint names of the model's variables.
 
     Raises:
-        WeightsError: Not a file that TensorFlow wrote.
+        WeightsError: Not a graph written by TensorFlow.
     """
     import tensorflow as tf  # noqa: PLC0415  (its classes read the file)
     from google.protobuf.message import DecodeError  # noqa: PLC0415  (TensorFlow's own)
@@ -31,9 +31,9 @@ def read_frozen_graph(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]
         raise WeightsError(
             f"{path} cannot be read as a frozen graph of TensorFlow ({error}). Download it again."
         ) from error
-    wanted = set(names)
+    variables = set(names)
     return {
         node.name: tf.make_ndarray(node.attr["value"].tensor)
         for node in graph.node
-        if node.op == "Const" and node.name in wanted
+        if node.op == "Const" and node.name in variables
     }

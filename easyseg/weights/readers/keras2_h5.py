@@ -16,13 +16,13 @@ import numpy as np
 
 from easyseg.errors import WeightsError
 
-__all__ = ["legacy_name", "read_legacy_h5"]
+__all__ = ["keras2_name", "read_keras2_h5"]
 
 LEAVES = {"weights": "kernel", "depthwise_weights": "depthwise_kernel", "biases": "bias"}
 OTHER_SPELLINGS = {"custom_logits_semantic": "logits_semantic"}  # bonlime's own class count
 
 
-def legacy_name(name: str) -> str:
+def keras2_name(name: str) -> str:
     """`layer/weight` in the .h5 file of the variable with this checkpoint name."""
     scope, leaf = name.rsplit("/", 1)
     scope = re.sub(r"^(xception_65/|MobilenetV2/|decoder/)", "", scope)
@@ -34,17 +34,17 @@ def legacy_name(name: str) -> str:
     return f"{scope.replace('/', '_')}/{LEAVES.get(leaf, leaf)}"
 
 
-def read_legacy_h5(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Variables by checkpoint name; what fits none of `names` keeps its name in the file.
+def read_keras2_h5(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Variables by checkpoint name; those that match none of `names` keep their name in the file.
 
     Args:
         path: The .h5 file.
         names: Checkpoint names of the model's variables.
 
     Raises:
-        WeightsError: Not an HDF5 file, or not one that Keras wrote.
+        WeightsError: Not an HDF5 file, or not one written by Keras.
     """
-    official = {legacy_name(name): name for name in names}
+    official = {keras2_name(name): name for name in names}
     try:
         with h5py.File(path, "r") as file:
             root = file.get("model_weights", file)

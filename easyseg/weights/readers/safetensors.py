@@ -1,4 +1,4 @@
-"""Reads .safetensors: a JSON table of names, types, shapes and places, then the bytes.
+"""Reads .safetensors: a JSON table of names, types, shapes and offsets, then the bytes.
 
 Format: https://github.com/huggingface/safetensors#format
 """
@@ -22,7 +22,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     """Arrays by name.
 
     Raises:
-        WeightsError: The file cannot be read or is no whole .safetensors file.
+        WeightsError: The file cannot be read or is not a complete .safetensors file.
     """
     try:
         content = path.read_bytes()

@@ -14,13 +14,13 @@ TRAINING_STATE = ("Momentum", "Adam", "Adam_1", "ExponentialMovingAverage", "glo
 
 
 def read_tf_checkpoint(prefix: Path) -> dict[str, np.ndarray]:
-    """Variables by name, without what only training needs (momentum slots, the step count).
+    """Variables by name, without the state of training (momentum slots, step count).
 
     Args:
         prefix: Path up to ".index": ".../model.ckpt-30000".
 
     Raises:
-        WeightsError: The checkpoint is damaged or not there.
+        WeightsError: The checkpoint is damaged or missing.
     """
     import tensorflow as tf  # noqa: PLC0415  (reads the file; any Keras backend may use it)
 
