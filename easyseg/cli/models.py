@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,49 +13,44 @@ from easyseg.cli._startup import load_framework
 from easyseg.cli.options import QUIET, SIZE, echo
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import PREFIX, KerasHubConfig, is_hub
-from easyseg.results.label_set import LabelSet, load_label_set
+from easyseg.results.label_set import LabelSet
 from easyseg.utils.resources import pretrained_path
-from easyseg.weights.bundle import MINI, bundle_folder, read_bundle, read_card
-from easyseg.weights.cache import cached_weights
-from easyseg.weights.files import entry_of, file_format_of
+from easyseg.weights.bundle import MINI, read_bundle, read_card
+from easyseg.weights.cache import cached_weights, read_source
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
+from easyseg.weights.resolve import resolve
 
 __all__ = ["download", "info", "models"]
 
-ALSO = {  # choices that a network is described by if it has them
-    "se": "squeeze-and-excitation",
-    "spatial": "spatial attention",
-    "cbam": "CBAM",
-    "learned": "learned upsampling",
-    "group": "group norm",
-}
+SHOWN = 8  # class names in `info` without --classes
 
 
 @command()
 def models() -> None:
     """List the models, and which are in the cache."""
-    rows = [("NAME", "CLASSES", "SIZE", "MIOU", "LICENCE", "CACHED")]
-    rows.append(_embedded_row())
-    rows += [_row(entry) for entry in weight_sets().values()]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    for row in rows:
-        click.echo("  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)).rstrip())
+    table = [
+        ("NAME", "CLASSES", "SIZE", "MIOU", "LICENSE", "CACHED"),
+        _mini_line(),
+        *map(_line, weight_sets().values()),
+    ]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for line in table:
+        cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        echo("  ".join(cells).rstrip())
 
 
 @command()
 @click.argument("name")
-@click.option(
-    "--from",
-    "file",
-    type=click.Path(path_type=Path),
-    help="Import this .tar.gz or .h5, downloaded by hand.",
-)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--cache-dir", type=click.Path(path_type=Path), help="Folder for downloads.")
 @QUIET
 def download(name: str, file: Path | None, cache_dir: Path | None, quiet: bool) -> None:
-    """Download the weights of NAME into the cache; an interrupted download is resumed."""
+    """Download the weights of NAME into the cache; an interrupted download is resumed.
+
+    With FILE, a .tar.gz or .h5 that was downloaded by other means, it is imported instead.
+    """
     if name == MINI:
-        echo(f"{MINI} comes with easyseg; there is nothing to download.")
+        echo(f"{MINI} is included in easyseg; there is nothing to download.")
         return
     entry = weight_set(name)
     load_framework()
@@ -71,105 +65,115 @@ def download(name: str, file: Path | None, cache_dir: Path | None, quiet: bool) 
 
 @command()
 @click.argument("model")
-@click.option("--architecture", metavar="NAME", help="Published weights that a file is like.")
+@click.option(
+    "--architecture",
+    metavar="NAME",
+    help="For a weights file: the published weights with the same network and classes.",
+)
 @click.option(
     "--size",
     type=SIZE,
     metavar="N|HxW",
-    help="Count for images of this size, not the model's own.",
+    help="Image size for cost and memory.  [default: the model's input size]",
 )
-def info(model: str, architecture: str | None, size: tuple[int, int] | None) -> None:
-    """Tell all that is known about MODEL.
+@click.option("--classes", is_flag=True, help="List all classes with their ids.")
+def info(model: str, architecture: str | None, size: tuple[int, int] | None, classes: bool) -> None:
+    """Describe MODEL: its network, classes, cost, origin and license.
 
     MODEL is a name from `easyseg models`, the folder of a saved model or of a run, a weights file
-    (.h5, .pb), or "hub:" and a preset of KerasHub's.
+    (.h5, .pb), or "hub:" and a KerasHub preset.
     """
-    told = _told(model, architecture)
-    for key, value in (
-        *told.rows.items(),
-        *_inspected(told.config, size or told.config.input_size),
-    ):
-        click.echo(f"{key:<9} {value}")
-    if told.card:
-        click.echo(f"\n{told.card}")
+    described = _describe(model, architecture)
+    names = described.label_set.names
+    shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    fields = {
+        "model": model,
+        **_network(described.config),
+        "classes": f"{len(names)} of {described.label_set.name}: {shown}",
+        **_cost(described.config, size or described.config.input_size),
+        **described.fields,
+    }
+    for key, value in fields.items():
+        echo(f"{key:<14} {value}")
+    if classes:
+        echo("\n" + "\n".join(f"{i:>4} {name}" for i, name in enumerate(names)))
 
 
-class _Told(NamedTuple):
-    """What is known of a model without looking at its network.
+class _Description(NamedTuple):
+    """A model without its network.
 
     Attributes:
         config: Of its network.
-        rows: By their headings.
-        card: What it says of itself, in Markdown.
+        label_set: Its classes.
+        fields: Its origin, in words, by heading.
     """
 
     config: ModelConfig | KerasHubConfig
-    rows: dict[str, str]
-    card: str = ""
+    label_set: LabelSet
+    fields: dict[str, str]
 
 
-def _told(model: str, architecture: str | None) -> _Told:
+def _describe(model: str, architecture: str | None) -> _Description:
     if is_hub(model):
         load_framework()
-        from easyseg.models.kerashub.network import read_preset  # noqa: PLC0415  (loads Keras)
+        from easyseg.weights.loader import load_model  # noqa: PLC0415  (loads Keras)
 
-        _, config, label_set = read_preset(model.removeprefix(PREFIX))
-        classes = {"classes": _classes(label_set)}
-        return _Told(config, {"name": model, **classes, "network": _network(config)})
-    if file_format_of(model):
-        entry = entry_of(Path(model), architecture)
-        return _Told(entry.model, {"file": model, "architecture": entry.name, **_kind(entry)})
-    folder = bundle_folder(model)
-    if folder is not None:
-        bundle = read_bundle(folder)
-        return _Told(bundle.config, {"network": _network(bundle.config)}, read_card(folder))
-    entry = weight_set(model)
-    return _Told(entry.model, _published(entry))
-
-
-def _kind(entry: WeightSet) -> dict[str, str]:
-    """Classes and network of a weight set."""
-    label_set = load_label_set(entry.labels)
-    return {"classes": _classes(label_set), "network": _network(entry.model)}
+        _, config, label_set = load_model(model, architecture=architecture)
+        return _Description(config, label_set, {})
+    source = resolve(model, architecture=architecture)
+    if source.file_format == "bundle":
+        assert source.weights is not None  # noqa: S101  (for mypy)
+        fields = _bundle_fields(source.weights.parent)
+    elif source.entry is not None and source.entry.name == model:
+        fields = _published_fields(source.entry)
+    else:
+        fields = {"architecture": source.entry.name if source.entry else ""}
+    return _Description(source.config, source.label_set, fields)
 
 
-def _classes(label_set: LabelSet) -> str:
-    return f"{len(label_set)} of {label_set.name}: {', '.join(label_set.names[:12])}, …"
+def _bundle_fields(folder: Path) -> dict[str, str]:
+    miou, card = _card_miou(folder), folder / "card.md"
+    fields = {"mIoU": f"{miou:.2f} % (see the card)"} if miou else {}
+    return {**fields, "card": str(card)} if card.is_file() else fields
 
 
-def _published(entry: WeightSet) -> dict[str, str]:
-    """What the table says of a weight set."""
-    rows = {
-        "name": entry.name,
-        **_kind(entry),
-        "mIoU": "; ".join(f"{s.value:.2f} on {s.split} ({s.conditions})" for s in entry.miou)
-        or "none published",
-        "from": entry.origin,
-        "address": entry.url,
-        "size": _size(entry),
-        "hash": entry.known_hash or "none published; the first download is recorded and trusted",
+def _card_miou(folder: Path) -> float | None:
+    """The mean IoU that a model card reports, in percent."""
+    match = re.search(r"mIoU (0\.\d+)", read_card(folder))
+    return 100 * float(match[1]) if match else None
+
+
+def _published_fields(entry: WeightSet) -> dict[str, str]:
+    weights = cached_weights(entry)
+    fields = {
+        "mIoU": "; ".join(f"{s.value:.2f} % on {s.split} ({s.conditions})" for s in entry.miou)
+        or "not published",
+        "origin": entry.origin,
+        "URL": entry.url,
+        "file size": _file_size(entry),
+        "hash": entry.known_hash or "not published",
         "license": entry.license,
-        "cached": str(cached_weights(entry) or "no"),
+        "cached": str(weights or "no"),
     }
-    return {**rows, "note": entry.note} if entry.note else rows
+    if weights is not None:
+        fields["sha256"] = f"{read_source(weights)['sha256']} (of the file in the cache)"
+    return {**fields, "note": entry.note} if entry.note else fields
 
 
-def _embedded_row() -> tuple[str, str, str, str, str, str]:
+def _file_size(entry: WeightSet) -> str:
+    if entry.bytes:
+        return f"{entry.bytes:,} bytes"
+    return f"about {entry.size_mb:g} MB" if entry.size_mb else "not published"
+
+
+def _mini_line() -> tuple[str, ...]:
     bundle = read_bundle(pretrained_path(MINI))
-    size = bundle.weights.stat().st_size / 1e6
-    miou = re.search(r"mIoU (0\.\d+)", read_card(bundle.weights.parent))
-    shown = f"{100 * float(miou[1]):.2f}" if miou else "-"
-    return (
-        MINI,
-        str(bundle.config.num_classes),
-        f"{size:.1f} MB",
-        f"{shown} card",
-        "MIT",
-        "comes along",
-    )
+    size, miou = bundle.weights.stat().st_size / 1e6, _card_miou(bundle.weights.parent)
+    shown = f"{miou:.2f} card" if miou else "-"
+    return MINI, str(bundle.config.num_classes), f"{size:.1f} MB", shown, "MIT", "included"
 
 
-def _row(entry: WeightSet) -> tuple[str, str, str, str, str, str]:
+def _line(entry: WeightSet) -> tuple[str, ...]:
     return (
         entry.name,
         str(entry.model.num_classes),
@@ -180,48 +184,40 @@ def _row(entry: WeightSet) -> tuple[str, str, str, str, str, str]:
     )
 
 
-def _size(entry: WeightSet) -> str:
-    if entry.bytes:
-        return f"{entry.bytes:,} bytes"
-    return f"about {entry.size_mb:g} MB" if entry.size_mb else "unknown"
+def _network(config: ModelConfig | KerasHubConfig) -> dict[str, str]:
+    """The choices of a network that has them, under the names of `ModelConfig`."""
+    height, width = config.input_size
+    sizes = {"output stride": str(config.output_stride), "input": f"{height}x{width}"}
+    if isinstance(config, KerasHubConfig):
+        return {"network": f"{PREFIX}{config.hub} of KerasHub", **sizes}
+    multiplier = config.depth_multiplier
+    scaled = f", depth multiplier {multiplier:g}" if multiplier != 1 else ""
+    rates = f", rates {', '.join(map(str, config.dilation_rates))}" if config.dilation_rates else ""
+    changed = {"attention": "none", "upsampling": "bilinear", "norm": "batch"}
+    return {
+        "backbone": f"{config.backbone}{scaled}",
+        "head": f"{config.head}{rates}",
+        "decoder": config.decoder,
+        **{name: value for name in changed if (value := getattr(config, name)) != changed[name]},
+        **sizes,
+    }
 
 
-def _inspected(
-    config: ModelConfig | KerasHubConfig, size: tuple[int, int]
-) -> Iterator[tuple[str, str]]:
-    """What the network itself tells, built with fresh weights."""
+def _cost(config: ModelConfig | KerasHubConfig, size: tuple[int, int]) -> dict[str, str]:
+    """Counted on the network with fresh weights."""
     load_framework()
     from easyseg.models.build import build_model, logits_model  # noqa: PLC0415  (loads Keras)
     from easyseg.models.summary import count, memory  # noqa: PLC0415
 
-    model = build_model(config)
-    cost, need = count(model, size), memory(logits_model(model), size)
-    rows, columns = size
-    multiply_adds = f"{_large(cost.multiply_adds)} multiply-adds for {rows}x{columns}"
-    yield "cost", f"{cost.parameters:,} parameters, {multiply_adds}"
-    weights, features = (f"{part / 1e6:.1f} MB" for part in need)
-    peak = f"{features} of features at their peak for {rows}x{columns}"
-    yield "memory", f"{weights} of weights, {peak} (float32; a framework takes more)"
+    model, image = build_model(config), f"for an image of {size[0]}x{size[1]}"
+    cost, needed = count(model, size), memory(logits_model(model), size)
+    return {
+        "parameters": f"{cost.parameters:,}",
+        "multiply-adds": f"{_large(cost.multiply_adds)} {image}",
+        "memory": f"{needed.weights / 1e6:.1f} MB of weights, {needed.activations / 1e6:.1f} MB of "
+        f"activations at their peak {image} (float32)",
+    }
 
 
 def _large(number: int) -> str:
     return f"{number / 1e9:.2f} billion" if number >= 1e8 else f"{number / 1e6:.2f} million"
-
-
-def _sides(size: tuple[int, int]) -> str:
-    return f"{size[0]}x{size[1]}"
-
-
-def _network(config: ModelConfig | KerasHubConfig) -> str:
-    if isinstance(config, KerasHubConfig):
-        return f"{PREFIX}{config.hub} of KerasHub's, input {_sides(config.input_size)}"
-    width = f" x{config.depth_multiplier:g}" if config.depth_multiplier != 1 else ""
-    context = {"aspp": "image pooling", "dpc": "dense prediction cell", "lraspp": "LR-ASPP"}
-    head = f"ASPP rates {config.dilation_rates}" if config.dilation_rates else context[config.head]
-    decoder = {"deeplabv3plus": "DeepLabV3+", "lraspp": "Sum of logits", "none": "DeepLabV3"}
-    chosen = [getattr(config, name) for name in ("attention", "upsampling", "norm")]
-    also = "".join(f", {ALSO[choice]}" for choice in chosen if choice in ALSO)
-    return (
-        f"{decoder[config.decoder]}, {config.backbone}{width}, {head}{also}, output stride "
-        f"{config.output_stride}, input {_sides(config.input_size)}"
-    )

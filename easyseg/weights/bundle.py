@@ -1,9 +1,9 @@
-"""A bundle: the folder that holds a model of our own, embedded, fine-tuned or converted.
+"""A bundle: the folder of a saved model (embedded, fine-tuned or converted).
 
-config.json         the ModelConfig, or the KerasHubConfig of a network of KerasHub's
+config.json         the ModelConfig, or the KerasHubConfig of a KerasHub network
 labels.json         the LabelSet
 model.weights.h5    one dataset per variable, under its checkpoint name
-card.md             what it is, what it was made from, how good it is
+card.md             model card: origin, training data, metrics
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ __all__ = [
     "update_bundle",
 ]
 
-MINI = "mini"  # the model that comes with easyseg, in `pretrained/mini`
+MINI = "mini"  # the model included in easyseg, in `pretrained/mini`
 
 CONFIG, LABELS, WEIGHTS, CARD = "config.json", "labels.json", "model.weights.h5", "card.md"
 DTYPES = ("float32", "float16")
 
 
 class Bundle(NamedTuple):
-    """What a bundle says of its model."""
+    """The contents of a bundle; `weights` is the path of the weights file."""
 
     config: ModelConfig | KerasHubConfig
     label_set: LabelSet
@@ -60,7 +60,7 @@ class Bundle(NamedTuple):
 def bundle_folder(model: str | os.PathLike[str]) -> Path | None:
     """The folder of an embedded or saved model; `None` for the name of a published weight set.
 
-    Names take precedence over folders: a folder "mini" of the user's is "./mini".
+    Names take precedence over folders: for a folder called "mini" use "./mini".
 
     Raises:
         UnknownNameError: Neither a known name nor a folder.
@@ -75,7 +75,7 @@ def bundle_folder(model: str | os.PathLike[str]) -> Path | None:
 
 
 def read_card(folder: Path) -> str:
-    """What the bundle says about itself, in Markdown; empty if nothing."""
+    """The model card of a bundle, in Markdown; empty if there is none."""
     card = folder / CARD
     return card.read_text("utf-8") if card.is_file() else ""
 
@@ -89,13 +89,13 @@ def read_bundle(folder: Path) -> Bundle:
     """Opens a bundle.
 
     Raises:
-        WeightsError: A file is missing or is not what it should be.
+        WeightsError: A file is missing or damaged.
     """
     for name in (CONFIG, LABELS, WEIGHTS):
         if not (folder / name).is_file():
             raise WeightsError(
-                f"{folder} is no model bundle: {name} is missing. "
-                "Give a folder that `save` wrote, or a name from `easyseg models`."
+                f"{folder}: expected a saved model, but {name} is missing. Choose the folder of a "
+                "saved model, or a name from `easyseg models`."
             )
     try:
         config = _config(json.loads((folder / CONFIG).read_text("utf-8")))
@@ -132,7 +132,7 @@ def read_bundle_weights(path: Path) -> dict[str, np.ndarray]:
 
 
 def _weights_file(model: Any, dtype: str) -> bytes:
-    """The HDF5 file, made in memory: on a full disk HDF5 takes the process down with it."""
+    """The HDF5 file, written in memory: on a full disk HDF5 aborts the process."""
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         for name, variable in named_variables(model).items():
@@ -151,7 +151,7 @@ def _files(
 
 
 def _swap(folder: Path, new: Path, old: Path) -> None:
-    """Puts `new` in the place of `folder`, which goes to `old`, or leaves it as it was."""
+    """Renames `new` to `folder`, and `folder` to `old`; on failure nothing has changed."""
     if folder.exists():
         folder.replace(old)
     try:
@@ -171,24 +171,24 @@ def save_bundle(
     card: str = "",
     dtype: str = "float32",
 ) -> Path:
-    """Writes a bundle, whole or not at all.
+    """Writes a bundle, completely or not at all.
 
     Args:
-        folder: Where to; must not exist, or be a bundle, which is replaced.
+        folder: Target; must not exist, or be a bundle, which is replaced.
         model: A network of `build_model(config)`.
         config: Its config.
         label_set: Its classes.
-        card: Markdown that describes the model.
+        card: Model card, in Markdown.
         dtype: "float32", or "float16" for half the size.
 
     Raises:
-        InputError: Another dtype.
-        OutputError: The folder is something else, or cannot be written.
+        InputError: Unknown dtype.
+        OutputError: The folder is not a bundle, or cannot be written.
     """
     if dtype not in DTYPES:
-        raise InputError(f"dtype={dtype!r} cannot be saved; it must be {' or '.join(DTYPES)}.")
+        raise InputError(f"dtype: expected {' or '.join(DTYPES)}, got {dtype!r}.")
     if folder.exists() and not is_bundle(folder):
-        raise OutputError(f"{folder} exists and is no model bundle; choose another folder.")
+        raise OutputError(f"{folder} exists and is not a saved model; choose another folder.")
     temporary = None
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -199,7 +199,10 @@ def save_bundle(
             (new / name).write_bytes(content)
         _swap(folder, new, temporary / "old")
     except OSError as error:
-        raise OutputError(f"{folder} cannot be written ({error}).") from error
+        reason = error.strerror or error
+        raise OutputError(
+            f"Cannot write {folder}: {reason}. Choose another folder or free disk space."
+        ) from error
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -214,14 +217,14 @@ def update_bundle(
     *,
     card: str,
 ) -> None:
-    """Writes a bundle's files into a folder that holds others too, each whole or not at all.
+    """Writes a bundle's files into a folder with other files, each atomically.
 
     Args:
-        folder: A run folder; network and classes are the same for each epoch.
+        folder: A run directory; network and classes do not change between epochs.
         model: A network of `build_model(config)`.
         config: Its config.
         label_set: Its classes.
-        card: Markdown that describes the model.
+        card: Model card, in Markdown.
 
     Raises:
         OutputError: A file cannot be written.

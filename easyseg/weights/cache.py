@@ -236,8 +236,8 @@ def _fingerprint(file: Path) -> dict[str, Any]:
 
 def _by_hand(entry: WeightSet) -> str:
     return (
-        f"download {entry.url} with a browser and import it with `easyseg download {entry.name} "
-        "--from FILE`"
+        f"download {entry.url} with a browser and import the file: `easyseg download {entry.name} "
+        "FILE`"
     )
 
 
@@ -253,7 +253,9 @@ def _check_kind(entry: WeightSet, file: Path) -> None:
     except OSError as error:
         raise WeightsError(f"{file} cannot be read ({error.strerror}). {cure}") from error
     if not first.startswith(MAGIC[entry.file_format]):
-        raise WeightsError(f"{file}: expected a {kind}, got a file that starts with {first!r}. {cure}")
+        raise WeightsError(
+            f"{file}: expected a {kind}, got a file that starts with {first!r}. {cure}"
+        )
 
 
 @contextlib.contextmanager

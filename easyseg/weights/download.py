@@ -1,4 +1,4 @@
-"""Downloads that go on where they broke off."""
+"""Resumable downloads."""
 
 from __future__ import annotations
 
@@ -19,70 +19,70 @@ if TYPE_CHECKING:
 
 __all__ = ["download"]
 
-TIMEOUT = (10, 60)  # seconds: to connect, between two pieces
+TIMEOUT = (10, 60)  # seconds: to connect, between two chunks
 PAUSES = (1, 3)  # seconds before the second and the third try
-PIECE = 1 << 16  # bytes; at most this much is lost when a connection breaks
+CHUNK = 1 << 16  # bytes; at most this much is lost when a connection breaks
 TOO_MANY_REQUESTS = 429
 
 logger = logging.getLogger(__name__)
 
 
 def download(url: str, file: Path, *, part: Path, magic: bytes, progress: bool) -> None:
-    """Downloads a file, going on from what earlier calls left in `part`.
+    """Downloads a file; an incomplete download in `part` is resumed.
 
     Args:
-        url: Address.
-        file: Where the whole file goes, on the same disk as `part`.
-        part: Where it grows; what arrived stays there if the download fails.
+        url: URL of the file.
+        file: Target, on the same disk as `part`.
+        part: The incomplete file; it is kept if the download fails.
         magic: First bytes of a file of the right kind.
         progress: Shows a progress bar.
 
     Raises:
-        DownloadError: The file could not be had; the message says why, as half a sentence.
+        DownloadError: The download failed; the message, without a final period, gives the reason.
     """
     for pause in (*PAUSES, None):
         try:
-            _go_on(url, part, magic, progress)
+            _resume(url, part, magic, progress)
             break
         except (requests.RequestException, TransportError) as error:
-            if pause is None or not _may_pass(error):
-                raise DownloadError(f"{url}: {_reason(error)}{_arrived(part)}") from error
+            if pause is None or not _is_temporary(error):
+                raise DownloadError(f"{url}: {_reason(error)}{_received(part)}") from error
             logger.info("%s: %s; trying again in %s s", url, _reason(error), pause)
             time.sleep(pause)
     part.replace(file)
     _version_file(part).unlink()
 
 
-def _go_on(url: str, part: Path, magic: bytes, progress: bool) -> None:
-    have, version = _state(part)
+def _resume(url: str, part: Path, magic: bytes, progress: bool) -> None:
+    received, version = _state(part)
     headers = {"Accept-Encoding": "identity"}
-    if have:
-        headers |= {"Range": f"bytes={have}-", "If-Range": version}
+    if received:
+        headers |= {"Range": f"bytes={received}-", "If-Range": version}
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
-        if response.status_code in (206, 416) and have:
-            if not _continues(response, have, version):
+        if response.status_code in (206, 416) and received:
+            if not _continues(response, received, version):
                 part.unlink()
-                return _go_on(url, part, magic, progress)
+                return _resume(url, part, magic, progress)
             if response.status_code == 416:  # all of it was there
                 return None
         response.raise_for_status()
         response.raw.enforce_content_length = True  # urllib3 1 takes a cut connection for the end
-        pieces = response.raw.stream(PIECE, decode_content=False)
-        if response.status_code != 206 or not have:
-            have = 0
-            pieces = _from_start(response, pieces, part, magic)
+        chunks = response.raw.stream(CHUNK, decode_content=False)
+        if response.status_code != 206 or not received:
+            received = 0
+            chunks = _from_start(response, chunks, part, magic)
         length = response.headers.get("Content-Length")
-        total = have + int(length) if length else None
-        with part.open("ab") as file, _bar(url, have, total, progress) as bar:
-            for piece in pieces:
-                bar.update(file.write(piece))
+        total = received + int(length) if length else None
+        with part.open("ab") as file, _bar(url, received, total, progress) as bar:
+            for chunk in chunks:
+                bar.update(file.write(chunk))
     return None
 
 
-def _bar(url: str, have: int, total: int | None, progress: bool) -> tqdm:
+def _bar(url: str, received: int, total: int | None, progress: bool) -> tqdm:
     return tqdm(
         desc=url.rpartition("/")[2],
-        initial=have,
+        initial=received,
         total=total,
         unit="B",
         unit_scale=True,
@@ -91,23 +91,23 @@ def _bar(url: str, have: int, total: int | None, progress: bool) -> tqdm:
 
 
 def _from_start(
-    response: requests.Response, pieces: Iterator[bytes], part: Path, magic: bytes
+    response: requests.Response, chunks: Iterator[bytes], part: Path, magic: bytes
 ) -> Iterator[bytes]:
-    """Throws the old part away, but only if the new first piece looks right."""
-    first = next(pieces, b"")
+    """Deletes the old part, but only if the first chunk has the right magic bytes."""
+    first = next(chunks, b"")
     if not first.startswith(magic):
-        what = "a web page" if first.lstrip().startswith(b"<") else "something else"
+        kind = "a web page" if first.lstrip().startswith(b"<") else "another file"
         raise DownloadError(
-            f"{response.url}: {what} came instead of the file (it begins with {first[:16]!r}); "
-            "a proxy or login page may stand in between"
+            f"{response.url}: got {kind} (it starts with {first[:16]!r}); a proxy or login page "
+            "may intercept the connection"
         )
     part.unlink(missing_ok=True)
     _version_file(part).write_text(_version(response), encoding="utf-8")
-    return itertools.chain([first], pieces)
+    return itertools.chain([first], chunks)
 
 
 def _state(part: Path) -> tuple[int, str]:
-    """Bytes to go on from, and the version of the remote file that they belong to."""
+    """Bytes already received, and the version of the remote file that they belong to."""
     if not (part.exists() and _version_file(part).exists()):
         return 0, ""
     version = _version_file(part).read_text(encoding="utf-8")
@@ -120,19 +120,19 @@ def _version_file(part: Path) -> Path:
 
 def _version(response: requests.Response) -> str:
     etag = str(response.headers.get("ETag", ""))
-    if etag and not etag.startswith("W/"):  # If-Range takes no weak ones
+    if etag and not etag.startswith("W/"):  # If-Range allows no weak ones
         return etag
     return str(response.headers.get("Last-Modified", ""))
 
 
-def _continues(response: requests.Response, have: int, version: str) -> bool:
+def _continues(response: requests.Response, received: int, version: str) -> bool:
     content_range = response.headers.get("Content-Range", "")
     if response.status_code == 416:
-        return content_range == f"bytes */{have}"
-    return content_range.startswith(f"bytes {have}-") and _version(response) in ("", version)
+        return content_range == f"bytes */{received}"
+    return content_range.startswith(f"bytes {received}-") and _version(response) in ("", version)
 
 
-def _may_pass(error: Exception) -> bool:
+def _is_temporary(error: Exception) -> bool:
     if isinstance(error, requests.HTTPError):
         status = error.response.status_code
         return status >= 500 or status == TOO_MANY_REQUESTS
@@ -140,9 +140,9 @@ def _may_pass(error: Exception) -> bool:
 
 
 _REASONS = (
-    (requests.exceptions.ProxyError, "the proxy does not answer"),
-    (requests.exceptions.SSLError, "the server's certificate was not accepted"),
-    (requests.exceptions.Timeout, "the server does not answer (timeout)"),
+    (requests.exceptions.ProxyError, "the proxy does not respond"),
+    (requests.exceptions.SSLError, "the server's certificate is not valid"),
+    (requests.exceptions.Timeout, "the server does not respond (timeout)"),
     (requests.exceptions.ConnectionError, "no connection to the server"),
     (TransportError, "the connection broke"),
 )
@@ -150,12 +150,12 @@ _REASONS = (
 
 def _reason(error: Exception) -> str:
     if isinstance(error, requests.HTTPError):
-        return f"the server answered {error.response.status_code} {error.response.reason}"
+        return f"the server responded {error.response.status_code} {error.response.reason}"
     return next((text for kind, text in _REASONS if isinstance(error, kind)), str(error))
 
 
-def _arrived(part: Path) -> str:
-    have, _ = _state(part)
-    if not have:
+def _received(part: Path) -> str:
+    received, _ = _state(part)
+    if not received:
         return ""
-    return f"; {have / 1e6:.1f} MB have arrived, the same command goes on from there"
+    return f"; {received / 1e6:.1f} MB were received and are kept, the next attempt resumes there"

@@ -31,18 +31,18 @@ TIMM_LEAVES = {
 def load_imagenet(
     model: Any, config: ModelConfig, *, weights: str | os.PathLike[str] = "imagenet"
 ) -> None:
-    """Gives the backbone of a network its ImageNet weights; the rest stays as it is.
+    """Loads ImageNet weights into the backbone of a network; head and decoder are not changed.
 
     Args:
         model: A network of `build_model(config)`.
         config: Its config; the backbone is one of `keras.applications` or an HRNet.
         weights: For `keras.applications`, "imagenet" for Keras's own download, or a file that
             Keras's model without its classifier (`include_top=False`) wrote with `save_weights`.
-            For HRNet, the `model.safetensors` of timm's model of the same name.
+            For HRNet, the `model.safetensors` of the timm model of the same name.
 
     Raises:
         InputError: The backbone is neither.
-        WeightsError: The weights cannot be had, or are another network's.
+        WeightsError: The weights are not available, or are of another network.
     """
     if config.backbone in hrnet.VARIANTS:
         _load_timm(model, config.backbone, weights)
@@ -56,14 +56,14 @@ def load_imagenet(
 
 
 def _load_keras(model: Any, backbone: str, weights: str | os.PathLike[str]) -> None:
-    row = BACKBONES[backbone]
+    application = BACKBONES[backbone]
     try:
-        source = row.source(weights)
+        source = application.source(weights)
     except Exception as error:  # which Keras raises when a download fails
         raise WeightsError(
-            f"weights={str(weights)!r} for {row.constructor} cannot be had ({error}); check the "
-            f"connection, or give a file of keras.applications.{row.constructor}"
-            "(include_top=False).save_weights()."
+            f"Cannot load weights={str(weights)!r} of {application.constructor}: {error}. Check "
+            "the network connection, or use a file written by "
+            f"keras.applications.{application.constructor}(include_top=False).save_weights()."
         ) from error
     copy_weights(source, model, backbone)
 
@@ -72,16 +72,16 @@ def _load_timm(model: Any, backbone: str, weights: str | os.PathLike[str]) -> No
     if str(weights) == "imagenet":
         raise WeightsError(
             f"Keras has no weights for {backbone}; download model.safetensors of a model "
-            f"https://huggingface.co/timm/{backbone}.* and give its path as weights."
+            f"https://huggingface.co/timm/{backbone}.* and use its path as weights."
         )
     path = Path(weights)
-    theirs = read_safetensors(path)
+    timm_arrays = read_safetensors(path)
     arrays = {}
     for name, variable in named_variables(model).items():
         if not name.startswith(f"{backbone}/"):
             arrays[name] = np.asarray(variable.value)
-        elif (key := timm_name(name.removeprefix(f"{backbone}/"))) in theirs:
-            array = theirs[key]
+        elif (key := timm_name(name.removeprefix(f"{backbone}/"))) in timm_arrays:
+            array = timm_arrays[key]
             arrays[name] = array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
     assign(model, arrays, source=path.name)
 

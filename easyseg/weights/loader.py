@@ -15,13 +15,19 @@ from easyseg.results.label_set import LabelSet
 from easyseg.weights.cache import fetch_weights, import_weights
 from easyseg.weights.manifest import weight_set
 from easyseg.weights.readers import load_weights
-from easyseg.weights.resolve import resolve
+from easyseg.weights.resolve import refuse_architecture, resolve
 
 __all__ = ["LoadedModel", "import_file", "load_model"]
 
 
 class LoadedModel(NamedTuple):
-    """A network with weights, and what its outputs mean."""
+    """A network with weights.
+
+    Attributes:
+        model: The `keras.Model`, as of `build_model`.
+        config: Its config.
+        label_set: The classes of its outputs.
+    """
 
     model: Any
     config: ModelConfig | KerasHubConfig
@@ -36,45 +42,47 @@ def load_model(
     cache_dir: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> LoadedModel:
-    """Builds the network and gives it its weights, which are downloaded if they must be.
+    """Builds a network and loads its weights, which are downloaded if they are not in the cache.
 
     Args:
-        model: "mini" (comes with easyseg), a name from `easyseg models`, a bundle's folder, an
-            .h5 file of PixelLib or bonlime/keras-deeplab-v3-plus, a frozen graph (.pb) of
-            Google's, or "hub:" and a preset of KerasHub's.
-        architecture: The published weights whose network and classes a file has; an .h5 file under its
-            published name needs none.
+        model: "mini" (included in easyseg), a name from `list_models()`, the folder of a bundle, a
+            Keras 2 weights file (.h5) of PixelLib or bonlime/keras-deeplab-v3-plus, a frozen graph
+            (.pb) of Google's model zoo, or "hub:" and a KerasHub preset.
+        architecture: The published weights whose network and classes a weights file has, such as
+            "xception65.voc"; an .h5 file under its published name needs none.
         output_stride: 8, 16 or 32 instead of the model's own.
         cache_dir: Folder for downloads; by default `EASYSEG_HOME` or the user's cache.
         progress: Shows a bar while downloading.
 
     Raises:
         UnknownNameError: Neither a known name nor a folder.
-        InputError: A file needs `architecture`, or a preset of KerasHub's KerasHub.
+        InputError: A weights file needs `architecture`, or it is given for something else; or
+            KerasHub is not installed.
         ConfigError: The network cannot have this output stride.
-        WeightsError: The weights cannot be had, or are not for this network.
+        WeightsError: The weights are not available, or are of another network.
     """
     if is_hub(model):
+        refuse_architecture(model, architecture)
         if output_stride is not None:  # before any download
             raise no_choice("output_stride")
         return LoadedModel(*read_preset(str(model).removeprefix(PREFIX)))
-    found = resolve(
+    source = resolve(
         model, architecture=architecture, output_stride=output_stride, cache_dir=cache_dir
     )
-    network = build_model(found.config)
-    load = functools.partial(load_weights, network, file_format=found.file_format)
-    path = found.weights
+    network = build_model(source.config)
+    load = functools.partial(load_weights, network, file_format=source.file_format)
+    path = source.weights
     if path is None:
-        assert found.entry is not None  # noqa: S101  (for mypy)
-        path = fetch_weights(found.entry, cache_dir=cache_dir, progress=progress, verify=load)
+        assert source.entry is not None  # noqa: S101  (for mypy)
+        path = fetch_weights(source.entry, cache_dir=cache_dir, progress=progress, verify=load)
     load(path)
-    return LoadedModel(network, found.config, found.label_set)
+    return LoadedModel(network, source.config, source.label_set)
 
 
 def import_file(
     name: str, file: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | None = None
 ) -> Path:
-    """Brings a weights file that was downloaded by hand into the cache_dir, if it fits the model.
+    """Imports a weights file that was downloaded by other means into the cache.
 
     Args:
         name: A name from `easyseg models`.
@@ -82,10 +90,10 @@ def import_file(
         cache_dir: As in `load_model`.
 
     Returns:
-        Where the weights are now.
+        The path of the weights in the cache.
 
     Raises:
-        WeightsError: The file is not there, damaged, or for another model.
+        WeightsError: The file is missing, damaged, or of another network.
     """
     entry = weight_set(name)
     network = build_model(entry.model)

@@ -1,4 +1,4 @@
-"""The table of published weights (`pretrained/manifest.json`)."""
+"""The manifest of published weights (`pretrained/manifest.json`)."""
 
 from __future__ import annotations
 
@@ -33,23 +33,23 @@ class Score:
 
 @dataclasses.dataclass(frozen=True)
 class WeightSet:
-    """One file of published weights and all that is known about it.
+    """One file of published weights, with its origin, network and results.
 
     Args:
-        name: Name in the table: "xception65.ade20k".
+        name: Name in the manifest: "xception65.ade20k".
         url: Where it is published.
-        mirrors: Other addresses of the same bytes, tried in order.
+        mirrors: Other URLs of the same file, tried in order.
         hashes: The published hashes: algorithm to hexadecimal digest; may be empty.
         bytes: Exact size, if published.
         size_mb: Approximate size in megabytes, if published.
-        file_format: "tf_checkpoint" (a .tar.gz with a TensorFlow checkpoint) or "keras2_h5" (a Keras
-            2 .h5 file).
+        file_format: "tf_checkpoint" (a .tar.gz with a TensorFlow checkpoint) or "keras2_h5" (an .h5
+            file of Keras 2).
         license: SPDX identifier.
         origin: Who published it.
         labels: Label set of the classes: "voc", "ade20k" or "cityscapes".
         model: The network that the weights belong to.
         miou: Published results; empty if there are none.
-        note: What else a user should know.
+        note: Anything else a user should know.
     """
 
     name: str
@@ -77,29 +77,29 @@ class WeightSet:
 
 @functools.cache
 def weight_sets() -> dict[str, WeightSet]:
-    """All weight sets by name, in the order of the table."""
-    rows = json.loads(pretrained_path("manifest.json").read_text(encoding="utf-8"))
-    return {name: _weight_set(name, row) for name, row in rows.items()}
+    """All weight sets by name, in the order of the manifest."""
+    entries = json.loads(pretrained_path("manifest.json").read_text(encoding="utf-8"))
+    return {name: _weight_set(name, entry) for name, entry in entries.items()}
 
 
 def weight_set(name: str) -> WeightSet:
     """The weight set of this name.
 
     Raises:
-        UnknownNameError: There is none; the message says which names are near.
+        UnknownNameError: There is none; the message names the nearest.
     """
     if name not in weight_sets():
         raise unknown_name("weights", name, weight_sets())
     return weight_sets()[name]
 
 
-def _weight_set(name: str, row: dict[str, Any]) -> WeightSet:
+def _weight_set(name: str, entry: dict[str, Any]) -> WeightSet:
     return WeightSet(
         **{
-            **row,
+            **entry,
             "name": name,
-            "mirrors": tuple(row["mirrors"]),
-            "model": ModelConfig.from_dict(row["model"]),
-            "miou": tuple(Score(**score) for score in row["miou"]),
+            "mirrors": tuple(entry["mirrors"]),
+            "model": ModelConfig.from_dict(entry["model"]),
+            "miou": tuple(Score(**score) for score in entry["miou"]),
         }
     )

@@ -1,8 +1,8 @@
 """One name for each variable, everywhere: its name in Google's checkpoints.
 
 A layer "decoder-decoder_conv0_depthwise-BatchNorm" with a variable "gamma" is
-"decoder/decoder_conv0_depthwise/BatchNorm/gamma". The variables of a layer of layers go by their
-paths in it: "encoder/hierarchical_encoder_0_0/mix_ffn_0/dense_1/kernel".
+"decoder/decoder_conv0_depthwise/BatchNorm/gamma". The variables of nested layers are named by
+their path: "encoder/hierarchical_encoder_0_0/mix_ffn_0/dense_1/kernel".
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def named_variables(model: Any) -> dict[str, Any]:
     """The model's Keras variables by their checkpoint names, in graph order."""
     named = {}
     for layer in model.layers:
-        alike = LEAVES.get(type(layer).__name__, {})
-        leaves = [alike.get(variable.name, variable.name) for variable in layer.weights]
+        renamed = LEAVES.get(type(layer).__name__, {})
+        leaves = [renamed.get(variable.name, variable.name) for variable in layer.weights]
         if len(set(leaves)) < len(leaves):
             leaves = _paths([variable.path for variable in layer.weights])
         for i, (leaf, variable) in enumerate(zip(leaves, layer.weights, strict=True)):
@@ -40,31 +40,31 @@ def named_variables(model: Any) -> dict[str, Any]:
 
 
 def _paths(paths: Sequence[str]) -> list[str]:
-    """The same paths, with layers counted from 0 within their parent.
+    """The same paths, with layers numbered from 0 within their parent.
 
-    Keras numbers layers that were given no name throughout the process: "dense_17".
+    Keras numbers unnamed layers throughout the process: "dense_17".
     """
-    seen: dict[str, dict[str, int]] = {}  # parent and kind: Keras's name, and its number here
-    counted = []
+    numbers_of: dict[str, dict[str, int]] = {}  # by parent and kind: Keras's name to its number
+    numbered = []
     first = {path.partition("/")[0] for path in paths}
     for path in paths:  # the layer's own name begins them all, or none
         *parents, leaf = path.split("/")[len(first) == 1 :]
         here = ""
         for parent in parents:
             kind = here + re.sub(r"_\d+$", "", parent)
-            numbers = seen.setdefault(kind, {})
+            numbers = numbers_of.setdefault(kind, {})
             here = f"{kind}_{numbers.setdefault(parent, len(numbers))}/"
-        counted.append(here + leaf)
-    return counted
+        numbered.append(here + leaf)
+    return numbered
 
 
 def assign(model: Any, arrays: Mapping[str, np.ndarray], *, source: str) -> None:
-    """Gives every variable of the model its value, or changes nothing.
+    """Assigns every variable of the model its value, or changes nothing.
 
     Args:
         model: A network of `build_model`.
-        arrays: Values by checkpoint name. Nothing may be missing, left over or of another shape.
-        source: The file, for the message.
+        arrays: Values by checkpoint name; none may be missing, left over or of another shape.
+        source: Name of the file, for the message.
 
     Raises:
         WeightsMismatchError: Names or shapes differ.

@@ -371,7 +371,7 @@ def test_errors_are_one_line(segment, photos, args, words):
     ("model", "words"),
     [
         ("mobilnetv2.voc", "unknown model (nor a folder) 'mobilnetv2.voc'. Did you mean 'mobile"),
-        ("photos", "photos is no model bundle: config.json is missing"),
+        ("photos", "photos: expected a saved model, but config.json is missing"),
         ("xception65.ade20k", "xception65.ade20k is not in the cache"),
     ],
 )
@@ -445,36 +445,56 @@ def test_models(run):
 def test_info(run, home):
     code, out, err = run("info", MODEL)
     assert (code, err) == (0, "")
-    lines = dict(line.split(None, 1) for line in out.splitlines())
-    assert lines["name"] == MODEL
+    lines = fields(out)
+    assert len(lines) <= 20
+    assert lines["model"] == MODEL
     assert lines["classes"].startswith("21 of voc: background, aeroplane, bicycle")
-    assert "DeepLabV3, mobilenetv2" in lines["network"]
-    assert "output stride 16, input 513x513" in lines["network"]
-    assert "75.32 on val" in lines["mIoU"]
+    assert (lines["backbone"], lines["head"], lines["decoder"]) == ("mobilenetv2", "aspp", "none")
+    assert (lines["output stride"], lines["input"]) == ("16", "513x513")
+    assert "75.32 % on val" in lines["mIoU"]
     assert lines["license"] == "Apache-2.0"
     assert lines["hash"].startswith("sha384:")
     assert lines["cached"].startswith(str(home))
-    assert lines["cost"] == "2,146,645 parameters, 2.74 billion multiply-adds for 513x513"
-    assert lines["memory"].startswith("8.6 MB of weights, 50.7 MB of features")
-    assert "cached    no\n" in run("info", "xception65.ade20k")[1]
+    assert lines["parameters"] == "2,146,645"
+    assert lines["multiply-adds"] == "2.74 billion for an image of 513x513"
+    assert lines["memory"].startswith("8.6 MB of weights, 50.7 MB of activations at their peak")
+    record = json.loads((Path(lines["cached"]).parent / "source.json").read_text())
+    assert lines["sha256"].startswith(record["sha256"])
+    lines = fields(run("info", "xception65.ade20k")[1])
+    assert (lines["cached"], lines["hash"]) == ("no", "not published")
+
+
+def fields(out):
+    """The lines of `easyseg info` by their heading."""
+    return {line[:15].strip(): line[15:] for line in out.splitlines()}
+
+
+def test_info_of_mini_fits_a_screen(run):
+    out = run("info", "mini")[1]
+    assert len(out.splitlines()) <= 20
+    assert fields(out)["mIoU"].startswith("58.33 %")
+    assert Path(fields(out)["card"]).is_file()
+    out, more = run("info", "mini", "--classes")[1].split("\n\n")
+    classes = [line.split(None, 1) for line in more.splitlines()]
+    assert (len(classes), classes[0], classes[15]) == (21, ["0", "background"], ["15", "person"])
 
 
 def test_info_for_another_size(run):
     out = run("info", "mini", "--size", "65x97")[1]
-    assert "multiply-adds for 65x97" in out
-    assert "MB of features at their peak for 65x97" in out
-    assert "for 97x97" in run("info", "mini", "--size", "97")[1]
+    assert out.count("for an image of 65x97") == 2
+    assert "for an image of 97x97" in run("info", "mini", "--size", "97")[1]
     code, out, err = run("info", "mini", "--size", "0x97")
     assert (code, out) == (2, "")
     assert_one_line(err, "'0x97' must be a size such as 513")
 
 
 def test_info_on_other_heads(run):
-    out = run("info", "mobilenetv3_small.cityscapes")[1]
-    assert "Sum of logits, mobilenetv3_small, LR-ASPP, output stride 32, input 1025x2049" in out
-    assert "477,454 parameters, 1.96 billion multiply-adds for 1025x2049" in out
-    out = run("info", "xception71.cityscapes")[1]
-    assert "DeepLabV3+, xception71, dense prediction cell, output stride 16" in out
+    lines = fields(run("info", "mobilenetv3_small.cityscapes")[1])
+    assert (lines["head"], lines["decoder"]) == ("lraspp", "lraspp")
+    assert (lines["output stride"], lines["input"]) == ("32", "1025x2049")
+    assert lines["parameters"] == "477,454"
+    assert lines["multiply-adds"] == "1.96 billion for an image of 1025x2049"
+    assert fields(run("info", "xception71.cityscapes")[1])["head"] == "dpc"
 
 
 def test_info_on_files(run, tmp_path):
@@ -483,11 +503,11 @@ def test_info_on_files(run, tmp_path):
     file.touch()
     out = run("info", file, "--size", "65")[1]
     assert "151 of ade20k" in out
-    assert "for 65x65" in out
+    assert "for an image of 65x65" in out
     renamed = file.rename(tmp_path / "mine.h5")
     out = run("info", renamed, "--architecture", "mobilenetv2_050.voc", "--size", "33")[1]
-    assert "mobilenetv2 x0.5" in out
-    assert "million multiply-adds for 33x33" in out
+    assert "mobilenetv2, depth multiplier 0.5" in out
+    assert "million for an image of 33x33" in out
     code, out, err = run("info", renamed)
     assert (code, out) == (2, "")
     assert_one_line(err, "unknown weights file 'mine.h5'")
@@ -506,7 +526,7 @@ def test_unknown_weights(run, command, kind):
 def test_there_is_nothing_to_download_for_mini(run):
     code, out, err = run("download", "mini")
     assert (code, err) == (0, "")
-    assert "comes with easyseg" in out
+    assert "is included in easyseg" in out
 
 
 def test_a_backend_that_is_not_there_is_one_line(environment, photos):
@@ -525,7 +545,7 @@ def test_download_of_what_is_there(run, home):
 def test_import_of_a_file(run, shared, tmp_path, monkeypatch):
     monkeypatch.setenv("EASYSEG_HOME", str(tmp_path / "home"))
     file = shared / "weights/deeplabv3_mnv2_dm05_pascal.rebuilt.tar.gz"
-    code, out, err = run("download", "mobilenetv2_050.voc", "--from", file)
+    code, out, err = run("download", "mobilenetv2_050.voc", file)
     assert (code, err) == (0, "")
     place = tmp_path / "home/weights/mobilenetv2_050.voc"
     assert out.startswith(f"mobilenetv2_050.voc imported: {place}")
@@ -551,7 +571,7 @@ def test_import_of_another_models_file(run, home, shared, tmp_path, monkeypatch,
     before = tree(mine)
     assert bool(before) == cached
     file = shared / "weights/deeplabv3_mnv2_dm05_pascal.rebuilt.tar.gz"
-    code, out, err = run("download", MODEL, "--from", file)
+    code, out, err = run("download", MODEL, file)
     assert (code, out) == (2, "")
     assert_one_line(
         err,
@@ -565,8 +585,11 @@ def test_import_of_another_models_file(run, home, shared, tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "net.tar.gz does not exist. Give the .tar.gz archive that https://download"),
-        (b"<html>", "net.tar.gz is no .tar.gz archive: it begins with b'<html>'"),
+        (None, "net.tar.gz does not exist. Choose the .tar.gz archive from https://download"),
+        (
+            b"<html>",
+            "net.tar.gz: expected a .tar.gz archive, got a file that starts with",
+        ),
         (b"\x1f\x8b\x08", "net.tar.gz is damaged or incomplete"),
     ],
 )
@@ -575,7 +598,7 @@ def test_import_of_what_is_no_weights_file(run, tmp_path, monkeypatch, content, 
     file = tmp_path / "net.tar.gz"
     if content:
         file.write_bytes(content)
-    code, out, err = run("download", MODEL, "--from", file)
+    code, out, err = run("download", MODEL, file)
     assert (code, out) == (2, "")
     assert_one_line(err, words)
     assert tree(tmp_path / "home") == {}

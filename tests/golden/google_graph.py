@@ -1,4 +1,4 @@
-"""The resize inside Google's exported graphs, to compare easyseg's networks with their golden files."""
+"""The resize inside Google's exported graphs, to compare with golden files made by them."""
 
 from __future__ import annotations
 

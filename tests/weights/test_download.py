@@ -114,9 +114,9 @@ def test_the_next_call_goes_on_where_the_last_one_failed(entry, server, home):
     with pytest.raises(DownloadError) as caught:
         fetch(entry, home)
     assert str(caught.value) == (
-        f"mobilenetv2.voc could not be downloaded: {entry.url}: the connection broke; 0.2 MB have "
-        f"arrived, the same command goes on from there. Or get {entry.url} in a browser and run "
-        "`easyseg download mobilenetv2.voc --from FILE`."
+        f"mobilenetv2.voc could not be downloaded: {entry.url}: the connection broke; 0.2 MB were "
+        f"received and are kept, the next attempt resumes there. Try again, or download "
+        f"{entry.url} with a browser and import the file: `easyseg download mobilenetv2.voc FILE`."
     )
     (part,) = parts(home)
     kept = part.read_bytes()
@@ -170,14 +170,14 @@ def test_a_busy_server_is_asked_again(entry, server, home):
 
 def test_an_address_without_the_file_is_asked_once(entry, server, home):
     server.serve("/net.tar.gz", TAR, statuses=[404])
-    with pytest.raises(DownloadError, match=r"the server answered 404 Not Found\. Or get .*--from"):
+    with pytest.raises(DownloadError, match=r"server responded 404 Not Found\. .*voc FILE"):
         fetch(entry, home)
     assert len(server.seen) == 1
     assert files(home) == set()
 
 
 def test_no_network(entry, home):
-    with pytest.raises(DownloadError, match=r": no connection to the server\. Or get .*--from"):
+    with pytest.raises(DownloadError, match=r": no connection to the server\. .*voc FILE"):
         fetch(dataclasses.replace(entry, url=dead_address()), home)
     assert files(home) == set()
 
@@ -185,7 +185,7 @@ def test_no_network(entry, home):
 def test_a_silent_server(entry, server, home, monkeypatch):
     remote = server.serve("/net.tar.gz", TAR, hold=threading.Event())
     monkeypatch.setattr("easyseg.weights.download.TIMEOUT", (1, 0.1))
-    with pytest.raises(DownloadError, match=r"the server does not answer \(timeout\)"):
+    with pytest.raises(DownloadError, match=r"the server does not respond \(timeout\)"):
         fetch(entry, home)
     remote.hold.set()
 
@@ -210,7 +210,7 @@ def test_all_addresses_are_named_if_none_works(entry, server, home):
     with pytest.raises(DownloadError) as caught:
         fetch(dataclasses.replace(entry, url=dead, mirrors=(mirror,)), home)
     assert f"{dead}: no connection" in str(caught.value)
-    assert f"{mirror}: the server answered 403 Forbidden" in str(caught.value)
+    assert f"{mirror}: the server responded 403 Forbidden" in str(caught.value)
 
 
 # Offline
@@ -221,7 +221,7 @@ def test_offline_downloads_nothing_but_serves_the_cache(value, entry, server, ho
     server.serve("/net.tar.gz", TAR)
     monkeypatch.setenv("EASYSEG_OFFLINE", value)
     with pytest.raises(
-        OfflineError, match=r"EASYSEG_OFFLINE forbids.*Unset EASYSEG_OFFLINE.*--from"
+        OfflineError, match=r"EASYSEG_OFFLINE forbids.*Unset EASYSEG_OFFLINE.*mobilenetv2.voc FILE"
     ):
         fetch(entry, home)
     assert not server.seen

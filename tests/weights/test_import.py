@@ -1,4 +1,4 @@
-"""What becomes of an archive: unpacked, verified, brought in by hand."""
+"""Archives: extracted, verified, imported from a file."""
 
 import json
 import logging
@@ -11,6 +11,7 @@ from helpers.file_server import (
     INDEX,
     PAGE,
     TAR,
+    VALUES,
     assert_right,
     fetch,
     files,
@@ -36,40 +37,46 @@ def link(kind: bytes) -> tarfile.TarInfo:
     "member",
     [
         "../evil",
-        "net/../../evil",
         "/tmp/evil",
         "..\\evil",
-        "C:\\evil",
         link(tarfile.SYMTYPE),
         link(tarfile.LNKTYPE),
         link(tarfile.CHRTYPE),
         link(tarfile.FIFOTYPE),
     ],
-    ids=["up", "up inside", "root", "backslash", "drive", "symlink", "link", "device", "pipe"],
+    ids=["up", "root", "backslash", "symlink", "link", "device", "pipe"],
 )
-def test_an_unsafe_member_is_refused(member, entry, server, home):
-    name = member if isinstance(member, str) else member.name
+def test_only_the_checkpoint_is_extracted(member, entry, server, home):
+    """Whatever else is in the archive, and wherever the checkpoint's path in it leads."""
+    prefix = "net/../../../model.ckpt-30000"
     server.serve(
         "/net.tar.gz",
         make_tar(
-            ("model.ckpt.index", INDEX), ("model.ckpt.data-00000-of-00001", b""), (member, b"")
+            (f"{prefix}.index", INDEX), (f"{prefix}.data-00000-of-00001", VALUES), (member, b"")
         ),
     )
-    with pytest.raises(WeightsError) as caught:
+    assert_right(fetch(entry, home))
+    assert files(home.parent) == {f"home/{name}" for name in CACHED}
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE], ids=["symlink", "link"])
+def test_a_checkpoint_that_is_a_link_is_refused(kind, entry, server, home):
+    index = link(kind)
+    index.name = "model.ckpt.index"
+    server.serve("/net.tar.gz", make_tar((index, b""), ("model.ckpt.data-00000-of-00001", b"")))
+    with pytest.raises(WeightsError, match="holds no TensorFlow checkpoint"):
         fetch(entry, home)
-    assert f"{entry.url} was refused: its member {name!r}" in str(caught.value)
     assert files(home) == set()
-    assert list((home / "weights").iterdir()) == []
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (make_tar(("net/graph.pb", b"")), "holds no TensorFlow checkpoint; it must hold one"),
+        (make_tar(("net/graph.pb", b"")), "holds no TensorFlow checkpoint; expected one"),
         (make_tar(("model.ckpt.index", INDEX)), "holds no TensorFlow checkpoint"),
         (
             make_tar(*((f"{n}/m.{end}", b"") for n in "ab" for end in ("index", "data-0-of-1"))),
-            "holds a/m, b/m; it must hold one checkpoint",
+            "holds a/m, b/m; expected one checkpoint",
         ),
         (TAR[:-1000], "is damaged or incomplete"),
         (TAR[:150_000] + b"?" + TAR[150_001:], "is damaged or incomplete"),
@@ -162,8 +169,8 @@ def test_an_h5_file_is_imported_under_its_published_name(h5_entry, home, tmp_pat
     [
         (lambda file: None, "does not exist"),
         (lambda file: file.mkdir(), "is a folder"),
-        (lambda file: file.write_bytes(H5), r"is no \.tar\.gz archive: it begins with b'.x89HDF"),
-        (lambda file: file.write_bytes(PAGE), r"is no \.tar\.gz archive: it begins with b'<!DOC"),
+        (lambda file: file.write_bytes(H5), r"expected a \.tar\.gz archive, got .* b'.x89HDF"),
+        (lambda file: file.write_bytes(PAGE), r"expected a \.tar\.gz archive, got .* b'<!DOC"),
         (lambda file: file.write_bytes(TAR[:-500]), "is damaged or incomplete"),
     ],
     ids=["missing", "folder", "h5", "page", "truncated"],
@@ -171,6 +178,6 @@ def test_an_h5_file_is_imported_under_its_published_name(h5_entry, home, tmp_pat
 def test_a_file_that_cannot_be_imported_is_named(make, message, entry, home, tmp_path):
     file = tmp_path / "given"
     make(file)
-    with pytest.raises(WeightsError, match=rf"{file} {message}"):
+    with pytest.raises(WeightsError, match=rf"{file}:? {message}"):
         import_weights(entry, file, cache_dir=home)
     assert cached_weights(entry, cache_dir=home) is None

@@ -14,8 +14,7 @@ from helpers.paths import ROOT
 from PIL import Image
 
 import easyseg
-from easyseg import SemanticSegmentation
-from easyseg import api as facade
+from easyseg import SemanticSegmentation, api
 from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.utils.resources import pretrained_path
 
@@ -39,7 +38,7 @@ def test_it_is_small():
 
 
 def test_it_is_the_default_and_says_so_once(caplog):
-    facade._say_default.cache_clear()
+    api._log_default.cache_clear()
     with caplog.at_level(logging.WARNING):
         first, second = SemanticSegmentation(), SemanticSegmentation()
     assert first.name == second.name == "mini"
@@ -49,7 +48,7 @@ def test_it_is_the_default_and_says_so_once(caplog):
 
 
 def test_it_finds_a_person_and_a_cat(mini, samples):
-    for photo, name, least in zip(samples, ("person", "cat"), (25, 50), strict=True):
+    for photo, name, least in zip(samples, ("person", "cat"), (0.25, 0.5), strict=True):
         result = mini.segment_image(photo)
         assert dict(zip(result.class_names, result.ratios, strict=True))[name] > least
 
