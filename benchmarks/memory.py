@@ -74,7 +74,7 @@ def training(folder: Path) -> Callable[[], Any]:
             mask.save(folder / "data/masks" / part / f"{i}.png")
     seg = SemanticSegmentation("mini")
     options = {"epochs": 1, "crop": 257, "batch_size": 4, "progress": False}
-    return lambda: seg.fine_tune(folder / "data", runs=folder / "runs", **options)
+    return lambda: seg.fine_tune(folder / "data", run_dir=folder / "runs/data", **options)
 
 
 CASES = dict(

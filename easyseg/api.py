@@ -55,6 +55,7 @@ class SemanticSegmentation:
         name: The model's name or path.
         config: The network's configuration.
         label_set: Names and colors of its classes.
+        history: Metrics of each epoch after `fine_tune` or `resume`, else empty.
 
     Args:
         model: "mini", a small model of the 21 Pascal VOC classes that is installed with easyseg;
@@ -91,6 +92,7 @@ class SemanticSegmentation:
     name: str
     config: ModelConfig | KerasHubConfig
     label_set: LabelSet
+    history: Sequence[Mapping[str, Any]] = ()
 
     def __init__(
         self,
@@ -552,8 +554,7 @@ class SemanticSegmentation:
         format: str | None = None,  # noqa: A002  (as `open_dataset` has it)
         classes: Iterable[str] | LabelSet | None = None,
         ignore: Iterable[str | int] = (),
-        name: str | None = None,
-        runs: AnyPath = "runs",
+        run_dir: AnyPath | None = None,
         resume: bool = False,
         callbacks: Sequence[Any] = (),
         progress: bool = True,
@@ -569,43 +570,45 @@ class SemanticSegmentation:
             format: As in `evaluate`, and so are `classes` and `ignore`.
             classes: Classes of the data set to keep; classes that the model has keep their weights.
             ignore: Classes whose pixels are ignored.
-            name: Name of the run folder; `None` for the data set's.
-            runs: Folder of run folders.
-            resume: Continues the run of this name if there is one.
+            run_dir: Directory of the run, "mine-2" if "mine" exists; `None` for the data set's name
+                in `runs/`.
+            resume: Continues the run in `run_dir` if there is one.
             callbacks: Keras callbacks.
             progress: Shows bars.
             **options: Fields of `TrainConfig` (epochs=30, batch_size=8, loss=..., ...), and of
                 `ModelConfig` for changes of the network (docs/fine-tuning.md).
 
         Returns:
-            The best epoch's model, with this model's inference options.
+            The best epoch's model, with this model's inference options. Its `history` has the
+            metrics of each epoch, as in results.csv.
 
         Raises:
             InputError: An argument breaks its rule.
             DatasetError: The data set cannot be trained on; names the first bad file.
-            TrainingError: The loss is not finite, or the run folder is in use.
-            OutputError: The run folder cannot be written.
+            TrainingError: The loss is not finite, or another run is using the directory.
+            OutputError: The run directory cannot be written.
         """
         from easyseg.training.fine_tune import fine_tune  # noqa: PLC0415  (loads Keras)
 
-        folder = fine_tune(
+        run = fine_tune(
             self._opened.load(),
             open_with_options(data, DatasetOptions(format, classes, ignore)),
             start_name=self.name,
-            runs=Path(runs),
-            name=name,
-            go_on=resume,
+            run_dir=run_dir,
+            resume=resume,
             callbacks=callbacks,
             progress=progress,
             options=options,
         )
-        options = dataclasses.asdict(self._options)
-        return type(self)(folder, **options, cache_dir=self._cache_dir)
+        inference = dataclasses.asdict(self._options)
+        tuned = type(self)(run.model, **inference, cache_dir=self._cache_dir)
+        tuned.name, tuned.history = str(run.run_dir), run.history
+        return tuned
 
     @classmethod
     def resume(
         cls,
-        folder: AnyPath,
+        run_dir: AnyPath,
         *,
         data: AnyPath | Dataset | None = None,
         callbacks: Sequence[Any] = (),
@@ -614,7 +617,7 @@ class SemanticSegmentation:
         """Continues an interrupted training run, to the same weights as without interruption.
 
         Args:
-            folder: The run folder, such as "runs/my_folder".
+            run_dir: The run's directory, such as "runs/my_folder".
             data: Its data set, if that was given as a `Dataset` or has moved.
             callbacks: As in `fine_tune`.
             progress: Shows bars.
@@ -623,11 +626,14 @@ class SemanticSegmentation:
             The best epoch's model.
 
         Raises:
-            TrainingError: The folder is not a run, is in use, or the data set is another.
+            TrainingError: The directory has no run or is in use, or the data set has changed.
         """
-        from easyseg.training.fine_tune import resume  # noqa: PLC0415  (loads Keras)
+        from easyseg.training.fine_tune import resume_training  # noqa: PLC0415  (loads Keras)
 
-        return cls(resume(Path(folder), data=data, callbacks=callbacks, progress=progress))
+        run = resume_training(Path(run_dir), data=data, callbacks=callbacks, progress=progress)
+        tuned = cls(run.model)
+        tuned.name, tuned.history = str(run.run_dir), run.history
+        return tuned
 
     def save(self, folder: AnyPath, *, dtype: str = "float32") -> Path:
         """Writes the model into a folder, which `SemanticSegmentation(folder)` opens.

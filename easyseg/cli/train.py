@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
@@ -17,28 +17,120 @@ from easyseg.cli._startup import load_framework
 from easyseg.cli.options import QUIET, SIZE, data_options, echo, model_options
 from easyseg.datasets import DatasetOptions, open_with_options
 from easyseg.errors import InputError
-from easyseg.training.config import TrainConfig
-from easyseg.training.plan import part_options
+from easyseg.models.config import ModelConfig
+from easyseg.training.config import TrainConfig, split_options
+from easyseg.utils.registry import unknown_name
 
 __all__ = ["train"]
 
 
-def _training_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def _class_weights(text: str) -> str | list[float]:
+    try:
+        return text if text == "auto" else [float(weight) for weight in text.split(",")]
+    except ValueError:
+        raise click.BadParameter(
+            f"expected auto, or a number for each class with commas, such as 1,5,5, got {text!r}."
+        ) from None
+
+
+def _loss(text: str) -> str | dict[str, float]:
+    """`dice`, `cross_entropy+dice`, or with weights `cross_entropy:1+dice:0.5`."""
+    if ":" not in text:
+        return text
+    terms = [term.partition(":") for term in text.split("+")]
+    try:
+        return {name.strip(): float(weight) for name, _, weight in terms}
+    except ValueError:
+        raise click.BadParameter(
+            "expected names with +, or names and weights such as cross_entropy:1+dice:0.5, "
+            f"got {text!r}."
+        ) from None
+
+
+def _augment(text: str) -> list[Any]:
+    """`none`, or steps with commas, their parameters as `rotate:degrees=10:p=0.3`."""
+    if text == "none":
+        return []
+    steps: list[Any] = []
+    for step in text.split(","):
+        name, *parameters = step.strip().split(":")
+        pairs = [parameter.partition("=") for parameter in parameters]
+        try:
+            values = {key: float(number) for key, _, number in pairs}
+        except ValueError:
+            values = {}
+        if not name or len(values) < len(parameters):
+            raise click.BadParameter(
+                "expected none, or steps with commas, such as scale,rotate:degrees=10:p=0.3,flip, "
+                f"got {text!r}."
+            )
+        steps.append({name: values} if values else name)
+    return steps
+
+
+PARSERS: dict[str, tuple[str, Callable[[str], Any]]] = {  # metavar and parser
+    "crop": ("N or HxW", lambda text: list(SIZE.convert(text, None, None))),
+    "class_weights": ("WEIGHTS", _class_weights),
+    "loss": ("LOSS", _loss),
+    "augment": ("STEPS", _augment),
+}
+SHORT_NAMES = {"learning_rate": ["--lr"]}
+
+
+def _training_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """An option for each field of `TrainConfig`, under its name."""
     for field in reversed(dataclasses.fields(TrainConfig)):
-        default = "" if field.default is None else f"  [default: {field.default}]"
-        command = click.option(
-            f"--{field.name.replace('_', '-')}",
-            is_flag=field.default is False,
-            default=None,
-            metavar=None if field.default is False else _metavar(str(field.type)),
-            help=f"{field.metadata['help']}{'' if field.default is False else default}",
-        )(command)
-    return command
+        names = [f"--{field.name.replace('_', '-')}", *SHORT_NAMES.get(field.name, ())]
+        function = click.option(*names, field.name, **_attributes(field))(function)
+    return function
 
 
-def _metavar(kind: str) -> str:
-    return {"int": "N", "float": "X"}.get(kind.partition(" ")[0], "TEXT")
+def _attributes(field: dataclasses.Field[Any]) -> dict[str, Any]:
+    text = field.metadata["help"]
+    if field.default is False:
+        return {"is_flag": True, "default": None, "help": text}
+    if field.default is not None:
+        text += f"  [default: {field.default}]"
+    if field.name in PARSERS:
+        metavar, parse = PARSERS[field.name]
+        return {
+            "help": text,
+            "metavar": metavar,
+            "callback": lambda _, __, value: None if value is None else parse(value),
+        }
+    kind = str(field.type).partition(" ")[0]
+    types = {"int": (click.INT, "N"), "float": (click.FLOAT, "X"), "str": (click.STRING, "NAME")}
+    return {"help": text, "type": types[kind][0], "metavar": types[kind][1]}
+
+
+def _changes(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Fields of the network, from FIELD=VALUE."""
+    fields = [field.name for field in dataclasses.fields(ModelConfig)]
+    changes = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not (name and equals and text):
+            raise click.BadParameter(
+                f"expected FIELD=VALUE, such as output_stride=8, got {pair!r}."
+            )
+        if name not in fields:
+            raise click.BadParameter(str(unknown_name("field of the network", name, fields)))
+        changes[name] = _value(text)
+    return changes
+
+
+def _value(text: str) -> Any:
+    """A number, true, false, none, a word, or several of them with commas."""
+    if "," in text:
+        return tuple(_value(part.strip()) for part in text.split(","))
+    if text.lower() in ("true", "false", "none"):
+        return {"true": True, "false": False, "none": None}[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 @command()
@@ -47,22 +139,23 @@ def _metavar(kind: str) -> str:
 @data_options
 @click.option(
     "-o",
-    "--out",
+    "--run-dir",
     type=click.Path(path_type=Path),
-    help="The run's folder; one that is there gets a number.  [default: runs/NAME OF THE DATA]",
+    help="The run's directory; one that exists gets a number.  [default: runs/NAME OF THE DATA]",
 )
 @click.option(
     "--resume",
     type=click.Path(path_type=Path),
     metavar="RUN",
-    help="Go on with the run in this folder.",
+    help="Continue the run in this directory.",
 )
 @click.option(
     "--set",
     "changes",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="A field of the network: decoder=deeplabv3plus, output_stride=8.",
+    callback=_changes,
+    help="A field of the network: decoder=deeplabv3plus, output_stride=8, aspp_rates=6,12,18.",
 )
 @_training_options
 @QUIET
@@ -70,91 +163,51 @@ def train(
     data: str | None,
     open_model: Callable[[], SemanticSegmentation],
     data_options: DatasetOptions,
-    out: Path | None,
+    run_dir: Path | None,
     resume: Path | None,
-    changes: tuple[str, ...],
+    changes: dict[str, Any],
     quiet: bool,
     **choices: Any,
 ) -> None:
-    """Train a model further on DATA, a folder of images with their masks or annotations.
+    """Fine-tune a model on DATA, a folder of images with their masks or annotations.
 
     \b
     easyseg train my_folder --epochs 30 -o runs/mine
     easyseg segment new.jpg --model runs/mine
     easyseg train --resume runs/mine
     """  # noqa: D301  (\b is click's mark for lines to keep)
-    given = {
-        name: _value(name, text) for name, text in choices.items() if text not in (None, False)
-    }
-    given |= dict(_pair(change) for change in changes)
+    options = {name: value for name, value in choices.items() if value is not None} | changes
     if resume is not None:
-        model = click.get_current_context().params["model"]
-        _refuse_with_resume({"out": out, "model": model, **data_options.to_dict(), **given})
+        _refuse_with_resume(click.get_current_context())
         load_framework()
         with logging_redirect_tqdm():
-            seg = SemanticSegmentation.resume(resume, data=data, progress=not quiet)
+            tuned = SemanticSegmentation.resume(resume, data=data, progress=not quiet)
     else:
         if data is None:
             raise InputError(
-                "easyseg train needs DATA, a data set's folder, or --resume with a run's."
+                "easyseg train needs DATA, the folder of a data set, or --resume and a run."
             )
-        TrainConfig.from_dict(part_options(given)[0])  # said before the network is loaded
+        TrainConfig.from_dict(split_options(options)[0])  # checked before the network is loaded
         dataset = open_with_options(data, data_options)
         for note in dataset.notes:
             echo(note)
         start = open_model()
         with logging_redirect_tqdm():
-            seg = start.fine_tune(
-                dataset,
-                runs="runs" if out is None else out.parent,
-                name=None if out is None else out.name,
-                progress=not quiet,
-                **given,
-            )
-    echo(f"{(Path(seg.name) / 'card.md').read_text('utf-8').strip()}\n-> {seg.name}")
+            tuned = start.fine_tune(dataset, run_dir=run_dir, progress=not quiet, **options)
+    card = (Path(tuned.name) / "card.md").read_text("utf-8").strip()
+    echo(f"{card}\n-> {Path(tuned.name) / 'report.html'}")
 
 
-def _refuse_with_resume(given: dict[str, Any]) -> None:
-    named = [f"{name}=" for name, value in given.items() if value not in (None, ())]
-    if named:
-        raise InputError(f"resume= keeps the choices of the run; leave {', '.join(named)} out.")
-
-
-def _pair(change: str) -> tuple[str, Any]:
-    name, equals, text = change.partition("=")
-    if not equals or not part_options({name: None})[1]:
+def _refuse_with_resume(context: click.Context) -> None:
+    """The options of the run apply: others are refused."""
+    allowed = ("data", "resume", "quiet")
+    flags = [
+        max(parameter.opts, key=len)
+        for parameter in context.command.params
+        if parameter.name not in allowed
+        and context.get_parameter_source(str(parameter.name)) == ParameterSource.COMMANDLINE
+    ]
+    if flags:
         raise InputError(
-            f"--set {change} changes nothing of a network; give a field of ModelConfig and its "
-            "value, such as decoder=deeplabv3plus."
+            f"--resume continues with the options of the run; leave {', '.join(flags)} out."
         )
-    return name, _yaml(text)
-
-
-def _value(name: str, text: Any) -> Any:
-    """What an option means: numbers, words, and lists with commas or as YAML."""
-    if name == "crop":
-        return list(SIZE.convert(text, None, None))
-    value = _yaml(text) if isinstance(text, str) else text
-    if name == "augment" and isinstance(value, str):
-        return [] if value == "none" else [step.strip() for step in value.split(",")]
-    if name == "class_weights" and isinstance(value, str) and value != "auto":
-        try:
-            return [float(weight) for weight in value.split(",")]
-        except ValueError:
-            raise InputError(
-                f"--class-weights {value} must be auto, or numbers with commas: 1,5,5."
-            ) from None
-    return value
-
-
-def _yaml(text: str) -> Any:
-    """Numbers, lists and words; "5e-4" too, which YAML takes for a word."""
-    import yaml  # noqa: PLC0415
-
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"{text!r} is no value ({error}).") from error

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import functools
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Callable, Iterable, Mapping, Sized
 
 from tqdm import tqdm
 
@@ -29,6 +28,7 @@ def evaluate(
     label_set: LabelSet | None = None,
     class_map: Mapping[str, str | None] | None = None,
     boundary: bool = True,
+    observe: Callable[[RawPrediction], None] | None = None,
     progress: bool = False,
 ) -> Scores:
     """Compares predicted labels with the ground truth, pixel by pixel at the images' own sizes.
@@ -43,6 +43,7 @@ def evaluate(
         class_map: Classes whose names differ, `{name in the data set: name in the model}`; `None`
             as the latter excludes a class, whose pixels are then ignored.
         boundary: Computes boundary metrics too.
+        observe: Called with each prediction, in order; its `item` is the sample and its mask.
         progress: Shows a bar.
 
     Raises:
@@ -57,19 +58,22 @@ def evaluate(
     )
     images: list[ImageScore] = []
     total = len(samples) if isinstance(samples, Sized) else None
-    outcomes = run_pipeline(
-        predictor,
-        samples,
-        functools.partial(_read, predictor),
-        functools.partial(_score, classes=classes, boundary=boundary),
-    )
+
+    def finish(prediction: RawPrediction) -> tuple[Scores, RawPrediction | None]:
+        scores = _score(prediction, classes, boundary=boundary)
+        return scores, None if observe is None else prediction
+
+    outcomes = run_pipeline(predictor, samples, lambda sample: _read(predictor, sample), finish)
     with (
         contextlib.closing(outcomes),
         tqdm(total=total, unit="image", disable=not progress) as bar,
     ):
-        for _, image, error in outcomes:
-            if image is None:
+        for _, result, error in outcomes:
+            if result is None:
                 raise error or AssertionError
+            image, prediction = result
+            if observe is not None and prediction is not None:
+                observe(prediction)
             confusion = confusion + image.confusion
             if boundary_scores is not None and image.boundary is not None:
                 boundary_scores = boundary_scores + image.boundary

@@ -1,4 +1,4 @@
-"""Keras callbacks of a run: batches that are watched, the running mean of weights, the bar."""
+"""Keras callbacks of a run: the check for NaN, the running mean of weights, the progress bar."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from easyseg._keras import keras, ops
 from easyseg.errors import TrainingError
 from easyseg.training.data_loader import TrainLoader
 
-__all__ = ["Bar", "NaNCallback", "averaged", "inner_optimizer"]
+__all__ = ["Bar", "NaNCallback", "averaged_weights", "inner_optimizer"]
 
-SHOWN = 4  # files that are named
+SHOWN = 4  # files that a message names
 
 
 class NaNCallback(keras.callbacks.Callback):
-    """Turns the feed to each epoch, and ends training at the first loss that is no number.
+    """Tells the loader each epoch, and ends training at the first loss that is not finite.
 
     Args:
-        feed: The batches.
+        loader: The batches.
     """
 
-    def __init__(self, feed: TrainLoader) -> None:
+    def __init__(self, loader: TrainLoader) -> None:
         super().__init__()
-        self._feed = feed
+        self._loader = loader
         self._epoch = 0
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Turns the feed."""
+        """Sets the loader's epoch."""
         self._epoch = epoch
-        self._feed.begin(epoch)
+        self._loader.set_epoch(epoch)
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """Looks at the loss, a mean over the epoch so far: no number from one batch on.
+        """Checks the loss, a mean over the epoch so far.
 
         Raises:
-            TrainingError: It is no number; names the batch, its files and the learning rate.
+            TrainingError: It is not finite; names the batch, its files and the learning rate.
         """
         loss = float((logs or {})["loss"])
         if math.isfinite(loss):
             return
-        files = self._feed.files(batch)
+        files = self._loader.files(batch)
         more = f" and {len(files) - SHOWN} more" if len(files) > SHOWN else ""
         raise TrainingError(
             f"the loss became {loss} in epoch {self._epoch + 1}, batch {batch + 1} of "
-            f"{len(self._feed)} ({', '.join(files[:SHOWN])}{more}), at learning rate "
+            f"{len(self._loader)} ({', '.join(files[:SHOWN])}{more}), at learning rate "
             f"{float(self.model.optimizer.learning_rate):.3g}; choose a smaller learning_rate, or "
-            "clip=1.0, and look at these files and their masks."
+            "clipnorm=1.0, and check these files and their masks."
         )
 
 
@@ -60,24 +60,24 @@ def inner_optimizer(model: Any) -> Any:
 
 
 @contextlib.contextmanager
-def averaged(model: Any) -> Iterator[None]:
-    """Puts the running mean of the weights in their place for a while, where there is one."""
+def averaged_weights(model: Any) -> Iterator[None]:
+    """Within, the weights are their running mean, if there is one."""
     optimizer = inner_optimizer(model)
     if not optimizer.use_ema or not optimizer.built:
         yield
         return
-    # as keras.callbacks.SwapEMAWeights does, which swaps at times of its own
+    # as keras.callbacks.SwapEMAWeights does, which swaps at other times
     pairs = zip(model.trainable_variables, optimizer._model_variables_moving_average, strict=True)
-    own = [
+    saved = [
         (variable, ops.convert_to_numpy(variable), ops.convert_to_numpy(mean))
         for variable, mean in pairs
     ]
-    for variable, _, mean in own:
+    for variable, _, mean in saved:
         variable.assign(mean)
     try:
         yield
     finally:
-        for variable, value, _ in own:
+        for variable, value, _ in saved:
             variable.assign(value)
 
 
@@ -86,30 +86,30 @@ class Bar(keras.callbacks.Callback):
 
     Args:
         total: Batches of all epochs.
-        done: Batches of the epochs that a resumed run has done.
+        initial: Batches of the epochs before a run is resumed.
         shown: Whether there is a bar at all.
     """
 
-    def __init__(self, *, total: int, done: int, shown: bool) -> None:
+    def __init__(self, *, total: int, initial: int, shown: bool) -> None:
         super().__init__()
-        self._bar = tqdm(total=total, initial=done, unit="batch", disable=not shown)
-        self._figures: dict[str, str] = {}
+        self._bar = tqdm(total=total, initial=initial, unit="batch", disable=not shown)
+        self._metrics: dict[str, str] = {}
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
         """Shows the number of the epoch."""
         self._bar.set_description(f"epoch {epoch + 1}")
 
     def on_train_batch_end(self, batch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Moves on."""
-        self._figures["loss"] = f"{(logs or {})['loss']:.3f}"
-        self._bar.set_postfix(self._figures, refresh=False)
+        """Counts the batch."""
+        self._metrics["loss"] = f"{(logs or {})['loss']:.3f}"
+        self._bar.set_postfix(self._metrics, refresh=False)
         self._bar.update()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002
-        """Shows the validation figure."""
-        self._figures["mIoU"] = f"{(logs or {}).get('val_mean_iou', math.nan):.3f}"
-        self._bar.set_postfix(self._figures)
+        """Shows the validation metric."""
+        self._metrics["mIoU"] = f"{(logs or {}).get('val_mean_iou', math.nan):.3f}"
+        self._bar.set_postfix(self._metrics)
 
     def close(self) -> None:
-        """Leaves the bar as it is."""
+        """Ends the bar, which stays visible."""
         self._bar.close()

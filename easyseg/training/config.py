@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from easyseg.errors import ConfigError
+from easyseg.models.config import ModelConfig
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.validation import is_count, to_builtin
 
-__all__ = ["TrainConfig"]
+__all__ = ["TrainConfig", "split_options"]
 
 CHOICES = {
     "monitor": ("mean_iou", "loss"),
@@ -20,6 +21,15 @@ CHOICES = {
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
 }
 SMALLEST_CROP = 33  # pixels
+OTHER_NAMES = {  # of other libraries, which no similarity of spelling would suggest
+    "lr": "learning_rate",
+    "bs": "batch_size",
+    "wd": "weight_decay",
+    "scheduler": "schedule",
+    "early_stopping": "patience",
+    "gradient_accumulation_steps": "accumulate",
+    "mixed_precision": "precision",
+}
 
 
 def _option(default: Any, text: str) -> Any:
@@ -189,8 +199,35 @@ class TrainConfig:
         known = [field.name for field in dataclasses.fields(cls)]
         for name in values:
             if name not in known:
-                raise ConfigError(str(unknown_name("training choice", name, known)))
+                raise _unknown_option(name, known)
         return cls(**values)
+
+
+def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Splits options of `fine_tune` into fields of `TrainConfig` and fields of `ModelConfig`.
+
+    Raises:
+        ConfigError: An option is neither, or is `num_classes`, which is the data set's.
+    """
+    of_training, of_model = (
+        {field.name for field in dataclasses.fields(config)}
+        for config in (TrainConfig, ModelConfig)
+    )
+    for name in options:
+        if name not in of_training | of_model:
+            raise _unknown_option(name, of_training | of_model)
+    if "num_classes" in options:
+        raise ConfigError(
+            "num_classes is that of the data set; choose some of its classes with `classes`."
+        )
+    changes = {name: value for name, value in options.items() if name in of_model}
+    return {name: value for name, value in options.items() if name not in of_model}, changes
+
+
+def _unknown_option(name: str, known: Collection[str]) -> ConfigError:
+    if name in OTHER_NAMES:
+        return ConfigError(f"unknown training option {name!r}. Did you mean {OTHER_NAMES[name]!r}?")
+    return ConfigError(str(unknown_name("training option", name, sorted(known))))
 
 
 def _shallow(config: TrainConfig) -> dict[str, Any]:

@@ -1,134 +1,160 @@
-"""Batches for `fit`: which images, in which order, augmented how, is a function of the seed."""
+"""Images and masks for training: read once, augmented in threads, stacked to batches."""
 
 from __future__ import annotations
 
 import math
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import cv2
 import numpy as np
 
 from easyseg._keras import backend, keras
-from easyseg.datasets.base import IGNORE
-from easyseg.inference.preprocess import pad
-from easyseg.training.sample_cache import SampleCache
+from easyseg.datasets.base import IGNORE, Sample
+from easyseg.inference.preprocess import letterboxed_size
 
-__all__ = ["TrainLoader", "ValLoader", "spread", "stream"]
+__all__ = ["SampleCache", "TrainLoader", "mask_on_input", "spread", "stream"]
 
 Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
-WORKERS = max(2, min(8, os.cpu_count() or 2))  # OpenCV lets go of Python's lock
-AHEAD = 3  # batches begun before they are asked for
+WORKERS = max(2, min(8, os.cpu_count() or 2))  # OpenCV releases the GIL
+PREFETCH = 3  # batches
+
+
+class SampleCache:
+    """Images and masks at the size at which inference sees the images.
+
+    Those that fit in memory are decoded once. Threads may share it.
+
+    Args:
+        samples: Images with masks.
+        input_size: `(height, width)` of the network's input.
+        cache_bytes: Bytes of decoded images and masks that are kept.
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], *, input_size: tuple[int, int], cache_bytes: int
+    ) -> None:
+        self.samples = samples
+        self._input_size = input_size
+        self._free_bytes = cache_bytes
+        self._cached: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        """`(h, w, 3) uint8 RGB` and `(h, w)` class ids, both read-only by agreement.
+
+        Raises:
+            ImageError: The image cannot be read.
+            DatasetError: The mask cannot be read.
+        """
+        if index in self._cached:
+            return self._cached[index]
+        image, mask = _read(self.samples[index], self._input_size)
+        size = image.nbytes + mask.nbytes
+        with self._lock:
+            if size <= self._free_bytes and index not in self._cached:
+                self._free_bytes -= size
+                self._cached[index] = image, mask
+        return image, mask
+
+
+def _read(sample: Sample, input_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    image = sample.read_image()
+    mask = sample.read_mask((image.shape[0], image.shape[1]))
+    height, width = letterboxed_size((image.shape[0], image.shape[1]), input_size)
+    if (height, width) != image.shape[:2]:
+        how = cv2.INTER_AREA if height <= image.shape[0] else cv2.INTER_CUBIC
+        image = cv2.resize(image, (width, height), interpolation=how)
+        mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    return image, mask
+
+
+def mask_on_input(mask: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:
+    """A mask `(H, W)` resized as inference resizes its image, and padded with `IGNORE`."""
+    height, width = letterboxed_size((mask.shape[0], mask.shape[1]), input_size)
+    padded = np.full(input_size, IGNORE, mask.dtype)
+    padded[:height, :width] = cv2.resize(
+        mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT
+    )
+    return padded
 
 
 class TrainLoader(keras.utils.PyDataset):
     """Augmented batches, made in threads ahead of the step that uses them.
 
-    Batch `i` of epoch `e` is the same whenever it is asked for: order and augmentation depend on
-    `(seed, e, place)` alone, so that a resumed run goes on as the first would have. All batches
-    are full: the last one of an epoch begins the same order again.
+    Batch `i` of epoch `e` is the same whenever it is read: order and augmentation depend on
+    `(seed, e, position)` alone, so that a resumed run continues as the first would have. All
+    batches are full: the last one of an epoch starts the same order again.
 
     Args:
-        examples: What is trained on.
-        augment: Makes crops of one size from image and truth.
+        cache: What is trained on.
+        augment: Makes crops of one size from image and mask.
         batch_size: Images of a batch.
         seed: Of order and augmentation.
     """
 
-    def __init__(
-        self, examples: SampleCache, augment: Augment, *, batch_size: int, seed: int
-    ) -> None:
+    def __init__(self, cache: SampleCache, augment: Augment, *, batch_size: int, seed: int) -> None:
         super().__init__()
-        self._examples = examples
+        self._cache = cache
         self._augment = augment
         self._batch_size = batch_size
         self._seed = seed
-        self._pool = ThreadPoolExecutor(WORKERS, "easyseg-feed")
-        self._begun: dict[int, list[Future[tuple[np.ndarray, np.ndarray]]]] = {}
-        self.begin(0)
+        self._pool = ThreadPoolExecutor(WORKERS, "easyseg-train-loader")
+        self._pending: dict[int, list[Future[tuple[np.ndarray, np.ndarray]]]] = {}
+        self.set_epoch(0)
 
-    def begin(self, epoch: int) -> None:
-        """Goes to an epoch; what was begun for another is dropped."""
+    def set_epoch(self, epoch: int) -> None:
+        """Starts an epoch; batches prepared for another are dropped."""
         self.close()
-        self._begun = {}
+        self._pending = {}
         self._epoch = epoch
-        self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._examples))
+        self._order = np.random.default_rng((self._seed, epoch)).permutation(len(self._cache))
 
     def close(self) -> None:
-        """Drops what was begun."""
-        for futures in self._begun.values():
+        """Drops the batches that were prepared."""
+        for futures in self._pending.values():
             for future in futures:
                 future.cancel()
 
     def __len__(self) -> int:
-        return math.ceil(len(self._examples) / self._batch_size)
+        return math.ceil(len(self._cache) / self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         """`(N, h, w, 3) uint8 RGB` and `(N, h, w)` class ids."""
-        for i in range(index, min(index + AHEAD, len(self))):
-            if i not in self._begun:
-                self._begun[i] = [self._pool.submit(self._one, place) for place in self._places(i)]
-        pairs = [future.result() for future in self._begun.pop(index)]
-        return np.stack([image for image, _ in pairs]), np.stack([truth for _, truth in pairs])
+        for i in range(index, min(index + PREFETCH, len(self))):
+            if i not in self._pending:
+                self._pending[i] = [
+                    self._pool.submit(self._augmented, position) for position in self._positions(i)
+                ]
+        pairs = [future.result() for future in self._pending.pop(index)]
+        return np.stack([image for image, _ in pairs]), np.stack([mask for _, mask in pairs])
 
     def files(self, index: int) -> list[str]:
         """The images of a batch, for messages."""
-        chosen = (self._order[place % len(self._order)] for place in self._places(index))
-        return [str(self._examples.samples[i].image) for i in chosen]
+        chosen = (self._order[position % len(self._order)] for position in self._positions(index))
+        return [str(self._cache.samples[i].image) for i in chosen]
 
-    def _places(self, index: int) -> range:
+    def _positions(self, index: int) -> range:
         return range(index * self._batch_size, (index + 1) * self._batch_size)
 
-    def _one(self, place: int) -> tuple[np.ndarray, np.ndarray]:
-        image, truth = self._examples[self._order[place % len(self._order)]]
-        rng = np.random.default_rng((self._seed, self._epoch, place))
-        return self._augment(image, truth, rng)
-
-
-class ValLoader(keras.utils.PyDataset):
-    """Whole images on the network's canvas, in order, for the validation loss.
-
-    Args:
-        examples: What is measured on.
-        canvas: `(height, width)`.
-        batch_size: Images of a batch.
-        parts: Equal parts that a batch must have, of which it is a multiple. The last one is
-            filled up with its first image.
-    """
-
-    def __init__(
-        self, examples: SampleCache, canvas: tuple[int, int], *, batch_size: int, parts: int = 1
-    ) -> None:
-        super().__init__()
-        self._parts = parts
-        self._examples = examples
-        self._canvas = canvas
-        self._batch_size = batch_size
-
-    def __len__(self) -> int:
-        return math.ceil(len(self._examples) / self._batch_size)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
-        """`(N, h, w, 3) float32 RGB` and `(N, h, w)` class ids, ignored beyond the image."""
-        first = index * self._batch_size
-        pairs = [
-            self._examples[i]
-            for i in range(first, min(first + self._batch_size, len(self._examples)))
-        ]
-        pairs += pairs[:1] * (-len(pairs) % self._parts)
-        truths = np.full((len(pairs), *self._canvas), IGNORE, pairs[0][1].dtype)
-        for canvas, (_, truth) in zip(truths, pairs, strict=True):
-            canvas[: truth.shape[0], : truth.shape[1]] = truth
-        return np.stack([pad(image, self._canvas) for image, _ in pairs]), truths
+    def _augmented(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+        image, mask = self._cache[self._order[position % len(self._order)]]
+        rng = np.random.default_rng((self._seed, self._epoch, position))
+        return self._augment(image, mask, rng)
 
 
 def stream(batches: Any) -> Any:
-    """What `fit` and `evaluate` of Keras take the batches of a `PyDataset` from.
+    """What Keras's `fit` takes the batches of a `PyDataset` from.
 
     Under TensorFlow this is a `tf.data.Dataset` without autotuning, which Keras would leave on: now
-    and then its thread holds up the end of an epoch for as much as 10 seconds.
+    and then its thread delays the end of an epoch by as much as 10 seconds.
     """
     if backend() != "tensorflow":
         return batches

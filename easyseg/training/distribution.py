@@ -1,4 +1,4 @@
-"""Where a network is trained: one device, or all of this machine with a share of the batch each."""
+"""Training on one device, or on all of this machine with a part of the batch each."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from easyseg._keras import backend, keras
 from easyseg.errors import ConfigError
 
-__all__ = ["compiler", "devices", "out_of_memory", "shares"]
+__all__ = ["device_count", "devices", "jit_compile", "out_of_memory"]
 
 log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def devices(*, distribute: bool) -> Iterator[None]:
-    """Within, networks are built for all devices, or for one.
+    """Networks built within are for all devices, or for one.
 
     Raises:
-        ConfigError: The backend cannot.
+        ConfigError: The backend has no such support.
     """
     if not distribute:
         yield
@@ -28,21 +28,21 @@ def devices(*, distribute: bool) -> Iterator[None]:
         with _mirrored().scope():
             yield
     elif backend() == "jax":
-        old = keras.distribution.distribution()
+        previous = keras.distribution.distribution()
         keras.distribution.set_distribution(keras.distribution.DataParallel())
         try:
             yield
         finally:
-            keras.distribution.set_distribution(old)
+            keras.distribution.set_distribution(previous)
     else:
         raise ConfigError(
-            f"distribute=True is not for Keras's backend {backend()!r}; use KERAS_BACKEND=jax or "
-            "tensorflow, or leave it out."
+            f"distribute=True is not available with Keras's backend {backend()!r}; set "
+            "KERAS_BACKEND=jax or tensorflow, or leave it out."
         )
 
 
-def shares(*, distribute: bool) -> int:
-    """Equal parts that a batch must have: JAX takes no others, TensorFlow none without an image."""
+def device_count(*, distribute: bool) -> int:
+    """Devices that train; a batch must be a multiple of it."""
     if not distribute:
         return 1
     return len(keras.distribution.list_devices() if backend() == "jax" else _names())
@@ -62,17 +62,17 @@ def _mirrored() -> Any:
 
     names = _names()
     if len(names) == 1:
-        log.warning("distribute=True finds one device, %s; training goes on with it.", names[0])
+        log.warning("distribute=True: there is one device, %s, which is used.", names[0])
     return tf.distribute.MirroredStrategy(names)
 
 
-def compiler() -> bool | str:
-    """Keras's `jit_compile`: TensorFlow goes without XLA, slow for dilated convolutions."""
+def jit_compile() -> bool | str:
+    """Keras's `jit_compile`: not on TensorFlow, whose XLA is slow for dilated convolutions."""
     return False if backend() == "tensorflow" else "auto"
 
 
 def out_of_memory(error: Exception) -> bool:
-    """Whether this is how a backend says that a batch does not fit."""
+    """Whether this is a backend's out-of-memory error."""
     name, text = type(error).__name__, str(error)
     return (
         isinstance(error, MemoryError)

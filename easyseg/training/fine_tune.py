@@ -1,4 +1,4 @@
-"""From data and a model to a run folder with a report: new runs, and runs that go on."""
+"""From data and a model to a run directory with a report: new runs, and resumed ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from easyseg._keras import backend
 from easyseg.datasets import Dataset, DatasetOptions, open_with_options
@@ -21,32 +21,43 @@ from easyseg.errors import ConfigError, InputError, TrainingError
 from easyseg.evaluation.evaluate import evaluate
 from easyseg.evaluation.report import write_report
 from easyseg.inference.predictor import Predictor
-from easyseg.training.build import check_parts
-from easyseg.training.config import TrainConfig
+from easyseg.training.config import TrainConfig, split_options
 from easyseg.training.freeze_backbone import is_random
-from easyseg.training.plan import SETTLED, Plan, make_plan, part_options
+from easyseg.training.plan import SETTLED, Plan, check_buildable, make_plan
 from easyseg.training.run_dir import (
     LAST,
     has_state,
     is_bare,
     locked,
-    new_folder,
+    new_run_dir,
     read_settings,
     read_state,
     write_settings,
 )
 from easyseg.training.trainer import train
 from easyseg.training.validation import warn_if_one_class
-from easyseg.utils.registry import unknown_name
 from easyseg.weights.bundle import read_bundle
 from easyseg.weights.loader import LoadedModel, load_model
 
-__all__ = ["fine_tune", "resume"]
+__all__ = ["FineTuned", "fine_tune", "resume_training"]
 
 log = logging.getLogger(__name__)
 
-Source = str | os.PathLike[str] | Dataset
 PACKAGES = ("easyseg", "keras", "numpy", "opencv-python-headless")
+
+
+class FineTuned(NamedTuple):
+    """A finished run.
+
+    Attributes:
+        run_dir: Its directory.
+        model: The best epoch's model.
+        history: Metrics of each epoch, as in results.csv.
+    """
+
+    run_dir: Path
+    model: LoadedModel
+    history: list[dict[str, Any]]
 
 
 def fine_tune(
@@ -54,168 +65,155 @@ def fine_tune(
     dataset: Dataset,
     *,
     start_name: str,
-    runs: Path,
-    name: str | None = None,
-    go_on: bool = False,
+    run_dir: str | os.PathLike[str] | None = None,
+    resume: bool = False,
     callbacks: Sequence[Any] = (),
     progress: bool = True,
     options: Mapping[str, Any],
-) -> Path:
+) -> FineTuned:
     """Trains a model further on a data set.
 
     Args:
-        start: The model; is not changed.
+        start: The model, which is not changed.
         dataset: The data set.
         start_name: The model's name, for config.yaml.
-        runs: Folder of run folders.
-        name: Of the run; by default the data set's. One that is taken gets a number: "mine-2".
-        go_on: Goes on with the run of this name, if there is one; one that was killed before it
-            wrote a state begins again in its folder.
+        run_dir: Directory of the run; by default `runs/` and the data set's name. If it exists, the
+            run gets a number: "runs/mine-2".
+        resume: Resumes the run in `run_dir` if there is one; one that was killed before it wrote a
+            state starts again in the same directory.
         callbacks: Keras callbacks.
         progress: Shows bars.
         options: Fields of `TrainConfig`, and of `ModelConfig` for changes of the network.
 
-    Returns:
-        The run folder.
-
     Raises:
         InputError: A choice breaks a rule.
         DatasetError: The data set cannot be trained on; names the first bad file.
-        TrainingError: The run cannot go on; says what is kept.
+        TrainingError: Training cannot continue; the message says what is kept.
         OutputError: A file cannot be written.
     """
-    choices, changes = part_options(options)
-    _check_names(choices, changes)
+    choices, changes = split_options(options)
     config = TrainConfig.from_dict(choices)
-    network = start.config
-    if name is not None and (Path(name).name != name or name == ".."):
-        raise InputError(
-            f"name={name!r} is no name of a folder; say with runs= (-o) where it shall lie."
-        )
-    name = name or re.sub(r"[^\w.-]+", "_", dataset.name) or "run"
-    if go_on and has_state(runs / name):
-        _check_same(runs / name, choices, changes)
-        return resume(runs / name, data=dataset, callbacks=callbacks, progress=progress)
+    path = _run_path(run_dir, dataset)
+    if resume and has_state(path):
+        _check_same(path, choices, changes)
+        return resume_training(path, data=dataset, callbacks=callbacks, progress=progress)
     report = check_dataset(dataset)
     report.raise_errors()
     for warning in report.warnings:
         log.warning("%s", warning)
     plan = make_plan(
         report.scan,
-        network,
+        start.config,
         config,
         same_classes=start.label_set.names == dataset.label_set.names,
         changes=changes,
-        random=is_random(start.model, network),
+        random=is_random(start.model, start.config),
     )
-    check_parts(plan)
-    killed = go_on and is_bare(runs / name)  # before there was anything to go on with
-    folder = runs / name if killed else new_folder(runs, name)
-    if folder.name != name:
-        log.warning("%s is there already; this run is %s.", runs / name, folder)
-    with locked(folder):
-        write_settings(folder, _settings(plan, start_name, choices, changes))
-        train(plan, folder, start=start, callbacks=callbacks, progress=progress)
-        _finish(plan, folder, progress=progress)
-    return folder
+    check_buildable(plan)
+    killed_early = resume and is_bare(path)
+    final = path if killed_early else new_run_dir(path)
+    if final != path:
+        log.warning("%s exists; this run is written to %s.", path, final)
+    with locked(final):
+        write_settings(final, _settings(plan, start_name, choices, changes))
+        train(plan, final, start=start, callbacks=callbacks, progress=progress)
+        return _finish(plan, final, progress=progress)
 
 
-def resume(
-    folder: Path,
+def resume_training(
+    run_dir: Path,
     *,
-    data: Source | None = None,
+    data: str | os.PathLike[str] | Dataset | None = None,
     callbacks: Sequence[Any] = (),
     progress: bool = True,
-) -> Path:
-    """Goes on with a run that was stopped, to the weights that it would have come to.
+) -> FineTuned:
+    """Continues a run that was interrupted, to the weights that it would have had without.
 
     Args:
-        folder: The run's.
-        data: Its data set, if it was not opened by a path or has moved. A path is opened with
-            the options that the run began with.
+        run_dir: The run's directory.
+        data: Its data set, if that was not opened by a path or has moved. A path is opened with
+            the options that the run was started with.
         callbacks: Keras callbacks, which are not recorded.
         progress: Shows bars.
 
-    Returns:
-        The folder.
-
     Raises:
-        TrainingError: There is no run in the folder, its data is another, or it is going on.
+        TrainingError: There is no run, its data is different, or another process is using it.
     """
-    with locked(folder):
-        settings = read_settings(folder)
-        state = read_state(folder)
-        source = settings.get("data", {}).get("source") if data is None else data
-        if source is None:
-            raise TrainingError(
-                f"{folder} does not record where its data lies; give it as data=..."
-            )
-        options = DatasetOptions(**settings["data"].get("options", {}))
-        dataset = source if isinstance(source, Dataset) else open_with_options(source, options)
-        bundle = read_bundle(folder / LAST)
-        if dataset.label_set.names != bundle.label_set.names:
-            raise TrainingError(
-                f"{folder} was trained on {len(bundle.label_set)} classes, but {dataset.name!r} "
-                "has others; give the data set that it began with, and `classes` and `ignore` as "
-                "they were."
-            )
-        dataset = dataclasses.replace(dataset, label_set=bundle.label_set)  # with its colors
-        plan = make_plan(
-            scan_dataset(with_validation_split(dataset)),
-            bundle.config,
-            TrainConfig.from_dict(settings["training"]),
-            same_classes=True,
-            changes={"input_size": bundle.config.input_size},
+    with locked(run_dir):
+        settings = read_settings(run_dir)
+        state = read_state(run_dir)
+        plan = _resumed_plan(run_dir, settings, data)
+        train(plan, run_dir, state=state, callbacks=callbacks, progress=progress)
+        return _finish(plan, run_dir, progress=progress)
+
+
+def _run_path(run_dir: str | os.PathLike[str] | None, dataset: Dataset) -> Path:
+    """Where the run is written, if that is free."""
+    if run_dir is None:
+        return Path("runs") / (re.sub(r"[^\w.-]+", "_", dataset.name) or "run")
+    path = Path(run_dir)
+    if path.name in ("", ".."):
+        raise InputError(
+            f"run_dir={str(run_dir)!r} has no name of its own; give a directory such as runs/mine."
         )
-        images = {"train": len(plan.train), "val": len(plan.val)}
-        if images != settings["data"].get("images"):
-            raise TrainingError(
-                f"{folder} began with {settings['data'].get('images')} images, and now there are "
-                f"{images}; put the data back, or begin a new run from {folder / LAST}."
-            )
-        train(plan, folder, state=state, callbacks=callbacks, progress=progress)
-        _finish(plan, folder, progress=progress)
-    return folder
+    return path
 
 
-def _check_names(choices: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
-    known = [field.name for field in dataclasses.fields(TrainConfig)]
-    for name in choices:
-        if name not in known:
-            raise ConfigError(str(unknown_name("training choice", name, known)))
-    if "num_classes" in changes:
-        raise ConfigError(
-            "the number of classes cannot be chosen in fine-tuning: they are the data set's, of "
-            "which classes=[...] (--classes) keeps some."
-        )
-
-
-def _check_same(folder: Path, choices: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
-    """A run that goes on keeps the choices that it began with."""
-    begun = read_settings(folder)["training"]
-    given = TrainConfig.from_dict(choices).to_dict()
-    for name, value in choices.items():
-        left_open = value is None and name in SETTLED
-        if begun.get(name) != given[name] and not left_open:
+def _check_same(run_dir: Path, choices: Mapping[str, Any], changes: Mapping[str, Any]) -> None:
+    """Raises if a run would be resumed with other choices than it was started with."""
+    started = read_settings(run_dir)["training"]
+    values = TrainConfig.from_dict(choices).to_dict()
+    for name, choice in choices.items():
+        left_open = choice is None and name in SETTLED
+        if started.get(name) != values[name] and not left_open:
             raise ConfigError(
-                f"{folder} was begun with {name}={begun.get(name)!r}, not {given[name]!r}; leave "
-                "it out to go on, or give the run another name."
+                f"{run_dir} was started with {name}={started.get(name)!r}, not {values[name]!r}; "
+                "leave it out to resume, or choose another run_dir."
             )
-    model = read_bundle(folder / LAST).config
+    model = read_bundle(run_dir / LAST).config
     if model.replace(**changes) != model:
         raise ConfigError(
-            f"{folder} was begun with another network; leave {', '.join(changes)} out to go on, or "
-            "give the run another name."
+            f"{run_dir} was started with another network; leave {', '.join(changes)} out to "
+            "resume, or choose another run_dir."
         )
+
+
+def _resumed_plan(
+    run_dir: Path, settings: Mapping[str, Any], data: str | os.PathLike[str] | Dataset | None
+) -> Plan:
+    """The plan of a run, from its settings and its data."""
+    source = settings.get("data", {}).get("source") if data is None else data
+    if source is None:
+        raise TrainingError(f"{run_dir} does not record the path of its data; give it as data=...")
+    options = DatasetOptions(**settings["data"].get("options", {}))
+    dataset = source if isinstance(source, Dataset) else open_with_options(source, options)
+    bundle = read_bundle(run_dir / LAST)
+    if dataset.label_set.names != bundle.label_set.names:
+        raise TrainingError(
+            f"{run_dir} was trained on {len(bundle.label_set)} classes, but {dataset.name!r} has "
+            "others; give the data set, `classes` and `ignore` that it was started with."
+        )
+    dataset = dataclasses.replace(dataset, label_set=bundle.label_set)  # with its colors
+    plan = make_plan(
+        scan_dataset(with_validation_split(dataset)),
+        bundle.config,
+        TrainConfig.from_dict(settings["training"]),
+        same_classes=True,
+        changes={"input_size": bundle.config.input_size},
+    )
+    images = {"train": len(plan.train), "val": len(plan.val)}
+    if images != settings["data"].get("images"):
+        raise TrainingError(
+            f"{run_dir} was started with {settings['data'].get('images')} images, and now there "
+            f"are {images}; restore the data, or start a new run from {run_dir / LAST}."
+        )
+    return plan
 
 
 def _settings(
-    plan: Plan,
-    start_name: str,
-    choices: Mapping[str, Any],
-    changes: Mapping[str, Any],
+    plan: Plan, start_name: str, choices: Mapping[str, Any], changes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """config.yaml; the network itself stands in config.json."""
+    """config.yaml; the network itself is in config.json."""
     return {
         "data": {
             "source": str(plan.data.source.resolve()) if plan.data.source else None,
@@ -236,22 +234,23 @@ def _settings(
     }
 
 
-def _finish(plan: Plan, folder: Path, *, progress: bool) -> None:
-    """Measures the best epoch on all validation images, and writes the report."""
-    settings = read_settings(folder)
-    best = load_model(folder)
+def _finish(plan: Plan, run_dir: Path, *, progress: bool) -> FineTuned:
+    """Evaluates the best epoch on all validation images, and writes the report."""
+    settings, history = read_settings(run_dir), read_state(run_dir).history
+    best = load_model(run_dir)
     predictor = Predictor(best.model, best.label_set, input_size=best.config.input_size)
     scores = evaluate(predictor, plan.val, progress=progress)
     warn_if_one_class(scores)
     write_report(
-        folder,
+        run_dir,
         scores=scores,
         samples=plan.val,
         predictor=predictor,
-        model=f"{folder}, from {settings.get('start', '')}",
+        model=f"{run_dir}, from {settings.get('start', '')}",
         data=f"{plan.data.name}, val",
         notes=[*plan.data.notes, *settings.get("notes", ())],
-        history=read_state(folder).rows,
+        history=history,
         settings=settings,
     )
-    log.info("%s: mean IoU %.4f on %d images.", folder, scores.mean_iou, len(plan.val))
+    log.info("%s: mean IoU %.4f on %d images.", run_dir, scores.mean_iou, len(plan.val))
+    return FineTuned(run_dir, best, history)

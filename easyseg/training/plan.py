@@ -1,35 +1,51 @@
-"""What a run will do, before any network is trained: images, classes, network, choices."""
+"""What a run will do, settled before any network is trained: images, classes, network, choices."""
 
 from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from easyseg.datasets.base import Dataset, Sample
+from easyseg.datasets.class_weights import median_frequency_weights
 from easyseg.datasets.scan import DatasetScan, SampleScan
 from easyseg.errors import ConfigError, DatasetError
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
+from easyseg.training.augmentation import DEFAULT_STEPS, Augmenter
 from easyseg.training.config import TrainConfig
+from easyseg.training.distribution import device_count
+from easyseg.training.optimizers import make_optimizer
+from easyseg.training.schedules import make_schedule
+from easyseg.training.segmentation_loss import SegmentationLoss, make_loss
 
-__all__ = ["SETTLED", "Phase", "Plan", "make_plan", "part_options", "phases"]
+__all__ = [
+    "SETTLED",
+    "Phase",
+    "Plan",
+    "build_augmenter",
+    "build_loss",
+    "build_optimizer",
+    "check_buildable",
+    "make_plan",
+    "phases",
+]
 
 log = logging.getLogger(__name__)
 
-SETTLED = (
-    "crop",
-    "freeze_backbone_epochs",
-)  # choices that `make_plan` makes where they are left open
+SETTLED = ("crop", "freeze_backbone_epochs")  # fields of TrainConfig that `make_plan` fills in
 TRAINED_START = (
-    "begin with a model of `easyseg models` that has this backbone, or with "
+    "start from a model of `easyseg models` that has this backbone, or from "
     'SemanticSegmentation.create(backbone, class_names=..., weights="imagenet").'
 )
-ENLARGED = 257  # images whose longer side is shorter are enlarged to the canvas of the start
+UPSCALED_BELOW = 257  # images whose longer side is shorter are upscaled to the start's input size
+LEARNING_RATES = {"sgd": 7e-3}  # DeepLab's, for batches of 16
+LEARNING_RATE = 5e-4  # of the Adam family
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,11 +55,11 @@ class Plan:
     Args:
         data: The data set.
         train: Images to train on.
-        val: Images to measure on.
-        pixels: `(images, classes)`, how many pixels of each class each training image has.
+        val: Images to validate on.
+        pixels: `(images, classes) int64`, pixels of each class in each training image.
         model: The network.
-        config: How it is trained; nothing in it is left to be chosen.
-        notes: What should be known of the result, in sentences.
+        config: How it is trained; the fields of `SETTLED` have a value.
+        notes: Sentences for the report.
     """
 
     data: Dataset
@@ -65,9 +81,9 @@ class Phase(NamedTuple):
 
     Attributes:
         name: For results.csv.
-        begin: First epoch.
+        begin: First epoch, from 0.
         end: Epoch after the last.
-        frozen: Whether the backbone stays as it is.
+        frozen: Whether the backbone is frozen.
     """
 
     name: str
@@ -83,17 +99,6 @@ def phases(config: TrainConfig) -> list[Phase]:
     return [phase for phase in both if phase.begin < phase.end]
 
 
-def part_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Parts options into training choices and changes of the network.
-
-    Returns:
-        What `TrainConfig` takes, unknown names included, and what `ModelConfig` takes.
-    """
-    of_model = {field.name for field in dataclasses.fields(ModelConfig)}
-    changes = {name: value for name, value in options.items() if name in of_model}
-    return {n: v for n, v in options.items() if n not in of_model}, changes
-
-
 def make_plan(
     scan: DatasetScan,
     start: ModelConfig | KerasHubConfig,
@@ -103,20 +108,20 @@ def make_plan(
     changes: Mapping[str, Any],
     random: bool = False,
 ) -> Plan:
-    """Looks at the data, and settles what was left open.
+    """Fills in the choices that were left open, by what the data set holds.
 
     Args:
         scan: Of the data set to train on, which has a validation split.
-        start: The network that is trained further.
+        start: The network that is fine-tuned.
         config: Choices.
         same_classes: Whether the start's classes are the data set's, so that its head is kept.
-        changes: Fields of the network that shall be different.
-        random: Whether the start's backbone was never trained.
+        changes: Fields of the network to replace.
+        random: Whether the start's backbone has random weights.
 
     Raises:
         InputError: The data set has no training images.
         ConfigError: The network cannot be built, or a backbone of random weights would be frozen.
-        DatasetError: A truth breaks a rule.
+        DatasetError: A mask breaks a rule.
         ImageError: An image cannot be read.
     """
     notes = _random_backbone(start, start.replace(**changes), config, random=random)
@@ -124,15 +129,15 @@ def make_plan(
     train = _labeled(scan, "train", "training")
     val = _labeled(scan, "val", "validation")
     if "input_size" not in changes:
-        changes = {**changes, "input_size": _canvas(_largest(train), start)}
+        changes = {**changes, "input_size": _input_size(_largest(train), start)}
     model = start.replace(**{**changes, "num_classes": len(data.label_set)})
     if config.freeze_backbone_epochs is None:
-        kept = same_classes or config.freeze == "backbone" or config.epochs < 3 or bool(notes)
-        config = config.replace(freeze_backbone_epochs=0 if kept else 1)
+        new_head = not same_classes and config.freeze == "none" and not notes
+        config = config.replace(freeze_backbone_epochs=int(new_head and config.epochs >= 3))
     config = config.replace(crop=config.crop or model.input_size)
     if len(train) < config.batch_size:
         log.warning(
-            "%d training images make no batch of %d; each is seen several times in a step.",
+            "%d training images are fewer than batch_size=%d; images are repeated in a batch.",
             len(train),
             config.batch_size,
         )
@@ -154,7 +159,7 @@ def _random_backbone(
     *,
     random: bool,
 ) -> tuple[str, ...]:
-    """A note if the backbone begins with random weights, which is said; freezing it is refused."""
+    """A note, which is logged, if the backbone has random weights; freezing it is refused."""
     old, new = (
         (c.backbone, c.depth_multiplier if isinstance(c, ModelConfig) else 1.0)
         for c in (start, model)
@@ -162,14 +167,14 @@ def _random_backbone(
     if old == new and not random:
         return ()
     why = "the start was never trained" if old == new else f"the start's is another, {old[0]}"
-    note = f"The backbone, {new[0]}, begins with random weights, because {why}."
+    note = f"The backbone, {new[0]}, starts with random weights, because {why}."
     choice = "freeze" if config.freeze == "backbone" else "freeze_backbone_epochs"
     if config.freeze == "backbone" or config.freeze_backbone_epochs:
         raise ConfigError(
-            f"{choice}={getattr(config, choice)!r} would leave random weights as they are. {note} "
+            f"{choice}={getattr(config, choice)!r} would freeze random weights. {note} "
             f"Leave {choice} out, or {TRAINED_START}"
         )
-    log.warning("%s It will need many images; else %s", note, TRAINED_START)
+    log.warning("%s It needs many images; otherwise %s", note, TRAINED_START)
     return (note,)
 
 
@@ -181,8 +186,8 @@ def _labeled(scan: DatasetScan, split: str, word: str) -> list[SampleScan]:
         ImageError, DatasetError: A file cannot be read, or no sample shows a class.
     """
     count = len(scan.dataset.split(split))
-    for error in scan.errors:
-        raise error
+    if scan.errors:
+        raise scan.errors[0]
     labeled = [s for s in scan.readable(split) if s.pixels.any()]
     ignored = [s.sample.mask for s in scan.readable(split) if not s.pixels.any()]
     if not labeled:
@@ -208,12 +213,80 @@ def _largest(scans: Sequence[SampleScan]) -> tuple[int, int]:
     return max(heights), max(widths)
 
 
-def _canvas(largest: tuple[int, int], start: ModelConfig | KerasHubConfig) -> tuple[int, int]:
-    """The smallest canvas with aligned corners for the images, if the start's own is larger."""
-    if max(largest) < ENLARGED or isinstance(start, KerasHubConfig):  # which has its own rule
+def _input_size(largest: tuple[int, int], start: ModelConfig | KerasHubConfig) -> tuple[int, int]:
+    """The smallest `32 k + 1` that holds every image, if that is less than the start's."""
+    if max(largest) < UPSCALED_BELOW or isinstance(start, KerasHubConfig):  # which needs its own
         return start.input_size
     height, width = (
-        min(own, -(-(side - 1) // 32) * 32 + 1)
-        for side, own in zip(largest, start.input_size, strict=True)
+        min(limit, -(-(side - 1) // 32) * 32 + 1)
+        for side, limit in zip(largest, start.input_size, strict=True)
     )
     return height, width
+
+
+def build_augmenter(plan: Plan) -> Augmenter:
+    """Makes crops of the plan's size."""
+    steps = DEFAULT_STEPS if plan.config.augment is None else plan.config.augment
+    return Augmenter(steps, crop=plan.config.crop or plan.model.input_size)
+
+
+def build_loss(plan: Plan) -> SegmentationLoss:
+    """The loss, with class weights from the pixels of the training images if they are "auto"."""
+    weights: Any = plan.config.class_weights
+    if weights == "auto":
+        weights = median_frequency_weights(plan.pixels)
+    return make_loss(plan.config.loss, classes=len(plan.label_set), class_weights=weights)
+
+
+def build_optimizer(plan: Plan, phase: Phase, *, batches: int, accumulate: int) -> Any:
+    """The optimizer of a phase, with its schedule; only the last phase has a decaying rate.
+
+    Args:
+        plan: The run.
+        phase: Its phase.
+        batches: Of an epoch.
+        accumulate: Batches whose gradients make one update.
+    """
+    config = plan.config
+    steps = max(1, batches * (phase.end - phase.begin) // accumulate)
+    schedule = make_schedule(
+        config.schedule if phase.end == config.epochs else "constant",
+        rate=config.learning_rate or LEARNING_RATES.get(config.optimizer, LEARNING_RATE),
+        steps=steps,
+        warmup_steps=min(steps - 1, round(config.warmup_epochs * batches / accumulate)),
+    )
+    return make_optimizer(
+        config.optimizer,
+        schedule=schedule,
+        weight_decay=config.weight_decay,
+        clipnorm=config.clipnorm,
+        accumulate=accumulate,
+        ema=config.ema,
+    )
+
+
+def check_buildable(plan: Plan) -> None:
+    """Builds augmentation, loss and optimizer once, before anything is written.
+
+    Raises:
+        InputError: There is no such loss, step, schedule or optimizer, or a value breaks a rule.
+    """
+    build_augmenter(plan)
+    build_loss(plan)
+    config = plan.config
+    devices = device_count(distribute=config.distribute)
+    if config.batch_size % devices:
+        raise ConfigError(
+            f"batch_size={config.batch_size} cannot be divided evenly among {devices} devices; "
+            f"choose a multiple of {devices}, or leave distribute out."
+        )
+    batches = math.ceil(len(plan.train) / config.batch_size)
+    for phase in phases(config):
+        most = batches * (phase.end - phase.begin)
+        if config.accumulate > most:
+            raise ConfigError(
+                f"accumulate={config.accumulate} makes no update in {most} batches "
+                f"(epochs {phase.begin + 1} to {phase.end}); choose {most} or less."
+            )
+    last = Phase("all", 0, config.epochs, frozen=False)
+    build_optimizer(plan, last, batches=1, accumulate=config.accumulate)

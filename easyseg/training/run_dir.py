@@ -1,13 +1,13 @@
-"""The folder of a training run: a bundle of the best epoch, and all that is needed to go on.
+"""The directory of a training run: a bundle of the best epoch, and all that resuming needs.
 
 config.json ...     the bundle of the best epoch, as `SemanticSegmentation` opens it
 last/               the bundle of the last epoch
-state.npz           what the next epoch begins with: weights, optimizer, figures so far
-results.csv         a row for each epoch
+state.npz           what the next epoch starts with: weights, optimizer, history
+results.csv         the history, a row for each epoch
 config.yaml         the choices of the run, its data and its start
 
-Each file is written whole or not at all. `state.npz` is the last one of an epoch that counts:
-after a kill, the epoch that it does not know of is done again.
+Each file is written whole or not at all. An epoch is finished once `state.npz` is written: after a
+kill, one that is not in it is trained again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
     "has_state",
     "is_bare",
     "locked",
-    "new_folder",
+    "new_run_dir",
     "read_settings",
     "read_state",
     "write_results",
@@ -46,17 +46,17 @@ STATE, RESULTS, SETTINGS, LOCK = "state.npz", "results.csv", "config.yaml", ".lo
 
 
 class State(NamedTuple):
-    """What an epoch begins with.
+    """What an epoch starts with.
 
     Attributes:
-        epoch: Epochs that are done.
-        phase: The phase whose optimizer this is.
-        batch_size: As it is now; memory may have been too small for the first one.
-        accumulate: Batches whose gradients make one update, now.
-        rows: Figures of the epochs done, as in results.csv.
-        best: Row of the best epoch; `None` before the first.
-        ended: Whether the run is over, because all epochs are done or patience is.
-        new_norms: Names of batch norms that came without statistics.
+        epoch: Finished epochs.
+        phase: The phase that the optimizer belongs to.
+        batch_size: The current one, which is smaller than the run's if memory ran out.
+        accumulate: Batches whose gradients make one update, currently.
+        history: Metrics of each finished epoch, as in results.csv.
+        best: Index of the best epoch in the history; `None` before the first.
+        ended: Whether the run is over, by its number of epochs or by patience.
+        new_norms: Names of batch norms that had no statistics at the start.
         model: Values of the network's variables, in its order, states of dropout included.
         optimizer: Values of the optimizer's variables, running mean of weights included.
     """
@@ -65,7 +65,7 @@ class State(NamedTuple):
     phase: int
     batch_size: int
     accumulate: int
-    rows: list[dict[str, Any]]
+    history: list[dict[str, Any]]
     best: int | None
     ended: bool
     new_norms: list[str]
@@ -73,39 +73,39 @@ class State(NamedTuple):
     optimizer: list[np.ndarray]
 
 
-def new_folder(runs: Path, name: str) -> Path:
-    """Makes `runs/name`, or `name-2`, `name-3`, ... if it is there.
+def new_run_dir(path: Path) -> Path:
+    """Makes `path`, or `path-2`, `path-3`, ... if it exists.
 
     Raises:
-        OutputError: The folder cannot be made.
+        OutputError: It cannot be made.
     """
-    with output_errors(runs):
-        runs.mkdir(parents=True, exist_ok=True)
+    with output_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
         number = 1
         while True:
-            folder = runs / (name if number == 1 else f"{name}-{number}")
+            run_dir = path if number == 1 else path.with_name(f"{path.name}-{number}")
             try:
-                folder.mkdir()
-            except FileExistsError:  # two runs that begin at once get a folder each
+                run_dir.mkdir()
+            except FileExistsError:  # two runs that start at once get a directory each
                 number += 1
             else:
-                return folder
+                return run_dir
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keeps a second run out of the folder; a killed one leaves no lock.
+def locked(run_dir: Path) -> Iterator[None]:
+    """Keeps a second run out of the directory; a killed one leaves no lock.
 
     Raises:
-        TrainingError: A run is going on there.
+        TrainingError: Another run is using it.
     """
-    lock = filelock.FileLock(folder / LOCK)
-    with output_errors(folder):
+    lock = filelock.FileLock(run_dir / LOCK)
+    with output_errors(run_dir):
         try:
             lock.acquire(timeout=0)
         except filelock.Timeout as error:  # to Python an OSError too
             raise TrainingError(
-                f"a run is going on in {folder}; wait for its end, or give this one another name."
+                f"another run is using {run_dir}; wait for its end, or choose another run_dir."
             ) from error
     try:
         yield
@@ -113,18 +113,18 @@ def locked(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def has_state(folder: Path) -> bool:
-    """Whether a run in the folder can go on."""
-    return (folder / STATE).is_file()
+def has_state(run_dir: Path) -> bool:
+    """Whether there is a run that can be resumed."""
+    return (run_dir / STATE).is_file()
 
 
-def is_bare(folder: Path) -> bool:
-    """Whether there is nothing in the folder but what a run writes before its first state."""
-    own = {SETTINGS, LAST}
-    return folder.is_dir() and all(p.name in own or p.name[0] == "." for p in folder.iterdir())
+def is_bare(run_dir: Path) -> bool:
+    """Whether there is nothing in the directory but what a run writes before its first state."""
+    early = {SETTINGS, LAST}
+    return run_dir.is_dir() and all(p.name in early or p.name[0] == "." for p in run_dir.iterdir())
 
 
-def write_state(folder: Path, state: State) -> None:
+def write_state(run_dir: Path, state: State) -> None:
     """Writes state.npz.
 
     Raises:
@@ -137,69 +137,69 @@ def write_state(folder: Path, state: State) -> None:
         for i, value in enumerate(values.pop(kind))
     }
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays, rest=np.frombuffer(json.dumps(values).encode(), np.uint8))
-    write_bytes(folder / STATE, buffer.getvalue())
+    np.savez(buffer, **arrays, scalars=np.frombuffer(json.dumps(values).encode(), np.uint8))
+    write_bytes(run_dir / STATE, buffer.getvalue())
 
 
-def read_state(folder: Path) -> State:
+def read_state(run_dir: Path) -> State:
     """Reads state.npz.
 
     Raises:
-        TrainingError: There is no run in the folder, or the file is damaged.
+        TrainingError: There is no run, or the file is damaged.
     """
-    path = folder / STATE
+    path = run_dir / STATE
     if not path.is_file():
         raise TrainingError(
-            f"{folder} holds no training run that could go on: {STATE} is missing; begin a new one."
+            f"{run_dir} has no training run to resume: {STATE} is missing; start a new one."
         )
     try:
         with path.open("rb") as opened, np.load(opened) as file:
             arrays = {name: file[name] for name in sorted(file.files)}
-        rest = json.loads(arrays.pop("rest").tobytes())
+        scalars = json.loads(arrays.pop("scalars").tobytes())
         model, optimizer = (
             [value for name, value in arrays.items() if name.startswith(kind)]
             for kind in ("model/", "optimizer/")
         )
-        return State(**rest, model=model, optimizer=optimizer)
+        return State(**scalars, model=model, optimizer=optimizer)
     except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile) as error:
         raise TrainingError(
-            f"{path} is damaged ({error}); begin a new run from {folder / LAST}."
+            f"{path} is damaged ({error}); start a new run from {run_dir / LAST}."
         ) from error
 
 
-def write_results(folder: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes results.csv anew."""
+def write_results(run_dir: Path, history: list[dict[str, Any]]) -> None:
+    """Writes results.csv."""
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, rows[0])
+    writer = csv.DictWriter(text, history[0])
     writer.writeheader()
-    writer.writerows(rows)
-    write_bytes(folder / RESULTS, text.getvalue().encode())
+    writer.writerows(history)
+    write_bytes(run_dir / RESULTS, text.getvalue().encode())
 
 
-def write_settings(folder: Path, settings: Mapping[str, Any]) -> None:
+def write_settings(run_dir: Path, settings: Mapping[str, Any]) -> None:
     """Writes config.yaml: plain values."""
     import yaml  # noqa: PLC0415
 
     text = yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True)
-    write_bytes(folder / SETTINGS, text.encode())
+    write_bytes(run_dir / SETTINGS, text.encode())
 
 
-def read_settings(folder: Path) -> dict[str, Any]:
+def read_settings(run_dir: Path) -> dict[str, Any]:
     """Reads config.yaml.
 
     Raises:
-        TrainingError: There is no run in the folder, or the file is damaged.
+        TrainingError: There is no run, or the file is damaged.
     """
     import yaml  # noqa: PLC0415
 
-    path = folder / SETTINGS
+    path = run_dir / SETTINGS
     try:
         settings = yaml.safe_load(path.read_text("utf-8"))
         settings["training"] = dict(settings["training"])
     except FileNotFoundError as error:
         raise TrainingError(
-            f"{folder} holds no training run: {SETTINGS} is missing; give the folder of a run."
+            f"{run_dir} has no training run: {SETTINGS} is missing; give the directory of a run."
         ) from error
     except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
-        raise TrainingError(f"{path} cannot be read ({error}); begin a new run.") from error
+        raise TrainingError(f"{path} cannot be read ({error}); start a new run.") from error
     return settings

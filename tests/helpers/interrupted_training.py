@@ -1,4 +1,4 @@
-"""A run in a process of its own, which kills itself: `interrupted.py SHAPES FOLDER EPOCH BATCH`."""
+"""A run in a process that kills itself: `interrupted_training SHAPES RUN_DIR EPOCH BATCH`."""
 
 import os
 import signal

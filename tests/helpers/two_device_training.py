@@ -1,4 +1,4 @@
-"""A run on one or two virtual CPUs of Keras's backend: `distributed.py SHAPES FOLDER DEVICES`."""
+"""A run on one or two virtual CPUs: `two_device_training SHAPES RUN_DIR DEVICES`."""
 
 import os
 import sys

@@ -32,12 +32,12 @@ def trained(shapes, folder, **choices):
     run = Trainer(plan, folder, (), progress=False)
     layers = backbone_layers(run.network, plan.model)
     paths = [variable.path for variable in run.network.variables]
-    begun = run.begin(start())
+    begun = run.initial_state(start())
     train(plan, folder, state=begun, progress=False)
     state = read_state(folder)
     assert state.ended
     assert all(np.isfinite(value).all() for value in state.model)
-    assert all(np.isfinite(row[name]) for row in state.rows for name in ("loss", "val_loss"))
+    assert all(np.isfinite(entry[name]) for entry in state.history for name in ("loss", "val_loss"))
     before, after = (dict(zip(paths, values, strict=True)) for values in (begun.model, state.model))
     return before, after, [path for path in paths if path.split("/")[0] in layers]
 

@@ -12,19 +12,17 @@ from easyseg.datasets import open_dataset
 from easyseg.datasets.scan import scan_dataset
 from easyseg.errors import TrainingError
 from easyseg.training.config import TrainConfig
-from easyseg.training.data_loader import ValLoader
-from easyseg.training.distribution import compiler, out_of_memory
+from easyseg.training.distribution import jit_compile, out_of_memory
 from easyseg.training.plan import make_plan
 from easyseg.training.run_dir import State, read_state
-from easyseg.training.sample_cache import SampleCache
 from easyseg.training.trainer import halved, train
 
 
 def test_xla_is_not_picked():
-    assert compiler() is False
+    assert jit_compile() is False
 
 
-def test_how_backends_say_that_memory_is_out():
+def test_out_of_memory_errors_of_backends():
     import tensorflow as tf
 
     assert out_of_memory(tf.errors.ResourceExhaustedError(None, None, "OOM"))
@@ -33,34 +31,24 @@ def test_how_backends_say_that_memory_is_out():
     assert not out_of_memory(ValueError("memory"))
 
 
-def test_halves_that_devices_cannot_share(monkeypatch):
+def test_half_a_batch_that_devices_cannot_share(monkeypatch):
     state = State(0, 0, 6, 1, [], None, False, [], [], [])
     monkeypatch.setattr(
-        "easyseg.training.trainer.shares", lambda *, distribute: 4 if distribute else 1
+        "easyseg.training.trainer.device_count", lambda *, distribute: 4 if distribute else 1
     )
     assert halved(state, MemoryError(), TrainConfig()).batch_size == 3
-    with pytest.raises(TrainingError, match="half of them cannot be dealt out evenly to 4 devices"):
+    with pytest.raises(TrainingError, match=r"half of them cannot be divided .* among 4"):
         halved(state, MemoryError(), TrainConfig(distribute=True))
 
 
-def test_a_run_goes_on_where_its_batch_can_be_shared_only(monkeypatch, tmp_path):
+def test_a_run_is_resumed_only_where_devices_can_share_its_batch(monkeypatch, tmp_path):
     data = open_dataset(paint(tmp_path / "shapes"))
     config = TrainConfig(batch_size=6, distribute=True)
     plan = make_plan(scan_dataset(data), CONFIG, config, same_classes=True, changes={})
-    monkeypatch.setattr("easyseg.training.trainer.shares", lambda *, distribute: 4)
+    monkeypatch.setattr("easyseg.training.trainer.device_count", lambda *, distribute: 4)
     state = State(1, 0, 6, 1, [], None, False, [], [], [])
     with pytest.raises(TrainingError, match=r"mine is trained with batches of 6 .* the 4 devices"):
         train(plan, Path("mine"), state=state)
-
-
-def test_what_needs_no_padding_has_none(tmp_path):
-    data = open_dataset(paint(tmp_path / "shapes", val=3))
-    some = SampleCache(data.split("val"), canvas=(65, 65), memory=0)
-    plain, even = (ValLoader(some, (65, 65), batch_size=2, parts=parts) for parts in (1, 2))
-    assert [len(plain[i][0]) for i in range(2)] == [2, 1]
-    assert [len(even[i][0]) for i in range(2)] == [2, 2]
-    assert np.array_equal(plain[1][1][0], even[1][1][0])
-    assert np.array_equal(even[1][1][0], even[1][1][1])
 
 
 @pytest.mark.slow
@@ -68,7 +56,7 @@ def test_what_needs_no_padding_has_none(tmp_path):
 def test_two_devices_learn_what_one_does(tmp_path, backend):
     """With frozen statistics and without dropout, halves have the gradient of the whole batch.
 
-    Of three validation images, the last batch has one: less than there are devices.
+    Of three validation images, the last batch has one, less than there are devices.
     """
     pytest.importorskip(backend, reason="needs the jax extra: pip install easyseg[jax]")
     shapes = paint(tmp_path / "shapes", val=3)

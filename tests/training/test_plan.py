@@ -12,9 +12,8 @@ from easyseg.datasets import open_dataset
 from easyseg.datasets.base import IGNORE
 from easyseg.datasets.scan import scan_dataset
 from easyseg.errors import ConfigError, DatasetError, ImageError, InputError
-from easyseg.training.build import check_parts
-from easyseg.training.config import TrainConfig
-from easyseg.training.plan import make_plan, part_options, phases
+from easyseg.training.config import TrainConfig, split_options
+from easyseg.training.plan import check_buildable, make_plan, phases
 
 
 def plan(data, *, same_classes=True, changes=None, random=False, **choices):
@@ -85,8 +84,8 @@ def test_choices_travel_as_plain_values():
 
 
 def test_options_are_parted():
-    choices, changes = part_options({"epochs": 3, "decoder": "none", "epoch": 4})
-    assert choices == {"epochs": 3, "epoch": 4}
+    choices, changes = split_options({"epochs": 3, "decoder": "none"})
+    assert choices == {"epochs": 3}
     assert changes == {"decoder": "none"}
 
 
@@ -126,11 +125,17 @@ def test_a_random_backbone_is_said_and_not_frozen(data, caplog, changes, random,
     assert made.notes[0] in caplog.text
     assert 'weights="imagenet"' in caplog.text
     for choices in ({"freeze": "backbone"}, {"freeze_backbone_epochs": 1}):
-        with pytest.raises(ConfigError, match=f"{next(iter(choices))}=.* leave random weights"):
+        with pytest.raises(ConfigError, match=f"{next(iter(choices))}=.* freeze random weights"):
             plan(data, same_classes=False, changes=changes, random=random, **choices)
 
 
 # Data
+
+
+def test_fewer_images_than_a_batch(data, caplog):
+    only = dataclasses.replace(data, splits={**data.splits, "train": data.split("train")[:1]})
+    assert len(plan(only, batch_size=4).train) == 1
+    assert "1 training images are fewer than batch_size=4" in caplog.text
 
 
 def test_without_training_images_the_splits_are_named(data):
@@ -176,16 +181,16 @@ def test_validation_images_are_read_before_training_too(data):
 
 
 def test_a_run_without_any_update_is_refused(data):
-    check_parts(plan(data, epochs=2, batch_size=2, accumulate=6))
-    with pytest.raises(ConfigError, match="accumulate=7 makes no update at all in 6 batches"):
-        check_parts(plan(data, epochs=2, batch_size=2, accumulate=7))
+    check_buildable(plan(data, epochs=2, batch_size=2, accumulate=6))
+    with pytest.raises(ConfigError, match="accumulate=7 makes no update in 6 batches"):
+        check_buildable(plan(data, epochs=2, batch_size=2, accumulate=7))
 
 
 def test_a_batch_that_devices_cannot_share_is_refused(data, monkeypatch):
-    monkeypatch.setattr("easyseg.training.build.shares", lambda *, distribute: 3)
-    check_parts(plan(data, batch_size=6))
-    with pytest.raises(ConfigError, match=r"batch_size=8 .* to 3 devices; .* a multiple of 3"):
-        check_parts(plan(data))
+    monkeypatch.setattr("easyseg.training.plan.device_count", lambda *, distribute: 3)
+    check_buildable(plan(data, batch_size=6))
+    with pytest.raises(ConfigError, match=r"batch_size=8 .* among 3 devices; .* a multiple of 3"):
+        check_buildable(plan(data))
 
 
 def test_numpys_numbers_travel_too():

@@ -29,7 +29,9 @@ def test_a_run_overfits_coco(shared, tmp_path):
     data = dataclasses.replace(data, splits={"train": chosen, "val": chosen})
     choices = {"epochs": 40, "learning_rate": 1e-3, "augment": [], "dropout": 0.0}
     choices |= {"freeze_backbone_epochs": 0, "val_images": 3}
-    mine = SemanticSegmentation("mini").fine_tune(data, runs=tmp_path, **SMALL, **choices)
+    mine = SemanticSegmentation("mini").fine_tune(
+        data, run_dir=tmp_path / "coco", **SMALL, **choices
+    )
     scores = mine.evaluate(data, split="train", boundary=False, progress=False)
     assert scores.mean_iou > 0.8
     assert scores.pixel_accuracy > 0.94
@@ -39,11 +41,13 @@ def test_a_run_overfits_coco(shared, tmp_path):
 def test_facade_is_checked_explained_and_trained_as_it_is(shared, tmp_path):
     """Roboflow exports a category that groups the others, under the name of one of them."""
     folder = shared / "data/facade"
-    told = str(check_dataset(open_dataset(folder)))
+    report = str(check_dataset(open_dataset(folder)))
     explained = "Category 0 'facade' only groups the others and has no outlines: it is left out"
-    assert f"{explained} (category 3 has the same name)" in told
-    assert "ready to train" in told.splitlines()
-    mine = SemanticSegmentation("mini").fine_tune(folder, runs=tmp_path, epochs=4, **SMALL)
+    assert f"{explained} (category 3 has the same name)" in report
+    assert "ready to train" in report.splitlines()
+    mine = SemanticSegmentation("mini").fine_tune(
+        folder, run_dir=tmp_path / "facade", epochs=4, **SMALL
+    )
     assert mine.label_set.names[0] == "background"
     assert mine.label_set.names.count("facade") == 1
     run = tmp_path / "facade"

@@ -30,7 +30,7 @@ def whole(shapes, tmp_path_factory):
 
 def same_end(one, other):
     states = read_state(one), read_state(other)
-    rows = [[{**row, "seconds": 0} for row in state.rows] for state in states]
+    rows = [[{**row, "seconds": 0} for row in state.history] for state in states]
     arrays = [
         [*state.model, *state.optimizer, *read_bundle_weights(folder / "model.weights.h5").values()]
         for state, folder in zip(states, (one, other), strict=True)
@@ -95,5 +95,5 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(shapes, whole, tmp_pat
 
 def test_a_damaged_state_is_named(tmp_path):
     (tmp_path / "state.npz").write_bytes(b"PK\x03\x04 cut off")
-    with pytest.raises(TrainingError, match=r"state.npz is damaged .* begin a new run from .*last"):
+    with pytest.raises(TrainingError, match=r"state.npz is damaged .* start a new run from .*last"):
         read_state(tmp_path)

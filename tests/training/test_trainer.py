@@ -25,9 +25,9 @@ from easyseg.io.read_image import read_image
 from easyseg.results.label_set import LabelSet, load_label_set
 from easyseg.training.batch_norm import measure, unmeasured
 from easyseg.training.config import TrainConfig
-from easyseg.training.fine_tune import fine_tune, resume
+from easyseg.training.fine_tune import fine_tune, resume_training
 from easyseg.training.plan import make_plan
-from easyseg.training.run_dir import locked, new_folder, read_settings, read_state
+from easyseg.training.run_dir import locked, new_run_dir, read_settings, read_state
 from easyseg.training.trainer import Trainer, halved, train
 from easyseg.training.validation import warn_if_one_class
 from easyseg.weights.bundle import read_bundle, read_bundle_weights, save_bundle
@@ -74,14 +74,19 @@ def listener():
 
 @pytest.fixture(scope="module")
 def run(shapes, listener, tmp_path_factory):
-    """A short run by the facade's method, from a saved model."""
+    """A short run of `SemanticSegmentation.fine_tune`, from a saved model."""
     runs = tmp_path_factory.mktemp("runs")
     opened = start()
     save_bundle(runs / "start", opened.model, opened.config, opened.label_set)
     seg = SemanticSegmentation(runs / "start")
     before = seg.model.get_weights()
     mine = seg.fine_tune(
-        shapes, runs=runs, callbacks=[listener], progress=False, output_stride=8, **QUICK
+        shapes,
+        run_dir=runs / "shapes",
+        callbacks=[listener],
+        progress=False,
+        output_stride=8,
+        **QUICK,
     )
     assert all(map(np.array_equal, before, seg.model.get_weights()))
     return mine, runs / "shapes"
@@ -138,6 +143,7 @@ def test_each_epoch_has_a_row(run):
     _, folder = run
     rows = results(folder)
     assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [{k: str(v) for k, v in entry.items()} for entry in run[0].history] == rows
     assert list(rows[0])[:8] == [
         *("epoch", "phase", "seconds", "learning_rate"),
         *("loss", "val_loss", "val_mean_iou", "val_pixel_accuracy"),
@@ -181,31 +187,31 @@ def test_a_finished_run_is_not_trained_again(run, shapes):
 
 def test_a_run_goes_on_with_its_own_choices_only(run, shapes):
     mine, folder = run
-    with pytest.raises(ConfigError, match="begun with batch_size=2, not 4; leave it out"):
-        mine.fine_tune(shapes, runs=folder.parent, resume=True, batch_size=4)
+    with pytest.raises(ConfigError, match="started with batch_size=2, not 4; leave it out"):
+        mine.fine_tune(shapes, run_dir=folder, resume=True, batch_size=4)
     with pytest.raises(ConfigError, match="another network; leave output_stride out"):
-        mine.fine_tune(shapes, runs=folder.parent, resume=True, output_stride=16)
+        mine.fine_tune(shapes, run_dir=folder, resume=True, output_stride=16)
 
 
 def test_choices_that_are_left_open_are_those_of_the_run(run, shapes):
     mine, folder = run
     mine.fine_tune(
         shapes,
-        runs=folder.parent,
+        run_dir=folder,
         resume=True,
         crop=None,
         freeze_backbone_epochs=None,
         progress=False,
     )
-    with pytest.raises(ConfigError, match="begun with crop="):
-        mine.fine_tune(shapes, runs=folder.parent, resume=True, crop=97)
+    with pytest.raises(ConfigError, match="started with crop="):
+        mine.fine_tune(shapes, run_dir=folder, resume=True, crop=97)
 
 
 def test_a_run_goes_on_with_its_own_data_only(run, shapes, tmp_path):
     _, folder = run
     other = paint(tmp_path / "other", train=4)
     shutil.copy(shapes / "classes.txt", other)
-    with pytest.raises(TrainingError, match=r"began with .*6.* images, and now there are .*4"):
+    with pytest.raises(TrainingError, match=r"started with .*6.* images, and now there are .*4"):
         SemanticSegmentation.resume(folder, data=other)
 
 
@@ -214,8 +220,8 @@ def test_odd_names_of_classes_arrive_everywhere(run, shapes):
     assert open_dataset(shapes).label_set.names == NAMES
     assert mine.label_set.names == SemanticSegmentation(folder / "last").label_set.names == NAMES
     assert [key for key in results(folder)[0] if "iou/" in key] == [f"val_iou/{n}" for n in NAMES]
-    told = json.loads((folder / "scores.json").read_text("utf-8"))
-    assert [row["name"] for row in told["classes"]] == list(NAMES)
+    scores = json.loads((folder / "scores.json").read_text("utf-8"))
+    assert [entry["name"] for entry in scores["classes"]] == list(NAMES)
     page = (folder / "report.html").read_text("utf-8")
     assert all(html.escape(name) in page for name in NAMES)
     assert "<b>" not in page
@@ -228,8 +234,8 @@ def test_odd_names_of_classes_arrive_everywhere(run, shapes):
 
 
 def test_a_name_that_is_taken_gets_a_number(tmp_path):
-    made = [new_folder(tmp_path / "runs", "mine").name for _ in range(3)]
-    assert made == ["mine", "mine-2", "mine-3"]
+    names = [new_run_dir(tmp_path / "runs/mine").name for _ in range(3)]
+    assert names == ["mine", "mine-2", "mine-3"]
 
 
 @pytest.mark.slow
@@ -239,19 +245,19 @@ def test_some_of_the_classes_in_colors_of_ones_own(shapes, tmp_path):
     data = open_with_options(shapes, DatasetOptions(classes=labels, ignore=["floor"]))
     with pytest.raises(StopError):
         fine_tune(
-            start(), data, start_name="s", runs=tmp_path, progress=False,
-            callbacks=[Stops()], options=QUICK,
+            start(), data, start_name="s", run_dir=tmp_path / "shapes",
+            progress=False, callbacks=[Stops()], options=QUICK,
         )  # fmt: skip
-    folder = resume(tmp_path / "shapes", progress=False)
+    folder = resume_training(tmp_path / "shapes", progress=False).run_dir
     assert read_settings(folder)["data"]["options"] == {
         "classes": ["floor", "R", "G"],
         "ignore": ["floor"],
     }
-    found = read_bundle(folder).label_set
-    assert (found.names, found.palette) == (("R", "G"), ((1, 2, 3), (4, 5, 6)))
+    labels = read_bundle(folder).label_set
+    assert (labels.names, labels.palette) == (("R", "G"), ((1, 2, 3), (4, 5, 6)))
     with pytest.raises(TrainingError, match=r"on 2 classes, but .* has others; .*`classes`"):
         fine_tune(
-            start(), open_dataset(shapes), start_name="s", runs=tmp_path, go_on=True, options={}
+            start(), open_dataset(shapes), start_name="s", run_dir=folder, resume=True, options={}
         )
 
 
@@ -259,25 +265,17 @@ def test_two_runs_in_one_folder_are_refused(run):
     _, folder = run
     with (
         locked(folder),
-        pytest.raises(TrainingError, match="a run is going on in"),
+        pytest.raises(TrainingError, match="another run is using"),
     ):
         SemanticSegmentation.resume(folder)
     with filelock.FileLock(folder / ".lock", timeout=0):
         pass
 
 
-@pytest.mark.parametrize("name", ["a/b", "..", ".", "/tmp/x"])
-def test_a_name_that_is_none_of_a_folder_is_refused(shapes, tmp_path, name):
-    with pytest.raises(InputError, match=r"is no name of a folder; say with runs="):
-        fine_tune(
-            start(),
-            open_dataset(shapes),
-            start_name="s",
-            runs=tmp_path / "runs",
-            name=name,
-            options={},
-        )
-    assert not (tmp_path / "runs").exists()
+@pytest.mark.parametrize("run_dir", ["..", ".", "/", "runs/.."])
+def test_a_run_directory_needs_a_name(shapes, run_dir):
+    with pytest.raises(InputError, match=r"has no name of its own; give a directory such as runs"):
+        fine_tune(start(), open_dataset(shapes), start_name="s", run_dir=run_dir, options={})
 
 
 def test_a_run_that_was_killed_before_its_first_state_begins_in_its_folder(
@@ -291,40 +289,54 @@ def test_a_run_that_was_killed_before_its_first_state_begins_in_its_folder(
 
     def tune(**options):
         fine_tune(
-            start(), shapes, start_name="s", runs=tmp_path, name="mine", options=QUICK, **options
+            start(),
+            open_dataset(shapes),
+            start_name="s",
+            run_dir=tmp_path / "mine",
+            options=QUICK,
+            **options,
         )
 
     monkeypatch.setattr("easyseg.training.fine_tune.train", killed)
     for _ in range(2):
         with pytest.raises(KilledError):
-            tune(go_on=True)
+            tune(resume=True)
         assert [path.name for path in tmp_path.iterdir()] == ["mine"]
-    with pytest.raises(TrainingError, match=r"mine holds no .* go on: state.npz is missing; begin"):
+    with pytest.raises(TrainingError, match=r"has no .* to resume: state.npz is missing; start"):
         SemanticSegmentation.resume(tmp_path / "mine")
-    with locked(tmp_path / "mine"), pytest.raises(TrainingError, match="a run is going on in"):
-        tune(go_on=True)
+    with locked(tmp_path / "mine"), pytest.raises(TrainingError, match="another run is using"):
+        tune(resume=True)
     with pytest.raises(KilledError):
         tune()
     (tmp_path / "mine/notes.txt").write_text("the user's own")
     with pytest.raises(KilledError):
-        tune(go_on=True)
+        tune(resume=True)
     assert {path.name for path in tmp_path.iterdir()} == {"mine", "mine-2", "mine-3"}
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(TrainingError, match=r"config.yaml is missing; give the folder of a run"):
+    with pytest.raises(TrainingError, match=r"config.yaml is missing; give the directory of a run"):
         SemanticSegmentation.resume(tmp_path)
 
 
 def test_a_wrong_choice_is_named_before_anything_is_made(shapes, tmp_path):
     def tune(**options):
         fine_tune(
-            start(), open_dataset(shapes), start_name="s", runs=tmp_path / "runs", options=options
+            start(),
+            open_dataset(shapes),
+            start_name="s",
+            run_dir=tmp_path / "runs/a",
+            options=options,
         )
 
-    with pytest.raises(ConfigError, match="'epochs'"):
-        tune(epoch=3)
-    with pytest.raises(ConfigError, match="they are the data set's"):
+    for wrong, suggested in (
+        ("epoch", "epochs"),
+        ("lr", "learning_rate"),
+        ("output_strid", "output_stride"),
+    ):
+        with pytest.raises(ConfigError, match=f"unknown training option '{wrong}'.*'{suggested}'"):
+            tune(**{wrong: 3})
+    with pytest.raises(ConfigError, match="num_classes is that of the data set; choose"):
         tune(num_classes=5)
     assert not (tmp_path / "runs").exists()
 
@@ -393,8 +405,7 @@ def test_a_batch_that_does_not_fit_is_halved(shapes, tmp_path, caplog):
     state = read_state(tmp_path)
     assert (state.batch_size, state.accumulate, state.epoch) == (1, 2, 1)
     assert seen == [2, 2, 6, 6, 6, 6, 6, 6]
-    said = "memory is too small for batches of 3 images; training goes on with 1, and 2 of them"
-    assert caplog.text.count(said) == 1
+    assert caplog.text.count("training continues with batch size 1 and accumulate=2") == 1
 
 
 @pytest.mark.parametrize("room", [2, 0])
@@ -414,15 +425,15 @@ def test_new_norms_are_measured_with_as_many_images_as_fit(
         measure(network, new, fitting())
 
     monkeypatch.setattr("easyseg.training.trainer.measure", small)
-    running = Trainer(plan(shapes), tmp_path, (), progress=False)
+    trainer = Trainer(plan(shapes), tmp_path, (), progress=False)
     if not room:
         with pytest.raises(TrainingError, match="too small for a batch of one image"):
-            running.begin(start())
+            trainer.initial_state(start())
         return
-    running.begin(start())
+    trainer.initial_state(start())
     assert seen == [2] * 16
     assert caplog.text.count("memory is too small to measure") == 2
-    assert not unmeasured(running.network)
+    assert not unmeasured(trainer.network)
 
 
 def test_memory_that_is_too_small_for_one_image(run):
@@ -436,7 +447,7 @@ def test_trained_batch_norms_do_not_come_to_a_batch_of_one(run):
     assert halved(state, MemoryError(), TrainConfig(batch_norm="trained")).batch_size == 2
     state = state._replace(batch_size=3)
     assert halved(state, MemoryError(), TrainConfig()).batch_size == 1
-    with pytest.raises(TrainingError, match=r"batches of 3 images.*begin again with batch_norm="):
+    with pytest.raises(TrainingError, match=r"batches of 3 images.*start again with batch_norm="):
         halved(state, MemoryError(), TrainConfig(batch_norm="trained"))
 
 
@@ -452,7 +463,7 @@ def test_the_running_mean_goes_on_after_a_later_epoch_was_halved(shapes, tmp_pat
     )
     state = read_state(tmp_path)
     assert (state.batch_size, state.accumulate, state.epoch) == (1, 2, 3)
-    assert [row["epoch"] for row in state.rows] == [1, 2, 3]
+    assert [row["epoch"] for row in state.history] == [1, 2, 3]
     last = weights(tmp_path / "last")["tiny1/weights"]
     [own] = [value for value in state.model if value.shape == last.shape]
     distance = np.linalg.norm(last - own)
@@ -503,13 +514,13 @@ def test_a_disk_that_is_full_at_the_end_leaves_the_best_epoch(run, tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, limits[1]))
-        with pytest.raises(OutputError, match="Cannot write .*copy/"):
-            resume(copy, progress=False)
+        with pytest.raises(OutputError, match=r"Cannot write .*copy/"):
+            resume_training(copy, progress=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(copy.rglob(".*.part"))
     assert all(map(np.array_equal, weights(copy).values(), weights(folder).values()))
-    resume(copy, progress=False)
+    resume_training(copy, progress=False)
     assert (copy / "report.html").is_file()
 
 
@@ -522,7 +533,7 @@ def scores(counts):
 
 def test_one_class_everywhere_is_said(caplog):
     assert warn_if_one_class(scores([[900, 1], [100, 1]]))
-    assert "finds 'background' on 99.8 % of the validation pixels" in caplog.text
+    assert "predicts 'background' on 99.8 % of the validation pixels" in caplog.text
     assert "class_weights" in caplog.text
 
 
@@ -561,7 +572,10 @@ def test_a_keras_model_of_ones_own(shapes, tmp_path):
         head_channels=8, input_size=(65, 65),
     )  # fmt: skip
     mine = seg.fine_tune(
-        shapes, runs=tmp_path, progress=False, **{**QUICK, "epochs": 2, "freeze_backbone_epochs": 1}
+        shapes,
+        run_dir=tmp_path / "shapes",
+        progress=False,
+        **{**QUICK, "epochs": 2, "freeze_backbone_epochs": 1},
     )
     assert [row["phase"] for row in results(tmp_path / "shapes")] == ["frozen", "all"]
     assert mine.config.graph == seg.config.graph
@@ -569,8 +583,8 @@ def test_a_keras_model_of_ones_own(shapes, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("go_on", [False, True])
-def test_two_runs_of_one_name_at_once(tmp_path, go_on):
+@pytest.mark.parametrize("resume", [False, True])
+def test_two_runs_of_one_name_at_once(tmp_path, resume):
     shapes = paint(tmp_path / "shapes")
     both = [
         subprocess.Popen(
@@ -580,7 +594,7 @@ def test_two_runs_of_one_name_at_once(tmp_path, go_on):
                 "helpers.simultaneous_training",
                 shapes,
                 tmp_path / "runs",
-                str(go_on),
+                str(resume),
             ],
             env={**os.environ, "PYTHONPATH": str(TESTS)},
             stdout=subprocess.PIPE,
@@ -593,8 +607,8 @@ def test_two_runs_of_one_name_at_once(tmp_path, go_on):
     (shapes / "go").touch()
     said = sorted(process.communicate(timeout=300)[0].strip() for process in both)
     folders = {path.name for path in (tmp_path / "runs").iterdir()}
-    if go_on and len(folders) == 1:
-        assert said[0].startswith("a run is going on in")
+    if resume and len(folders) == 1:
+        assert said[0].startswith("another run is using")
         assert said[1] == "mine"
     else:
         assert said == ["mine", "mine-2"]
