@@ -22,8 +22,7 @@ from easyseg.models.build import build_model
 from easyseg.models.config import ModelConfig
 from easyseg.training.augmentation import DEFAULT_STEPS, Augmenter
 from easyseg.training.batch_norm import batch_norms, with_frozen
-from easyseg.training.data_loader import TrainLoader, stream
-from easyseg.training.sample_cache import SampleCache
+from easyseg.training.data_loader import SampleCache, TrainLoader, stream
 from easyseg.training.segmentation_loss import make_loss
 
 CROP, BATCH, BATCHES = 128, 4, 4
@@ -102,9 +101,11 @@ def main() -> None:
         return
     data = open_dataset(sys.argv[1])
     classes = len(data.label_set)
-    examples = SampleCache(data.split("train")[: BATCH * BATCHES], canvas=CANVAS, memory=2**30)
+    cache = SampleCache(
+        data.split("train")[: BATCH * BATCHES], input_size=CANVAS, cache_bytes=2**30
+    )
     loader = TrainLoader(
-        examples, Augmenter(DEFAULT_STEPS, crop=(CROP, CROP)), batch_size=BATCH, seed=0
+        cache, Augmenter(DEFAULT_STEPS, crop=(CROP, CROP)), batch_size=BATCH, seed=0
     )
     batches = [loader[i] for i in range(BATCHES)]
     loaded = stream(loader)

@@ -54,7 +54,7 @@ def test_every_field_is_an_option():
         (("--resume", "nothing", "--classes", "a,b"), "leave --classes out"),
         (("--resume", "nothing", "--set", "head=dpc"), "leave --set out"),
         (("--resume", "nothing", "--distribute", "--lr", "1"), "--learning-rate, --distribute out"),
-        (("--classes", "a,b"), "ids that are no class: 2"),
+        (("--classes", "a,b"), "ids of no class: 2"),
         (("--format", "cocoa"), "coco"),
         (("--resume", "nothing"), r"nothing .*"),
     ],
