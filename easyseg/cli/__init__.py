@@ -51,6 +51,8 @@ class _Command(click.Command):
         try:
             return super().invoke(context)
         except EasysegError as error:
+            if context.parent is None:  # called by a program, not by `main`
+                raise
             raise click.ClickException(with_flags(str(error), self)) from error
 
 

@@ -293,7 +293,7 @@ def _check(frame_stride: int, smoothing: float, start: float, end: float | None)
     if not isinstance(start, (int, float)) or not 0 <= start < math.inf:
         raise InputError(f"start={start!r} must be seconds from 0.")
     if end is not None and (not isinstance(end, (int, float)) or not start < end < math.inf):
-        raise InputError(f"end={end!r} must be seconds after start={start!r}, or None.")
+        raise InputError(f"end={end!r} must be seconds after start={start!r}.")
 
 
 def _log_damage(source: VideoSource) -> None:

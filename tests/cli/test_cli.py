@@ -340,7 +340,7 @@ def test_a_bad_picture_does_not_stop_the_others(segment, photos):
         (["photos", "-o", "one.png"], ["Cannot write 2 results to the one file one.png"]),
         (["photos", "-o", "text"], ["Cannot write overlay to text: expected a folder"]),
         (["bird.jpg", "-o", "text/out.png"], ["Cannot write text: file exists. Choose another"]),
-        (["bird.jpg", "-o", "mask.jpg", "-k", "mask"], ["--kind mask needs a format", "Use .png"]),
+        (["bird.jpg", "-o", "mask.jpg", "-k", "mask"], ["'mask' output needs a format", "Use .png"]),
         (["bird.jpg", "-o", "bird.jpg"], ["would overwrite the image bird.jpg"]),
         (["bird.jpg", "-k", "mask", "--legend"], ["--legend cannot be written with --kind mask"]),
         (["bird.jpg", "-k", "coco", "--legend"], ["--legend cannot be written with --kind coco"]),
@@ -625,6 +625,16 @@ def test_a_real_run_says_nothing_on_stderr(environment, photos, seg):
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.endswith("1 of 1 -> out.png\n")
     np.testing.assert_array_equal(read_image("out.png"), seg.segment_image("photos/dog.jpg").plot())
+
+
+def test_quiet_prints_nothing(environment, photos):
+    done = python("-m", "easyseg", "segment", "photos", "-q", "--flip", env=environment)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_default_model_is_named_once(environment, photos):
+    done = python("-m", "easyseg", "segment", "bird.jpg", env=environment)
+    assert_one_line(done.stderr, "using mini, the small model", "--model xception65.ade20k")
 
 
 def test_a_real_run_over_several_says_what_failed(environment, photos):

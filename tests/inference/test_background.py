@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.make_video import make_video
 from PIL import Image
 
 from easyseg import LabelSet, Segmentation, load_label_set, read_image
@@ -472,97 +471,6 @@ def test_frames_of_a_film(film, effect, channels):
     assert [p.shape for p in film.painted] == [(60, 90, channels)] * 3
 
 
-# The command line
-
-
-@pytest.fixture
-def run(monkeypatch, capsys, tmp_path, file):
-    """`easyseg background` with a predictor that knows the answer."""
-    from easyseg.cli import main
-
-    class Ready:
-        def __init__(self, model, **options):
-            self.model, self._predictor = model, Known()
-
-    monkeypatch.setattr("easyseg.cli.background.SemanticSegmentation", Ready)
-    monkeypatch.chdir(tmp_path)
-
-    def call(*args):
-        with pytest.raises(SystemExit) as caught:
-            main(["background", *map(str, args)])
-        out, err = capsys.readouterr()
-        return caught.value.code, out, err
-
-    return call
-
-
-@pytest.mark.parametrize(
-    ("args", "effect", "option"),
-    [
-        (["blur"], "blur", "moderate"),
-        (["blur", "--strength", "extreme"], "blur", "extreme"),
-        (["blur", "--strength", "7"], "blur", 7),
-        (["color", "--color", "#00ff00"], "color", (0, 255, 0)),
-        (["change", "--with", "in/photo.png"], "change", PHOTO),
-        (["gray"], "gray", None),
-        (["cutout"], "cutout", None),
-    ],
-)
-def test_command(run, args, effect, option):
-    assert run(args[0], "in/photo.png", "-o", "out.png", "--keep", "person,2", *args[1:]) == (
-        0,
-        "1 of 1 -> out.png\n",
-        "",
-    )
-    expected = edit(Known(), PHOTO, None, effect, option, keep=["person", 2])
-    with Image.open("out.png") as written:
-        np.testing.assert_array_equal(np.asarray(written), expected)
-
-
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["blurr", "in/photo.png"], "unknown background 'blurr'. Did you mean 'blur'?"),
-        (["change", "in/photo.png"], "change needs --with; say what shall be behind."),
-        (["color", "in/photo.png"], "color needs --color; say what shall be behind."),
-        (
-            ["gray", "in/photo.png", "--strength", "low"],
-            "--strength is for blur, not for gray; leave it out.",
-        ),
-        (
-            ["color", "in/photo.png", "--color", "gren"],
-            "color='gren' is no color; did you mean 'green' or 'gray' or 'seagreen'?",
-        ),
-        (
-            ["blur", "in/photo.png", "--keep", "persn"],
-            "unknown class of voc 'persn'. Did you mean 'person'?",
-        ),
-    ],
-)
-def test_command_refuses(run, args, message):
-    assert run(*args, "-o", "out.png") == (2, "", f"easyseg: {message}\n")
-    assert not Path("out.png").exists()
-
-
-@pytest.mark.parametrize(
-    ("args", "message"),
-    [
-        (["cutout", "a.mp4", "-o", "new/b.mp4"], "new/b.mp4 cannot hold transparency, which cut-"),
-        (["cutout", "0", "-o", "new/b.mp4"], "new/b.mp4 cannot hold transparency, which cut-"),
-        (["gray", "a.mp4", "-o", "new/b.gif"], "new/b.gif cannot be written: its ending is not"),
-        (["gray", "missing.mp4", "-o", "new/b.mp4"], "missing.mp4 does not exist"),
-        (["gray", "a.mp4", "-o", "a.mp4"], "the result would overwrite the film a.mp4"),
-    ],
-)
-def test_command_refuses_films_before_any_work(run, args, message, monkeypatch):
-    monkeypatch.setattr("easyseg.cli.background.load_framework_when_needed", None)
-    make_video(Path("a.mp4"), frames=2)
-    code, out, err = run(*args)
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith(f"easyseg: {message}")
-    assert not Path("new").exists()
-
-
 def test_a_cutout_film_needs_transparency(tmp_path):
     with pytest.raises(OutputError) as caught:
         edit(Known(), 0, tmp_path / "b.mp4", "cutout")
@@ -570,35 +478,3 @@ def test_a_cutout_film_needs_transparency(tmp_path):
         f"{tmp_path / 'b.mp4'} cannot hold transparency, which cut-outs have; "
         "use .webm, or a folder of PNGs."
     )
-
-
-def test_command_spares_the_source(run, file):
-    before = file.read_bytes()
-    code, _, err = run("gray", "in/photo.png", "-o", "in/photo.png")
-    assert code == 2
-    assert "the result would overwrite the picture in/photo.png" in err
-    assert file.read_bytes() == before
-
-
-def test_command_names_a_missing_picture(run):
-    code, _, err = run("gray", "no.png", "-o", "out.png")
-    assert code == 2
-    assert err.startswith("easyseg: no.png does not exist")
-
-
-def test_command_renders_films(run, film):
-    assert run("gray", "0", "-o", "out.mp4", "-q")[0] == 0
-    assert film.asked == (0, Path("out.mp4"), {"progress": False})
-
-
-def test_command_passes_options_for_films(run, film):
-    options = ("--frame-stride", "3", "--smoothing", "0.5", "--batch-size", "2", "--show")
-    assert run("gray", "0", "-o", "out.mp4", "-q", *options)[0] == 0
-    wanted = {"frame_stride": 3, "smoothing": 0.5, "batch_size": 2, "show": True, "progress": False}
-    assert film.asked == (0, Path("out.mp4"), wanted)
-
-
-def test_command_refuses_options_for_films_with_a_picture(run):
-    code, _, err = run("gray", "in/photo.png", "-o", "out.png", "--smoothing", "0.5")
-    assert code == 2
-    assert err == "easyseg: smooth is for films, and this is a picture; leave it out.\n"

@@ -1,4 +1,4 @@
-"""Real videos, a real browser, and the command line."""
+"""Real videos, and a real browser."""
 
 from __future__ import annotations
 
@@ -7,19 +7,15 @@ import http.server
 import itertools
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers.make_video import RedVideos, audio_packets, is_green, make_video, read_video
+from helpers.make_video import RedVideos, audio_packets, make_video
 from helpers.paths import TESTS
-
-from easyseg.cli import main
 
 av = pytest.importorskip("av", reason="videos need easyseg[video]")
 
@@ -221,112 +217,3 @@ def test_audio_that_lies_far_behind_its_frames(seg, tmp_path):
         assert len(list(before_audio)) > 2 * 5
     out = seg.segment_video(clip, tmp_path / "b.mkv", progress=False).out
     assert [data for _, data in audio_packets(out)] == [data for _, data in audio_packets(clip)]
-
-
-# The command line
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """`easyseg video` with a network that finds what is red."""
-
-    class Ready(RedVideos):
-        def __init__(self, model, *, batch_size, runtime, precision, progress):
-            super().__init__(batch_size=batch_size)
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("easyseg.cli.video.SemanticSegmentation", Ready)
-
-    def call(*args):
-        with pytest.raises(SystemExit) as caught:
-            main(["video", *map(str, args)])
-        out, err = capsys.readouterr()
-        return caught.value.code, out, err
-
-    return call
-
-
-def files():
-    return sorted(p.name for p in Path().iterdir())
-
-
-def test_the_command(run):
-    make_video(Path("a.mp4"))
-    code, out, err = run("a.mp4", "-o", "new/b.webm", "--frame-stride", 2, "--batch-size", 4, "-q")
-    assert (code, err) == (0, "")
-    assert out.startswith("20 frames, 0.8 s at 25 per second, in ")
-    assert out.endswith(" -> new/b.webm\n")
-    assert is_green(read_video(Path("new/b.webm"))[1][4])[14, 12]
-
-
-def test_one_frame(run):
-    make_video(Path("a.mp4"), frames=1)
-    code, out, _ = run("a.mp4", "--frame-stride", 5, "-q")
-    assert (code, out[:9]) == (0, "1 frame, ")
-
-
-def test_the_result_goes_beside_the_video(run):
-    make_video(Path("a.mkv"))
-    code, out, err = run("a.mkv", "-k", "color", "-c", "red", "--smoothing", 0.5)
-    assert code == 0
-    assert out.endswith(" -> a.seg.mp4\n")
-    assert "20/20" in err
-    assert files() == ["a.mkv", "a.seg.mp4"]
-
-
-@pytest.mark.parametrize(
-    ("args", "words"),
-    [
-        (["missing.mp4"], "Cannot read missing.mp4: it does not exist"),
-        (["a.mp4", "-o", "a.mp4"], "would overwrite the video a.mp4"),
-        (["a.mp4", "-o", "b.gif"], "expected a video with one of the extensions .mp4"),
-        (["a.mp4", "-k", "cutout"], "a.seg.mp4: .mp4 has no transparency"),
-        (["a.mp4", "-c", "rad"], "unknown class of reds 'rad'. Did you mean 'red'?"),
-        (["a.mp4", "--smoothing", "1"], "--smoothing"),
-        (["a.mp4", "--frame-stride", "0"], "--frame-stride"),
-        (["0"], "where should the video of 0 go? give -o, or --show to see it only"),
-        (["97", "-o", "b.mp4"], "Cannot open camera 97"),
-    ],
-    ids=" ".join,
-)
-def test_errors_are_one_line(run, args, words):
-    make_video(Path("a.mp4"), frames=2)
-    code, out, err = run(*args, "-q")
-    assert (code, out) == (2, "")
-    assert err.startswith("easyseg: ")
-    assert err.count("\n") == 1
-    assert words in err
-    assert files() == ["a.mp4"]
-
-
-def test_help_loads_no_network():
-    script = (
-        "import sys\nfrom easyseg.cli import main\ntry: main(['video', '--help'])\n"
-        "except SystemExit: pass\nprint(*[m for m in ('keras', 'tensorflow', 'av') "
-        "if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-1] == ""
-
-
-@pytest.mark.slow
-def test_ctrl_c_in_a_process_of_its_own(tmp_path):
-    """With the embedded model, as a user would: the video so far is there and plays."""
-    make_video(tmp_path / "a.mp4", frames=3000, size=(320, 240))
-    running = subprocess.Popen(
-        [sys.executable, "-m", "easyseg", "video", "a.mp4", "-o", "b.mp4"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    time.sleep(1)
-    while not any(p.suffix == ".part" and p.stat().st_size for p in tmp_path.iterdir()):
-        assert running.poll() is None
-        time.sleep(0.2)
-    running.send_signal(signal.SIGINT)
-    err = running.communicate(timeout=60)[1]
-    assert running.returncode == 130
-    assert err.rstrip().endswith("easyseg: stopped.")
-    assert "b.mp4 holds the " in err
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
-    assert 0 < len(read_video(tmp_path / "b.mp4")[0]) < 3000

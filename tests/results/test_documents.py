@@ -451,7 +451,7 @@ def test_documents_need_their_extension(result, kind, name, tmp_path):
     with pytest.raises(OutputError) as caught:
         result.save(tmp_path / name, kind)
     assert str(caught.value) == (
-        f"Cannot write {tmp_path / name}: kind='{kind}' is a document. "
+        f"Cannot write {tmp_path / name}: '{kind}' output is a document. "
         f"Use {' or '.join(OUTPUTS[kind].suffixes)}."
     )
     assert list(tmp_path.iterdir()) == []

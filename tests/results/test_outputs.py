@@ -130,7 +130,7 @@ def test_a_mask_is_kept_exactly_or_not_at_all(voc, name, tmp_path):
     with pytest.raises(OutputError) as caught:
         voc.save(tmp_path / name, "mask")
     assert str(caught.value) == (
-        f"Cannot write {tmp_path / name}: kind='mask' needs a format that stores its values "
+        f"Cannot write {tmp_path / name}: 'mask' output needs a format that stores its values "
         "exactly. Use .png or .tif or .tiff."
     )
     assert list(tmp_path.iterdir()) == []
@@ -160,7 +160,7 @@ def test_a_cutout_has_a_soft_edge(seg, photo, tmp_path):
 
 @pytest.mark.parametrize("suffix", [".jpg", ".bmp"])
 def test_a_cutout_needs_transparency(voc, suffix, tmp_path):
-    with pytest.raises(OutputError, match="kind='cutout' needs a format that stores"):
+    with pytest.raises(OutputError, match="'cutout' output needs a format that stores"):
         voc.save(tmp_path / f"out{suffix}", "cutout")
 
 

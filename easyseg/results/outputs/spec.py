@@ -74,6 +74,6 @@ class OutputSpec:
         elif path.suffix.lower() not in output.suffixes:
             need = "is a document" if document else "needs a format that stores its values exactly"
             raise OutputError(
-                f"Cannot write {path}: kind={self.kind!r} {need}. Use "
+                f"Cannot write {path}: {self.kind!r} output {need}. Use "
                 f"{' or '.join(output.suffixes)}."
             )
