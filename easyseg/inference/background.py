@@ -102,7 +102,7 @@ def edit_background(
             smoothing=smoothing, start=start, end=end, show=show, progress=progress,
         )  # fmt: skip
     elif show:
-        raise InputError("show=True needs a video; leave it out for images.")
+        raise InputError("show=True needs a video. Leave it out for images.")
     elif resume or means_many(source):
         result = run_jobs(
             predictor,
@@ -193,7 +193,7 @@ def _edit_video(
     from easyseg.inference.video import check_video, segment_video  # noqa: PLC0415  (PyAV)
 
     if resume:
-        raise InputError("resume=True needs a folder or a list of images; leave it out for videos.")
+        raise InputError("resume=True needs a folder or a list of images. Leave it out for videos.")
     if out is not None:
         check_video(source, Path(out), alpha=spec.kind == CUTOUT)
     return segment_video(predictor, source, out, spec=paint, **options)

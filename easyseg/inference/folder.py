@@ -221,7 +221,7 @@ def _read(predictor: Predictor, job: Job) -> PreparedImage:
     except EasysegError:
         raise
     except Exception as error:  # a decoder's bug must not stop a long run
-        raise ImageError(f"{source} cannot be read ({type(error).__name__}: {error}).") from error
+        raise ImageError(f"Cannot read {source}: {type(error).__name__}: {error}.") from error
 
 
 def _save_and_describe(save: Save, prediction: RawPrediction) -> dict[str, Any]:
@@ -257,6 +257,6 @@ def _results_log(jobs: list[Job], out: Path | None, jsonl: str | os.PathLike[str
         path = (out.parent if jobs[0].target == out else out) / RESULTS_LOG
     if path.absolute() in {job.target.absolute() for job in jobs}:
         raise InputError(
-            f"the results log would overwrite the result {path}; choose another jsonl file."
+            f"The results log would overwrite the result {path}. Choose another jsonl file."
         )
     return path

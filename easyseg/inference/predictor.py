@@ -82,7 +82,7 @@ class Predictor:
         cache_dir: Path | None = None,
     ) -> None:
         if len(input_size) != 2 or not all(is_count(side) for side in input_size):
-            raise InputError(f"input_size={input_size!r} must be (height, width) in pixels.")
+            raise InputError(f"Expected input_size=(height, width) in pixels, got {input_size!r}.")
         self.label_set, self.options = label_set, options
         self.tile = None if options.tile is None else tile_side(options.tile)
         self.input_size = input_size if self.tile is None else (self.tile, self.tile)
@@ -103,8 +103,8 @@ class Predictor:
         options, num_classes = self.options, model.output_shape[-1]
         if num_classes != len(self.label_set):
             raise InputError(
-                f"the network has {num_classes} classes but label set {self.label_set.name!r} has "
-                f"{len(self.label_set)}; give the label set that it was trained with."
+                f"The network has {num_classes} classes but label set {self.label_set.name!r} has "
+                f"{len(self.label_set)}. Use the label set that it was trained with."
             )
         self._half_pixel = isinstance(model.layers[-1], HalfPixelResize)
         if self._half_pixel:
@@ -158,7 +158,7 @@ class Predictor:
                 the images before it.
         """
         if isinstance(images, (str, bytes, os.PathLike, np.ndarray)):
-            raise InputError("expected several images, got one; put it into a list: [image].")
+            raise InputError("Expected several images, got one. Put it into a list: [image].")
         return (prediction.finish() for prediction in self.forward(images))
 
     def one(self, image: ImageSource) -> Segmentation:

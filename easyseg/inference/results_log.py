@@ -1,4 +1,4 @@
-"""The JSON lines of a run: one object for each image, so that a later run can go on."""
+"""The results log of a run: a JSON object for each image, so that a later run can resume."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from easyseg.io.find_images import Job
 
 __all__ = ["append_line", "begin"]
 
-OPENING = b'{"source": '
+FIRST_BYTES = b'{"source": '
 
 
 def begin(
     jobs: Sequence[Job], path: Path, settings: Mapping[str, Any], *, resume: bool
 ) -> list[Job]:
-    """Begins the JSON lines of a run.
+    """Starts the results log of a run.
 
     Args:
         jobs: The images and their results.
-        path: The file. Lines of an earlier run stay, if their images are not done anew.
+        path: The log. Lines of an earlier run stay, unless their images are done again.
         settings: What the results depend on, as plain values.
-        resume: Whether images are passed over that were done with the same settings, and whose
-            result is there and not older. Else nothing stays.
+        resume: Whether images are skipped that were done with the same settings and whose result
+            exists and is not older; otherwise no line stays.
 
     Returns:
-        What is to be done.
+        The jobs to do.
 
     Raises:
-        InputError: The file is there, but it is something else, or cannot be read.
+        InputError: The file is something else, or cannot be read.
         OutputError: It cannot be written.
     """
-    old = list(_read(path))
-    if not resume:
-        old = []
-    made = {(e["source"], str(e.get("result"))) for e in old if e["settings"] == settings}
+    old = list(_read(path))  # also without resume: another file is not overwritten
+    old = old if resume else []
+    done = {(e["source"], str(e.get("result"))) for e in old if e["settings"] == settings}
     todo = [
-        job for job in jobs if (job.image.source, str(job.target)) not in made or not _is_fresh(job)
+        job
+        for job in jobs
+        if (job.image.source, str(job.target)) not in done or not _is_up_to_date(job)
     ]
     sources = {job.image.source for job in todo}
     results = {str(job.target) for job in todo}
@@ -52,7 +53,7 @@ def begin(
 
 
 def append_line(path: Path, values: Mapping[str, Any]) -> None:
-    """Adds a line; the file is closed at once, so that a kill leaves whole lines.
+    """Adds a line; the file is closed at once, so that a kill leaves complete lines.
 
     Args:
         path: The file.
@@ -65,9 +66,8 @@ def append_line(path: Path, values: Mapping[str, Any]) -> None:
         with path.open("ab") as file:
             file.write(_encode(values))
     except OSError as error:
-        raise OutputError(
-            f"{path} cannot be written ({error.strerror}); make room, then go on with resume."
-        ) from error
+        reason = (error.strerror or str(error)).lower()
+        raise OutputError(f"Cannot write {path}: {reason}. Free disk space, then resume.") from error
 
 
 def _encode(values: Mapping[str, Any]) -> bytes:
@@ -80,10 +80,10 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
         return
     try:
         with path.open("rb") as file:
-            if not OPENING.startswith(file.read(len(OPENING))):
+            if not FIRST_BYTES.startswith(file.read(len(FIRST_BYTES))):
                 raise InputError(
-                    f"{path} is there, but it does not hold easyseg's JSON lines; give another "
-                    "file with jsonl= or --jsonl, or move it away."
+                    f"{path} exists and is not a results log. Choose another jsonl file, or move "
+                    "this one away."
                 )
             file.seek(0)
             for line in file:
@@ -92,16 +92,15 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
                     if isinstance(values, dict) and {"source", "settings"} <= values.keys():
                         yield values
     except OSError as error:
-        raise InputError(
-            f"{path} cannot be read ({error.strerror}); give another file with jsonl= or --jsonl."
-        ) from error
+        reason = (error.strerror or str(error)).lower()
+        raise InputError(f"Cannot read {path}: {reason}. Choose another jsonl file.") from error
 
 
-def _is_fresh(job: Job) -> bool:
-    """Whether the result is there and not older than the image."""
+def _is_up_to_date(job: Job) -> bool:
+    """Whether the result exists and is not older than the image."""
     try:
-        made = job.target.stat().st_mtime_ns
+        written = job.target.stat().st_mtime_ns
         is_web = "://" in job.image.source
-        return is_web or made >= Path(job.image.source).stat().st_mtime_ns
+        return is_web or written >= Path(job.image.source).stat().st_mtime_ns
     except OSError:
         return False

@@ -119,7 +119,7 @@ def segment_video(
     if target is not None:
         check_video(video, target, alpha=isinstance(spec, OutputSpec) and spec.kind == CUTOUT)
     elif not show:
-        raise InputError("the video has no output; give out, or show=True to see it only.")
+        raise InputError("Expected an output for the video. Give out, or show=True to only show it.")
     draw = _drawer(spec, predictor)
     began = time.perf_counter()
     frames, seconds = 0, 0.0
@@ -261,8 +261,8 @@ def _drawer(spec: OutputSpec | Draw, predictor: Predictor) -> Draw:
     kind, alpha, legend = spec.kind, spec.alpha, spec.legend
     if isinstance(OUTPUTS[kind], Document):
         raise InputError(
-            f"{kind} is a document, which is not drawn; use stream_video(), and "
-            f"result.save(path, {kind!r}) for each frame."
+            f"kind={kind!r} is a document, which cannot be drawn as a video. Use stream_video() "
+            f"and result.save(path, {kind!r}) for each frame."
         )
     ids = None if spec.classes is None else predictor.label_set.ids_of(spec.classes)
 
@@ -279,7 +279,7 @@ def _drawn(draw: Draw, result: Segmentation) -> np.ndarray:
     image = draw(result)
     if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype != np.uint8:
         raise InputError(
-            f"expected a drawn frame as uint8 of shape (H, W, 3) or (H, W, 4), got {image.dtype} "
+            f"Expected a drawn frame as uint8 of shape (H, W, 3) or (H, W, 4), got {image.dtype} "
             f"of shape {image.shape}."
         )
     return image

@@ -114,14 +114,14 @@ def _rgb(value: Any) -> tuple[int, ...]:
             return tuple(int(c) for c in channels)
         close = []
     hint = (
-        f"did you mean {' or '.join(map(repr, close))}?"
+        f"Did you mean {' or '.join(map(repr, close))}?"
         if close
-        else "give (red, green, blue) from 0 to 255, a name such as 'white', or '#00ff00'."
+        else "Give (red, green, blue) from 0 to 255, a name such as 'white', or '#00ff00'."
     )
-    raise InputError(f"expected a color, got color={value!r}; {hint}")
+    raise InputError(f"Expected a color, got color={value!r}. {hint}")
 
 
 def _read_background(image: ImageSource) -> np.ndarray:
     if isinstance(image, str | os.PathLike) and is_video(image):
-        raise InputError(f"expected an image for the background, got the video {image}.")
+        raise InputError(f"Expected an image for the background, got the video {image}.")
     return read_image(image)

@@ -211,7 +211,7 @@ def test_bad_images_do_not_lose_their_neighbors(mini, small, photos):
     assert written("out") == [*(f"{p}.png" for p in PLACES), "results.jsonl"]
     failed = {Path(source).name: message for source, message in summary.failed}
     assert failed.keys() == {"cut.jpg", "text.jpg", "empty.jpg", "link.jpg"}
-    assert "photos/bad/cut.jpg is damaged (" in failed["cut.jpg"]
+    assert "Cannot read photos/bad/cut.jpg: it is damaged (" in failed["cut.jpg"]
     assert "photos/bad/text.jpg is not a image in a format" in failed["text.jpg"]
     assert "photos/bad/empty.jpg is empty (0 bytes)" in failed["empty.jpg"]
     assert failed["link.jpg"] == (
@@ -249,10 +249,9 @@ def test_images_and_folders_without_permission(small, photos, nobody):
         Path("mine/private").chmod(0o700)
     assert summary.done == 1
     assert dict(summary.failed) == {
-        "mine/closed.png": "mine/closed.png cannot be opened (Permission denied); "
-        "check its name and its permissions.",
-        "mine/private": "mine/private cannot be searched (Permission denied); "
-        "check its permissions.",
+        "mine/closed.png": "Cannot read mine/closed.png: permission denied. "
+        "Check its name and its permissions.",
+        "mine/private": "Cannot search mine/private: permission denied. Check its permissions.",
     }
 
 
@@ -266,7 +265,7 @@ def test_a_decoder_that_breaks(small, photos, monkeypatch):
     summary = segment_folder(small, "photos", "out", progress=False)
     assert summary.done == 4
     assert summary.failed == (
-        ("photos/b.png", "photos/b.png cannot be read (ZeroDivisionError: oops)."),
+        ("photos/b.png", "Cannot read photos/b.png: ZeroDivisionError: oops."),
     )
 
 
@@ -276,7 +275,7 @@ def test_a_result_that_cannot_be_written(small, photos):
     assert summary.done == 4
     [(source, message)] = summary.failed
     assert source == "photos/b.png"
-    assert message.startswith("out/b.png cannot be written (it is a folder")
+    assert message.startswith("Cannot write out/b.png: it is a folder. ")
 
 
 # What is refused before any work is done
@@ -285,35 +284,35 @@ def test_a_result_that_cannot_be_written(small, photos):
 @pytest.mark.parametrize(
     ("given", "options", "error", "message"),
     [
-        ([], {}, ImageNotFoundError, "no image was given; give files, folders or patterns."),
-        ("", {}, InputError, "an empty path was given; for the working folder say '.'."),
-        (5, {}, InputError, "int is no source of images; give paths of files or folders"),
-        ([b"x"], {}, InputError, "bytes is no source of images; give paths of files or "),
-        ([np.zeros((2, 2, 3), np.uint8)], {}, InputError, "ndarray is no source of images"),
-        ("empty", {}, ImageNotFoundError, "empty holds no images; looked for .jpg"),
-        ("photos", {"out": "photos"}, InputError, "results would lie among the images of photos"),
-        ("photos/a.jpg", {"out": "a.JSON"}, InputError, "-o a.JSON has the ending of coco or geoj"),
+        ([], {}, ImageNotFoundError, "Expected at least one image. Give files, folders or patterns."),
+        ("", {}, InputError, "Expected a path, got ''. Use '.' for the working directory."),
+        (5, {}, InputError, "Expected paths of files or folders, patterns or URLs, got int."),
+        ([b"x"], {}, InputError, "patterns or URLs, got bytes."),
+        ([np.zeros((2, 2, 3), np.uint8)], {}, InputError, "patterns or URLs, got ndarray."),
+        ("empty", {}, ImageNotFoundError, "empty has no images. Expected files named .jpg"),
+        ("photos", {"out": "photos"}, InputError, "Results would lie among the images of photos"),
+        ("photos/a.jpg", {"out": "a.JSON"}, InputError, "Cannot write overlay to a.JSON: expected"),
         (
             "photos",
             {"out": "a.npz", "kind": "coco"},
             InputError,
-            "say the kind too, such as -k npz",
+            "Cannot write coco to a.npz: expected a folder",
         ),
-        ("photos", {"out": "x.png"}, InputError, "-o x.png is one file, but there are 5 images"),
-        ("photos", {"out": "text"}, InputError, "-o text is a file, but not a image; give a fo"),
+        ("photos", {"out": "x.png"}, InputError, "Cannot write 5 results to the one file x"),
+        ("photos", {"out": "text"}, InputError, "Cannot write overlay to text: expected a"),
         ("photos/e.bmp", {"out": "photos/e.bmp"}, InputError, "would overwrite the image photos"),
         ("photos", {"alpha": 2}, InputError, "alpha=2 must be from 0"),
         ("photos", {"kind": "msk"}, UnknownNameError, "unknown kind of output 'msk'"),
         ("photos", {"classes": "dgo"}, UnknownNameError, "Did you mean 'dog'"),
-        ("photos", {"out": "text/out"}, OutputError, "text/out cannot be written (Not a directory"),
-        ("photos/a.jpg", {"out": "m.jpg", "kind": "mask"}, OutputError, "m.jpg would spoil a mask"),
-        ("photos", {"jsonl": "text"}, InputError, "text is there, but it does not hold easyseg's "),
-        ("photos", {"jsonl": "empty"}, InputError, "empty cannot be read (Is a directory); give "),
-        ("photos", {"jsonl": "text/a"}, OutputError, "text/a cannot be written (File exists); ch"),
+        ("photos", {"out": "text/out"}, OutputError, "Cannot write text/out: not a directory."),
+        ("photos/a.jpg", {"out": "m.jpg", "kind": "mask"}, OutputError, "Cannot write m.jpg: kind='mask' needs"),
+        ("photos", {"jsonl": "text"}, InputError, "text exists and is not a results log. "),
+        ("photos", {"jsonl": "empty"}, InputError, "Cannot read empty: is a directory. "),
+        ("photos", {"jsonl": "text/a"}, OutputError, "Cannot write text/a: file exists. "),
         ("photos", {"jsonl": "out/a.png"}, InputError, "would overwrite the result out/a.png; "),
-        ("@none.txt", {}, InputError, "@none.txt means a list, but none.txt cannot be read (No s"),
-        ("@", {}, InputError, "@ means a list, but nothing cannot be read"),
-        ("@photos/a.jpg", {}, InputError, "photos/a.jpg cannot be read (not a text in UTF-8); gi"),
+        ("@none.txt", {}, InputError, "list of images 'none.txt' that @none.txt names: no such"),
+        ("@", {}, InputError, "list of images '' that @ names: is a directory."),
+        ("@photos/a.jpg", {}, InputError, "@photos/a.jpg names: it is not UTF-8 text."),
     ],
 )
 def test_what_is_refused(small, photos, given, options, error, message):
@@ -334,7 +333,7 @@ def test_a_results_folder_that_cannot_be_written(small, photos, nobody):
     with pytest.raises(OutputError) as caught:
         segment_folder(small, "mine", "closed")
     assert str(caught.value) == (
-        "closed cannot be written (Permission denied); choose another place with -o, or make room."
+        "Cannot write closed: permission denied. Choose another output path or free disk space."
     )
 
 
@@ -492,7 +491,7 @@ def test_the_disk_is_full(small, photos, monkeypatch, full):
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", open_file)
-        with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\); "):
+        with pytest.raises(OutputError, match=r"Cannot write .*: no space left on device\. "):
             segment_folder(small, "photos", "out", progress=False)
     assert all(name.endswith((".png", ".jsonl")) for name in written("out"))
     for line in lines():
@@ -510,7 +509,7 @@ def test_a_disk_that_is_really_full(small, photos):
     try:
         for number in range(9):
             draw(f"big/{number}.png", number=number, size=(160, 100))
-        with pytest.raises(OutputError, match=r"cannot be written \(No space left on device\); "):
+        with pytest.raises(OutputError, match=r"Cannot write .*: no space left on device\. "):
             segment_folder(small, "big", "disk", progress=False)
         names = written("disk")
         assert names
