@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from easyseg.errors import InputError, OutputError
+from easyseg.errors import InputError, OutputError, os_reason
 from easyseg.io.atomic import write_bytes
 from easyseg.io.find_images import Job
 
@@ -67,7 +67,9 @@ def append_line(path: Path, values: Mapping[str, Any]) -> None:
             file.write(_encode(values))
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"Cannot write {path}: {reason}. Free disk space, then resume.") from error
+        raise OutputError(
+            f"Cannot write {path}: {reason}. Free disk space, then resume."
+        ) from error
 
 
 def _encode(values: Mapping[str, Any]) -> bytes:
@@ -92,8 +94,9 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
                     if isinstance(values, dict) and {"source", "settings"} <= values.keys():
                         yield values
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise InputError(f"Cannot read {path}: {reason}. Choose another jsonl file.") from error
+        raise InputError(
+            f"Cannot read {path}: {os_reason(error)}. Choose another jsonl file."
+        ) from error
 
 
 def _is_up_to_date(job: Job) -> bool:

@@ -19,6 +19,7 @@ from easyseg.errors import InputError
 from easyseg.inference.pipeline import Outcome, run_pipeline
 from easyseg.inference.smoothing import Smoother
 from easyseg.inference.types import RawPrediction
+from easyseg.io.video.clip import Clip
 from easyseg.io.video.open import is_url, open_source
 from easyseg.io.video.types import Frame, VideoSource
 from easyseg.io.video.window import Window
@@ -116,16 +117,16 @@ def segment_video(
     """
     _check(frame_stride, smoothing, start, end)
     target = None if out is None else Path(out)
+    draw = _drawer(spec, predictor)
     if target is not None:
         check_video(video, target, alpha=isinstance(spec, OutputSpec) and spec.kind == CUTOUT)
     elif not show:
-        raise InputError("Expected an output for the video. Give out, or show=True to only show it.")
-    draw = _drawer(spec, predictor)
+        raise InputError("Expected an output for the video. Give out, or show=True to see it.")
     began = time.perf_counter()
     frames, seconds = 0, 0.0
     with contextlib.ExitStack() as stack:
         window = stack.enter_context(Window(show)) if show else None
-        source = stack.enter_context(contextlib.closing(open_source(video)))
+        source = stack.enter_context(contextlib.closing(_open(video, start, end)))
         writer = None if target is None else open_writer(target, source)
         if writer:
             stack.enter_context(writer)
@@ -202,7 +203,7 @@ def stream_video(
     """
     _check(frame_stride, smoothing, start, end)
     ids = None if classes is None else predictor.label_set.ids_of(classes)
-    return _stream(predictor, open_source(video), ids, frame_stride, smoothing)
+    return _stream(predictor, _open(video, start, end), ids, frame_stride, smoothing, start)
 
 
 def _stream(
@@ -211,10 +212,13 @@ def _stream(
     ids: Classes | None,
     frame_stride: int,
     smoothing: float,
+    start: float,
 ) -> Iterator[Segmentation]:
     results = _segment_frames(predictor, source, frame_stride, smoothing)
     with contextlib.closing(source), contextlib.closing(results):
-        for _, result in results:
+        for frame, result in results:
+            timestamp = start + float(frame.pts * source.time_base)
+            result = dataclasses.replace(result, timestamp=timestamp)  # noqa: PLW2901
             yield result if ids is None else result.filter(ids)
     _log_damage(source)
 
@@ -246,8 +250,12 @@ def _segment_frames(
                 last = smoother(prediction).finish()
             elif prediction is not None:
                 last = prediction
-            timestamp = float(frame.pts * source.time_base)
-            yield frame, dataclasses.replace(last, image=frame.image, timestamp=timestamp)
+            yield frame, dataclasses.replace(last, image=frame.image)
+
+
+def _open(video: Any, start: float, end: float | None) -> VideoSource:
+    source = open_source(video)
+    return source if start == 0 and end is None else Clip(source, start, end)
 
 
 def _keep(prediction: RawPrediction) -> RawPrediction:

@@ -73,7 +73,10 @@ FULL = {  # file: (variant, resize in the graph)
     "full_xception65_ade20k_os16_crop513_resize513": ("xception65_ade20k_os16", RESIZE),
     "full_mobilenetv2_pascal_os16_crop513_noresize": ("mobilenetv2_pascal_os16", NO_RESIZE),
     "full_mobilenetv2_pascal_os16_crop513_resize513": ("mobilenetv2_pascal_os16", RESIZE),
-    "full_mobilenetv2_pascal_os16_crop513_resize513_factor16": ("mobilenetv2_pascal_os16", RESIZE_16),
+    "full_mobilenetv2_pascal_os16_crop513_resize513_factor16": (
+        "mobilenetv2_pascal_os16",
+        RESIZE_16,
+    ),
     "full_mobilenetv2_pascal_os8_crop513_noresize": ("mobilenetv2_pascal_os8", NO_RESIZE),
     "full_mobilenetv2_pascal_os8_crop513_resize513": ("mobilenetv2_pascal_os8", RESIZE),
     "full_mobilenetv2_ade20k_os16_crop257_resize257": ("mobilenetv2_ade20k_os16", RESIZE),

@@ -212,7 +212,7 @@ def test_bad_images_do_not_lose_their_neighbors(mini, small, photos):
     failed = {Path(source).name: message for source, message in summary.failed}
     assert failed.keys() == {"cut.jpg", "text.jpg", "empty.jpg", "link.jpg"}
     assert "Cannot read photos/bad/cut.jpg: it is damaged (" in failed["cut.jpg"]
-    assert "photos/bad/text.jpg is not a image in a format" in failed["text.jpg"]
+    assert "photos/bad/text.jpg: not an image in a format" in failed["text.jpg"]
     assert "photos/bad/empty.jpg is empty (0 bytes)" in failed["empty.jpg"]
     assert failed["link.jpg"] == (
         "photos/bad/link.jpg is a link to nowhere.jpg, which does not exist; mend or remove it."
@@ -284,7 +284,12 @@ def test_a_result_that_cannot_be_written(small, photos):
 @pytest.mark.parametrize(
     ("given", "options", "error", "message"),
     [
-        ([], {}, ImageNotFoundError, "Expected at least one image. Give files, folders or patterns."),
+        (
+            [],
+            {},
+            ImageNotFoundError,
+            "Expected at least one image. Give files, ",
+        ),
         ("", {}, InputError, "Expected a path, got ''. Use '.' for the working directory."),
         (5, {}, InputError, "Expected paths of files or folders, patterns or URLs, got int."),
         ([b"x"], {}, InputError, "patterns or URLs, got bytes."),
@@ -305,11 +310,16 @@ def test_a_result_that_cannot_be_written(small, photos):
         ("photos", {"kind": "msk"}, UnknownNameError, "unknown kind of output 'msk'"),
         ("photos", {"classes": "dgo"}, UnknownNameError, "Did you mean 'dog'"),
         ("photos", {"out": "text/out"}, OutputError, "Cannot write text/out: not a directory."),
-        ("photos/a.jpg", {"out": "m.jpg", "kind": "mask"}, OutputError, "Cannot write m.jpg: kind='mask' needs"),
+        (
+            "photos/a.jpg",
+            {"out": "m.jpg", "kind": "mask"},
+            OutputError,
+            "m.jpg: kind='mask' needs a",
+        ),
         ("photos", {"jsonl": "text"}, InputError, "text exists and is not a results log. "),
         ("photos", {"jsonl": "empty"}, InputError, "Cannot read empty: is a directory. "),
         ("photos", {"jsonl": "text/a"}, OutputError, "Cannot write text/a: file exists. "),
-        ("photos", {"jsonl": "out/a.png"}, InputError, "would overwrite the result out/a.png; "),
+        ("photos", {"jsonl": "out/a.png"}, InputError, "would overwrite the result out/a.png. "),
         ("@none.txt", {}, InputError, "list of images 'none.txt' that @none.txt names: no such"),
         ("@", {}, InputError, "list of images '' that @ names: is a directory."),
         ("@photos/a.jpg", {}, InputError, "@photos/a.jpg names: it is not UTF-8 text."),

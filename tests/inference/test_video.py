@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from helpers.make_video import (
     RED,
+    REDS,
     SIDE,
     RedVideos,
     audio_packets,
@@ -18,12 +19,14 @@ from helpers.make_video import (
     make_frame,
     make_video,
     read_video,
+    red_finder,
     square_at,
 )
 from PIL import Image
 
+from easyseg import Predictor
 from easyseg.errors import InputError, OutputError, UnknownNameError
-from easyseg.inference.video import render, stream
+from easyseg.inference.video import segment_video, stream_video
 
 av = pytest.importorskip("av", reason="videos need easyseg[video]")
 
@@ -38,7 +41,7 @@ def clip(tmp_path_factory):
     return make_video(tmp_path_factory.mktemp("clip") / "clip.mp4")
 
 
-def photo(result):
+def original(result):
     return result.image
 
 
@@ -49,7 +52,7 @@ def files(folder):
 # What is kept
 
 
-def test_the_video_is_that_of_the_source_with_what_was_found(videos, clip, tmp_path):
+def test_the_video_is_that_of_the_source_with_the_predicted_classes(videos, clip, tmp_path):
     summary = videos.segment_video(clip, tmp_path / "new/out.mp4", progress=False)
     assert files(tmp_path / "new") == ["out.mp4"]
     times, images = read_video(summary.out)
@@ -112,7 +115,7 @@ def test_images_that_start_after_the_sound_do_so(videos, tmp_path):
 @pytest.mark.parametrize(
     ("ending", "codec"), [(".mp4", "aac"), (".mkv", "aac"), (".mov", "aac"), (".webm", "libopus")]
 )
-def test_sound_is_copied(videos, tmp_path, ending, codec):
+def test_audio_is_copied(videos, tmp_path, ending, codec):
     clip = make_video(tmp_path / "a.mkv", audio=codec, audio_seconds=1.5)
     videos.segment_video(clip, tmp_path / f"b{ending}", progress=False)
     before, after = audio_packets(clip), audio_packets(tmp_path / f"b{ending}")
@@ -120,10 +123,10 @@ def test_sound_is_copied(videos, tmp_path, ending, codec):
     assert np.allclose([t for t, _ in after], [t for t, _ in before], atol=0.002)
 
 
-def test_sound_that_the_format_cannot_hold_is_said(videos, tmp_path, caplog):
+def test_audio_that_the_format_cannot_hold_is_logged(videos, tmp_path, caplog):
     clip = make_video(tmp_path / "a.mp4", audio="aac")
     videos.segment_video(clip, tmp_path / "b.webm", progress=False)
-    assert "b.webm is written without sound: 'webm' format does not support" in caplog.text
+    assert "b.webm is written without audio: 'webm' format does not support" in caplog.text
     assert "use .mkv to keep it" in caplog.text
     with av.open(str(tmp_path / "b.webm")) as container:
         assert [s.type for s in container.streams] == ["video"]
@@ -155,7 +158,7 @@ def test_odd_sizes(videos, tmp_path, size):
 @pytest.mark.parametrize("colors", [(1, 1), (6, 1), (2, 1), (1, 2), (5, 2)], ids=str)
 def test_colors_are_coded_as_they_were(videos, tmp_path, colors):
     clip = make_video(tmp_path / "a.mp4", frames=3, colors=colors)
-    render(videos._predictor, clip, tmp_path / "b.mp4", photo, progress=False)
+    segment_video(videos.predictor, clip, tmp_path / "b.mp4", spec=original, progress=False)
     for path in (clip, tmp_path / "b.mp4"):
         image = read_video(path)[1][1]
         np.testing.assert_allclose(image[50, 50], make_frame(0)[50, 50], atol=5)
@@ -212,36 +215,38 @@ def test_only_some_classes(videos, clip, tmp_path):
     videos.segment_video(clip, tmp_path / "b.mp4", classes="background", progress=False)
     assert not is_green(read_video(tmp_path / "b.mp4")[1][5]).any()
     results = videos.stream_video(clip, classes=["background"])
-    assert next(results)[1].class_names == ["background"]
+    assert next(results).class_names == ["background"]
 
 
 # Fewer looks, batches, calm
 
 
-class Counting:
-    def __init__(self, predictor):
-        self.batch_size, self._predictor, self.batches = 1, predictor, []
-
-    def prepare(self, image):
-        return self._predictor.prepare(image)
-
-    def forward(self, images, *, batch_size):
-        self.batches.append(len(images))
-        return self._predictor.forward(images, batch_size=batch_size)
-
-
 @pytest.mark.parametrize(
     ("frame_stride", "batch_size", "batches"),
-    [(1, 1, [1] * 20), (1, 8, [8, 8, 4]), (3, 1, [1] * 7), (3, 2, [2, 2, 2, 1]), (50, 4, [1])],
+    [(1, 1, [1] * 20), (1, 8, [4, 8, 8]), (3, 1, [1] * 7), (3, 2, [1, 2, 2, 2]), (50, 4, [1])],
 )
-def test_frames_between_keep_the_last_labels(
-    videos, clip, tmp_path, frame_stride, batch_size, batches
-):
-    counting = Counting(videos._predictor)
-    results = list(stream(counting, clip, frame_stride=frame_stride, batch_size=batch_size))
-    assert [count for count in counting.batches if count] == batches
-    assert [seconds for seconds, _ in results] == pytest.approx(np.arange(20) / 25)
-    for number, (_, result) in enumerate(results):
+def test_frames_between_keep_the_last_labels(clip, frame_stride, batch_size, batches):
+    predictor = red_finder(batch_size=batch_size)
+    network, sizes = predictor.network, []
+
+    class Counting:
+        runtime, stride = "counting", network.stride
+        precision, batch_size = network.precision, 1
+
+        def start(self):
+            network.start()
+
+        def __call__(self, images):
+            sizes.append(len(images))
+            return network(images)
+
+    counting = Predictor(
+        Counting(), REDS, input_size=predictor.input_size, options=predictor.options
+    )
+    results = list(stream_video(counting, clip, frame_stride=frame_stride))
+    assert sorted(sizes) == batches
+    assert [result.timestamp for result in results] == pytest.approx(np.arange(20) / 25)
+    for number, result in enumerate(results):
         left, top = square_at(number - number % frame_stride, (96, 64))
         assert result.labels[top + 8, left + 1] == 1
         assert result.labels[top + 8, left - 2] == 0
@@ -249,18 +254,18 @@ def test_frames_between_keep_the_last_labels(
         np.testing.assert_allclose(result.image[top + 8, left + 8], RED, atol=8)
 
 
-def test_the_count_stays_with_every(videos, clip, tmp_path):
+def test_the_number_of_frames_stays_with_a_frame_stride(videos, clip, tmp_path):
     summary = videos.segment_video(clip, tmp_path / "b.mp4", frame_stride=7, progress=False)
     assert summary.frames == 20
     assert read_video(summary.out)[0] == read_video(clip)[0]
 
 
 def flicker(results):
-    labels = [result.labels for _, result in results]
+    labels = [result.labels for result in results]
     return np.mean([(a != b).mean() for a, b in itertools.pairwise(labels)])
 
 
-def test_smoothing_calms_flicker(videos, tmp_path):
+def test_smoothing_reduces_flicker(videos, tmp_path):
     rng = np.random.default_rng(0)
 
     def noisy(number, size):
@@ -276,15 +281,41 @@ def test_smoothing_calms_flicker(videos, tmp_path):
     assert calm < 0.5 * rough
 
 
-def test_smoothing_starts_anew_at_a_cut(videos, tmp_path):
+def test_smoothing_restarts_at_a_cut(videos, tmp_path):
     def cut(number, size):
         color = (230, 20, 20) if number < 5 else (250, 250, 250)
         return np.full((size[1], size[0], 3), color, np.uint8)
 
     clip = make_video(tmp_path / "a.mp4", frames=10, make_image=cut)
-    labels = [result.labels for _, result in videos.stream_video(clip, smoothing=0.95)]
+    labels = [result.labels for result in videos.stream_video(clip, smoothing=0.95)]
     assert all((a == 1).all() for a in labels[:5])
     assert all((a == 0).all() for a in labels[5:])
+
+
+# Part of a video
+
+
+def test_a_part_of_a_video(videos, tmp_path):
+    clip = make_video(tmp_path / "a.mkv", frames=50, audio="aac")
+    summary = videos.segment_video(
+        clip, tmp_path / "b.mkv", start=0.4, end=1.2, legend=True, progress=False
+    )
+    assert (summary.frames, summary.seconds) == (20, 0.8)
+    times, images = read_video(summary.out)
+    assert np.allclose([float(t) for t in times], np.arange(20) / 25, atol=0.002)
+    left, top = square_at(10, (96, 64))
+    assert is_green(images[0])[top + 8, left + 8]
+    whole, part = audio_packets(clip), audio_packets(summary.out)
+    assert [data for _, data in part] == [data for t, data in whole if 0.4 <= t < 1.2]
+    assert 0 <= part[0][0] < 0.03
+    timestamps = [result.timestamp for result in videos.stream_video(clip, start=1.8)]
+    assert timestamps == pytest.approx(np.arange(45, 50) / 25)
+
+
+def test_a_part_after_the_end(videos, clip, tmp_path):
+    with pytest.raises(InputError, match=r"has no frame in this part: it ends before start=9"):
+        videos.segment_video(clip, tmp_path / "b.mp4", start=9, progress=False)
+    assert files(tmp_path) == []
 
 
 # After errors and interruptions
@@ -311,7 +342,7 @@ def test_an_error_leaves_what_was_done(videos, tmp_path, caplog, ending):
     clip = make_video(tmp_path / "a.mkv", frames=40, audio="libopus")
     out = tmp_path / f"b{ending}"
     with pytest.raises(RuntimeError, match="no more paint"):
-        render(videos._predictor, clip, out, painting(fail, at=12), progress=False)
+        segment_video(videos.predictor, clip, out, spec=painting(fail, at=12), progress=False)
     assert files(tmp_path) == ["a.mkv", out.name]
     assert read_video(out)[0] == pytest.approx(np.arange(12) / 25, abs=0.001)
     assert 0.3 < audio_packets(out)[-1][0] < 0.5
@@ -321,7 +352,9 @@ def test_an_error_leaves_what_was_done(videos, tmp_path, caplog, ending):
 def test_an_error_before_any_frame_leaves_nothing(videos, clip, tmp_path):
     (tmp_path / "b.mp4").write_text("mine")
     with pytest.raises(RuntimeError):
-        render(videos._predictor, clip, tmp_path / "b.mp4", painting(fail, at=0), progress=False)
+        segment_video(
+            videos.predictor, clip, tmp_path / "b.mp4", spec=painting(fail, at=0), progress=False
+        )
     assert files(tmp_path) == ["b.mp4"]
     assert (tmp_path / "b.mp4").read_text() == "mine"
 
@@ -331,7 +364,7 @@ def test_ctrl_c_leaves_what_was_done(videos, tmp_path):
     out = tmp_path / "b.mp4"
     paint = painting(_thread.interrupt_main, at=30)
     with pytest.raises(KeyboardInterrupt):
-        render(videos._predictor, clip, out, paint, progress=False)
+        segment_video(videos.predictor, clip, out, spec=paint, progress=False)
     assert files(tmp_path) == ["a.mp4", "b.mp4"]
     assert 30 <= len(read_video(out)[0]) < 100
 
@@ -339,11 +372,11 @@ def test_ctrl_c_leaves_what_was_done(videos, tmp_path):
 def test_leaving_a_stream_early_stops_its_threads(videos, clip, caplog):
     import threading
 
-    results = videos.stream_video(clip, batch_size=2)
+    results = videos.stream_video(clip)
     next(results)
-    assert [t for t in threading.enumerate() if t.name == "easyseg-video"]
+    assert [t for t in threading.enumerate() if t.name.startswith("easyseg-")]
     results.close()
-    assert not [t for t in threading.enumerate() if t.name == "easyseg-video"]
+    assert not [t for t in threading.enumerate() if t.name.startswith("easyseg-")]
 
 
 def test_an_older_video_is_replaced(videos, clip, tmp_path):
@@ -366,18 +399,19 @@ def test_a_bar_is_shown(videos, clip, tmp_path, capsys):
     ("options", "words"),
     [
         ({"frame_stride": 0}, "frame_stride=0 must be a whole number from 1"),
-        ({"batch_size": 2.5}, "batch_size=2.5 must be a whole number from 1"),
+        ({"start": -1}, "start=-1 must be seconds from 0"),
+        ({"start": 2, "end": 1}, "end=1 must be seconds after start=2"),
         ({"smoothing": 1}, "smoothing=1 must be from 0"),
         ({"smoothing": "a"}, "smoothing='a' must be from 0"),
         ({"alpha": 2}, "alpha=2 must be from 0"),
-        ({"kind": "geojson"}, "geojson is a document, of which no video can be made"),
-        ({"out": None}, "there is no place for the video: give out, or show=True"),
+        ({"kind": "geojson"}, "kind='geojson' is a document, which cannot be drawn as a video"),
+        ({"out": None}, "Expected an output for the video. Give out, or show=True"),
         (
             {"out": "b.png"},
-            r"b.png is one make_frame.*give a pattern such as %05d.png, or a folder",
+            r"single image b.png. Give a pattern such as %05d.png, or a folder",
         ),
-        ({"out": "%d-%d.png"}, "give a pattern"),
-        ({"out": "a%z.png"}, "give a pattern"),
+        ({"out": "%d-%d.png"}, "Give a pattern"),
+        ({"out": "a%z.png"}, "Give a pattern"),
     ],
 )
 def test_arguments_are_checked(videos, clip, tmp_path, monkeypatch, options, words):
@@ -399,12 +433,12 @@ def test_names_are_checked_before_any_work(videos, clip, tmp_path):
 @pytest.mark.parametrize(
     ("out", "words"),
     [
-        ("b.gif", "b.gif cannot be written: its ending is not one of .mp4, .m4v, .mov, .mkv"),
-        ("/proc/b.mp4", r"^/proc/b.mp4 cannot be written \(the system makes no files there\); ch"),
-        ("text/b.mp4", r"text/b.mp4 cannot be written \((Not a directory|File exists)"),
-        ("text/%05d.png", r"cannot be written \((Not a directory|File exists)"),
-        ("old/%05d.png", r"old/00001.png is there already"),
-        ("old", r"old/00001.png is there already"),
+        ("b.gif", "Cannot write b.gif: expected a video with one of the extensions .mp4, .m4v"),
+        ("/proc/b.mp4", r"^Cannot write /proc/b.mp4: "),
+        ("text/b.mp4", r"Cannot write text/b.mp4: (not a directory|file exists)"),
+        ("text/%05d.png", r"Cannot write text/%05d.png: (not a directory|file exists)"),
+        ("old/%05d.png", r"Cannot write frames to old: 00001.png exists"),
+        ("old", r"Cannot write frames to old: 00001.png exists"),
     ],
 )
 def test_places_that_cannot_be_written(videos, clip, tmp_path, monkeypatch, out, words):
@@ -419,15 +453,15 @@ def test_places_that_cannot_be_written(videos, clip, tmp_path, monkeypatch, out,
 
 @pytest.mark.parametrize("out", ["b.mp4", "b.mkv"])
 def test_transparency_needs_a_format_that_holds_it(videos, clip, tmp_path, out):
-    words = f"{out} cannot hold transparency, which cut-outs have; use .webm, or a folder of PNGs"
+    words = f"{out[1:]} has no transparency, which cutouts need. Use .webm, or a folder"
     with pytest.raises(OutputError, match=words):
         videos.segment_video(clip, tmp_path / out, kind="cutout")
     with pytest.raises(OutputError, match=words):
-        render(
-            videos._predictor,
+        segment_video(
+            videos.predictor,
             clip,
             tmp_path / out,
-            lambda r: np.dstack([r.image, r.labels]),
+            spec=lambda r: np.dstack([r.image, r.labels]),
             progress=False,
         )
     assert files(tmp_path) == []
@@ -435,8 +469,8 @@ def test_transparency_needs_a_format_that_holds_it(videos, clip, tmp_path, out):
 
 @pytest.mark.parametrize("wrong", [lambda r: r.labels, lambda r: r.image / 255.0])
 def test_what_is_painted_is_checked(videos, clip, tmp_path, wrong):
-    with pytest.raises(InputError, match=r"paint must return \(H, W, 3\) RGB"):
-        render(videos._predictor, clip, tmp_path / "b.mp4", wrong, progress=False)
+    with pytest.raises(InputError, match=r"Expected a drawn frame as uint8 of shape \(H, W, 3\)"):
+        segment_video(videos.predictor, clip, tmp_path / "b.mp4", spec=wrong, progress=False)
     assert files(tmp_path) == []
 
 
@@ -463,7 +497,7 @@ def test_a_full_disk(videos, tmp_path, caplog):
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (9000, limits[1]))
         try:
-            with pytest.raises(OutputError, match=r"cannot be written \(File too large\); choose"):
+            with pytest.raises(OutputError, match=r"Cannot write .*: file too large\."):
                 videos.segment_video(clip, tmp_path / out, progress=False)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -473,7 +507,7 @@ def test_a_full_disk(videos, tmp_path, caplog):
 
 def test_without_the_encoder(videos, clip, tmp_path, monkeypatch):
     monkeypatch.setattr(av.codec, "codecs_available", {"mpeg4"})
-    with pytest.raises(OutputError, match=r"b.mp4 needs the encoder libx264, which this PyAV"):
+    with pytest.raises(OutputError, match=r"b.mp4: this PyAV has no encoder libx264"):
         videos.segment_video(clip, tmp_path / "b.mp4", progress=False)
     assert files(tmp_path) == []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from fractions import Fraction
 from typing import Any
@@ -26,7 +27,14 @@ class AudioTrack:
         self.stream = stream
         self.copying = False
         self._shift = round(start / stream.time_base)
+        self._start, self._end = 0, math.inf  # of what is copied, in ticks
         self._packets: deque[Any] = deque()  # filled by the reader's thread
+
+    def trim(self, start: float, end: float | None) -> None:
+        """Copies only the packets from `start` to `end`, in seconds; `start` becomes 0."""
+        if start > 0:  # else samples a little before 0, which players skip, are kept
+            self._start = round(start / self.stream.time_base)
+        self._end = math.inf if end is None else end / self.stream.time_base
 
     def start_copy(self) -> None:
         """Collects packets from now on; to be called before the first frame is read."""
@@ -40,8 +48,12 @@ class AudioTrack:
     def add(self, packet: Any) -> None:
         """Takes a packet from the reader."""
         if self.copying and packet.dts is not None and packet.size:
-            packet.dts -= self._shift
-            packet.pts = packet.dts if packet.pts is None else packet.pts - self._shift
+            dts = packet.dts - self._shift
+            if dts >= self._end or (self._start and dts < self._start):
+                return
+            shift = self._shift + self._start
+            packet.dts -= shift
+            packet.pts = packet.dts if packet.pts is None else packet.pts - shift
             self._packets.append(packet)
 
     def take(self, end: Fraction | None) -> list[Any]:
