@@ -37,13 +37,13 @@ def check(
     """  # noqa: D301  (\b is click's mark for lines to keep)
     from easyseg.datasets import open_with_options  # noqa: PLC0415  (NumPy and OpenCV)
     from easyseg.datasets.check import check_dataset  # noqa: PLC0415
-    from easyseg.datasets.check.sheet import draw_sheet  # noqa: PLC0415
+    from easyseg.datasets.check.sheet import dataset_sheet  # noqa: PLC0415
     from easyseg.io.write_image import write_image  # noqa: PLC0415
 
     dataset = open_with_options(source, data_options)
     report = check_dataset(dataset, quick=quick)
     click.echo(str(report))
     if sheet is not None:
-        click.echo(f"Contact sheet: {write_image(sheet, draw_sheet(dataset))}")
+        click.echo(f"Contact sheet: {write_image(sheet, dataset_sheet(dataset))}")
     if report.errors:
         sys.exit(1)

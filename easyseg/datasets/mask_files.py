@@ -62,8 +62,8 @@ class MaskEncoding:
         between = np.count_nonzero((gray >= NEAR) & (gray < 256 - NEAR))
         if between > EDGES * gray.size and gray.size > 64:
             raise DatasetError(
-                f"{path} is not black and white like the other masks: {100 * between / gray.size:.0f}"
-                " % of it is gray; remove it, or save class ids as PNG."
+                f"{path} is not black and white like the other masks: "
+                f"{between / gray.size:.0%} of it is gray; remove it, or save class ids as PNG."
             )
         return np.where(gray >= 128, self.classes[255], self.classes[0]).astype(np.uint8)
 

@@ -114,7 +114,7 @@ def test_ids_in_jpegs(tmp_path):
 def test_one_image(tmp_path):
     report = check_dataset(open_dataset(folders(tmp_path, 1)))
     assert not report.errors
-    assert any("single image" in text for text in report.warnings)
+    assert any("a single image" in text for text in report.warnings)
     assert any("also used for validation" in note for note in report.dataset.notes)
 
 
@@ -165,11 +165,11 @@ def test_coco_with_missing_images_and_empty_polygons(tmp_path):
     (root / "images/2.png").unlink()
     dataset = open_dataset(root)
     told = " ".join(dataset.notes)
-    assert "1 images are missing and left out, the first: 2.png" in told
-    assert "1 images are annotated but not listed" in told
+    assert "missing images, left out: 1, such as 2.png" in told
+    assert "annotations of images that are not listed: 1" in told
     save(root / "images/2.png", scene(2)[0])
     dataset = open_dataset(root)
-    assert "1 annotations have no polygon or mask" in " ".join(dataset.notes)
+    assert "annotations without polygon or mask, left out: 1" in " ".join(dataset.notes)
     assert not {s.name: s for v in dataset.splits.values() for s in v}["2"].read_mask().any()
     for i in (1, 2):
         (root / f"images/{i}.png").unlink()
@@ -184,8 +184,8 @@ def test_images_that_coco_does_not_list(tmp_path):
     dataset = open_dataset(root)
     assert [p.name for p in dataset.images_without_mask] == ["3.png"]
     told = " ".join(check_dataset(dataset).warnings)
-    assert f"1 images have no mask and are not used, the first: {root / 'images/3.png'}" in told
-    assert "1 images have no annotations and are all background" in " ".join(dataset.notes)
+    assert f"images without a mask, which are not used: 1, such as {root / 'images/3.png'}" in told
+    assert "images without annotations, all background: 1" in " ".join(dataset.notes)
     assert not open_dataset(root / "instances.json").images_without_mask
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from easyseg.cli.check import check as command
 from easyseg.datasets import open_dataset
 from easyseg.datasets.check import check_dataset
-from easyseg.datasets.check.sheet import draw_sheet
+from easyseg.datasets.check.sheet import dataset_sheet
 
 LARGE = (192, 256)
 
@@ -66,8 +66,8 @@ def test_suspicious_masks(tmp_path):
     for path in sorted((root / "masks").glob("*.png"))[:8]:
         save(path, np.zeros(LARGE, np.uint8))
     text = warnings_of(root)
-    assert "3 masks are JPEG files" in text
-    assert "8 of 12 masks hold only 'background'" in text
+    assert "JPEG masks: ids change at edges: 3" in text
+    assert "masks with 'background' only: 8 of 12" in text
 
 
 def test_ignored_rare_and_missing_classes(tmp_path):
@@ -77,9 +77,12 @@ def test_ignored_rare_and_missing_classes(tmp_path):
     save(root / "masks/0.png", mask)
     save(root / "masks/1.png", np.full(LARGE, 255, np.uint8))
     text = warnings_of(root, classes=["a", "b", "c", "d"])
-    assert "1 masks have ignored pixels only" in text
-    assert "1 class in no mask: d" in text
-    assert "1 class with less than 0.1 %" in text or "1 class in no training mask: c" in text
+    assert "masks with ignored pixels only, which are not used: 1" in text
+    assert "classes in no mask: 1 (d)" in text
+    assert (
+        "rare classes, for which class weights help: 1 (c)" in text
+        or "no training mask: 1 (c)" in text
+    )
 
 
 def test_images_that_exif_rotates(tmp_path):
@@ -88,8 +91,8 @@ def test_images_that_exif_rotates(tmp_path):
     exif[274] = 3
     Image.fromarray(scene(0)[0]).save(root / "images/0.png", exif=exif)
     text = warnings_of(root)
-    assert "1 images are rotated by their EXIF tag" in text
-    assert f"the first: {root / 'images/0.png'}" in text
+    assert "images rotated by their EXIF tag" in text
+    assert f"1, such as {root / 'images/0.png'}" in text
 
 
 def test_quick_reads_no_image(clean):
@@ -103,9 +106,9 @@ def test_quick_reads_no_image(clean):
 
 def test_sheet(clean):
     dataset = open_dataset(clean)
-    sheet = draw_sheet(dataset, count=8)
+    sheet = dataset_sheet(dataset, count=8)
     assert sheet.dtype == np.uint8
-    assert sheet.shape[1] == 4 * 320
+    assert sheet.shape[1] == 4 * 326 + 6
     color = dataset.label_set.palette[1]
     assert (sheet == color).all(axis=2).any()
 
@@ -115,7 +118,7 @@ def test_command(clean, tmp_path):
     result = CliRunner().invoke(command, [str(clean), "--sheet", str(sheet), "--classes", "a,b"])
     assert result.exit_code == 0, result.output
     assert "train 24, val 3, test 3" in result.output
-    assert Image.open(sheet).size[0] == 4 * 320
+    assert Image.open(sheet).size[0] == 4 * 326 + 6
     (clean / "masks/3.png").write_text("not an image")
     result = CliRunner().invoke(command, [str(clean), "--quick"])
     assert result.exit_code == 1

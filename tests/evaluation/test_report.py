@@ -18,7 +18,7 @@ from easyseg.evaluation.report import write_report
 from easyseg.evaluation.report.charts import confusion_chart, curves, iou_chart
 from easyseg.evaluation.scores import ImageScore, Scores
 from easyseg.inference.options import InferenceOptions
-from easyseg.results.contact_sheet import Row, sheet
+from easyseg.results.contact_sheet import Comparison, comparison_sheet
 from easyseg.results.segmentation import Segmentation
 
 ODD = ("$\\alpha_{x <b>&\"'", "狗\nund ein Name, der lang und länger und noch länger ist")
@@ -243,7 +243,7 @@ def test_a_sheet_shows_where_labels_differ():
     truth, found = np.zeros((2, 40, 80), np.uint8)
     found[:, :20], truth[:, 60:] = 1, 255
     photo = np.full((40, 80, 3), 90, np.uint8)
-    picture = sheet([Row("one", photo, truth, found)], odd_set(), width=80)
+    picture = comparison_sheet([Comparison("one", photo, truth, found)], odd_set(), width=80)
     assert picture.shape[1] == 4 * 86 + 6
     top = np.flatnonzero((picture[:, 10] == 90).all(1))[0]  # where the photo begins
     line = picture[top + 20]
@@ -259,6 +259,6 @@ def test_a_sheet_shows_where_labels_differ():
 def test_many_classes_in_a_legend_take_several_lines():
     truth = np.arange(60, dtype=np.uint8).reshape(6, 10)
     scores = many(60)
-    one = sheet([Row("x", np.zeros((6, 10, 3), np.uint8), truth % 2, truth % 2)], scores.label_set)
-    two = sheet([Row("x", np.zeros((6, 10, 3), np.uint8), truth, truth)], scores.label_set)
+    one = comparison_sheet([Comparison("x", np.zeros((6, 10, 3), np.uint8), truth % 2, truth % 2)], scores.label_set)
+    two = comparison_sheet([Comparison("x", np.zeros((6, 10, 3), np.uint8), truth, truth)], scores.label_set)
     assert len(two) > len(one)

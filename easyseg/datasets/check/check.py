@@ -35,7 +35,7 @@ def check_dataset(dataset: Dataset, *, quick: bool = False) -> CheckReport:
         errors=[*map(str, scan.errors), *_about_labels(scan)],
         warnings=[
             *_about_files(scan),
-            *_about_masks(scan),
+            *_about_empty_masks(scan),
             *_about_classes(scan),
             *_about_splits(scan),
             *_about_duplicates(scan),
@@ -63,48 +63,38 @@ def _about_labels(scan: DatasetScan) -> list[str]:
 
 def _about_files(scan: DatasetScan) -> list[str]:
     readable, dataset = scan.readable(), scan.dataset
-    return [
-        f"{len(paths)} {what}, the first: {paths[0]}."
-        for paths, what in (
-            (dataset.images_without_mask, "images have no mask and are not used"),
-            (dataset.masks_without_image, "masks have no image and are not used"),
-            (
-                [s.sample.mask for s in readable if s.jpeg_mask],
-                "masks are JPEG files, which change ids at edges",
-            ),
-            (
-                [s.sample.image for s in readable if s.rotated],
-                "images are rotated by their EXIF tag; check that their masks are, too",
-            ),
-            (
-                [s.sample.mask for s in readable if s.resized_mask],
-                "masks differ in size from their images and are resized to the nearest pixel",
-            ),
-            (
-                [s.sample.image for s in readable if min(s.size) < SMALL],
-                f"images are smaller than {SMALL} pixels",
-            ),
-        )
-        if paths
-    ]
+    groups = (
+        (dataset.images_without_mask, "images without a mask, which are not used"),
+        (dataset.masks_without_image, "masks without an image, which are not used"),
+        ([s.sample.mask for s in readable if s.jpeg_mask], "JPEG masks: ids change at edges"),
+        (
+            [s.sample.image for s in readable if s.rotated],
+            "images rotated by their EXIF tag; check that their masks are, too",
+        ),
+        (
+            [s.sample.mask for s in readable if s.resized_mask],
+            "masks of another size than the image, resized to the nearest pixel",
+        ),
+        (
+            [s.sample.image for s in readable if min(s.size) < SMALL],
+            f"images with a side below {SMALL} pixels",
+        ),
+        (
+            [s.sample.mask for s in readable if not s.pixels.any()],
+            "masks with ignored pixels only, which are not used",
+        ),
+    )
+    return [f"{what}: {len(paths)}, such as {paths[0]}." for paths, what in groups if paths]
 
 
-def _about_masks(scan: DatasetScan) -> list[str]:
-    warnings, readable = [], scan.readable()
-    ignored = [s for s in readable if not s.pixels.any()]
-    if ignored:
-        warnings.append(
-            f"{len(ignored)} masks have ignored pixels only and are not used, the first: "
-            f"{ignored[0].sample.mask}."
-        )
+def _about_empty_masks(scan: DatasetScan) -> list[str]:
+    readable = scan.readable()
     empty = [s for s in readable if s.pixels[0] and not s.pixels[1:].any()]
-    if len(empty) > EMPTY * len(readable):
-        warnings.append(
-            f"{len(empty)} of {len(readable)} masks hold only "
-            f"{scan.dataset.label_set.names[0]!r}, the first: {empty[0].sample.mask}; "
-            "a network may learn to predict nothing else."
-        )
-    return warnings
+    if len(empty) <= EMPTY * len(readable):
+        return []
+    name = scan.dataset.label_set.names[0]
+    count = f"{len(empty)} of {len(readable)}, such as {empty[0].sample.mask}"
+    return [f"masks with {name!r} only: {count}; a network may learn to predict nothing else."]
 
 
 def _about_classes(scan: DatasetScan) -> list[str]:
@@ -112,41 +102,42 @@ def _about_classes(scan: DatasetScan) -> list[str]:
     if not train.any():
         return []
     other = sum((scan.pixels(s) for s in scan.dataset.splits if s != "train"), 0 * train)
-    return [
-        f"{len(classes)} {'class' if len(classes) == 1 else 'classes'} {what}: {_listed(classes)}."
-        for classes, what in (
-            (names[(train == 0) & (other == 0)].tolist(), "in no mask"),
-            (names[(train == 0) & (other > 0)].tolist(), "in no training mask"),
-            (
-                names[(train > 0) & (train < RARE * train.sum())].tolist(),
-                "with less than 0.1 % of the training pixels; class_weights 'auto' helps",
-            ),
-        )
-        if classes
-    ]
+    groups = (
+        (names[(train == 0) & (other == 0)].tolist(), "classes in no mask"),
+        (names[(train == 0) & (other > 0)].tolist(), "classes in no training mask"),
+        (
+            names[(train > 0) & (train < RARE * train.sum())].tolist(),
+            "rare classes, for which class weights help",
+        ),
+    )
+    return [f"{what}: {len(c)} ({_listed(c)})." for c, what in groups if c]
 
 
 def _about_splits(scan: DatasetScan) -> list[str]:
     splits = scan.dataset.splits
-    warnings = [f"There is no {s} split." for s in ("train", "val") if not splits.get(s)]
+    warnings = [f"no {s} split." for s in ("train", "val") if not splits.get(s)]
     images = {s.sample.image for s in scan.samples}
     if len(images) == 1:
-        warnings.append(f"There is a single image, {images.pop()}; metrics will mean nothing.")
+        warnings.append(f"a single image, {images.pop()}: metrics will mean nothing.")
     return warnings
 
 
 def _about_duplicates(scan: DatasetScan) -> list[str]:
     between, within = find_near_duplicates(scan.readable())
+    groups = (
+        (between, "images nearly the same as one of another split, so metrics will be too good"),
+        (within, "images nearly the same as another of their split"),
+    )
     return [
-        f"{len(pairs)} images are nearly the same as one of {what}, the first: "
-        f"{pairs[0].first.sample.image} ({pairs[0].first.split}) and "
-        f"{pairs[0].second.sample.image} ({pairs[0].second.split})."
-        for pairs, what in (
-            (between, "another split, so metrics will be too good"),
-            (within, "their own split"),
-        )
+        f"{what}: {len(pairs)}, such as {_described(pairs[0].first)} and "
+        f"{_described(pairs[0].second)}."
+        for pairs, what in groups
         if pairs
     ]
+
+
+def _described(scan: SampleScan) -> str:
+    return f"{scan.sample.image} ({scan.split})"
 
 
 def _propose(scan: DatasetScan) -> Proposal | None:

@@ -66,7 +66,7 @@ class _Contents:
     def notes(self) -> list[str]:
         """What was assumed, merged or left out."""
         counted = [
-            f"{n} {what}, the first: {self.examples[what]}." for what, n in self.counts.items()
+            f"{what}: {n}, such as {self.examples[what]}." for what, n in self.counts.items()
         ]
         return [*dict.fromkeys(self.category_notes), *counted]
 
@@ -110,7 +110,7 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
     if not contents.samples:
         raise DatasetError(
             f"none of the images listed in {files[0]} exist (the first is "
-            f"{contents.examples.get('images are missing and left out', 'not named')}); "
+            f"{contents.examples.get('missing images, left out', 'not named')}); "
             "put them beside it or into images/."
         )
     name = root.stem if root.is_file() else root.name
@@ -136,7 +136,7 @@ def _add(contents: _Contents, file: Path, files: int) -> None:
         objects = annotations.pop(entry["id"], [])
         image_path = _image(contents, file, entry["file_name"], split)
         if image_path is None:
-            contents.count("images are missing and left out", entry["file_name"])
+            contents.count("missing images, left out", entry["file_name"])
             continue
         shapes = [s for item in objects if (s := _shape(contents, item, classes, file))]
         drawn += len(shapes)
@@ -148,13 +148,15 @@ def _add(contents: _Contents, file: Path, files: int) -> None:
         mask = _DrawnMask(tuple(shapes), size, file, image_path)
         contents.samples.append((split, Sample(name, image_path, file, mask)))
         if not objects:
-            contents.count("images have no annotations and are all background", image_path.name)
+            contents.count("images without annotations, all background", image_path.name)
     if content["annotations"] and not drawn and contents.samples:
         raise DatasetError(
             f"{file} has boxes or points but no polygons or masks; export it with segmentation."
         )
     for image_id in annotations:
-        contents.count("images are annotated but not listed", f"image_id {image_id} in {file.name}")
+        contents.count(
+            "annotations of images that are not listed", f"image_id {image_id} in {file.name}"
+        )
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -224,7 +226,7 @@ def _shape(
         polygons = [p for p in outline if isinstance(p, list) and len(p) >= 6 and not len(p) % 2]
         outline = polygons or None
     if not outline:
-        contents.count("annotations have no polygon or mask and are left out", where)
+        contents.count("annotations without polygon or mask, left out", where)
         return None
     return Shape(IGNORE if item.get("iscrowd") else classes[item["category_id"]], outline, where)
 

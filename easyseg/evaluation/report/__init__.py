@@ -32,7 +32,7 @@ from easyseg.evaluation.scores import ImageScore, Scores
 from easyseg.inference.predictor import Predictor
 from easyseg.io.atomic import output_errors, write_bytes
 from easyseg.io.write_image import encode_image
-from easyseg.results.contact_sheet import Row, sheet
+from easyseg.results.contact_sheet import Comparison, comparison_sheet
 from easyseg.results.segmentation import Segmentation
 
 __all__ = ["write_report"]
@@ -147,7 +147,7 @@ def _images(
                 f"worst/{place:02}_{_file_name(image.name)}.png",
                 [rows[image.name]],
                 scores,
-                f"{place}. {rows[image.name].caption}",
+                f"{place}. {rows[image.name].title}",
             )
             for place, image in enumerate(worst, 1)
         ],
@@ -156,14 +156,16 @@ def _images(
 
 def _row(
     image: ImageScore, sample: Sample, result: Segmentation, class_mapping: ClassMapping
-) -> Row:
+) -> Comparison:
     ground_truth = class_mapping.map_ground_truth(sample.read_mask(result.labels.shape))
-    caption = f"{image.name}: mean IoU {image.mean_iou:.3f}, accuracy {image.pixel_accuracy:.3f}"
-    return Row(caption, result.image, ground_truth, class_mapping.map_prediction(result.labels))
+    title = f"{image.name}: mean IoU {image.mean_iou:.3f}, accuracy {image.pixel_accuracy:.3f}"
+    return Comparison(
+        title, result.image, ground_truth, class_mapping.map_prediction(result.labels)
+    )
 
 
-def _sheet(name: str, rows: Sequence[Row], scores: Scores, caption: str) -> Figure:
-    image = sheet(rows, scores.label_set, ignore_index=IGNORE)
+def _sheet(name: str, rows: Sequence[Comparison], scores: Scores, caption: str) -> Figure:
+    image = comparison_sheet(rows, scores.label_set, ignore_index=IGNORE)
     small = encode_image(image, ".jpg")  # a quarter of the bytes, for the page
     return Figure(name, encode_image(image, ".png"), caption, inline=small)
 
