@@ -76,7 +76,11 @@ def test_methods(run, calls, args, method, option):
 
 def test_a_video(run, calls):
     make_video(Path("a.mp4"), frames=2)
-    assert run("gray", "a.mp4", "--frame-stride", 2, "--start", 1, "-q", "-m", "mini") == (0, "", "")
+    assert run("gray", "a.mp4", "--frame-stride", 2, "--start", 1, "-q", "-m", "mini") == (
+        0,
+        "",
+        "",
+    )
     ((method, source, out, options),) = calls
     assert (method, source, out) == ("gray_background", "a.mp4", Path("a.seg.mp4"))
     assert options == {
@@ -124,7 +128,10 @@ def test_folders_patterns_and_resume(run, mini):
             "--strength is for blur, not for gray; leave it out.",
         ),
         (["gray", "in", "--start", "0"], "--start is for videos; leave it out for images."),
-        (["blur", "in/image.png", "--colour", "red"], "No such option '--colour'. (Did you mean one of: '--color'"),
+        (
+            ["blur", "in/image.png", "--colour", "red"],
+            "No such option '--colour'. (Did you mean one of: '--color'",
+        ),
         (["gray", "in/image.png", "--keep", "dog,,cat"], "'dog,,cat' must be names or ids"),
         (["blur", "in/image.png", "--strength", "-1"], "--strength -1.0 must be low, moderate"),
         (["color", "in/image.png", "--color", "gren"], "did you mean 'green' or 'grey'"),

@@ -340,7 +340,10 @@ def test_a_bad_picture_does_not_stop_the_others(segment, photos):
         (["photos", "-o", "one.png"], ["Cannot write 2 results to the one file one.png"]),
         (["photos", "-o", "text"], ["Cannot write overlay to text: expected a folder"]),
         (["bird.jpg", "-o", "text/out.png"], ["Cannot write text: file exists. Choose another"]),
-        (["bird.jpg", "-o", "mask.jpg", "-k", "mask"], ["'mask' output needs a format", "Use .png"]),
+        (
+            ["bird.jpg", "-o", "mask.jpg", "-k", "mask"],
+            ["'mask' output needs a format", "Use .png"],
+        ),
         (["bird.jpg", "-o", "bird.jpg"], ["would overwrite the image bird.jpg"]),
         (["bird.jpg", "-k", "mask", "--legend"], ["--legend cannot be written with --kind mask"]),
         (["bird.jpg", "-k", "coco", "--legend"], ["--legend cannot be written with --kind coco"]),

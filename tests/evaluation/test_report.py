@@ -259,6 +259,10 @@ def test_a_sheet_shows_where_labels_differ():
 def test_many_classes_in_a_legend_take_several_lines():
     truth = np.arange(60, dtype=np.uint8).reshape(6, 10)
     scores = many(60)
-    one = comparison_sheet([Comparison("x", np.zeros((6, 10, 3), np.uint8), truth % 2, truth % 2)], scores.label_set)
-    two = comparison_sheet([Comparison("x", np.zeros((6, 10, 3), np.uint8), truth, truth)], scores.label_set)
+    one = comparison_sheet(
+        [Comparison("x", np.zeros((6, 10, 3), np.uint8), truth % 2, truth % 2)], scores.label_set
+    )
+    two = comparison_sheet(
+        [Comparison("x", np.zeros((6, 10, 3), np.uint8), truth, truth)], scores.label_set
+    )
     assert len(two) > len(one)
