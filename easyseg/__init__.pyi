@@ -4,31 +4,59 @@ from easyseg.api import list_models as list_models
 from easyseg.datasets import open_dataset as open_dataset
 from easyseg.datasets.base import Dataset as Dataset
 from easyseg.datasets.base import Sample as Sample
+from easyseg.datasets.check.check import check_dataset as check_dataset
+from easyseg.datasets.check.report import CheckReport as CheckReport
+from easyseg.evaluation.class_mapping import ClassMapping as ClassMapping
+from easyseg.evaluation.evaluate import evaluate as evaluate
+from easyseg.evaluation.scores import ImageScore as ImageScore
+from easyseg.evaluation.scores import Scores as Scores
+from easyseg.inference.folder import FolderSummary as FolderSummary
+from easyseg.inference.options import InferenceOptions as InferenceOptions
 from easyseg.inference.predictor import Predictor as Predictor
+from easyseg.inference.video import VideoSummary as VideoSummary
 from easyseg.io.read_image import read_image as read_image
 from easyseg.models.backbones.custom_keras import keras_graph as keras_graph
+from easyseg.models.backbones.keras_backbone import KerasBackbone as KerasBackbone
 from easyseg.models.build import build_model as build_model
 from easyseg.models.config import ModelConfig as ModelConfig
+from easyseg.models.kerashub.config import KerasHubConfig as KerasHubConfig
 from easyseg.models.presets import preset as preset
 from easyseg.results.label_set import LabelSet as LabelSet
 from easyseg.results.label_set import load_label_set as load_label_set
+from easyseg.results.outputs.spec import OutputSpec as OutputSpec
 from easyseg.results.segmentation import Segmentation as Segmentation
 from easyseg.training.config import TrainConfig as TrainConfig
+from easyseg.weights.loader import LoadedModel as LoadedModel
+from easyseg.weights.transfer import TransferReport as TransferReport
 from easyseg.weights.transfer import transfer as transfer
 
 __version__: str
 
 __all__ = [
+    "CheckReport",
+    "ClassMapping",
     "Dataset",
+    "FolderSummary",
+    "ImageScore",
+    "InferenceOptions",
+    "KerasBackbone",
+    "KerasHubConfig",
     "LabelSet",
+    "LoadedModel",
     "ModelConfig",
+    "OutputSpec",
     "Predictor",
     "Sample",
+    "Scores",
     "Segmentation",
     "SemanticSegmentation",
     "TrainConfig",
+    "TransferReport",
+    "VideoSummary",
     "build_model",
+    "check_dataset",
     "errors",
+    "evaluate",
     "keras_graph",
     "list_models",
     "load_label_set",

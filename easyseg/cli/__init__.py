@@ -140,8 +140,8 @@ def with_flags(message: str, command: click.Command) -> str:
     """The message with `--tile 7` for the argument `tile=7`, for options that the command has."""
     options = {}
     for option in command.params:
-        flag = flag_of(option)
-        options[flag.lstrip("-").replace("-", "_")] = option
+        named = isinstance(option, click.Option)
+        options[flag_of(option).lstrip("-").replace("-", "_") if named else option.name] = option
 
     def translate(match: re.Match[str]) -> str:
         option, value = options[match[1]], match[2] or ""

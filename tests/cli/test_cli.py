@@ -703,17 +703,6 @@ def test_the_framework_is_not_loaded_without_need(args, tmp_path):
     assert "numpy" in loaded
 
 
-def test_what_is_public():
-    stub = Path(easyseg.__file__).with_suffix(".pyi").read_text()
-    for name in easyseg.__all__:
-        assert getattr(easyseg, name) is not None
-        assert f" {name} as {name}\n" in stub
-        assert f'    "{name}",\n' in stub
-    assert {*easyseg.__all__, "__version__"} == set(dir(easyseg))
-    with pytest.raises(AttributeError, match="has no attribute 'segment'"):
-        _ = easyseg.segment
-
-
 def test_help_lists_every_command(run):
     code, out, _ = run("--help")
     assert code == 0
