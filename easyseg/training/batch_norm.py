@@ -1,9 +1,9 @@
-"""Batch norms in fine-tuning: whose statistics they normalise with.
+"""Batch norms in fine-tuning: which statistics they normalize with.
 
-Statistics of a small batch are noise, and those of one image after image pooling are nothing at
-all, so layers that came with statistics keep them (as DeepLab's `fine_tune_batch_norm=False`);
-their scale and offset are trained. Layers without statistics, which are new, take them from the
-batches if these are large enough; else they are measured once on training images and kept.
+Statistics of a small batch are noise, and those of one image after image pooling are constant, so
+layers that came with statistics keep them (as DeepLab's `fine_tune_batch_norm=False`); their scale
+and offset are trained. New layers take their statistics from the batches if these are large enough;
+else they are measured once on training images and frozen.
 
 References:
     Chen et al., DeepLabV3, 2017, section 4.1, https://arxiv.org/abs/1706.05587, trains batch norms
@@ -26,12 +26,12 @@ log = logging.getLogger(__name__)
 
 LARGE_BATCH = 8
 MOMENTUM = 0.9  # 0.9997, of DeepLab's layers, would take 10,000 steps
-NO_SPREAD = 1e-6  # variance of a channel that was the same in all images measured
+MIN_VARIANCE = 1e-6  # of a channel below which it counts as constant
 
 
 @keras.saving.register_keras_serializable("easyseg")
 class FrozenStatistics(layers.Layer):
-    """Calls a batch norm with its moving statistics, in training too; scale and offset learn.
+    """Calls a batch norm with its moving statistics, in training too; scale and offset are trained.
 
     Args:
         norm: The `BatchNormalization`, shared with the network.
@@ -66,7 +66,7 @@ def unmeasured(network: Any) -> list[Any]:
 
 
 def frozen_norms(network: Any, new: Collection[Any], choice: str, batch_size: int) -> list[Any]:
-    """Batch norms that do not learn statistics in this run.
+    """Batch norms whose statistics are frozen in this run.
 
     Args:
         network: What is trained.
@@ -84,35 +84,35 @@ def frozen_norms(network: Any, new: Collection[Any], choice: str, batch_size: in
 def with_frozen(network: Any, frozen: Collection[Any]) -> Any:
     """The same network, on the same variables, in which these batch norms keep their statistics.
 
-    Keras's own way, `trainable = False`, would keep scale and offset as well.
+    Keras's `trainable = False` would freeze scale and offset too.
     """
     for norm in batch_norms(network):
         norm.momentum = min(norm.momentum, MOMENTUM)
 
-    def stand_in(layer: Any) -> Any:
+    def replacement(layer: Any) -> Any:
         if layer not in frozen:
             return layer
         return FrozenStatistics(layer, name=f"{layer.name}-frozen", dtype=layer.dtype_policy)
 
-    return keras.models.clone_model(network, clone_function=stand_in)
+    return keras.models.clone_model(network, clone_function=replacement)
 
 
 def measure(network: Any, new: Collection[Any], batches: Iterable[np.ndarray]) -> None:
-    """Gives new batch norms the statistics of some images.
+    """Sets the statistics of new batch norms to those of some images.
 
     Args:
-        network: The network; its other batch norms stay.
+        network: The network; its other batch norms are not changed.
         new: Batch norms without statistics.
-        batches: Images `(N, h, w, 3)`, several together: image pooling has one value for each.
+        batches: Images `(N, h, w, 3)`, several in a batch: image pooling has one value for each.
     """
-    old = [norm for norm in batch_norms(network) if norm not in new]
-    learning = with_frozen(network, old)
-    for count, batch in enumerate(batches):
+    others = [norm for norm in batch_norms(network) if norm not in new]
+    measured = with_frozen(network, others)
+    for i, batch in enumerate(batches):
         for norm in new:
-            norm.momentum = count / (count + 1)  # moving statistics are the mean so far
-        learning(batch, training=True)
+            norm.momentum = i / (i + 1)  # moving statistics are the mean so far
+        measured(batch, training=True)
     for norm in new:
         norm.momentum = MOMENTUM
         variance = ops.convert_to_numpy(norm.moving_variance)
-        norm.moving_variance.assign(np.where(variance < NO_SPREAD, 1, variance))
+        norm.moving_variance.assign(np.where(variance < MIN_VARIANCE, 1, variance))
     log.info("statistics of %d new batch norms were measured on training images.", len(new))

@@ -1,4 +1,4 @@
-"""How a network is trained, as a value that validates itself and travels as YAML."""
+"""`TrainConfig`: how a network is trained, checked when made and stored as YAML."""
 
 from __future__ import annotations
 
@@ -39,87 +39,98 @@ def _option(default: Any, text: str) -> Any:
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
-    """Choices of a training run.
+    """Options of a training run.
 
     Args:
-        epochs: Times that every image is seen, those with a frozen backbone included.
-        batch_size: Images of a step. Halved by itself when memory runs out; `accumulate` then
-            doubles, so that an update still counts as many images.
-        crop: `(height, width)` in pixels of what is trained on, or one number for a square; by
-            default the network's `input_size`.
-        loss: Name of a loss, or several: "cross_entropy+dice", {"cross_entropy": 1, "dice": 0.5}.
+        epochs: Passes over the training images, those with a frozen backbone included.
+        batch_size: Images of a batch. Halved when memory runs out; `accumulate` is then doubled, so
+            that an update still uses as many images.
+        crop: `(height, width)` in pixels of training crops, or one number for a square; by default
+            the network's `input_size`.
+        loss: A loss, or several: "cross_entropy+dice", {"cross_entropy": 1, "dice": 0.5}.
         class_weights: Weight of each class in the loss; "auto" for median frequency balancing.
         optimizer: "adamw", "adam" or "sgd" (with momentum 0.9).
-        learning_rate: Highest rate of the schedule; by default 5e-4, and
-            7e-3 for "sgd".
-        weight_decay: Decoupled from the loss, not on batch norms and biases.
+        learning_rate: Highest rate of the schedule; by default 5e-4, and 7e-3 for "sgd".
+        weight_decay: Decoupled from the loss; not of norms and biases.
         schedule: "poly", "cosine", "step" or "constant", by update.
         warmup_epochs: Epochs in which the rate rises from 0; may be a fraction.
         augment: Steps such as ["scale", "flip", {"rotate": {"degrees": 15}}]; `None` for the
-            default ones, [] for none but the crop.
-        freeze: "backbone" leaves the backbone as it is throughout.
+            default ones, [] for random crops only.
+        freeze: "backbone" freezes the backbone throughout.
         freeze_backbone_epochs: First epochs in which the backbone is frozen, until new layers have
             settled; by default 1 for new classes and 3 epochs or more, else 0; 0 too for a
             backbone of random weights.
-        batch_norm: Whose statistics layers normalise with. "frozen": those that came with the
-            weights. "trained": those of each batch. "auto": frozen, except new layers when
-            `batch_size` is 8 or more. New layers with frozen statistics have them measured once
-            on the training images. Scale and offset are trained in any case.
+        batch_norm: Statistics of batch norms. "frozen": those that came with the weights.
+            "trained": those of each batch. "auto": frozen, except in new layers when `batch_size`
+            is 8 or more. Frozen statistics of new layers are measured once on training images.
+            Scale and offset are trained in any case.
         accumulate: Batches whose gradients make one update.
         clipnorm: Largest norm of the gradient of a variable; `None` for no limit.
-        ema: Momentum of the running mean of the weights, such as 0.999, that is measured and
-            kept instead of the last ones; `None` for none.
-        precision: Keras's name of the dtype policy: "float32", "mixed_float16" (GPUs) or
-            "mixed_bfloat16" (TPUs, newer GPUs).
-        monitor: What says which epoch is best: "mean_iou" or "loss", both on validation images.
-        patience: Epochs without a better one after which training ends, counted from the first
-            in which all is trained that shall be; `None` for never.
-        val_images: Validation images measured after each epoch, at most; spread evenly.
+        ema: Momentum of a running mean of the weights, such as 0.999, which is validated and saved
+            instead of the last weights; `None` for none.
+        precision: Keras's dtype policy: "float32", "mixed_float16" (GPUs) or "mixed_bfloat16"
+            (TPUs, newer GPUs).
+        monitor: What decides which epoch is best: "mean_iou" or "loss", on validation images.
+        patience: Epochs without a better one after which training ends, not counting those with a
+            frozen backbone before others; `None` for never.
+        val_images: Validation images after each epoch, at most; evenly spread.
         seed: Of new weights, order and augmentation.
-        distribute: Uses all devices of this machine, each with a share of the batch.
-        cache_mb: MiB of decoded images that are kept, so that they are read once.
+        distribute: Uses all devices of this machine, with a part of the batch each.
+        cache_mb: MiB of decoded images kept in memory, so that they are read once.
 
     Raises:
-        ConfigError: A value breaks a rule; the message says which and what would do.
+        ConfigError: A value breaks a rule.
     """
 
-    epochs: int = _option(30, "Times that every image is seen.")
-    batch_size: int = _option(8, "Images of a step.")
-    crop: tuple[int, int] | None = _option(None, "HEIGHTxWIDTH, or one number, in pixels.")
-    loss: str | Mapping[str, float] = _option("cross_entropy", "Such as cross_entropy+dice.")
-    class_weights: str | tuple[float, ...] | None = _option(None, "auto, or weights with commas.")
+    epochs: int = _option(30, "Passes over the training images.")
+    batch_size: int = _option(8, "Images of a batch.")
+    crop: tuple[int, int] | None = _option(
+        None, "Size of training crops in pixels.  [default: the network's input size]"
+    )
+    loss: str | Mapping[str, float] = _option(
+        "cross_entropy", "Such as cross_entropy+dice, or cross_entropy:1+dice:0.5."
+    )
+    class_weights: str | tuple[float, ...] | None = _option(
+        None, "auto, or one weight per class with commas."
+    )
     optimizer: str = _option("adamw", "adamw, adam or sgd.")
-    learning_rate: float | None = _option(None, "Highest rate of the schedule.")
+    learning_rate: float | None = _option(
+        None, "Highest rate of the schedule.  [default: 5e-4; sgd 7e-3]"
+    )
     weight_decay: float = _option(1e-4, "Decoupled from the loss.")
     schedule: str = _option("poly", "poly, cosine, step or constant.")
     warmup_epochs: float = _option(0.5, "Epochs in which the rate rises from 0.")
-    augment: tuple[Any, ...] | None = _option(None, "Steps with commas: scale,flip; or none.")
-    freeze: str = _option("none", "backbone: leave the backbone as it is.")
-    freeze_backbone_epochs: int | None = _option(
-        None, "First epochs that leave the backbone as it is."
+    augment: tuple[Any, ...] | None = _option(
+        None, "Steps with commas, scale,flip,rotate:degrees=10; or none."
     )
-    batch_norm: str = _option("auto", "Statistics: auto, frozen or trained.")
+    freeze: str = _option("none", "none, or backbone: freeze it throughout.")
+    freeze_backbone_epochs: int | None = _option(
+        None, "First epochs with a frozen backbone.  [default: 1 for new classes]"
+    )
+    batch_norm: str = _option("auto", "Statistics of batch norms: auto, frozen or trained.")
     accumulate: int = _option(1, "Batches whose gradients make one update.")
     clipnorm: float | None = _option(None, "Largest norm of a variable's gradient.")
     ema: float | None = _option(None, "Momentum of a running mean of the weights: 0.999.")
     precision: str = _option("float32", "float32, mixed_float16 or mixed_bfloat16.")
-    monitor: str = _option("mean_iou", "What says which epoch is best: mean_iou or loss.")
-    patience: int | None = _option(None, "End after so many epochs without a better one.")
-    val_images: int = _option(256, "Validation images measured after each epoch, at most.")
+    monitor: str = _option("mean_iou", "What decides which epoch is best: mean_iou or loss.")
+    patience: int | None = _option(
+        None, "End after N epochs without a better one.  [default: never]"
+    )
+    val_images: int = _option(256, "Validation images after each epoch, at most.")
     seed: int = _option(0, "Of new weights, order and augmentation.")
     distribute: bool = _option(False, "Use all devices of this machine.")
-    cache_mb: int = _option(1024, "MiB of decoded images that are kept.")
+    cache_mb: int = _option(1024, "MiB of decoded images kept in memory.")
 
     def __post_init__(self) -> None:
-        self._settle_types()
+        self._normalize_types()
         for name in ("epochs", "batch_size", "accumulate", "val_images"):
             value = getattr(self, name)
             _require(is_count(value), name, value, "a whole number from 1")
         for name in ("freeze_backbone_epochs", "seed", "cache_mb"):
             value = getattr(self, name)
-            open_yet = name == "freeze_backbone_epochs" and value is None
+            unset = name == "freeze_backbone_epochs" and value is None
             whole = is_count(value) or (value == 0 and not isinstance(value, bool))
-            _require(open_yet or whole, name, value, "a whole number from 0")
+            _require(unset or whole, name, value, "a whole number from 0")
         for name in ("weight_decay", "warmup_epochs"):
             value = getattr(self, name)
             _require(_number(value) and value >= 0, name, value, "a number from 0")
@@ -137,7 +148,7 @@ class TrainConfig:
                 raise ConfigError(str(unknown_name(name, getattr(self, name), known)))
         self._check_combinations()
 
-    def _settle_types(self) -> None:
+    def _normalize_types(self) -> None:
         """Lists, as YAML has them, become tuples; one side of a crop becomes two."""
         for name, value in _shallow(self).items():
             object.__setattr__(self, name, to_builtin(value))
@@ -194,7 +205,7 @@ class TrainConfig:
         """The config that `to_dict` describes; absent keys take the default.
 
         Raises:
-            ConfigError: There is no such choice, or a value breaks a rule.
+            ConfigError: No such option, or a value breaks a rule.
         """
         known = [field.name for field in dataclasses.fields(cls)]
         for name in values:
@@ -241,4 +252,4 @@ def _number(value: object) -> bool:
 
 def _require(holds: bool, name: str, value: object, rule: str) -> None:
     if not holds:
-        raise ConfigError(f"{name}={value!r} cannot be trained with; it must be {rule}.")
+        raise ConfigError(f"{name}={value!r} must be {rule}.")

@@ -1,4 +1,4 @@
-"""Which layers belong to the backbone, and leaving them as they are."""
+"""Which layers belong to the backbone, and freezing them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from easyseg.models.kerashub.config import KerasHubConfig
 
 __all__ = ["backbone_layers", "is_random", "set_frozen"]
 
-HUB_ENCODER = "encoder-"  # what the names of a hub: network's backbone begin with
+HUB_ENCODER = "encoder-"  # prefix of a KerasHub network's backbone
 
 
 def backbone_layers(network: Any, config: ModelConfig | KerasHubConfig) -> set[str]:
-    """Names of the layers that make a network's features, before head and decoder."""
+    """Names of the backbone's layers."""
     if isinstance(config, KerasHubConfig):
         return {layer.name for layer in network.layers if layer.name.startswith(HUB_ENCODER)}
     image = keras.Input((None, None, 3))
@@ -29,8 +29,7 @@ def backbone_layers(network: Any, config: ModelConfig | KerasHubConfig) -> set[s
 def is_random(network: Any, config: ModelConfig | KerasHubConfig) -> bool:
     """Whether a network's backbone was never trained.
 
-    Biases, scales, offsets and statistics begin as one number throughout; a step of training parts
-    them.
+    Biases, scales, offsets and statistics are constant until the first step of training.
     """
     names = backbone_layers(network, config)
     vectors = [
@@ -44,7 +43,7 @@ def is_random(network: Any, config: ModelConfig | KerasHubConfig) -> bool:
 
 
 def set_frozen(network: Any, config: ModelConfig | KerasHubConfig, *, frozen: bool) -> None:
-    """Leaves the backbone as it is in training, its batch norms' statistics included, or not."""
+    """Freezes the backbone, statistics of its batch norms included, or makes it trainable."""
     names = backbone_layers(network, config)
     for layer in network.layers:
         if layer.name in names:

@@ -1,7 +1,7 @@
-"""The losses one by one, as functions of `Pixels`: truth and logits of a batch.
+"""The losses, as functions of `Pixels`: ground truth and logits of a batch.
 
-Those of regions and the Lovász hinge see the batch as one image, and average over the classes
-that its truth shows; pixels found as an absent class are missed by the class that is there.
+Region losses (Dice, Jaccard, Tversky) and the Lovász loss treat the batch as one image, and average
+over the classes in its ground truth.
 """
 
 from __future__ import annotations
@@ -19,54 +19,54 @@ Tensor = Any
 GAMMA = 2.0  # of the focal loss, Lin et al.
 FALSE_POSITIVE, FALSE_NEGATIVE = 0.3, 0.7  # of the Tversky loss, Salehi et al.
 EASY = 0.7  # probability of the true class above which OHEM leaves a pixel out
-KEPT = 16  # OHEM keeps at least one in so many
-BORDER, NEAR = 3, 5  # pixels, sides of the squares that make and widen borders, Bokhovkin et al.
-SMALLEST = 1e-7
+OHEM_FRACTION = 16  # OHEM keeps at least every 16th pixel
+BOUNDARY, TOLERANCE = 3, 5  # pixels, sides of the max-pooling windows, Bokhovkin et al.
+EPSILON = 1e-7
 
 
 class Pixels:
-    """Truth and logits of a batch, and what the losses need of them; computed when asked for.
+    """Ground truth and logits of a batch, and what losses compute from them, once each.
 
     Args:
-        truth: `(N, H, W)`, class ids.
+        mask: `(N, H, W)`, class ids.
         logits: `(N, H, W, classes) float32`.
         classes: Number of classes.
-        ignore_index: Id of pixels that do not count.
+        ignore_index: Id of ignored pixels.
         class_weights: Weight of each class; `None` for equal ones.
 
     Attributes:
-        valid: `(N, H, W) bool`, pixels that count.
-        ids: `(N, H, W) int32`, the truth, 0 where it does not count.
-        logits: As given, 0 where the truth does not count.
+        valid: `(N, H, W) bool`, pixels that are not ignored.
+        ids: `(N, H, W) int32`, the mask, 0 where ignored.
+        logits: As passed, 0 where ignored.
     """
 
     def __init__(
         self,
-        truth: Tensor,
+        mask: Tensor,
         logits: Tensor,
         classes: int,
         ignore_index: int = 255,
         class_weights: Sequence[float] | None = None,
     ) -> None:
-        truth = ops.cast(truth, "int32")
-        known = ops.logical_and(truth >= 0, truth < classes)
-        self.valid = ops.logical_and(known, truth != ignore_index)
-        self.ids = ops.where(self.valid, truth, 0)
-        # not multiplied: an infinite logit where nothing counts must not become NaN
+        mask = ops.cast(mask, "int32")
+        known = ops.logical_and(mask >= 0, mask < classes)
+        self.valid = ops.logical_and(known, mask != ignore_index)
+        self.ids = ops.where(self.valid, mask, 0)
+        # not multiplied: an infinite logit of an ignored pixel must not become NaN
         self.logits = ops.where(self.valid[..., None], ops.cast(logits, "float32"), 0.0)
         self.classes = classes
         weights = [1.0] * classes if class_weights is None else class_weights
         self.class_weights = ops.convert_to_tensor(list(weights), "float32")
 
     @functools.cached_property
-    def counted(self) -> Tensor:
-        """`(N, H, W) float32`, 1 where a pixel counts."""
+    def valid_weight(self) -> Tensor:
+        """`(N, H, W) float32`, 1 for valid pixels, 0 where ignored."""
         return ops.cast(self.valid, "float32")
 
     @functools.cached_property
     def weights(self) -> Tensor:
-        """`(N, H, W) float32`, the weight of each pixel's class; 0 where it does not count."""
-        return ops.take(self.class_weights, self.ids) * self.counted
+        """`(N, H, W) float32`, the weight of each pixel's class; 0 where ignored."""
+        return ops.take(self.class_weights, self.ids) * self.valid_weight
 
     @functools.cached_property
     def cross_entropy(self) -> Tensor:
@@ -74,23 +74,23 @@ class Pixels:
         return ops.sparse_categorical_crossentropy(self.ids, self.logits, from_logits=True)
 
     @functools.cached_property
-    def truth(self) -> Tensor:
-        """`(N, H, W, classes) float32`, 1 for the true class; 0 where nothing counts."""
-        return ops.one_hot(self.ids, self.classes) * self.counted[..., None]
+    def one_hot(self) -> Tensor:
+        """`(N, H, W, classes) float32`, 1 for the true class; 0 where ignored."""
+        return ops.one_hot(self.ids, self.classes) * self.valid_weight[..., None]
 
     @functools.cached_property
     def probabilities(self) -> Tensor:
-        """`(N, H, W, classes) float32`, softmax; 0 where the truth does not count."""
-        return ops.softmax(self.logits, axis=-1) * self.counted[..., None]
+        """`(N, H, W, classes) float32`, softmax; 0 where ignored."""
+        return ops.softmax(self.logits, axis=-1) * self.valid_weight[..., None]
 
     def mean(self, values: Tensor, weights: Tensor) -> Tensor:
         """The weighted mean of `(N, H, W)` values; 0 if no pixel has weight."""
         return _ratio(ops.sum(values * weights), ops.sum(weights))
 
     def class_mean(self, values: Tensor) -> Tensor:
-        """The weighted mean of `(classes,)` values over the classes of the batch's truth."""
-        shown = ops.cast(ops.sum(self.truth, axis=(0, 1, 2)) > 0, "float32")
-        weights = shown * self.class_weights
+        """The weighted mean of `(classes,)` values over the classes in the ground truth."""
+        present = ops.cast(ops.sum(self.one_hot, axis=(0, 1, 2)) > 0, "float32")
+        weights = present * self.class_weights
         return _ratio(ops.sum(values * weights), ops.sum(weights))
 
 
@@ -121,10 +121,10 @@ def ohem(pixels: Pixels) -> Tensor:
     """
     loss = ops.stop_gradient(ops.where(pixels.valid, pixels.cross_entropy, -1.0))
     hardest = ops.flip(ops.sort(ops.reshape(loss, (-1,))), axis=0)
-    least = ops.take(hardest, ops.cast(ops.sum(pixels.counted), "int32") // KEPT)
+    least = ops.take(hardest, ops.cast(ops.sum(pixels.valid_weight), "int32") // OHEM_FRACTION)
     limit = ops.minimum(least, -ops.log(EASY))
-    kept = ops.cast(loss >= limit, "float32")
-    return pixels.mean(pixels.cross_entropy, pixels.weights * kept)
+    hard = ops.cast(loss >= limit, "float32")
+    return pixels.mean(pixels.cross_entropy, pixels.weights * hard)
 
 
 def _overlap(pixels: Pixels, false_positive: float, false_negative: float) -> Tensor:
@@ -134,12 +134,11 @@ def _overlap(pixels: Pixels, false_positive: float, false_negative: float) -> Te
         Salehi et al., "Tversky loss function for image segmentation using 3D fully convolutional
         deep networks", MLMI 2017, https://arxiv.org/abs/1706.05721.
     """
-    hit = ops.sum(pixels.truth * pixels.probabilities, axis=(0, 1, 2))
-    wrong = ops.sum(pixels.probabilities, axis=(0, 1, 2)) - hit
-    missed = ops.sum(pixels.truth, axis=(0, 1, 2)) - hit
-    return pixels.class_mean(
-        1 - _ratio(hit, hit + false_positive * wrong + false_negative * missed)
-    )
+    true_positive = ops.sum(pixels.one_hot * pixels.probabilities, axis=(0, 1, 2))
+    wrong = ops.sum(pixels.probabilities, axis=(0, 1, 2)) - true_positive
+    missed = ops.sum(pixels.one_hot, axis=(0, 1, 2)) - true_positive
+    whole = true_positive + false_positive * wrong + false_negative * missed
+    return pixels.class_mean(1 - _ratio(true_positive, whole))
 
 
 def dice(pixels: Pixels) -> Tensor:
@@ -164,7 +163,7 @@ def jaccard(pixels: Pixels) -> Tensor:
 
 
 def tversky(pixels: Pixels) -> Tensor:
-    """As `dice`, with misses (0.7) dearer than false alarms (0.3): for small or rare things."""
+    """As `dice`, with false negatives (0.7) weighing more than false positives (0.3)."""
     return _overlap(pixels, FALSE_POSITIVE, FALSE_NEGATIVE)
 
 
@@ -175,51 +174,52 @@ def lovasz(pixels: Pixels) -> Tensor:
         Berman et al., "The Lovász-Softmax loss", CVPR 2018, algorithm 1,
         https://arxiv.org/abs/1705.08790.
     """
-    errors = ops.abs(pixels.truth - pixels.probabilities)
+    errors = ops.abs(pixels.one_hot - pixels.probabilities)
     errors = ops.transpose(ops.reshape(errors, (-1, pixels.classes)))
-    truth = ops.transpose(ops.reshape(pixels.truth, (-1, pixels.classes)))
+    one_hot = ops.transpose(ops.reshape(pixels.one_hot, (-1, pixels.classes)))
     order = ops.argsort(ops.stop_gradient(-errors), axis=-1)
     errors = ops.take_along_axis(errors, order, axis=-1)
-    slope = _jaccard_slope(ops.take_along_axis(truth, order, axis=-1))
+    slope = _jaccard_slope(ops.take_along_axis(one_hot, order, axis=-1))
     return pixels.class_mean(ops.sum(errors * ops.stop_gradient(slope), axis=-1))
 
 
-def _jaccard_slope(truth: Tensor) -> Tensor:
-    """By how much the Jaccard loss grows when the pixel at each rank is wrong too.
+def _jaccard_slope(one_hot: Tensor) -> Tensor:
+    """The growth of the Jaccard loss with each pixel that is wrong too.
 
     Args:
-        truth: `(classes, pixels) float32`, 0 and 1, the worst error first.
+        one_hot: `(classes, pixels) float32`, 0 and 1, the largest error first.
     """
-    positive = ops.sum(truth, axis=-1, keepdims=True)
-    left = positive - ops.cumsum(truth, axis=-1)
-    union = positive + ops.cumsum(1 - truth, axis=-1)
-    loss = 1 - left / union
+    positive = ops.sum(one_hot, axis=-1, keepdims=True)
+    intersection = positive - ops.cumsum(one_hot, axis=-1)
+    union = positive + ops.cumsum(1 - one_hot, axis=-1)
+    loss = 1 - intersection / union
     return loss - ops.pad(loss[:, :-1], ((0, 0), (1, 0)))
 
 
 def boundary(pixels: Pixels) -> Tensor:
-    """1 minus the soft F1 of borders, mean over the classes of each image that have one.
+    """1 minus the soft boundary F1, mean over the classes of each image that have a boundary.
 
-    A border is where the largest "not this class" of the 3x3 pixels around exceeds the pixel's
-    own; borders match within a square of 5x5. Borders of ignored areas are none.
+    A boundary is where the maximum of "not this class" in a 3x3 window exceeds the pixel's own;
+    boundaries match within a 5x5 window. The edges of ignored areas are not boundaries.
 
     References:
         Bokhovkin and Burnaev, "Boundary Loss for Remote Sensing Imagery Semantic Segmentation",
         ISNN 2019, https://arxiv.org/abs/1905.07852.
     """
-    inside = 1 - _widest(1 - pixels.counted[..., None], BORDER)
-    true, found = (
-        (_widest(1 - x, BORDER) - (1 - x)) * inside for x in (pixels.truth, pixels.probabilities)
+    inside = 1 - _max_pool(1 - pixels.valid_weight[..., None], BOUNDARY)
+    true, predicted = (
+        (_max_pool(1 - x, BOUNDARY) - (1 - x)) * inside
+        for x in (pixels.one_hot, pixels.probabilities)
     )
-    precision = _ratio(_per_image(found * _widest(true, NEAR)), _per_image(found))
-    recall = _ratio(_per_image(true * _widest(found, NEAR)), _per_image(true))
+    precision = _ratio(_per_image(predicted * _max_pool(true, TOLERANCE)), _per_image(predicted))
+    recall = _ratio(_per_image(true * _max_pool(predicted, TOLERANCE)), _per_image(true))
     loss = 1 - _ratio(2 * precision * recall, precision + recall)
     weights = ops.cast(_per_image(true) > 0, "float32") * pixels.class_weights
     return _ratio(ops.sum(loss * weights), ops.sum(weights))
 
 
-def _widest(x: Tensor, side: int) -> Tensor:
-    """The largest value of the square around each pixel, `(N, H, W, classes)`."""
+def _max_pool(x: Tensor, side: int) -> Tensor:
+    """The maximum of the window around each pixel, `(N, H, W, classes)`."""
     return ops.max_pool(x, side, strides=1, padding="same", data_format="channels_last")
 
 
@@ -229,8 +229,8 @@ def _per_image(x: Tensor) -> Tensor:
 
 def _ratio(part: Tensor, whole: Tensor) -> Tensor:
     """`part / whole`, 0 with gradient 0 where the whole is 0."""
-    some = whole > SMALLEST
-    return ops.where(some, part / ops.where(some, whole, 1.0), 0.0)
+    positive = whole > EPSILON
+    return ops.where(positive, part / ops.where(positive, whole, 1.0), 0.0)
 
 
 LOSSES: dict[str, Callable[[Pixels], Tensor]] = {

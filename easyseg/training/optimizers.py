@@ -1,4 +1,4 @@
-"""Optimizers: Keras's own, with what DeepLab decays and what it does not."""
+"""Keras's optimizers, with the weight decay of DeepLab."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from easyseg.utils.validation import is_count
 __all__ = ["OPTIMIZERS", "make_optimizer"]
 
 MOMENTUM = 0.9
-# norms and biases, whatever the layer: "gamma", "conv/bias", TensorFlow's "conv/bias:0"
+# norms and biases: "gamma", "conv/bias", TensorFlow's "conv/bias:0"
 NOT_DECAYED = [r"(^|/)(gamma|beta|bias)(:\d+)?$"]
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {
@@ -37,18 +37,18 @@ def make_optimizer(
     """A Keras optimizer.
 
     Args:
-        name: A row of `OPTIMIZERS`.
+        name: An entry of `OPTIMIZERS`.
         schedule: Learning rate of each update (`make_schedule`).
-        weight_decay: Share of a weight, times the learning rate, that each update takes away,
-            apart from the gradient. Scale and offset of norms, and biases, keep theirs.
+        weight_decay: Fraction of a weight, times the learning rate, that each update subtracts,
+            decoupled from the gradient. Norms and biases do not decay.
         clipnorm: Largest norm of the gradient of one variable; `None` for no limit.
-        accumulate: Batches whose mean gradient makes one update. The optimizer's `iterations` are
-            updates; `schedule` counts updates too.
+        accumulate: Batches whose mean gradient makes one update. `iterations` of the optimizer
+            and `schedule` count updates.
         ema: Momentum, per update, of the running mean of the weights; `None` for none. Keras keeps
-            the mean beside the weights until `finalize_variable_values`.
+            the mean beside the weights.
 
     Raises:
-        ConfigError: There is no such optimizer, or a value breaks a rule.
+        ConfigError: No such optimizer, or a value breaks a rule.
 
     References:
         Sutskever et al., "On the importance of initialization and momentum in deep learning",
@@ -64,7 +64,7 @@ def make_optimizer(
     if ema is not None and not 0 < ema < 1:
         raise ConfigError(f"ema={ema!r} must be a momentum between 0 and 1, such as 0.999.")
     # Keras asks for a rate, and moves the mean of the weights, with every batch.
-    per_batch = Schedule(**{**schedule.get_config(), "stretch": accumulate})
+    per_batch = Schedule(**{**schedule.get_config(), "batches_per_update": accumulate})
     optimizer = OPTIMIZERS[name](
         per_batch,
         weight_decay=weight_decay,

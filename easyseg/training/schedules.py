@@ -1,4 +1,4 @@
-"""Learning rates over a run: a linear warm-up, then one of the table's curves."""
+"""Learning rate schedules: a linear warm-up, then one of `SCHEDULES`."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ MILESTONES = (1 / 3, 2 / 3, 8 / 9)  # epochs 30, 60 and 80 of 90
 DROP = 0.1
 
 
-def poly(share: Tensor) -> Tensor:
+def poly(progress: Tensor) -> Tensor:
     """`(1 - t / T) ** 0.9`.
 
     References:
         Chen et al., "DeepLab" (version 2), TPAMI 2018, https://arxiv.org/abs/1606.00915.
     """
-    return (1 - share) ** POWER
+    return (1 - progress) ** POWER
 
 
-def cosine(share: Tensor) -> Tensor:
+def cosine(progress: Tensor) -> Tensor:
     """Half a period of a cosine, from 1 to 0.
 
     References:
         Loshchilov and Hutter, "SGDR", ICLR 2017, equation 5, https://arxiv.org/abs/1608.03983.
     """
-    return (1 + ops.cos(math.pi * share)) / 2
+    return (1 + ops.cos(math.pi * progress)) / 2
 
 
-def step(share: Tensor) -> Tensor:
+def step(progress: Tensor) -> Tensor:
     """A tenth of the rate after each of `MILESTONES`.
 
     References:
         Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 5.1,
         https://arxiv.org/abs/1706.02677.
     """
-    passed = sum(ops.cast(share >= milestone, "float32") for milestone in MILESTONES)
+    passed = sum(ops.cast(progress >= milestone, "float32") for milestone in MILESTONES)
     return DROP**passed
 
 
-def constant(share: Tensor) -> Tensor:
+def constant(progress: Tensor) -> Tensor:
     """1 throughout."""
-    return ops.ones_like(share)
+    return ops.ones_like(progress)
 
 
 SCHEDULES: dict[str, Callable[[Tensor], Tensor]] = {
@@ -67,36 +67,41 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     """Rises to `rate` in `warmup_steps`, then follows a curve to the last of `steps`.
 
     Args:
-        curve: A row of `SCHEDULES`.
+        curve: An entry of `SCHEDULES`.
         rate: The highest learning rate.
-        steps: Calls of the run, those of the warm-up included; the rate of the last one stays.
-        warmup_steps: Calls in which the rate rises linearly; the last of them has `rate`.
-        stretch: Calls that count as one: an optimizer that accumulates gradients asks for a rate
-            with each batch.
+        steps: Updates of the run, warm-up included; after the last the rate stays.
+        warmup_steps: Updates in which the rate rises linearly, to `rate` at the last of them.
+        batches_per_update: With gradient accumulation: the optimizer asks for a rate with each
+            batch.
     """
 
     def __init__(
-        self, curve: str, rate: float, steps: int, warmup_steps: int = 0, stretch: int = 1
+        self,
+        curve: str,
+        rate: float,
+        steps: int,
+        warmup_steps: int = 0,
+        batches_per_update: int = 1,
     ) -> None:
         self.curve = curve
         self.rate = rate
         self.steps = steps
         self.warmup_steps = warmup_steps
-        self.stretch = stretch
+        self.batches_per_update = batches_per_update
 
     def __call__(self, step: Any) -> Tensor:
-        """The learning rate, float32, of call `step`, from 0."""
-        at = ops.floor(ops.cast(step, "float32") / self.stretch)
-        share = (at - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        """The learning rate, float32, at batch `step`, from 0."""
+        update = ops.floor(ops.cast(step, "float32") / self.batches_per_update)
+        progress = (update - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
         last = 1 - 1 / max(1, self.steps - self.warmup_steps)
-        factor = SCHEDULES[self.curve](ops.clip(share, 0.0, last))
+        factor = SCHEDULES[self.curve](ops.clip(progress, 0.0, last))
         if self.warmup_steps:
-            factor = ops.minimum((at + 1) / self.warmup_steps, 1.0) * factor
+            factor = ops.minimum((update + 1) / self.warmup_steps, 1.0) * factor
         return self.rate * factor
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
-        names = ("curve", "rate", "steps", "warmup_steps", "stretch")
+        names = ("curve", "rate", "steps", "warmup_steps", "batches_per_update")
         return {name: getattr(self, name) for name in names}
 
 
@@ -104,14 +109,14 @@ def make_schedule(name: str, *, rate: float, steps: int, warmup_steps: int = 0) 
     """The learning rate of each update of a run.
 
     Args:
-        name: A row of `SCHEDULES`.
+        name: An entry of `SCHEDULES`.
         rate: The highest learning rate, above 0.
-        steps: Updates of the run, those of the warm-up included.
+        steps: Updates of the run, warm-up included.
         warmup_steps: Updates in which the rate rises linearly to `rate`; less than `steps`, or
             the run ends before the rate is reached.
 
     Raises:
-        ConfigError: There is no such schedule, or a value breaks a rule.
+        ConfigError: No such schedule, or a value breaks a rule.
 
     References:
         Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.2 (warm-up),
@@ -120,7 +125,7 @@ def make_schedule(name: str, *, rate: float, steps: int, warmup_steps: int = 0) 
     if name not in SCHEDULES:
         raise ConfigError(str(unknown_name("schedule", name, SCHEDULES)))
     if not (rate > 0 and math.isfinite(rate)):
-        raise ConfigError(f"rate={rate!r} is no learning rate; give one above 0, such as 0.001.")
+        raise ConfigError(f"rate={rate!r} must be a learning rate above 0, such as 0.001.")
     if not is_count(steps):
         raise ConfigError(f"steps={steps!r} must be a whole number of updates from 1.")
     if warmup_steps != 0 and not is_count(warmup_steps):

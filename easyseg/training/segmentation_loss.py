@@ -1,4 +1,4 @@
-"""What training minimises: a weighted sum of the table's losses, over pixels that count."""
+"""The loss that training minimizes: a weighted sum of entries of `LOSSES`."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ log = logging.getLogger(__name__)
 class SegmentationLoss(keras.losses.Loss):
     """A sum of losses of logits, in float32 whatever the network computes in.
 
-    Called with truth `(N, H, W)` of class ids and logits `(N, H, W, classes)`; gives a number.
-    Pixels whose truth is `ignore_index`, or no class, have no influence: the gradient there is 0.
-    A batch without any other pixel has loss 0.
+    Called with a mask `(N, H, W)` of class ids and logits `(N, H, W, classes)`; returns a scalar.
+    Pixels of id `ignore_index`, or of no class, are ignored: their gradient is 0. A batch of
+    ignored pixels only has loss 0.
 
     Args:
-        terms: Rows of `LOSSES` with their weights in the sum.
+        terms: Entries of `LOSSES` with their weights in the sum.
         classes: Number of classes.
-        ignore_index: Id of pixels that do not count.
+        ignore_index: Id of ignored pixels.
         class_weights: Weight of each class, or `None` for equal ones.
         name: Of the loss, for Keras.
     """
@@ -68,13 +68,13 @@ def make_loss(
     ignore_index: int = 255,
     class_weights: Sequence[float] | np.ndarray | None = None,
 ) -> SegmentationLoss:
-    """The loss that a name or a sum describes.
+    """The loss of a name or a sum of names.
 
     Args:
-        spec: A row of `LOSSES`; several with "+", as in "cross_entropy+dice"; or several with
+        spec: An entry of `LOSSES`; several with "+", as in "cross_entropy+dice"; or several with
             weights, as in {"cross_entropy": 1.0, "dice": 0.5}.
         classes: Number of classes, at least 2.
-        ignore_index: Id in the truth of pixels that do not count.
+        ignore_index: Id of ignored pixels.
         class_weights: Weight of each class, from 0, `(classes,)`, such as
             `easyseg.datasets.class_weights` computes.
 
@@ -83,13 +83,12 @@ def make_loss(
     """
     if classes < 2:
         raise ConfigError(
-            f"classes={classes!r} leaves nothing to learn, since every pixel has the one class; "
-            "name the background as a class too."
+            f"the data set has {classes} class, and training needs 2; name the background too."
         )
     terms = _terms(spec)
     if set(terms) == {"boundary"}:
         log.warning(
-            "the boundary loss says nothing away from borders; add one of regions, as in "
+            "the boundary loss is 0 away from boundaries; add another, as in "
             "'cross_entropy+boundary'."
         )
     weights = None if class_weights is None else [float(weight) for weight in class_weights]
@@ -104,25 +103,27 @@ def _terms(spec: str | Mapping[str, float]) -> dict[str, float]:
         names = [name.strip() for name in spec.split("+")]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise ConfigError(f"loss {spec!r} has {twice!r} twice; give weights: {{{twice!r}: 2}}.")
+            raise ConfigError(
+                f"loss={spec!r} lists {twice!r} twice; give it a weight: {{{twice!r}: 2}}."
+            )
         spec = dict.fromkeys(names, 1.0)
     elif not isinstance(spec, Mapping) or not spec:
         raise ConfigError(
-            f"loss {spec!r} is no loss; give a name such as 'cross_entropy', or names with "
-            "weights such as {'cross_entropy': 1, 'dice': 0.5}."
+            f"loss={spec!r} must be a name such as 'cross_entropy', or names with weights such as "
+            "{'cross_entropy': 1, 'dice': 0.5}."
         )
     for name, weight in spec.items():
         if name not in LOSSES:
             raise ConfigError(str(unknown_name("loss", name, LOSSES)))
         if not _positive(weight):
-            raise ConfigError(f"loss {name!r} has weight {weight!r}; give a number above 0.")
+            raise ConfigError(f"the weight {weight!r} of loss {name!r} must be a number above 0.")
     return {name: float(weight) for name, weight in spec.items()}
 
 
 def _check_weights(weights: Sequence[float], classes: int) -> None:
     if len(weights) != classes:
         raise ConfigError(
-            f"class_weights has {len(weights)} numbers for {classes} classes; give one for each."
+            f"class_weights has {len(weights)} numbers for {classes} classes; give one per class."
         )
     if not all(math.isfinite(w) and w >= 0 for w in weights) or not any(weights):
         raise ConfigError(

@@ -46,7 +46,7 @@ def with_masks(data, change):
 @pytest.mark.parametrize(
     ("choices", "said"),
     [
-        ({"epochs": 0}, "epochs=0 cannot be trained with; it must be a whole number from 1"),
+        ({"epochs": 0}, "epochs=0 must be a whole number from 1"),
         ({"crop": 10}, r"crop=10 .* from 33 pixels"),
         ({"crop": "large"}, "crop='large'"),
         ({"learning_rate": -1.0}, "learning_rate=-1.0 .* above 0, or None"),
