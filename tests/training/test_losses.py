@@ -261,8 +261,8 @@ def test_fits_with_batches_of_any_number():
     [
         ("dise", {}, "Did you mean 'dice'"),
         ("dice+dice", {}, "twice"),
-        ({}, {}, "is no loss"),
-        (["dice"], {}, "is no loss"),
+        ({}, {}, "must be a name such as"),
+        (["dice"], {}, "must be a name such as"),
         ({"dice": -1}, {}, "above 0"),
         ("dice", {"classes": 1}, "background"),
         ("dice", {"class_weights": [1, 2]}, "2 numbers for 4 classes"),
