@@ -66,9 +66,8 @@ def append_line(path: Path, values: Mapping[str, Any]) -> None:
         with path.open("ab") as file:
             file.write(_encode(values))
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
         raise OutputError(
-            f"Cannot write {path}: {reason}. Free disk space, then resume."
+            f"Cannot write {path}: {os_reason(error)}. Free disk space, then resume."
         ) from error
 
 

@@ -213,9 +213,10 @@ def test_bad_images_do_not_lose_their_neighbors(mini, small, photos):
     assert failed.keys() == {"cut.jpg", "text.jpg", "empty.jpg", "link.jpg"}
     assert "Cannot read photos/bad/cut.jpg: it is damaged (" in failed["cut.jpg"]
     assert "photos/bad/text.jpg: not an image in a format" in failed["text.jpg"]
-    assert "photos/bad/empty.jpg is empty (0 bytes)" in failed["empty.jpg"]
+    assert "photos/bad/empty.jpg: it is empty (0 bytes)" in failed["empty.jpg"]
     assert failed["link.jpg"] == (
-        "photos/bad/link.jpg is a link to nowhere.jpg, which does not exist; mend or remove it."
+        "Cannot read photos/bad/link.jpg: it is a link to nowhere.jpg, which does not exist. "
+        "Fix or remove the link."
     )
     assert {e["source"]: e["error"] for e in lines() if "error" in e} == dict(summary.failed)
     assert str(summary).startswith("5 of 9 done, 4 failed in ")
