@@ -1,24 +1,40 @@
 """The only door to Keras: importing this module is what loads the deep-learning framework.
 
 Modules that need Keras import it from here, and nothing imports those modules before the first
-network is built, so that `import easyseg` and `easyseg --help` stay quick.
+network is built, so that `import easyseg` and `easyseg --help` stay quick. The process is as it
+was afterwards: variables of the environment are set only during the import.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # warnings and errors only
-# by itself TensorFlow uses oneDNN's kernels where there is AVX512 alone; they pay with AVX2 too
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-
-import keras
-from keras import layers, ops
-
-from easyseg.utils.allocator import keep_freed_memory
-from easyseg.utils.threads import limit_threads
+from easyseg.errors import ConfigError
+from easyseg.utils.native_log import filter_native_log
 
 __all__ = ["backend", "keras", "layers", "ops"]
+
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+IMPORT_ENVIRONMENT = {  # unless the user has set them; TensorFlow reads them while it is imported
+    LOG_LEVEL: "2",  # errors only
+    # by itself TensorFlow uses oneDNN's kernels only with AVX512; they pay with AVX2 too
+    "TF_ENABLE_ONEDNN_OPTS": "1",
+}
+
+
+@contextlib.contextmanager
+def _import_environment() -> Iterator[None]:
+    added = [name for name in IMPORT_ENVIRONMENT if name not in os.environ]
+    log_filter = filter_native_log() if LOG_LEVEL in added else contextlib.nullcontext()
+    os.environ.update({name: IMPORT_ENVIRONMENT[name] for name in added})
+    try:
+        with log_filter:
+            yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
 def backend() -> str:
@@ -26,6 +42,18 @@ def backend() -> str:
     return str(keras.backend.backend())
 
 
-if backend() == "tensorflow":
-    keep_freed_memory()
-    limit_threads()
+try:
+    with _import_environment():
+        import keras
+        from keras import layers, ops
+
+        if backend() == "tensorflow":
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()  # looks for GPUs, and logs that there are none
+except (ImportError, ValueError) as error:
+    raise ConfigError(
+        f"Cannot load Keras with the backend {os.environ.get('KERAS_BACKEND', 'tensorflow')!r}: "
+        f"{error}. Set the environment variable KERAS_BACKEND to an installed backend: "
+        "tensorflow, jax or torch."
+    ) from error

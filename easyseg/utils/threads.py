@@ -7,77 +7,61 @@ import math
 import os
 from pathlib import Path
 
-__all__ = ["limit_opencv", "limit_threads", "thread_count"]
+__all__ = ["limit_opencv_threads", "limit_threads", "thread_count"]
 
-CGROUPS = Path("/sys/fs/cgroup")
-OWN_CGROUPS = Path("/proc/self/cgroup")
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+PROCESS_CGROUP = Path("/proc/self/cgroup")
 
 
 def thread_count() -> int:
-    """`OMP_NUM_THREADS` if it is set; else the cores that this process may use.
+    """`OMP_NUM_THREADS` if it is set; otherwise the cores that this process may use.
 
-    A container's share of the processor (its cgroup's quota) counts, rounded up.
+    That is its CPU affinity, and the CPU quota of its cgroup (version 2), rounded up, as
+    containers have it.
     """
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if wanted.isdecimal() and int(wanted) > 0:
-        return int(wanted)
+    variable = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if variable.isdecimal() and int(variable) > 0:
+        return int(variable)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, math.ceil(min(cores or 1, *map(_quota, _cgroups()))))
-
-
-def limit_opencv() -> None:
-    """Holds OpenCV's own threads to `thread_count()`, where they would be more."""
-    import cv2  # noqa: PLC0415
-
-    count = thread_count()
-    if count < cv2.getNumThreads():
-        cv2.setNumThreads(count)
+    return max(1, math.ceil(min(cores or 1, _cpu_quota())))
 
 
 def limit_threads() -> None:
-    """Holds TensorFlow's and OpenCV's own threads to `thread_count()`, where they would be more.
+    """Limits the threads of TensorFlow and OpenCV to `thread_count()`.
 
-    Neither knows `OMP_NUM_THREADS` or every kind of cgroup. It must happen before TensorFlow has
-    begun to work; what a user has set stays.
+    Neither knows `OMP_NUM_THREADS`, and TensorFlow does not know CPU quotas. It must be called
+    before TensorFlow's first operation; later it limits OpenCV only. Fewer threads than that, and
+    TensorFlow threads that the user has set, stay.
     """
+    limit_opencv_threads()
+    if thread_count() >= (os.cpu_count() or 1) or "TF_NUM_INTRAOP_THREADS" in os.environ:
+        return
     import tensorflow as tf  # noqa: PLC0415
 
-    limit_opencv()
-    count = thread_count()
-    if count >= (os.cpu_count() or 1) or "TF_NUM_INTRAOP_THREADS" in os.environ:
-        return
     if tf.config.threading.get_intra_op_parallelism_threads() == 0:
-        with contextlib.suppress(RuntimeError):  # TensorFlow has begun to work already
-            tf.config.threading.set_intra_op_parallelism_threads(count)
+        with contextlib.suppress(RuntimeError):  # TensorFlow has run an operation
+            tf.config.threading.set_intra_op_parallelism_threads(thread_count())
 
 
-def _cgroups() -> list[Path]:
-    """Folders of the process's cgroup and of those around it: each may have a limit."""
-    folders = [CGROUPS, CGROUPS / "cpu"]
+def limit_opencv_threads() -> None:
+    """Limits the threads of OpenCV to `thread_count()`."""
+    import cv2  # noqa: PLC0415
+
+    if thread_count() < cv2.getNumThreads():
+        cv2.setNumThreads(thread_count())
+
+
+def _cpu_quota() -> float:
+    """Cores that the process's cgroup and those around it allow; infinite without a limit."""
     try:
-        lines = OWN_CGROUPS.read_text("utf-8").splitlines()
+        lines = PROCESS_CGROUP.read_text("utf-8").splitlines()
     except OSError:  # not Linux
-        return folders
-    for line in lines:
-        _, kinds, path = line.split(":", 2)
-        root = CGROUPS / "cpu" if kinds else CGROUPS  # version 2 has one tree for all kinds
-        if not kinds or "cpu" in kinds.split(","):
-            here = root / path.strip("/")
-            folders += [folder for folder in (here, *here.parents) if root in folder.parents]
-    return folders
-
-
-def _quota(folder: Path) -> float:
-    """Cores that a cgroup allows; infinite where there is no limit."""
-    files = (  # version 2: both numbers in one file; version 1: one in each
-        [folder / "cpu.max"],
-        [folder / "cpu.cfs_quota_us", folder / "cpu.cfs_period_us"],
-    )
-    for paths in files:
-        try:
-            quota, period = " ".join(path.read_text("ascii") for path in paths).split()
-            if float(quota) > 0:
-                return float(quota) / float(period)
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
-    return math.inf
+        return math.inf
+    paths = [line.split(":", 2)[2] for line in lines if line.startswith("0::")]  # version 2
+    folder = CGROUP_ROOT / "".join(paths[:1]).strip("/")
+    quotas = [math.inf]
+    for parent in (folder, *folder.parents):
+        with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+            quota, period = map(float, (parent / "cpu.max").read_text("ascii").split())
+            quotas.append(quota / period)
+    return min(quotas)

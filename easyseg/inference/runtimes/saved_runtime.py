@@ -26,7 +26,7 @@ from easyseg.inference.runtimes.hardware import package_versions, processor
 from easyseg.inference.runtimes.start import runtime_folder
 from easyseg.io.atomic import write_bytes
 from easyseg.models.kerashub.config import KerasHubConfig
-from easyseg.utils.threads import limit_opencv, thread_count
+from easyseg.utils.threads import limit_opencv_threads, thread_count
 from easyseg.weights.resolve import ModelSource
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def start_saved(path: Path) -> SavedRuntime | None:
     except Exception as error:  # noqa: BLE001  (damaged files, other people's compilers)
         log.debug("no runtime starts without Keras: %s", error)
         return None
-    limit_opencv()
+    limit_opencv_threads()
     return SavedRuntime(forward, record)
 
 

@@ -1,0 +1,60 @@
+"""Log lines of native libraries, which they write to stderr past all settings of Python."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+__all__ = ["filter_native_log"]
+
+STDERR = 2  # the file descriptor
+LOG_LINE = re.compile(  # of absl, of TensorFlow, and lines that belong to theirs
+    rb"[IWE]\d{4} \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "
+    rb"|WARNING: All log messages before absl::|To enable the following instructions:"
+)
+
+
+@contextlib.contextmanager
+def filter_native_log() -> Iterator[None]:
+    """Holds stderr back, and writes it at the end without native log lines.
+
+    After an error everything is written. Where there is a GPU, errors and warnings of native
+    libraries are written too: they may say why it is not used.
+    """
+    try:
+        terminal = os.dup(STDERR)
+    except OSError:  # a process without stderr
+        yield
+        return
+    with tempfile.TemporaryFile() as held, os.fdopen(terminal, "wb") as stderr:
+        _redirect(held.fileno())
+        failed = False
+        try:
+            yield
+        except Exception:
+            failed = True
+            raise
+        finally:
+            _redirect(stderr.fileno())
+            held.seek(0)
+            stderr.writelines(line for line in held if failed or not _is_noise(line))
+
+
+def _redirect(descriptor: int) -> None:
+    if sys.stderr is not None:
+        sys.stderr.flush()
+    os.dup2(descriptor, STDERR)
+
+
+def _is_noise(line: bytes) -> bool:
+    is_log = LOG_LINE.match(line) is not None
+    return is_log and (line.startswith(b"I") or b": I " in line[:40] or not _has_gpu())
+
+
+def _has_gpu() -> bool:
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()  # or of WSL
