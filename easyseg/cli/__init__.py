@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import click
 
 import easyseg
+from easyseg.cli._startup import prepare_process
 from easyseg.errors import EasysegError
 from easyseg.utils.registry import unknown_name
 
@@ -95,6 +96,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     handler.setFormatter(_Formatter("easyseg: %(message)s"))
     handler.addFilter(lambda record: record.levelno >= logging.ERROR or not is_quiet())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    prepare_process()
     # a service that is stopped ends as with Ctrl-C: what was done is kept
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -10,7 +10,6 @@ import click
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
-from easyseg.cli._startup import load_framework_when_needed
 from easyseg.cli.options import QUIET, echo
 from easyseg.errors import ImageNotFoundError
 
@@ -34,7 +33,6 @@ KINDS = ("overlay", "mask", "cutout")
 def demo(out: Path, model: str, quiet: bool) -> None:
     """Segment two sample images: an overlay, a mask and a cut-out of each."""
     images = _sample_images()
-    load_framework_when_needed()
     started = time.perf_counter()
     seg = SemanticSegmentation(model, progress=not quiet)
     echo(f"{model}: loaded in {time.perf_counter() - started:.1f} s")

@@ -9,7 +9,6 @@ from typing import NamedTuple
 import click
 
 from easyseg.cli import command
-from easyseg.cli._startup import load_framework
 from easyseg.cli.options import QUIET, SIZE, echo
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import PREFIX, KerasHubConfig, is_hub
@@ -53,7 +52,6 @@ def download(name: str, file: Path | None, cache_dir: Path | None, quiet: bool) 
         echo(f"{MINI} is included in easyseg; there is nothing to download.")
         return
     entry = weight_set(name)
-    load_framework()
     from easyseg.weights.loader import import_file, load_model  # noqa: PLC0415  (loads Keras)
 
     if file is not None:
@@ -115,7 +113,6 @@ class _Description(NamedTuple):
 
 def _describe(model: str, architecture: str | None) -> _Description:
     if is_hub(model):
-        load_framework()
         from easyseg.weights.loader import load_model  # noqa: PLC0415  (loads Keras)
 
         _, config, label_set = load_model(model, architecture=architecture)
@@ -205,7 +202,6 @@ def _network(config: ModelConfig | KerasHubConfig) -> dict[str, str]:
 
 def _cost(config: ModelConfig | KerasHubConfig, size: tuple[int, int]) -> dict[str, str]:
     """Counted on the network with fresh weights."""
-    load_framework()
     from easyseg.models.build import build_model, logits_model  # noqa: PLC0415  (loads Keras)
     from easyseg.models.summary import count, memory  # noqa: PLC0415
 

@@ -17,7 +17,6 @@ import click
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import is_quiet
-from easyseg.cli._startup import load_framework_when_needed
 from easyseg.datasets import DatasetOptions
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.runtimes import AUTO, PRECISIONS, RUNTIMES
@@ -247,7 +246,6 @@ def _inference(model: str | None, **options: Any) -> Callable[[], SemanticSegmen
 
 
 def _open_model(model: str | None, options: Mapping[str, Any]) -> SemanticSegmentation:
-    load_framework_when_needed()
     if model is None:
         model = "mini"
         log.warning(

@@ -13,7 +13,6 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
-from easyseg.cli._startup import load_framework
 from easyseg.cli.options import QUIET, SIZE, data_options, echo, model_options
 from easyseg.datasets import DatasetOptions, open_with_options
 from easyseg.errors import InputError
@@ -179,7 +178,6 @@ def train(
     options = {name: value for name, value in choices.items() if value is not None} | changes
     if resume is not None:
         _refuse_with_resume(click.get_current_context())
-        load_framework()
         with logging_redirect_tqdm():
             tuned = SemanticSegmentation.resume(resume, data=data, progress=not quiet)
     else:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from easyseg.errors import EasysegError, WeightsError
 from easyseg.inference.options import InferenceOptions
@@ -47,13 +47,10 @@ class OpenedModel:
         **choices: `architecture` and `output_stride`, as for `load_model`.
 
     Attributes:
-        before_loading: Called before Keras is imported.
         config: The network's configuration.
         label_set: Its classes.
         predictor: Segments in the saved runtime; after `load`, with the network.
     """
-
-    before_loading: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
 
     def __init__(
         self,
@@ -138,7 +135,6 @@ class OpenedModel:
     def _load(self) -> LoadedModel:
         if not isinstance(self._model, (str, os.PathLike)):
             return self._model
-        type(self).before_loading()
         from easyseg.weights.loader import load_model  # noqa: PLC0415  (loads Keras)
 
         return load_model(self._model, progress=self._progress, **self._choices)

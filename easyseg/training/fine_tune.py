@@ -36,6 +36,8 @@ from easyseg.training.run_dir import (
 )
 from easyseg.training.trainer import train
 from easyseg.training.validation import warn_if_one_class
+from easyseg.utils.allocator import keep_freed_memory
+from easyseg.utils.threads import limit_threads
 from easyseg.weights.bundle import read_bundle
 from easyseg.weights.loader import LoadedModel, load_model
 
@@ -91,6 +93,8 @@ def fine_tune(
         TrainingError: Training cannot continue; the message says what is kept.
         OutputError: A file cannot be written.
     """
+    keep_freed_memory()
+    limit_threads()
     choices, changes = split_options(options)
     config = TrainConfig.from_dict(choices)
     path = _run_path(run_dir, dataset)

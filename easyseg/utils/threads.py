@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import sys
 from pathlib import Path
 
 __all__ = ["limit_opencv_threads", "limit_threads", "thread_count"]
@@ -27,17 +28,17 @@ def thread_count() -> int:
 
 
 def limit_threads() -> None:
-    """Limits the threads of TensorFlow and OpenCV to `thread_count()`.
+    """Limits the threads of OpenCV and, once it is imported, TensorFlow to `thread_count()`.
 
-    Neither knows `OMP_NUM_THREADS`, and TensorFlow does not know CPU quotas. It must be called
-    before TensorFlow's first operation; later it limits OpenCV only. Fewer threads than that, and
-    TensorFlow threads that the user has set, stay.
+    Neither knows `OMP_NUM_THREADS`, and TensorFlow does not know CPU quotas. TensorFlow can be
+    limited only before its first operation. Limits that the user has set stay.
     """
     limit_opencv_threads()
-    if thread_count() >= (os.cpu_count() or 1) or "TF_NUM_INTRAOP_THREADS" in os.environ:
+    tf = sys.modules.get("tensorflow")
+    if tf is None or thread_count() >= (os.cpu_count() or 1):
         return
-    import tensorflow as tf  # noqa: PLC0415
-
+    if "TF_NUM_INTRAOP_THREADS" in os.environ:
+        return
     if tf.config.threading.get_intra_op_parallelism_threads() == 0:
         with contextlib.suppress(RuntimeError):  # TensorFlow has run an operation
             tf.config.threading.set_intra_op_parallelism_threads(thread_count())

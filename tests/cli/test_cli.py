@@ -385,22 +385,6 @@ def test_models_that_cannot_be_opened(run, photos, model, words):
     assert new_files() == []
 
 
-@pytest.mark.parametrize(
-    ("stop", "shown"), [(KeyboardInterrupt, ""), (RuntimeError, "chatter")], ids=["ctrl-c", "error"]
-)
-def test_ctrl_c_while_the_framework_loads_is_quiet(monkeypatch, capfd, stop, shown):
-    from easyseg.cli import _startup as quiet
-
-    def load(_):
-        os.write(2, b"chatter")
-        raise stop
-
-    monkeypatch.setattr(quiet.importlib, "import_module", load)
-    with pytest.raises(stop):
-        quiet.load_framework()
-    assert capfd.readouterr().err == shown
-
-
 def test_line_breaks_in_messages_are_taken_out(segment, photos):
     Path("two\nlines.jpg").write_text("no picture")
     code, _, err = segment("two\nlines.jpg", "bird.jpg")

@@ -22,7 +22,6 @@ import easyseg.weights.loader
 from easyseg import SemanticSegmentation
 from easyseg.cli import cli
 from easyseg.errors import InputError, WeightsError
-from easyseg.inference.opening import OpenedModel
 from easyseg.inference.runtimes import RUNTIMES
 from easyseg.utils import threads
 
@@ -237,7 +236,6 @@ def test_opencv_keeps_to_the_thread_limit(bundle, monkeypatch):
 
 def test_easyseg_optimize_and_a_later_command(bundle, loads, monkeypatch, tmp_path):
     monkeypatch.setenv("EASYSEG_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(OpenedModel, "before_loading", OpenedModel.before_loading)  # restored
     done = CliRunner().invoke(cli, ["optimize", "-m", str(bundle)])
     assert re.match(r"gray +\d+\.\d ms per image\n", done.output), done.output
     loads.clear()

@@ -1,4 +1,4 @@
-"""Runtimes use the threads that they may."""
+"""Libraries use the threads that the process may use, once they are limited."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from easyseg.utils import threads
 def eight_cores(monkeypatch, tmp_path):
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
-    monkeypatch.setattr(threads, "CGROUPS", tmp_path)
-    monkeypatch.setattr(threads, "OWN_CGROUPS", tmp_path / "own")
+    monkeypatch.setattr(threads, "CGROUP_ROOT", tmp_path)
+    monkeypatch.setattr(threads, "PROCESS_CGROUP", tmp_path / "process")
 
 
 def test_all_cores():
@@ -33,50 +33,63 @@ def test_omp_num_threads(monkeypatch, value, count):
     ("quota", "count"),
     [("max 100000", 8), ("250000 100000", 3), ("50000 100000", 1), ("900000 100000", 8)],
 )
-def test_cgroup_version_2(tmp_path, quota, count):
+def test_cpu_quota_of_a_cgroup(tmp_path, quota, count):
+    (tmp_path / "process").write_text("0::/")
     (tmp_path / "cpu.max").write_text(quota)
     assert threads.thread_count() == count
 
 
-@pytest.mark.parametrize(("quota", "count"), [("-1", 8), ("200000", 2)])
-def test_cgroup_version_1(tmp_path, quota, count):
-    (tmp_path / "cpu").mkdir()
-    (tmp_path / "cpu/cpu.cfs_quota_us").write_text(quota)
-    (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000")
-    assert threads.thread_count() == count
-
-
 @pytest.mark.parametrize(
-    ("own", "limited", "count"),
+    ("process", "limited", "count"),
     [
         ("0::/user/job", "user", 2),
         ("0::/user/job", "user/job", 2),
-        ("4:cpu,cpuacct:/user/job\n3:memory:/other", "cpu/user", 2),
+        ("4:cpu,cpuacct:/other\n0::/user/job", "user", 2),
         ("0::/elsewhere", "user", 8),
         ("0::/", "user", 8),
     ],
 )
-def test_a_limit_around_the_process(tmp_path, own, limited, count):
-    """Of its own cgroup, or of one that this lies in."""
-    (tmp_path / "own").write_text(own)
+def test_a_cgroup_around_the_process(tmp_path, process, limited, count):
+    """The limit is of its own cgroup, or of one around that."""
+    (tmp_path / "process").write_text(process)
     (tmp_path / limited).mkdir(parents=True)
-    if limited.startswith("cpu"):
-        (tmp_path / limited / "cpu.cfs_quota_us").write_text("200000")
-        (tmp_path / limited / "cpu.cfs_period_us").write_text("100000")
-    else:
-        (tmp_path / limited / "cpu.max").write_text("200000 100000")
+    (tmp_path / limited / "cpu.max").write_text("200000 100000")
     assert threads.thread_count() == count
 
 
-def test_tensorflow_and_opencv_are_held_to_it():
-    """In a process of its own, in which TensorFlow has done nothing yet."""
-    code = (
-        "import cv2; from easyseg._keras import keras; import tensorflow as tf; "
-        "print(cv2.getNumThreads(), tf.config.threading.get_intra_op_parallelism_threads())"
-    )
-    environment = {k: v for k, v in os.environ.items() if k != "TF_NUM_INTRAOP_THREADS"}
+def run_python(code, **environment):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("TF_NUM_", "OMP_", "OPENCV_"))}
     done = subprocess.run(
         [sys.executable, "-c", code],
-        env={**environment, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=True,
+        env={**kept, **environment}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert done.stdout.split() == ["1", "1"]
+    return done.stdout.split()
+
+
+REPORT = (
+    "import cv2, os; from easyseg._keras import keras; import tensorflow as tf; {call}; "
+    "print(cv2.getNumThreads(), tf.config.threading.get_intra_op_parallelism_threads(), "
+    "os.environ.get('TF_NUM_INTRAOP_THREADS'))"
+)
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="one thread is all there is")
+def test_tensorflow_and_opencv_are_limited_when_asked():
+    """In a process of its own, in which TensorFlow has done nothing yet."""
+    limit = "from easyseg.utils.threads import limit_threads; limit_threads()"
+    assert run_python(REPORT.format(call=limit), OMP_NUM_THREADS="1") == ["1", "1", "None"]
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="one thread is all there is")
+def test_an_import_limits_nothing():
+    opencv, tensorflow, variable = run_python(REPORT.format(call="pass"), OMP_NUM_THREADS="1")
+    assert (int(opencv) > 1, tensorflow, variable) == (True, "0", "None")
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="one thread is all there is")
+def test_the_command_line_limits_both():
+    code = (
+        "import os; from easyseg.cli._startup import prepare_process; prepare_process(); "
+        "import cv2; print(cv2.getNumThreads(), os.environ['TF_NUM_INTRAOP_THREADS'])"
+    )
+    assert run_python(code, OMP_NUM_THREADS="1") == ["1", "1"]
