@@ -102,7 +102,9 @@ class Dataset:
         if name == ALL and any(self.splits.values()):
             return _all_samples(self.splits)
         if not self.splits.get(name):
-            existing = [f"{key} ({len(rows)})" for key, rows in self.splits.items() if rows]
+            existing = [
+                f"{key} ({len(samples)})" for key, samples in self.splits.items() if samples
+            ]
             raise InputError(
                 f"data set {self.name!r} has no split {name!r}; choose one of: "
                 f"{', '.join([*existing, ALL])}."
@@ -112,11 +114,11 @@ class Dataset:
 
 def _all_samples(splits: Mapping[str, Sequence[Sample]]) -> list[Sample]:
     """The samples of all splits; where names occur in several splits, with the split's name."""
-    samples = [sample for rows in splits.values() for sample in rows]
+    samples = [sample for part in splits.values() for sample in part]
     if len({sample.name for sample in samples}) == len(samples):
         return samples
     return [
         dataclasses.replace(sample, name=f"{split}/{sample.name}")
-        for split, rows in splits.items()
-        for sample in rows
+        for split, part in splits.items()
+        for sample in part
     ]

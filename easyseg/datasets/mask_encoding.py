@@ -43,7 +43,7 @@ class InferredClasses(NamedTuple):
 
 
 @dataclasses.dataclass
-class _Values:
+class _MaskStats:
     """What all masks together hold."""
 
     values: Counter[int] = dataclasses.field(default_factory=Counter)
@@ -71,15 +71,15 @@ def infer_encoding(
     Raises:
         DatasetError: No mask can be read, or they look like photographs.
     """
-    values = _read_all(paths[:: max(1, len(paths) // 16)] if classes else paths)
+    stats = _read_all(paths[:: max(1, len(paths) // 16)] if classes else paths)
     listed = {_packed(c.color) for c in classes if c.color}
-    if _is_colors(values, listed):
-        return _infer_colors(values, classes)
-    return _infer_gray(values, list(classes), list(ignore))
+    if _is_colors(stats, listed):
+        return _infer_colors(stats, classes)
+    return _infer_gray(stats, list(classes), list(ignore))
 
 
-def _read_all(paths: Sequence[Path]) -> _Values:
-    total, first_error = _Values(), None
+def _read_all(paths: Sequence[Path]) -> _MaskStats:
+    total, first_error = _MaskStats(), None
     with ThreadPoolExecutor(THREADS) as pool:
         for path, result in zip(paths, pool.map(_read_one, paths), strict=True):
             if isinstance(result, DatasetError):
@@ -138,22 +138,22 @@ def _palette(path: Path) -> dict[int, int]:
     return {i: _packed(color) for i, color in enumerate(colors)}
 
 
-def _is_colors(seen: _Values, listed: set[int]) -> bool:
-    if seen.palettes_differ:
+def _is_colors(stats: _MaskStats, listed: set[int]) -> bool:
+    if stats.palettes_differ:
         return True
-    if seen.palette and listed:
-        return set(seen.palette.values()) <= listed and len(seen.palette) > 1
-    return seen.colored > 0 and 2 * seen.rgb >= seen.count
+    if stats.palette and listed:
+        return set(stats.palette.values()) <= listed and len(stats.palette) > 1
+    return stats.colored > 0 and 2 * stats.rgb >= stats.count
 
 
-def _infer_colors(seen: _Values, classes: Sequence[Class]) -> InferredClasses:
+def _infer_colors(stats: _MaskStats, classes: Sequence[Class]) -> InferredClasses:
     if classes and all(c.color for c in classes):
         return _by_value(classes, [_packed(c.color) for c in classes], "colors", [])
-    size, count = seen.colors.total(), len(seen.colors)
-    common = {c for c, n in seen.colors.items() if n >= RARE * size or count <= MANY}
-    if len(common) > MAX_CLASSES or sum(seen.colors[c] for c in common) < COVERED * size:
+    size, count = stats.colors.total(), len(stats.colors)
+    common = {c for c, n in stats.colors.items() if n >= RARE * size or count <= MANY}
+    if len(common) > MAX_CLASSES or sum(stats.colors[c] for c in common) < COVERED * size:
         raise DatasetError(
-            f"the masks ({seen.example} and others) have {count} colors: they look like "
+            f"the masks ({stats.example} and others) have {count} colors: they look like "
             "photographs, or were saved as JPEG; save them as PNG, or list the colors in "
             "class_dict.csv (name,r,g,b)."
         )
@@ -173,18 +173,18 @@ def _infer_colors(seen: _Values, classes: Sequence[Class]) -> InferredClasses:
     return _by_value(colored, ordered, "colors", notes)
 
 
-def _infer_gray(seen: _Values, classes: list[Class], ignore: list[int]) -> InferredClasses:
-    if _is_binary(seen, classes, ignore):
-        return _infer_binary(seen, classes)
-    if seen.example is not None and is_jpeg(seen.example):
+def _infer_gray(stats: _MaskStats, classes: list[Class], ignore: list[int]) -> InferredClasses:
+    if _is_binary(stats, classes, ignore):
+        return _infer_binary(stats, classes)
+    if stats.example is not None and is_jpeg(stats.example):
         raise DatasetError(
-            f"{seen.example} is a JPEG, which changes ids at every edge; save masks as PNG (from "
+            f"{stats.example} is a JPEG, which changes ids at every edge; save masks as PNG (from "
             "the originals: what JPEG has changed cannot be restored)."
         )
     ids = [i for i in range(len(classes) + len(ignore) + 1) if i not in ignore]
     notes: list[str] = []
     if not classes:
-        ids, notes = _unnamed_ids(seen, ignore)
+        ids, notes = _unnamed_ids(stats, ignore)
         classes = [Class(f"class {i}") for i in ids] or [Class(BACKGROUND)]
         if ids in ([0, 1], [0]):
             classes = [Class(BACKGROUND), Class("foreground")][: len(ids)]
@@ -196,7 +196,7 @@ def _infer_gray(seen: _Values, classes: list[Class], ignore: list[int]) -> Infer
     result.encoding.classes.update(dict.fromkeys(ignore, IGNORE))
     result.encoding.classes.setdefault(IGNORE, IGNORE)
     colors = [
-        c.color or (_rgb(seen.palette[v]) if v in seen.palette else None)
+        c.color or (_rgb(stats.palette[v]) if v in stats.palette else None)
         for c, v in zip(classes, values, strict=True)
         if not is_void(c.name)
     ]
@@ -204,22 +204,22 @@ def _infer_gray(seen: _Values, classes: list[Class], ignore: list[int]) -> Infer
     return result._replace(colors=colors) if distinct else result
 
 
-def _infer_binary(seen: _Values, classes: list[Class]) -> InferredClasses:
+def _infer_binary(stats: _MaskStats, classes: list[Class]) -> InferredClasses:
     if len(classes) == 1:
         classes = [Class(BACKGROUND), *classes]
     classes = classes or [Class(BACKGROUND), Class("foreground")]
     classes = [dataclasses.replace(c, value=None) for c in classes]
-    grays = "; grays become the nearer of both" if len(seen.values) > 2 else ""
+    grays = "; grays become the nearer of both" if len(stats.values) > 2 else ""
     note = f"Black and white masks: 0 is {classes[0].name!r}, 255 is {classes[1].name!r}{grays}."
     return _by_value(classes, [0, 255], "binary", [note])
 
 
-def _unnamed_ids(seen: _Values, ignore: list[int]) -> tuple[list[int], list[str]]:
+def _unnamed_ids(stats: _MaskStats, ignore: list[int]) -> tuple[list[int], list[str]]:
     """Ids of the classes of masks that no file describes, and notes."""
-    values = set(seen.values) - {IGNORE} - set(ignore)
+    values = set(stats.values) - {IGNORE} - set(ignore)
     if len(values) > MAX_VALUES:
         raise DatasetError(
-            f"the masks ({seen.example} and others) have {len(values)} different values: they "
+            f"the masks ({stats.example} and others) have {len(values)} different values: they "
             "look like photographs, or were saved as JPEG; save class ids as PNG."
         )
     ids = sorted(values)
@@ -231,34 +231,36 @@ def _unnamed_ids(seen: _Values, ignore: list[int]) -> tuple[list[int], list[str]
     return ids, [f"The values {shown} of the masks are classes 0 to {len(ids) - 1}, in order."]
 
 
-def _is_binary(seen: _Values, classes: list[Class], ignore: list[int]) -> bool:
+def _is_binary(stats: _MaskStats, classes: list[Class], ignore: list[int]) -> bool:
     """Only 0 and 255; or nearly only, with grays between, as smoothing and JPEG leave them."""
-    if len(classes) > 2 or 255 not in seen.values or 255 in ignore or max(seen.values) > 255:
+    if len(classes) > 2 or 255 not in stats.values or 255 in ignore or max(stats.values) > 255:
         return False
     if len(classes) == 2 and any(c.value not in (None, 0, 255) for c in classes):
         return False
-    if set(seen.values) <= {0, 255}:
+    if set(stats.values) <= {0, 255}:
         return True
-    size = seen.values.total()
-    outer = sum(n for v, n in seen.values.items() if v <= 2 or v >= 253)
-    near = sum(n for v, n in seen.values.items() if v < NEAR or v >= 256 - NEAR)
-    return len(seen.values) > MANY and outer >= 0.85 * size and near >= 0.95 * size
+    size = stats.values.total()
+    outer = sum(n for v, n in stats.values.items() if v <= 2 or v >= 253)
+    near = sum(n for v, n in stats.values.items() if v < NEAR or v >= 256 - NEAR)
+    return len(stats.values) > MANY and outer >= 0.85 * size and near >= 0.95 * size
 
 
 def _by_value(
     classes: Sequence[Class], values: Sequence[int], kind: str, notes: list[str]
 ) -> InferredClasses:
     """The classes in their order, without those named "void", whose pixels are ignored."""
-    kept = [c for c in classes if not is_void(c.name)] or list(classes)
-    if len(kept) < len(classes):
-        voids = ", ".join(repr(c.name) for c in classes if c not in kept)
+    labeled = [c for c in classes if not is_void(c.name)] or list(classes)
+    if len(labeled) < len(classes):
+        voids = ", ".join(repr(c.name) for c in classes if c not in labeled)
         notes = [*notes, f"Pixels of {voids} are ignored."]
-    if len(kept) > MAX_CLASSES:
-        raise DatasetError(f"{len(kept)} classes are too many; keep at most {MAX_CLASSES} of them.")
-    ids = {id(c): i for i, c in enumerate(kept)}
+    if len(labeled) > MAX_CLASSES:
+        raise DatasetError(
+            f"{len(labeled)} classes are too many; keep at most {MAX_CLASSES} of them."
+        )
+    ids = {id(c): i for i, c in enumerate(labeled)}
     by_value = {v: ids.get(id(c), IGNORE) for c, v in zip(classes, values, strict=True)}
     return InferredClasses(
-        MaskEncoding(kind, by_value), [c.name for c in kept], [c.color for c in kept], notes
+        MaskEncoding(kind, by_value), [c.name for c in labeled], [c.color for c in labeled], notes
     )
 
 

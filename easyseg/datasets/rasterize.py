@@ -23,12 +23,12 @@ class Shape:
 
     Args:
         class_id: Its class, or `IGNORE`.
-        outline: Polygons `[x, y, x, y, ...]` in pixels, or COCO's `{"size", "counts"}`.
+        segmentation: Polygons `[x, y, x, y, ...]` in pixels, or COCO's `{"size", "counts"}`.
         where: File and entry, for messages.
     """
 
     class_id: int
-    outline: Sequence[Sequence[float]] | dict[str, Any]
+    segmentation: Sequence[Sequence[float]] | dict[str, Any]
     where: str
 
 
@@ -61,11 +61,11 @@ def as_rle(shape: Shape, size: tuple[int, int]) -> dict[str, Any]:
         DatasetError: Coordinates or lengths that do not fit the image.
     """
     height, width = size
-    outline = shape.outline
-    if isinstance(outline, dict):
-        return _from_runs(outline, shape.where, size)
+    segmentation = shape.segmentation
+    if isinstance(segmentation, dict):
+        return _from_runs(segmentation, shape.where, size)
     try:
-        polygons = [np.asarray(polygon, float) for polygon in outline]
+        polygons = [np.asarray(polygon, float) for polygon in segmentation]
     except (ValueError, TypeError):
         raise DatasetError(
             f"{shape.where} has a corner that is not a number; give pixels, or remove the shape."

@@ -86,7 +86,7 @@ def scan_dataset(dataset: Dataset, *, quick: bool = False) -> DatasetScan:
         quick: Read only the headers of images: damaged images are not noticed, and there are no
             thumbnails.
     """
-    tasks = [(split, sample) for split, rows in dataset.splits.items() for sample in rows]
+    tasks = [(split, sample) for split, part in dataset.splits.items() for sample in part]
     classes = len(dataset.label_set)
     with ThreadPoolExecutor(THREADS, "easyseg-scan") as pool:
         scans = list(pool.map(lambda task: _scan(task[0], task[1], classes, quick=quick), tasks))

@@ -26,9 +26,9 @@ def make_dataset(
 ) -> Dataset:
     """A data set of samples that have a split or none ("").
 
-    If no sample has a split, they are divided 80/10/10 by a hash of their names: the order of the
-    files does not matter, and every machine divides alike. With two samples or more there is one
-    for validation, with five or more one for the test. If there are training samples and no
+    If no sample has a split, they are divided 80/10/10 by a hash of their names, so that neither
+    the order of the files nor the machine matters: with two samples or more there is one for
+    validation, with five or more one for the test. If there are training samples and no
     validation split, a tenth of them is held out for it.
 
     Args:

@@ -12,7 +12,7 @@ from easyseg.datasets.scan import SampleScan
 __all__ = ["Duplicate", "find_near_duplicates"]
 
 CORRELATION = 0.995  # of two thumbnails, from which they show the same
-MIN_CONTRAST = 2.0  # gray levels; thumbnails of less contrast cannot be told apart
+MIN_CONTRAST = 2.0  # gray levels; thumbnails of less contrast are alike anyway
 BATCH = 1024  # thumbnails compared at once
 
 
@@ -43,9 +43,9 @@ def find_near_duplicates(
         similar = vectors[begin : begin + BATCH] @ vectors.T
         earlier = np.arange(len(vectors)) <= np.arange(begin, begin + len(similar))[:, None]
         similar[earlier] = -1
-        same_split = splits[begin : begin + BATCH, None] == splits[None]
-        for wanted, duplicates in ((False, between), (True, within)):
-            candidates = np.where(same_split == wanted, similar, -1)
+        splits_differ = splits[begin : begin + BATCH, None] != splits[None]
+        for group, duplicates in ((splits_differ, between), (~splits_differ, within)):
+            candidates = np.where(group, similar, -1)
             nearest = candidates.argmax(axis=1)
             hits = np.flatnonzero(candidates.max(axis=1) >= CORRELATION)
             duplicates += [Duplicate(usable[begin + i], usable[nearest[i]]) for i in hits.tolist()]

@@ -26,8 +26,8 @@ def _detect(root: Path) -> bool:
 
 
 def _read(root: Path, _: DatasetOptions) -> Dataset:
-    found = find_pairs(root)
-    if not found.pairs:
+    pairs = find_pairs(root)
+    if not pairs.pairs:
         raise DatasetError(
             f"{root} has no images in images/training with masks in annotations/training; "
             "give the folder that holds both."
@@ -37,11 +37,11 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         load_label_set("ade20k"),
         (
             (split, Sample(name, image, mask, MaskFile(mask, image, ENCODING)))
-            for split, name, image, mask in found.pairs
+            for split, name, image, mask in pairs.pairs
         ),
         notes=["Files are named as ADE20K's: ids 1 to 150 are its classes, 0 is ignored."],
-        images_without_mask=found.images,
-        masks_without_image=found.masks,
+        images_without_mask=pairs.images,
+        masks_without_image=pairs.masks,
     )
 
 

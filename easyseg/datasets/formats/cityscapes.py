@@ -35,26 +35,26 @@ def _encoding(suffix: str) -> MaskEncoding:
 
 
 def _read(root: Path, _: DatasetOptions) -> Dataset:
-    home = _find_root(root)
-    masks = {suffix: sorted(home.glob(f"gtFine/*/**/*{suffix}.png")) if home else []
+    data_root = _find_root(root)
+    masks = {suffix: sorted(data_root.glob(f"gtFine/*/**/*{suffix}.png")) if data_root else []
              for suffix in MASKS}  # fmt: skip
     suffix = max(masks, key=lambda s: len(masks[s]))
-    if home is None or not masks[suffix]:
+    if data_root is None or not masks[suffix]:
         raise DatasetError(
             f"{root} has no gtFine/*/*/*_gtFine_labelIds.png; unpack gtFine_trainvaltest.zip there."
         )
     mask_of = {bare_stem(mask.stem): mask for mask in masks[suffix]}
     encoding, samples, unpaired = _encoding(suffix), [], []
-    for image in sorted(home.glob("leftImg8bit/*/**/*_leftImg8bit.*")):
+    for image in sorted(data_root.glob("leftImg8bit/*/**/*_leftImg8bit.*")):
         name = bare_stem(image.stem)
         mask = mask_of.pop(name, None)
         if mask is None:
             unpaired.append(image)
             continue
-        split = split_of(image.relative_to(home / "leftImg8bit").parts[0])
+        split = split_of(image.relative_to(data_root / "leftImg8bit").parts[0])
         samples.append((split, Sample(name, image, mask, MaskFile(mask, image, encoding))))
     if not samples:
-        raise DatasetError(f"{home} has no images for its masks; unpack leftImg8bit there.")
+        raise DatasetError(f"{data_root} has no images for its masks; unpack leftImg8bit there.")
     samples, test_note = _without_hidden_test(samples)
     return make_dataset(
         root.name,

@@ -221,14 +221,18 @@ def _shape(
             f"{where} is of category {item.get('category_id')}, which is not in the list of "
             "categories; add it there or remove the annotation."
         )
-    outline = item.get("segmentation")
-    if isinstance(outline, list):
-        polygons = [p for p in outline if isinstance(p, list) and len(p) >= 6 and not len(p) % 2]
-        outline = polygons or None
-    if not outline:
+    segmentation = item.get("segmentation")
+    if isinstance(segmentation, list):
+        polygons = [
+            p for p in segmentation if isinstance(p, list) and len(p) >= 6 and not len(p) % 2
+        ]
+        segmentation = polygons or None
+    if not segmentation:
         contents.count("annotations without polygon or mask, left out", where)
         return None
-    return Shape(IGNORE if item.get("iscrowd") else classes[item["category_id"]], outline, where)
+    return Shape(
+        IGNORE if item.get("iscrowd") else classes[item["category_id"]], segmentation, where
+    )
 
 
 def _image(contents: _Contents, file: Path, name: str, split: str) -> Path | None:

@@ -55,13 +55,13 @@ class _DrawnMask:
         shapes = []
         for number, entry in enumerate(content["shapes"], 1):
             where = f"shape {number} of {self.path}"
-            outline = _outline(entry, drawn_size, where)
-            if outline is not None:
-                shapes.append(Shape(self.classes[_label(entry)], outline, where))
+            segmentation = _segmentation(entry, drawn_size, where)
+            if segmentation is not None:
+                shapes.append(Shape(self.classes[_label(entry)], segmentation, where))
         return fit_mask(draw_shapes(shapes, drawn_size), size, mask=self.path, image=self.image)
 
 
-def _outline(entry: Mapping[str, Any], size: tuple[int, int], where: str) -> Any:
+def _segmentation(entry: Mapping[str, Any], size: tuple[int, int], where: str) -> Any:
     """Polygons or run lengths; `None` of lines and points, which have no area."""
     kind = entry.get("shape_type") or "polygon"
     try:

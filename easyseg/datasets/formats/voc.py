@@ -23,10 +23,10 @@ STEM = re.compile(r"\d{6}|\d{4}_\d{6}")  # VOC2007 and later years
 
 def _find_folders(root: Path) -> tuple[Path, Path] | None:
     """The folder that holds the tree (`VOCdevkit/VOC2012`), and the folder of masks."""
-    for home in (root, *root.glob("*/"), *root.glob("*/*/")) if root.is_dir() else ():
+    for data_root in (root, *root.glob("*/"), *root.glob("*/*/")) if root.is_dir() else ():
         for name in MASKS:
-            if (home / "JPEGImages").is_dir() and (home / name).is_dir():
-                return home, home / name
+            if (data_root / "JPEGImages").is_dir() and (data_root / name).is_dir():
+                return data_root, data_root / name
     return None
 
 
@@ -36,11 +36,13 @@ def _read(root: Path, options: DatasetOptions) -> Dataset:
         raise DatasetError(
             f"{root} has no JPEGImages and SegmentationClass; give the folder that holds both."
         )
-    home, mask_folder = folders
-    images = {p.stem: p for paths in image_folders(home / "JPEGImages").values() for p in paths}
+    data_root, mask_folder = folders
+    images = {
+        p.stem: p for paths in image_folders(data_root / "JPEGImages").values() for p in paths
+    }
     masks = {p.stem: p for paths in image_folders(mask_folder).values() for p in paths}
-    pairs, notes = _pairs(home, images, masks)
-    classes, file = find_classes(home)
+    pairs, notes = _pairs(data_root, images, masks)
+    classes, file = find_classes(data_root)
     if file:
         notes.append(f"Class names are from {file}.")
     if classes or not all(STEM.fullmatch(name) for _, name, *_ in pairs.pairs):
@@ -53,9 +55,11 @@ def _read(root: Path, options: DatasetOptions) -> Dataset:
     return dataclasses.replace(dataset, label_set=voc) if same else dataset
 
 
-def _pairs(home: Path, images: dict[str, Path], masks: dict[str, Path]) -> tuple[Pairs, list[str]]:
+def _pairs(
+    data_root: Path, images: dict[str, Path], masks: dict[str, Path]
+) -> tuple[Pairs, list[str]]:
     """The pairs listed in ImageSets/Segmentation; all pairs if there are no lists."""
-    lists = {p.stem: read_lines(p) for p in (home / "ImageSets/Segmentation").glob("*.txt")}
+    lists = {p.stem: read_lines(p) for p in (data_root / "ImageSets/Segmentation").glob("*.txt")}
     lists = {name: stems for name, stems in lists.items() if stems}
     by_split = {name: lists[name] for name in SPLITS if name in lists}
     if "train" not in by_split and "trainval" in lists:

@@ -1,4 +1,4 @@
-"""YOLO's text files: a line for each outline, its class and corners from 0 to 1."""
+"""YOLO's text files: a line for each polygon, its class and corners from 0 to 1."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from easyseg.errors import DatasetError
 __all__: list[str] = []
 
 KEYS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
-BOX = 4  # numbers of a box, which has no outline
+BOX = 4  # numbers of a box, not of a polygon
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +36,11 @@ class _Lines:
         height, width = size
         shapes = [
             Shape(class_id + 1, [(corners * (width, height)).ravel().tolist()], where)
-            for class_id, corners, where in self.outlines()
+            for class_id, corners, where in self.polygons()
         ]
         return draw_shapes(shapes, size)
 
-    def outlines(self) -> Iterator[tuple[int, np.ndarray, str]]:
+    def polygons(self) -> Iterator[tuple[int, np.ndarray, str]]:
         """Class, `(corners, 2)` x and y from 0 to 1, and file and line for messages."""
         for number, line in enumerate(read_lines(self.path), 1):
             where = f"line {number} of {self.path}"
@@ -89,9 +89,9 @@ def _content(file: Path) -> dict:
 
 def _detect(root: Path) -> bool:
     named = _class_file(root) if root.is_dir() or root.suffix in (".yaml", ".yml") else None
-    home = root if root.is_dir() else root.parent
+    data_root = root if root.is_dir() else root.parent
     return named is not None and any(
-        _label_file(image) for images in image_folders(home).values() for image in images[:50]
+        _label_file(image) for images in image_folders(data_root).values() for image in images[:50]
     )
 
 
@@ -110,26 +110,26 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
     if named is None:
         raise DatasetError(f"{root} has no data.yaml with `names:`; write the classes into it.")
     file, names = named
-    home = root if root.is_dir() else root.parent
-    split_folders = _split_folders(file, home)
+    data_root = root if root.is_dir() else root.parent
+    split_folders = _split_folders(file, data_root)
     samples, unlabeled = [], []
-    for folder, images in image_folders(home).items():
+    for folder, images in image_folders(data_root).items():
         split = next((s for path, s in split_folders.items() if folder.is_relative_to(path)), None)
         if split is None:
-            parts = map(split_of, folder.relative_to(home).parts)
+            parts = map(split_of, folder.relative_to(data_root).parts)
             split = next((part for part in parts if part), "")
         for image in images:
             text = _label_file(image)
             if text is None:
                 unlabeled.append(image)
                 continue
-            name = image.relative_to(home).with_suffix("").as_posix()
+            name = image.relative_to(data_root).with_suffix("").as_posix()
             samples.append((split, Sample(name, image, text, _Lines(text, len(names)))))
     if not samples:
-        raise DatasetError(f"{home} has no labels/*.txt for its images; export it again.")
+        raise DatasetError(f"{data_root} has no labels/*.txt for its images; export it again.")
     return make_dataset(
-        home.name,
-        make_label_set(home.name, [BACKGROUND, *names]),
+        data_root.name,
+        make_label_set(data_root.name, [BACKGROUND, *names]),
         samples,
         notes=[f"Class names are from {file}; pixels outside all polygons are background.",
                "Where objects overlap, the smallest is on top."],
@@ -137,18 +137,18 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
     )  # fmt: skip
 
 
-def _split_folders(file: Path, home: Path) -> dict[Path, str]:
+def _split_folders(file: Path, data_root: Path) -> dict[Path, str]:
     """Folders that the YAML assigns to splits, where they exist (exports often name others)."""
     content = _content(file)
-    base = home / str(content.get("path") or "")
+    base = data_root / str(content.get("path") or "")
     folders = {}
     for key, split in KEYS.items():
         entries = content.get(key) or []
         for entry in [entries] if isinstance(entries, str) else entries:
-            paths = (base / str(entry), home / str(entry), home / str(entry).lstrip("./"))
+            paths = (base / str(entry), data_root / str(entry), data_root / str(entry).lstrip("./"))
             path = next((p.resolve() for p in paths if p.is_dir()), None)
-            if path and path.is_relative_to(home.resolve()):
-                folders[home / path.relative_to(home.resolve())] = split
+            if path and path.is_relative_to(data_root.resolve()):
+                folders[data_root / path.relative_to(data_root.resolve())] = split
     return folders
 
 
