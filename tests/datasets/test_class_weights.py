@@ -9,9 +9,8 @@ from helpers.square_dataset import CONFIG, paint
 from easyseg.datasets import open_dataset
 from easyseg.datasets.check import check_dataset
 from easyseg.datasets.class_weights import median_frequency_weights
-from easyseg.training.build import loss_of
 from easyseg.training.config import TrainConfig
-from easyseg.training.plan import make_plan
+from easyseg.training.plan import build_loss, make_plan
 
 
 def test_median_frequency_balancing():
@@ -27,5 +26,5 @@ def test_a_check_proposes_what_auto_trains_with(tmp_path):
     report = check_dataset(open_dataset(paint(tmp_path / "shapes", train=5, val=0)))
     config = TrainConfig(class_weights="auto")
     plan = make_plan(report.scan, CONFIG, config, same_classes=True, changes={})
-    assert loss_of(plan).class_weights == list(report.proposal.class_weights)
+    assert build_loss(plan).class_weights == list(report.proposal.class_weights)
     assert len(set(report.proposal.class_weights)) == 3

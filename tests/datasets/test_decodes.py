@@ -33,7 +33,7 @@ def test_each_mask_is_decoded_at_most_twice_before_training(tmp_path, monkeypatc
         start(),
         open_dataset(data),
         start_name="start",
-        runs=tmp_path / "runs",
+        run_dir=tmp_path / "run",
         progress=False,
         options={**QUICK, "epochs": 1},
     )
