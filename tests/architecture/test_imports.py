@@ -11,14 +11,14 @@ PACKAGE = Path(easyseg.__file__).parent
 # from the doors down; rooms between commas may not import each other
 ORDER = (
     "__main__ > cli, pixellib, serve, distributed > __init__, api > training, export > evaluation"
-    " > inference > weights > models, datasets > results > io > utils > _keras > errors"
+    " > inference > weights > models, datasets > results > io > _keras > utils > errors"
 )
 FLOOR = {
     room: floor
     for floor, rooms in enumerate(reversed(ORDER.split(" > ")))
     for room in rooms.split(", ")
 }
-TENSORFLOW = ("inference/runtimes", "training", "utils/threads.py", "weights/readers")
+TENSORFLOW = ("_keras.py", "inference/runtimes", "training", "utils/threads.py", "weights/readers")
 
 
 def name_of(path: Path) -> str:
