@@ -15,7 +15,7 @@ def runs(size, counts):
     return {"category_id": 1, "image_id": 1, "segmentation": {"size": size, "counts": counts}}
 
 
-def first_fatal(dataset) -> str:
+def first_error(dataset) -> str:
     report = check_dataset(dataset)
     with pytest.raises(DatasetError) as caught:
         report.raise_errors()
@@ -58,9 +58,9 @@ def test_some_without_a_mask_and_the_reverse(tmp_path):
     dataset = open_dataset(root)
     assert [p.name for p in dataset.images_without_mask] == ["3.png"]
     assert [p.name for p in dataset.masks_without_image] == ["5.png"]
-    told = " ".join(check_dataset(dataset).warnings)
-    assert "images/3.png" in told
-    assert "masks/5.png" in told
+    message = " ".join(check_dataset(dataset).warnings)
+    assert "images/3.png" in message
+    assert "masks/5.png" in message
 
 
 def test_two_masks_for_one_image(tmp_path):
@@ -72,9 +72,9 @@ def test_two_masks_for_one_image(tmp_path):
 
 def test_ids_of_no_class(tmp_path):
     root = folders(tmp_path, value=3)
-    told = first_fatal(open_dataset(root, classes=["a", "b"]))
-    assert "ids of no class: 3" in told
-    assert "masks/" in told
+    message = first_error(open_dataset(root, classes=["a", "b"]))
+    assert "ids of no class: 3" in message
+    assert "masks/" in message
 
 
 def test_colors_of_no_class(tmp_path):
@@ -83,9 +83,9 @@ def test_colors_of_no_class(tmp_path):
     for i in range(10):
         colors = np.array([(0, 0, 0), (9, 9, 90) if i != 4 else (7, 7, 70)], np.uint8)
         save(root / f"masks/{i}.png", colors[scene(i)[1]])
-    told = first_fatal(open_dataset(root))
-    assert "masks/4.png" in told
-    assert "(7, 7, 70)" in told
+    message = first_error(open_dataset(root))
+    assert "masks/4.png" in message
+    assert "(7, 7, 70)" in message
 
 
 def test_photographs_instead_of_masks(tmp_path):
@@ -124,14 +124,14 @@ def test_nothing_to_learn(tmp_path, value, what):
     for path in (root / "masks").iterdir():
         save(path, np.full(SIZE, value, np.uint8))
     names = ["a", "b", "c"] if value else None
-    told = first_fatal(open_dataset(root, classes=names))
-    assert what in told
-    assert "masks/" in told
+    message = first_error(open_dataset(root, classes=names))
+    assert what in message
+    assert "masks/" in message
 
 
 def test_one_class_of_several(tmp_path):
-    told = first_fatal(open_dataset(folders(tmp_path, value=0), classes=["a", "b"]))
-    assert "one class only, 'a'" in told
+    message = first_error(open_dataset(folders(tmp_path, value=0), classes=["a", "b"]))
+    assert "one class only, 'a'" in message
 
 
 def test_unreadable_files_in_the_middle(tmp_path):
@@ -164,9 +164,9 @@ def test_coco_with_missing_images_and_empty_polygons(tmp_path):
     root = coco(tmp_path, [box(1, 1, 2, 2, 20, 20), empty, box(1, 9, 1, 1, 5, 5)])
     (root / "images/2.png").unlink()
     dataset = open_dataset(root)
-    told = " ".join(dataset.notes)
-    assert "missing images, left out: 1, such as 2.png" in told
-    assert "annotations of images that are not listed: 1" in told
+    message = " ".join(dataset.notes)
+    assert "missing images, left out: 1, such as 2.png" in message
+    assert "annotations of images that are not listed: 1" in message
     save(root / "images/2.png", scene(2)[0])
     dataset = open_dataset(root)
     assert "annotations without polygon or mask, left out: 1" in " ".join(dataset.notes)
@@ -183,8 +183,10 @@ def test_images_that_coco_does_not_list(tmp_path):
     save(root / "charts/loss.png", scene(4)[0])
     dataset = open_dataset(root)
     assert [p.name for p in dataset.images_without_mask] == ["3.png"]
-    told = " ".join(check_dataset(dataset).warnings)
-    assert f"images without a mask, which are not used: 1, such as {root / 'images/3.png'}" in told
+    message = " ".join(check_dataset(dataset).warnings)
+    assert (
+        f"images without a mask, which are not used: 1, such as {root / 'images/3.png'}" in message
+    )
     assert "images without annotations, all background: 1" in " ".join(dataset.notes)
     assert not open_dataset(root / "instances.json").images_without_mask
 
@@ -223,16 +225,16 @@ def test_yolo_lines_that_cannot_be_drawn(tmp_path, line, what):
         (tmp_path / "labels").mkdir(exist_ok=True)
         (tmp_path / f"labels/{i}.txt").write_text(line)
     (tmp_path / "data.yaml").write_text("names: [cat]")
-    told = first_fatal(open_dataset(tmp_path))
-    assert what in told
-    assert "line 1 of" in told
+    message = first_error(open_dataset(tmp_path))
+    assert what in message
+    assert "line 1 of" in message
 
 
 def test_sizes_that_do_not_match(tmp_path):
     root = folders(tmp_path)
     save(root / "masks/7.png", scene(7)[1][:, :20])
-    told = first_fatal(open_dataset(root))
-    assert "masks/7.png (20x24) does not fit" in told
-    assert "images/7.png (32x24)" in told
+    message = first_error(open_dataset(root))
+    assert "masks/7.png (20x24) does not fit" in message
+    assert "images/7.png (32x24)" in message
     save(root / "masks/7.png", np.ascontiguousarray(scene(7)[1].T))
-    assert "rotate the mask" in first_fatal(open_dataset(root))
+    assert "rotate the mask" in first_error(open_dataset(root))

@@ -19,7 +19,7 @@ from easyseg.errors import DatasetError, UnknownNameError
 from easyseg.results.label_set import LabelSet, load_label_set
 
 
-def truth(dataset: Dataset, name: str) -> np.ndarray:
+def mask_of(dataset: Dataset, name: str) -> np.ndarray:
     samples = {s.name: s for split in dataset.splits.values() for s in split}
     return samples[name].read_mask()
 
@@ -82,7 +82,7 @@ def test_binary_masks_and_their_smoothed_edges(tmp_path):
         path.unlink()
     dataset = open_dataset(root)
     assert "nearer of both" in " ".join(dataset.notes)
-    np.testing.assert_array_equal(truth(dataset, "3"), scene(3, (96, 128))[1])
+    np.testing.assert_array_equal(mask_of(dataset, "3"), scene(3, (96, 128))[1])
 
 
 def test_ids_with_names_void_and_gaps(tmp_path):
@@ -91,13 +91,13 @@ def test_ids_with_names_void_and_gaps(tmp_path):
     sparse = folders(tmp_path / "sparse", value=15)
     dataset = open_dataset(sparse)
     assert len(dataset.label_set) == 2
-    assert set(np.unique(truth(dataset, "0"))) == {0, 1}
+    assert set(np.unique(mask_of(dataset, "0"))) == {0, 1}
     without = open_dataset(root, classes=["b", "c", "d"], ignore=[0])
-    assert set(np.unique(truth(without, "0"))) == {2, IGNORE}
+    assert set(np.unique(mask_of(without, "0"))) == {2, IGNORE}
     (root / "classes.txt").write_text("ground\nvoid\nother\nbox\n")
     dataset = open_dataset(root)
     assert dataset.label_set.names == ("ground", "other", "box")
-    assert set(np.unique(truth(dataset, "0"))) == {0, 2}
+    assert set(np.unique(mask_of(dataset, "0"))) == {0, 2}
 
 
 def test_palette_masks_are_indices_unless_palettes_differ(tmp_path):
@@ -113,8 +113,8 @@ def test_palette_masks_are_indices_unless_palettes_differ(tmp_path):
     assert same.label_set.palette == tuple(colors)
     mixed = open_dataset(tmp_path / "b")
     for i in range(6):
-        np.testing.assert_array_equal(truth(same, str(i)), scene(i)[1])
-        np.testing.assert_array_equal(truth(mixed, str(i)), scene(i)[1])
+        np.testing.assert_array_equal(mask_of(same, str(i)), scene(i)[1])
+        np.testing.assert_array_equal(mask_of(mixed, str(i)), scene(i)[1])
 
 
 @pytest.mark.parametrize("table", ["class_dict.csv", "labelmap.txt", None, "label_set"])
@@ -136,7 +136,7 @@ def test_colors(tmp_path, table):
     dataset = open_dataset(tmp_path, classes=classes)
     names = ("box", "ground") if table else ("background", "#804020")
     assert dataset.label_set.names == names
-    np.testing.assert_array_equal(truth(dataset, "2") == (not table), scene(2)[1] == 1)
+    np.testing.assert_array_equal(mask_of(dataset, "2") == (not table), scene(2)[1] == 1)
 
 
 def test_roboflow_masks_with_values(tmp_path):
@@ -158,12 +158,12 @@ def test_coco_crowd_overlap_and_names(tmp_path):
     dataset = open_dataset(coco(tmp_path, rows, categories=kinds))
     assert dataset.label_set.names == ("background", "cat", "dog")
     assert any("both called" in note for note in dataset.notes)
-    ids = truth(dataset, "1")
+    ids = mask_of(dataset, "1")
     assert (ids[5, 5], ids[15, 15], ids[23, 1], ids[23, 31]) == (1, 2, IGNORE, 0)
-    assert truth(dataset, "2")[5, 5] == 1
+    assert mask_of(dataset, "2")[5, 5] == 1
     some = open_dataset(tmp_path / "instances.json", classes=["dog"])
     assert some.label_set.names == ("background", "dog")
-    assert set(np.unique(truth(some, "1"))) == {0, 1, IGNORE}
+    assert set(np.unique(mask_of(some, "1"))) == {0, 1, IGNORE}
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_voc_tree_with_lists_and_cvat_colors(tmp_path):
     assert sizes(dataset) == {"train": 2, "val": 1}
     assert dataset.label_set.names == ("background", "box")
     assert any("missing" in note for note in dataset.notes)
-    np.testing.assert_array_equal(truth(dataset, "2"), scene(2)[1])
+    np.testing.assert_array_equal(mask_of(dataset, "2"), scene(2)[1])
 
 
 def test_voc_itself(tmp_path):
@@ -259,7 +259,7 @@ def test_camvid(tmp_path):
     dataset = open_dataset(tmp_path)
     assert dataset.format == "camvid"
     assert len(dataset.label_set) == 11
-    assert set(np.unique(truth(dataset, "0001TP_001"))) == {0, IGNORE}
+    assert set(np.unique(mask_of(dataset, "0001TP_001"))) == {0, IGNORE}
 
 
 @pytest.mark.parametrize("names", ["[cat, dog]", "{0: cat, 1: dog}"])
@@ -305,7 +305,7 @@ def test_labelme(tmp_path):
     dataset = open_dataset(tmp_path)
     assert dataset.format == "labelme"
     assert dataset.label_set.names == ("background", "cat", "dog")
-    ids = truth(dataset, "a")
+    ids = mask_of(dataset, "a")
     assert (ids[1, 1], ids[12, 28], ids[22, 2]) == (1, 1, IGNORE)
     assert (ids[9, 11], ids[15, 15], ids[23, 31]) == (1, 2, 0)
     assert any("'point'" in note for note in dataset.notes)
@@ -322,7 +322,7 @@ def test_masks_of_another_size_are_resized_by_the_nearest_pixel(tmp_path):
     image, mask = scene(1, (48, 64))
     save(tmp_path / "images/a.png", image)
     save(tmp_path / "masks/a.png", mask[::2, ::2])
-    ids = truth(open_dataset(tmp_path), "a")
+    ids = mask_of(open_dataset(tmp_path), "a")
     np.testing.assert_array_equal(ids, np.repeat(np.repeat(mask[::2, ::2], 2, 0), 2, 1))
 
 
@@ -339,7 +339,7 @@ def test_the_documented_format_comes_before_plain_folders(tmp_path, monkeypatch)
     (tmp_path / "leaves.txt").touch()
     dataset = open_dataset(tmp_path)
     assert dataset.format == "leaves"
-    np.testing.assert_array_equal(truth(dataset, "2"), scene(2)[1])
+    np.testing.assert_array_equal(mask_of(dataset, "2"), scene(2)[1])
 
 
 def test_formats_by_name(tmp_path):
