@@ -110,7 +110,8 @@ class Predictor:
         if self._half_pixel:
             check_whole(tile=options.tile, scales=options.scales, flip=options.flip)
         network = logits_model(model)
-        stride = 512 // (network.compute_output_shape((1, 513, 513, 3))[1] - 1)
+        cells = network.compute_output_shape((1, 513, 513, 3))[1]
+        stride = self.input_size[0] // cells if self._half_pixel else 512 // (cells - 1)
         if options.averages:
             network = multi_scale(
                 network, self.input_size, options.scales, flip=options.flip, stride=stride

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from easyseg.models.build import build_model
 from easyseg.models.config import ModelConfig
-from easyseg.models.kerashub.config import PREFIX, KerasHubConfig, is_hub, no_choice
+from easyseg.models.kerashub.config import PREFIX, KerasHubConfig, is_hub, fixed_by_kerashub
 from easyseg.models.kerashub.network import read_preset
 from easyseg.results.label_set import LabelSet
 from easyseg.weights.cache import fetch_weights, import_weights
@@ -64,7 +64,7 @@ def load_model(
     if is_hub(model):
         refuse_architecture(model, architecture)
         if output_stride is not None:  # before any download
-            raise no_choice("output_stride")
+            raise fixed_by_kerashub("output_stride")
         return LoadedModel(*read_preset(str(model).removeprefix(PREFIX)))
     source = resolve(
         model, architecture=architecture, output_stride=output_stride, cache_dir=cache_dir

@@ -102,11 +102,12 @@ def test_demo(tmp_path, samples):
 
 
 def test_demo_without_its_photos(tmp_path, monkeypatch):
+    from click import ClickException
+
     from easyseg.cli import demo
-    from easyseg.errors import ImageNotFoundError
 
     monkeypatch.setattr(demo.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ImageNotFoundError, match=r"pip install 'easyseg\[demo\]'"):
+    with pytest.raises(ClickException, match=r"pip install 'easyseg\[demo\]'"):
         demo.demo.main([], standalone_mode=False)
 
 

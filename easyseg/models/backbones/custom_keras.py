@@ -98,8 +98,8 @@ def _from_graph(x: Any, config: ModelConfig) -> Features:
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise WeightsError(
             f"backbone {graph.name!r} cannot be built from its layers ({_reason(error)}). Import "
-            "the module that registers its custom layers first, and use a Keras no older than the one "
-            "that saved it."
+            "the module that registers its custom layers first, and use a Keras no older than the "
+            "one that saved it."
         ) from error
     x = preprocess(x, graph.preprocessing)
     return atrous_features(network, x, config, low=dict(graph.low))

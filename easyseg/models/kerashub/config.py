@@ -1,36 +1,37 @@
-"""What a network of KerasHub's looks like, as a value that travels as JSON, without loading it."""
+"""What a KerasHub network looks like, as a value that travels as JSON, without loading it."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from easyseg.errors import ConfigError, InputError
 from easyseg.utils.validation import is_count
 
-__all__ = ["PREFIX", "KerasHubConfig", "check_whole", "is_hub", "no_choice"]
+__all__ = ["PREFIX", "KerasHubConfig", "check_whole", "fixed_by_kerashub", "is_hub"]
 
 PREFIX = "hub:"  # "hub:segformer_b0_ade20k_512"
-STRIDE = 32  # of the last feature of KerasHub's encoders
+SEGFORMER_STRIDES = (4, 2, 2, 2)  # of the stages of the encoder
 
 
 @dataclasses.dataclass(frozen=True)
 class KerasHubConfig:
-    """A SegFormer or DeepLabV3+ of KerasHub's: what `ModelConfig` is to a network of easyseg's.
+    """A SegFormer or DeepLabV3+ of KerasHub: what `ModelConfig` is for a network of easyseg.
 
     Args:
         hub: The preset that it comes from: "segformer_b0_ade20k_512".
         num_classes: Number of output channels.
-        input_size: `(height, width)` in pixels to which the network brings every image. The
-            attention of KerasHub's SegFormer takes squares alone.
-        scale: What a channel's value, 0 to 255, is multiplied with first, RGB.
-        offset: What is added then.
-        network: The layers below the logits, as Keras serialises them, so that a saved model
+        input_size: `(height, width)` in pixels to which the network resizes every image. The
+            attention of KerasHub's SegFormer requires squares.
+        scale: Factor of the pixels, 0 to 255, per RGB channel.
+        offset: What is added after scaling, per RGB channel.
+        network: The layers below the logits, as Keras serializes them, so that a saved model
             opens without the preset.
 
     Raises:
-        ConfigError: A value breaks a rule; the message says which and what would do.
+        ConfigError: A value breaks a rule; the message names the rule and a value that works.
 
     References:
         Xie et al., "SegFormer: Simple and Efficient Design for Semantic Segmentation with
@@ -51,31 +52,56 @@ class KerasHubConfig:
             raise ConfigError(
                 f"num_classes: expected a whole number from 1, got {self.num_classes!r}."
             )
-        sides = self.input_size
-        if not all(is_count(side) and side % STRIDE == 0 for side in sides) or (
-            len(sides) != 2 or sides[0] != sides[1]
-        ):
+        sides, step, square = self.input_size, self.size_step, not self._is_deeplab
+        valid = len(sides) == 2 and all(is_count(side) and side % step == 0 for side in sides)
+        if not valid or (square and sides[0] != sides[1]):
+            what = "a square whose side is a multiple" if square else "sides that are multiples"
             raise ConfigError(
-                f"input_size={sides!r} cannot be built; a network of KerasHub's takes squares "
-                f"whose sides are multiples of {STRIDE}, such as (512, 512)."
+                f"input_size: expected {what} of {step}, such as (512, 512), got {sides!r}."
             )
 
     @property
     def backbone(self) -> str:
-        """What the network is called where one of easyseg's is called by its backbone."""
+        """Its name where a network of easyseg is named by its backbone: "hub:" and the preset."""
         return f"{PREFIX}{self.hub}"
 
     @property
     def output_stride(self) -> int:
-        """Input size over the size of the last feature; the logits lie at stride 4."""
-        return STRIDE
+        """Input size over the size of the encoder's last feature."""
+        if self._is_deeplab:
+            return 2 ** int(self._layers["spatial_pyramid_pooling_key"].removeprefix("P"))
+        return math.prod(self._encoder_strides)
+
+    @property
+    def size_step(self) -> int:
+        """Sides of `input_size` are multiples of this; SegFormer pads its last stage."""
+        return self.output_stride // (1 if self._is_deeplab else self._encoder_strides[-1])
+
+    @property
+    def _layers(self) -> Mapping[str, Any]:
+        layers: Mapping[str, Any] = self.network.get("config", {})
+        return layers
+
+    @property
+    def _is_deeplab(self) -> bool:
+        return "spatial_pyramid_pooling_key" in self._layers
+
+    @property
+    def _encoder_strides(self) -> Sequence[int]:
+        encoder = self._layers.get("image_encoder", {}).get("config", {})
+        strides: Sequence[int] = encoder.get("layerwise_strides", SEGFORMER_STRIDES)
+        return strides
 
     def replace(self, **changes: Any) -> KerasHubConfig:
-        """A copy with some values changed; what only networks of easyseg's have is refused."""
+        """A copy with some values changed.
+
+        Raises:
+            ConfigError: A field of `ModelConfig` that this has not, or the copy breaks a rule.
+        """
         fields = [field.name for field in dataclasses.fields(self)]
         for name in changes:
             if name not in fields:
-                raise no_choice(name)
+                raise fixed_by_kerashub(name)
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
@@ -89,25 +115,26 @@ class KerasHubConfig:
 
 
 def is_hub(model: object) -> bool:
-    """Whether this is the name of a network of KerasHub's."""
+    """Whether this is the name of a KerasHub network."""
     return str(model).startswith(PREFIX)
 
 
-def no_choice(name: str) -> ConfigError:
-    """The error for a choice that there is for networks of easyseg's alone."""
+def fixed_by_kerashub(name: str) -> ConfigError:
+    """The error for a choice that only networks of easyseg have."""
     return ConfigError(
-        f"{name} cannot be chosen for a hub: model, whose architecture is KerasHub's; leave it out."
+        f"{name} cannot be changed for a hub: model, whose architecture is that of KerasHub; leave "
+        "it out."
     )
 
 
 def check_whole(*, tile: int | None, scales: Sequence[float], flip: bool) -> None:
-    """Raises if an image is to be seen otherwise than whole and at one size.
+    """Checks that images are segmented whole and at one scale.
 
     Raises:
-        InputError: Windows and other scales are for networks that take every size.
+        InputError: Tiles, other scales and mirroring are for networks that take any size.
     """
     if tile is not None or tuple(scales) != (1.0,) or flip:
         raise InputError(
-            "tile, scales and flip cannot be had with a hub: model, which sees an image whole and "
-            "at one size; leave them out."
+            "tile, scales and flip are not available for a hub: model, which takes whole images of "
+            "one size; leave them out."
         )

@@ -1,4 +1,4 @@
-"""Networks of KerasHub's presets, with the inputs and outputs of `build_model`'s."""
+"""Networks of KerasHub presets, with the same inputs and outputs as those of `build_model`."""
 
 from __future__ import annotations
 
@@ -19,38 +19,38 @@ from easyseg.utils.registry import unknown_name
 __all__ = ["HalfPixelResize", "build_hub", "read_preset"]
 
 LABELS = {"ade20k": "ade20k", "cityscapes": "cityscapes", "pascalvoc": "voc"}  # in a preset's name
-SIZE = 512  # of a preset that names none
+SIZE = 512  # of a preset without a size
 
 
 class _Family(NamedTuple):
-    """How a segmenter of KerasHub's is taken apart.
+    """How a segmenter of KerasHub is split.
 
     Attributes:
         task: Its class in `keras_hub.models`.
-        head: Its attribute that is the 1x1 convolution to logits.
-        enlarges: Layer of its backbone that enlarges the features before that convolution, which
-            is linear, so that the logits can be enlarged instead.
-        dropout: Share of features dropped in training before the convolution.
+        head: Its attribute with the 1x1 convolution to logits.
+        upsampling: Layer of its backbone that enlarges the features before that convolution, which
+            is linear, so that the logits are enlarged instead.
+        dropout: Fraction of features dropped in training before the convolution.
     """
 
     task: str
     head: str
-    enlarges: str | None = None
+    upsampling: str | None = None
     dropout: float = 0.0
 
 
-BACKBONE_SPECS = {  # by class of the backbone
+FAMILIES = {  # by class of the backbone
     "SegFormerBackbone": _Family(
         "SegFormerImageSegmenter", "output_segmentation_head", dropout=0.1
     ),
     "DeepLabV3Backbone": _Family(
-        "DeepLabV3ImageSegmenter", "output_conv", enlarges="backbone_output_upsampling"
+        "DeepLabV3ImageSegmenter", "output_conv", upsampling="backbone_output_upsampling"
     ),
 }
 
 
 class Preset(NamedTuple):
-    """What `read_preset` finds."""
+    """A preset: network with weights, config and classes."""
 
     model: Any
     config: KerasHubConfig
@@ -61,16 +61,16 @@ def read_preset(preset: str) -> Preset:
     """A preset with its weights, which KerasHub downloads into its own cache.
 
     Args:
-        preset: What KerasHub takes: "segformer_b0_ade20k_512", "hf://…", "kaggle://…", or a
-            folder that its `save_to_preset` wrote.
+        preset: As for KerasHub: "segformer_b0_ade20k_512", "hf://…", "kaggle://…", or a folder
+            written by `save_to_preset`.
 
     Raises:
         InputError: KerasHub is not installed.
-        UnknownNameError: Neither one of KerasHub's presets nor a folder.
-        WeightsError: It cannot be had, or is no SegFormer or DeepLabV3+ for segmentation.
+        UnknownNameError: Neither a KerasHub preset nor a folder.
+        WeightsError: It is not available, or is not a SegFormer or DeepLabV3+ for segmentation.
     """
     tasks = _load_keras_hub().models
-    known = [name for f in BACKBONE_SPECS.values() for name in getattr(tasks, f.task).presets]
+    known = [name for f in FAMILIES.values() for name in getattr(tasks, f.task).presets]
     if preset not in known and "://" not in preset and not Path(preset).is_dir():
         raise unknown_name("KerasHub preset (nor a folder)", preset, known)
     try:
@@ -79,8 +79,8 @@ def read_preset(preset: str) -> Preset:
         kind = WeightsError if Path(preset).is_dir() else DownloadError
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise kind(
-            f"{PREFIX}{preset} cannot be had ({reason}). Check the connection, and that this is "
-            "a segmentation preset of KerasHub's."
+            f"{PREFIX}{preset} is not available ({reason}). Check the network connection, and that "
+            "this is a KerasHub preset for segmentation."
         ) from error
     family = _family(task.backbone, preset)
     config = _config_of(task, preset)
@@ -96,12 +96,12 @@ def build_hub(config: KerasHubConfig) -> Any:
 
     Returns:
         A `keras.Model` as of `build_model`: images `(N, H, W, 3)` RGB, 0 to 255, of any size,
-        to logits `(N, H, W, classes)` float32. Images are resized to `config.input_size` and
-        normalised in the graph.
+        to logits `(N, H, W, num_classes)` float32. Images are resized to `config.input_size` and
+        normalized in the graph.
 
     Raises:
         InputError: KerasHub is not installed.
-        WeightsError: The config's network is not one of KerasHub's that are known here.
+        WeightsError: The config's network is not a known one of KerasHub.
     """
     _load_keras_hub()
     try:
@@ -115,12 +115,12 @@ def build_hub(config: KerasHubConfig) -> Any:
 
 
 @keras.saving.register_keras_serializable("easyseg")
-class Canvas(layers.Layer):
+class FixedResize(layers.Layer):
     """Bilinear, with half-pixel centers, to `(height, width)`.
 
-    Stands in for Keras's `Resizing`, which is in training mode by default, and takes the layers
-    after it along where a network is called without `training`. As the first layer it settles
-    that for those inside other layers.
+    Replaces Keras's `Resizing`, which is in training mode by default and passes that on to later
+    layers where a network is called without `training`. As the first layer it sets inference mode
+    for nested layers.
     """
 
     def __init__(self, size: tuple[int, int], **layer: Any) -> None:
@@ -136,16 +136,16 @@ class Canvas(layers.Layer):
         return (x_shape[0], *self.size, x_shape[3])
 
     def get_config(self) -> dict[str, Any]:
-        """What it was made with."""
+        """The arguments of this layer."""
         return {**super().get_config(), "size": self.size}
 
 
 @keras.saving.register_keras_serializable("easyseg")
 class HalfPixelResize(layers.Layer):
-    """Bilinear, to the height and width of `like`; the edges of the two images agree.
+    """Bilinear, to the height and width of `like`; the edges of the two images coincide.
 
     Pixel i of n lies at `(i + 1/2) * cells / n - 1/2`, as in the training of SegFormer. Networks
-    of easyseg's align the centers of the corner pixels instead, as DeepLab does.
+    of easyseg align the centers of the corner pixels instead, as DeepLab does.
     """
 
     def call(self, x: Any, like: Any) -> Any:
@@ -159,58 +159,57 @@ class HalfPixelResize(layers.Layer):
 
 def _model(backbone: Any, config: KerasHubConfig, family: _Family) -> Any:
     image = keras.Input((None, None, 3), name="image", dtype="float32")
-    x = Canvas(config.input_size, name="canvas")(image)
+    x = FixedResize(config.input_size, name="resize")(image)
     x = layers.Rescaling(config.scale, config.offset, name="rescale")(x)
-    features = backbone.get_layer(family.enlarges).input if family.enlarges else backbone.output
-    x = _Flat().along(keras.Model(backbone.input, features), x)
+    features = backbone.get_layer(family.upsampling).input if family.upsampling else backbone.output
+    x = _Flattener().apply(keras.Model(backbone.input, features), x)
     x = layers.Dropout(family.dropout, name="logits-dropout")(x)
     x = layers.Conv2D(config.num_classes, 1, name=LOGITS, dtype="float32")(x)
     x = HalfPixelResize(name="logits-resize", dtype="float32")(x, image)
     return keras.Model(image, x, name=Path(config.hub).name)
 
 
-class _Flat:
-    """Calls a model's own layers, and those of the models in it, one by one.
+class _Flattener:
+    """Calls the layers of a model, and those of nested models, one by one.
 
-    Whatever looks at a network's layers sees all of these then. They are renamed, since Keras
-    numbers layers without a name throughout the process: "encoder-" for those of the model that
-    gives the features, "decoder-" for the others.
+    So `network.layers` has all of them. They are renamed, since Keras numbers unnamed layers
+    throughout the process: "encoder-" for those of the nested encoder, "decoder-" for the others.
     """
 
     def __init__(self) -> None:
         self.scope = "decoder"
         self.counts: Counter[str] = Counter()  # by the name without its number
-        self.taken: dict[int, Any] = {}  # by the id of the model's layer
+        self.renamed: dict[int, Any] = {}  # by the id of the model's layer
 
-    def along(self, model: Any, x: Any) -> Any:
+    def apply(self, model: Any, x: Any) -> Any:
         """The output of a functional model for `x`."""
         if isinstance(model, keras.Sequential):
             return functools.reduce(lambda x, layer: self(layer, x), model.layers, x)
-        # what `clone_model` does, which gives a model but not these tensors
+        # as `clone_model` does, which returns a model but not these tensors
         return model._run_through_graph(x, operation_fn=lambda layer: layer, call_fn=self)
 
     def __call__(self, layer: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
-        """The output of a layer or model in it."""
+        """The output of a layer, or of a nested model."""
         if isinstance(layer, keras.Sequential):
-            return self.along(layer, x)
+            return self.apply(layer, x)
         if isinstance(layer, keras.Model):
             self.scope = "encoder"
-            features = self.along(layer, x)
+            features = self.apply(layer, x)
             self.scope = "decoder"
             return features
-        if id(layer) not in self.taken:
-            self.taken[id(layer)] = self._take(layer)
-        kwargs.pop("training", None)  # of the original call, which would be for good
-        return self.taken[id(layer)](x, *args, **kwargs)
+        if id(layer) not in self.renamed:
+            self.renamed[id(layer)] = self._rename(layer)
+        kwargs.pop("training", None)  # of the original call, which would be permanent
+        return self.renamed[id(layer)](x, *args, **kwargs)
 
-    def _take(self, layer: Any) -> Any:
+    def _rename(self, layer: Any) -> Any:
         name = f"{self.scope}-{re.sub(r'_[0-9]+$', '', layer.name)}"
         number = self.counts[name]
         self.counts[name] += 1
         if isinstance(layer, layers.Resizing):
-            return Canvas((layer.height, layer.width), name=f"{name}_{number}")
+            return FixedResize((layer.height, layer.width), name=f"{name}_{number}")
         layer.name = f"{name}_{number}"
-        layer._inbound_nodes.clear()  # `layer.output` is what it gives in this network
+        layer._inbound_nodes.clear()  # so that `layer.output` is its output in this network
         return layer
 
 
@@ -220,16 +219,18 @@ def _config_of(task: Any, preset: str) -> KerasHubConfig:
     if None in size:
         size = getattr(converter, "image_size", None) or (SIZE, SIZE)
     scale, offset = getattr(converter, "scale", None), getattr(converter, "offset", None)
-    if scale is None:  # ImageNet's, with which the encoders of all presets were trained
+    if scale is None:  # of ImageNet, on which the encoders of all presets were trained
         scale = [1 / (255 * d) for d in DEVIATION]
         offset = [-m / d for m, d in zip(MEAN, DEVIATION, strict=True)]
+    network = keras.saving.serialize_keras_object(task.backbone)
+    step = KerasHubConfig(preset, 1, (512, 512), (), (), network).size_step
     return KerasHubConfig(
         hub=preset,
         num_classes=task.num_classes,
-        input_size=size,
+        input_size=tuple(-(-side // step) * step for side in size),
         scale=_per_channel(scale),
         offset=_per_channel(offset or 0.0),
-        network=keras.saving.serialize_keras_object(task.backbone),
+        network=network,
     )
 
 
@@ -238,44 +239,47 @@ def _per_channel(value: Any) -> tuple[float, ...]:
     return tuple(float(v) for v in values)
 
 
-def _resized(serialised: Any, config: KerasHubConfig) -> Any:
-    """The serialised network for images of `config.input_size`; its weights know no size."""
-    if isinstance(serialised, dict):
+def _resized(serialized: Any, config: KerasHubConfig) -> Any:
+    """The serialized network for images of `config.input_size`, on which no weight depends."""
+    if isinstance(serialized, dict):
         return {
             key: [*config.input_size, 3] if key == "image_shape" else _resized(value, config)
-            for key, value in serialised.items()
+            for key, value in serialized.items()
         }
-    return serialised
+    return serialized
 
 
 def _family(backbone: Any, preset: str) -> _Family:
     kind = type(backbone).__name__
-    if kind not in BACKBONE_SPECS:
+    if kind not in FAMILIES:
         raise WeightsError(
-            f"{PREFIX}{preset} is a {kind}; easyseg knows {' and '.join(BACKBONE_SPECS)}."
+            f"{PREFIX}{preset} is a {kind}; easyseg supports {' and '.join(FAMILIES)}."
         )
-    return BACKBONE_SPECS[kind]
+    return FAMILIES[kind]
 
 
-def _label_set(preset: str, classes: int) -> LabelSet:
+def _label_set(preset: str, num_classes: int) -> LabelSet:
     """The classes of the data set in the preset's name, else numbered ones.
 
-    KerasHub's ADE20K presets have the 150 classes without the channel "no class" that Google's
-    checkpoints have.
+    KerasHub's ADE20K presets have the 150 classes without the channel "no class" of Google's
+    checkpoints.
     """
     for word, name in LABELS.items():
         labels = load_label_set(name)
-        if word in Path(preset).name and len(labels) == classes:
+        if word in Path(preset).name and len(labels) == num_classes:
             return labels
-        if word in Path(preset).name and name == "ade20k" and len(labels) == classes + 1:
+        if word in Path(preset).name and name == "ade20k" and len(labels) == num_classes + 1:
             return LabelSet(
-                f"ade20k-{classes}", labels.names[1:], labels.palette[1:], aliases=labels.aliases
+                f"ade20k-{num_classes}",
+                labels.names[1:],
+                labels.palette[1:],
+                aliases=labels.aliases,
             )
     colors = load_label_set("ade20k").palette[1:]
     return LabelSet(
         Path(preset).name,
-        tuple(f"class {i}" for i in range(classes)),
-        tuple(colors[i % len(colors)] for i in range(classes)),
+        tuple(f"class {i}" for i in range(num_classes)),
+        tuple(colors[i % len(colors)] for i in range(num_classes)),
     )
 
 
