@@ -91,7 +91,7 @@ class OpenedModel:
             if self._loaded is None:
                 if self._saved is not None and self._record != self._record_path():
                     raise WeightsError(
-                        f"{self._model} has changed since it was opened; open it again."
+                        f"{self._model} has changed since it was opened. Open it again."
                     )
                 self._loaded = self._load()
                 _, self.config, self.label_set = self._loaded

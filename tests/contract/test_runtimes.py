@@ -313,8 +313,8 @@ def test_a_runtime_that_fails_falls_back(network, images, monkeypatch, caplog):
     [
         ("opnvino", "float32", UnknownNameError, "openvino"),
         ("auto", "bfloat61", UnknownNameError, "bfloat16"),
-        ("keras", "bfloat16", InputError, "choose runtime 'auto' or 'tensorflow' or 'openvino'"),
-        ("litert", "int8", InputError, "choose runtime 'auto' or 'openvino'"),
+        ("keras", "bfloat16", InputError, "Choose runtime 'auto', 'tensorflow' or 'openvino'"),
+        ("litert", "int8", InputError, "Choose runtime 'auto' or 'openvino'"),
     ],
 )
 def test_wrong_choices_are_refused(runtime, precision, error, message):
@@ -329,7 +329,7 @@ def test_a_wrong_runtime_is_refused_before_any_download():
 
 @pytest.mark.skipif(not installed("openvino"), reason="openvino is not installed")
 def test_int8_needs_calibration(network, images):
-    message = "precision 'int8' is not calibrated; run optimize once with about 100 images"
+    message = r"Precision 'int8' is not calibrated\. Run optimize once with about 100 images"
     with pytest.raises(InputError, match=message):
         Runner(network, SIZE, precision="int8", runtime="auto")(images)
 

@@ -26,6 +26,7 @@ __all__ = [
     "Forward",
     "Runtime",
     "RuntimeSpec",
+    "candidates",
     "check_runtime",
     "installed",
 ]
@@ -115,9 +116,23 @@ def check_runtime(runtime: str, precision: str) -> None:
     if runtime != AUTO and precision not in RUNTIMES[runtime].precisions:
         able = [name for name, entry in RUNTIMES.items() if precision in entry.precisions]
         raise InputError(
-            f"runtime {runtime!r} does not support precision {precision!r}; choose runtime "
-            f"'auto' or {' or '.join(map(repr, able))}."
+            f"Runtime {runtime!r} does not support precision {precision!r}. "
+            f"Choose runtime {', '.join(map(repr, [AUTO, *able[:-1]]))} or {able[-1]!r}."
         )
+
+
+def candidates(precision: str, parameters: int) -> list[str]:
+    """Runtimes from which "auto" chooses; the first is used before they have been measured.
+
+    Args:
+        precision: Which they must support.
+        parameters: Of the network.
+    """
+    return [
+        name
+        for name, entry in RUNTIMES.items()
+        if precision in entry.precisions and parameters <= entry.max_parameters
+    ]
 
 
 def installed(runtime: str) -> bool:

@@ -6,12 +6,13 @@ import logging
 import math
 import statistics
 import time
+from collections.abc import Sequence
 
 import numpy as np
 
 from easyseg.inference.runtimes import Forward
 
-__all__ = ["best_batch_size", "matching", "median_milliseconds"]
+__all__ = ["best_batch_size", "matching", "median_milliseconds", "sample_input"]
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +23,14 @@ SLOW = 2.0  # a runtime this many times slower than the fastest is timed only on
 BATCH_SIZES = (2, 4, 8)  # tried in turn, as long as each is faster than the one before
 MIN_GAIN = 0.95  # a larger batch must take at most this ratio of the time for an image
 TOLERANCE = 1e-3  # largest difference of float32 logits, as a ratio of the largest logit
+
+
+def sample_input(images: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    """`(1, *size, 3) float32` to measure with: the first of the images, or gray."""
+    sample = np.full((1, *size, 3), 127.5, np.float32)
+    if len(images):
+        sample[0] = images[0]
+    return sample
 
 
 def matching(

@@ -46,7 +46,7 @@ def start(spec: RuntimeSpec) -> Forward:
 def _model(core: Any, spec: RuntimeSpec) -> Any:
     if spec.precision == "int8" and not spec.calibration_images:
         raise InputError(
-            "precision 'int8' is not calibrated; run optimize once with about 100 images of the "
+            "Precision 'int8' is not calibrated. Run optimize once with about 100 images of the "
             "kind to be segmented."
         )
     from easyseg.inference.runtimes.inference_graph import inference_network  # noqa: PLC0415  (loads Keras)

@@ -15,13 +15,18 @@ from easyseg._keras import backend
 from easyseg.inference.runtimes import (
     AUTO,
     KERAS,
-    RUNTIMES,
     Forward,
     RuntimeSpec,
+    candidates,
     check_runtime,
     installed,
 )
-from easyseg.inference.runtimes.benchmark import best_batch_size, matching, median_milliseconds
+from easyseg.inference.runtimes.benchmark import (
+    best_batch_size,
+    matching,
+    median_milliseconds,
+    sample_input,
+)
 from easyseg.inference.runtimes.cache import (
     Measurement,
     exclusive,
@@ -30,7 +35,7 @@ from easyseg.inference.runtimes.cache import (
     save_measurement,
 )
 from easyseg.inference.runtimes.hardware import has_bfloat16, has_gpu
-from easyseg.inference.runtimes.start import runtime_folder, start_runtime
+from easyseg.inference.runtimes.start import runtime_folder, start_all, start_runtime
 
 __all__ = ["Runner"]
 
@@ -53,6 +58,7 @@ class Runner:
         home: The cache folder; without it nothing is saved for later processes.
 
     Attributes:
+        spec: What the runtimes are started with; its folder is known once one has been started.
         runtime: Name of the runtime in use; `None` before the start.
         batch_size: Images that take the least time together as far as measured, else 1.
 
@@ -80,10 +86,10 @@ class Runner:
             log.warning("this processor does not compute bfloat16; using precision 'float32'.")
             precision = "float32"
         self.stride = stride
+        self.spec = RuntimeSpec(network, input_size, precision)
         self.runtime: str | None = None
         self.batch_size = 1
         self._choice = runtime
-        self._spec = RuntimeSpec(network, input_size, precision)
         self._home = home
         self._forward: Forward | None = None
         self._lock = threading.RLock()  # not every runtime can be called from two threads
@@ -91,17 +97,7 @@ class Runner:
     @property
     def precision(self) -> str:
         """One of `PRECISIONS`: as chosen, or "float32" where that is not available."""
-        return self._spec.precision
-
-    @property
-    def input_size(self) -> tuple[int, int]:
-        """`(height, width)` of the images in pixels."""
-        return self._spec.input_size
-
-    @property
-    def folder(self) -> Path | None:
-        """Where the runtimes save what they compile; `None` before the start."""
-        return self._spec.folder
+        return self.spec.precision
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """`(N, H, W, 3)`, 0 to 255 -> `(N, h, w, classes) float32`.
@@ -124,9 +120,9 @@ class Runner:
             if self._forward is not None:
                 return
             name = self._fastest() if self._choice == AUTO else self._choice
-            if name != KERAS and self.folder is None:
-                self._spec = self._spec._replace(folder=self._network_folder())
-            self._forward = start_runtime(name, self._spec)
+            if name != KERAS and self.spec.folder is None:
+                self.spec = self.spec._replace(folder=self._network_folder())
+            self._forward = start_runtime(name, self.spec)
             self.runtime = name
             if self._forward is None:
                 self._fall_back()
@@ -146,12 +142,12 @@ class Runner:
             InputError: The precision is "int8", which is not calibrated, and there are no images.
         """
         with self._lock, exclusive(self._home):
-            self._spec = self._spec._replace(folder=self._network_folder())
-            names = self._supporting() if self._choice == AUTO else [self._choice]
-            started = self._start_all(names, self._spec, images)
+            self.spec = self.spec._replace(folder=self._network_folder())
+            names = self._candidates() if self._choice == AUTO else [self._choice]
+            started = start_all(names, self.spec, images)
             if not started:
                 started = {KERAS: self._fall_back()}
-            sample = self._sample(images)
+            sample = sample_input(images, self.spec.input_size)
             if len(started) > 1 and KERAS in started:
                 started = matching(started, started[KERAS], sample)
             milliseconds = median_milliseconds(started, sample)
@@ -177,56 +173,37 @@ class Runner:
         with self._lock, exclusive(self._home):
             folder = self._network_folder()
             started: dict[str, Forward] = {}
-            for name in self._supporting():
+            calibrates = self.precision == "int8" and len(images) > 0
+            for name in self._candidates():
                 saved = folder and runtime_folder(folder, name, self.precision).is_dir()
-                spec = self._spec._replace(folder=folder if saved and not len(images) else None)
-                started |= self._start_all([name], spec, images)
-            return median_milliseconds(started, self._sample(images))
-
-    def _start_all(
-        self, names: Sequence[str], spec: RuntimeSpec, images: Sequence[np.ndarray]
-    ) -> dict[str, Forward]:
-        """Those of the runtimes that start."""
-        if spec.precision == "int8":
-            spec = spec._replace(calibration_images=tuple(images))
-        started = {name: start_runtime(name, spec) for name in names}
-        return {name: forward for name, forward in started.items() if forward is not None}
+                spec = self.spec._replace(folder=folder if saved and not calibrates else None)
+                started |= start_all([name], spec, images)
+            return median_milliseconds(started, sample_input(images, self.spec.input_size))
 
     def _fall_back(self) -> Forward:
         """Uses Keras, which is always available; the reason has been logged."""
         log.warning("using runtime 'keras' instead.")
-        self._choice, self._spec = KERAS, self._spec._replace(precision="float32")
-        self.runtime, self._forward = KERAS, start_runtime(KERAS, self._spec)
+        self._choice, self.spec = KERAS, self.spec._replace(precision="float32")
+        self.runtime, self._forward = KERAS, start_runtime(KERAS, self.spec)
         assert self._forward is not None  # noqa: S101  (for mypy)
         return self._forward
 
-    def _sample(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """`(1, H, W, 3)`: the first of the images, or gray."""
-        sample = np.full((1, *self._spec.input_size, 3), 127.5, np.float32)
-        if len(images):
-            sample[0] = images[0]
-        return sample
-
-    def _supporting(self) -> list[str]:
-        """Runtimes for such a network and precision; the first is used before they are measured."""
-        parameters = self._spec.network.count_params()
-        return [
-            name
-            for name, entry in RUNTIMES.items()
-            if self.precision in entry.precisions and parameters <= entry.max_parameters
-        ]
+    def _candidates(self) -> list[str]:
+        if backend() != "tensorflow":
+            return [KERAS]
+        return candidates(self.precision, self.spec.network.count_params())
 
     def _network_folder(self) -> Path | None:
         """The folder of the network with its present weights."""
-        return self._home and network_folder(self._home, self._spec.network, self._spec.input_size)
+        return self._home and network_folder(self._home, self.spec.network, self.spec.input_size)
 
     def _fastest(self) -> str:
         """The runtime for "auto": the fastest that is installed, if they have been measured."""
-        names = self._supporting()
+        names = self._candidates()
         if self._home is None or not (self._home / "runtimes").is_dir():
             return names[0]  # the first result need not wait until all weights are read
-        self._spec = self._spec._replace(folder=self._network_folder())
-        measured = read_measurement(self.folder, self.precision)
+        self.spec = self.spec._replace(folder=self._network_folder())
+        measured = read_measurement(self.spec.folder, self.precision)
         if measured is None:
             return names[0]
         self.batch_size = measured.batch_size
@@ -235,9 +212,9 @@ class Runner:
 
     def _remember(self, measured: Measurement) -> None:
         """Saves the measurement, and removes the files of the runtimes that are not in use."""
-        if self.folder is not None:
-            save_measurement(self.folder, self.precision, measured)
+        if self.spec.folder is not None:
+            save_measurement(self.spec.folder, self.precision, measured)
             for name in measured.milliseconds:
                 if name != self.runtime:
-                    unused = runtime_folder(self.folder, name, self.precision)
+                    unused = runtime_folder(self.spec.folder, name, self.precision)
                     shutil.rmtree(unused, ignore_errors=True)

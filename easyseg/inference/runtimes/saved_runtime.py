@@ -26,7 +26,7 @@ from easyseg.inference.runtimes.hardware import package_versions, processor
 from easyseg.inference.runtimes.start import runtime_folder
 from easyseg.io.atomic import write_bytes
 from easyseg.models.kerashub.config import KerasHubConfig
-from easyseg.utils.threads import limit_opencv_threads, thread_count
+from easyseg.utils.threads import thread_count
 from easyseg.weights.resolve import ModelSource
 
 if TYPE_CHECKING:
@@ -108,7 +108,6 @@ def start_saved(path: Path) -> SavedRuntime | None:
     except Exception as error:  # noqa: BLE001  (damaged files, other people's compilers)
         log.debug("no runtime starts without Keras: %s", error)
         return None
-    limit_opencv_threads()
     return SavedRuntime(forward, record)
 
 
@@ -143,13 +142,14 @@ def write_record(path: Path, runner: Runner, checksum: str) -> None:
         runner: The runtime in use.
         checksum: `weights_checksum` of its model.
     """
-    if runner.runtime is None or runner.folder is None or not RUNTIMES[runner.runtime].saved_file:
+    spec, name = runner.spec, runner.runtime
+    if name is None or spec.folder is None or not RUNTIMES[name].saved_file:
         return
     record = Record(
-        runner.runtime,
-        runner.folder.name,
-        runner.input_size,
-        runner.precision,
+        name,
+        spec.folder.name,
+        spec.input_size,
+        spec.precision,
         runner.batch_size,
         runner.stride,
         checksum,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from easyseg.errors import InputError
 from easyseg.inference.runtimes import KERAS, RUNTIMES, Forward, RuntimeSpec, installed
 
-__all__ = ["runtime_folder", "start_runtime"]
+__all__ = ["runtime_folder", "start_all", "start_runtime"]
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +21,16 @@ log = logging.getLogger(__name__)
 def runtime_folder(folder: Path, runtime: str, precision: str) -> Path:
     """Where a runtime saves its files, below the network's folder."""
     return folder / f"{runtime}-{precision}"
+
+
+def start_all(
+    names: Sequence[str], spec: RuntimeSpec, images: Sequence[np.ndarray]
+) -> dict[str, Forward]:
+    """Those of the runtimes that start; "int8" is calibrated with the images, if there are any."""
+    if spec.precision == "int8":
+        spec = spec._replace(calibration_images=tuple(images))
+    started = {name: start_runtime(name, spec) for name in names}
+    return {name: forward for name, forward in started.items() if forward is not None}
 
 
 def start_runtime(name: str, spec: RuntimeSpec) -> Forward | None:
