@@ -143,6 +143,8 @@ def resume_training(
     Raises:
         TrainingError: There is no run, its data is different, or another process is using it.
     """
+    keep_freed_memory()
+    limit_threads()
     with locked(run_dir):
         settings = read_settings(run_dir)
         state = read_state(run_dir)

@@ -520,7 +520,7 @@ def test_a_backend_that_is_not_there_is_one_line(environment, photos):
     args = ("-m", "easyseg", "segment", "bird.jpg", "-m", MODEL)
     done = python(*args, env={**environment, "KERAS_BACKEND": "foo"})
     assert done.returncode == 2
-    assert_one_line(done.stderr, "KERAS_BACKEND='foo'")
+    assert_one_line(done.stderr, "Cannot load Keras with the backend 'foo'")
 
 
 def test_download_of_what_is_there(run, home):
