@@ -379,8 +379,8 @@ def test_the_methods_of_the_facade(seg, photo, tmp_path):
         "cutout": seg.cutout(image, tmp_path / "dog.png", keep="dog"),
     }
     assert set(images) == set(BACKGROUNDS)
-    for image in images.values():
-        same = (image[inside][:, :3] == image[inside]).all(-1)
+    for result in images.values():
+        same = (result[inside][:, :3] == image[inside]).all(-1)
         assert same.mean() > 0.99
     far = outside & (np.abs(np.arange(image.shape[1]) - 200) > 250)
     assert (images["color"][far] == (0, 255, 0)).all()
@@ -388,7 +388,7 @@ def test_the_methods_of_the_facade(seg, photo, tmp_path):
     assert (images["cutout"][far] == 0).all()
     with Image.open(tmp_path / "dog.png") as written:
         np.testing.assert_array_equal(np.asarray(written), images["cutout"])
-    assert len({image.tobytes() for image in images.values()}) == 5
+    assert len({result.tobytes() for result in images.values()}) == 5
 
 
 def test_all_classes_are_kept_by_default(seg, photo):
