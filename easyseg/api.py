@@ -53,8 +53,6 @@ class SemanticSegmentation:
 
     Attributes:
         name: The model's name or path.
-        config: The network's configuration.
-        label_set: Names and colors of its classes.
         history: Metrics of each epoch after `fine_tune` or `resume`, else empty.
 
     Args:
@@ -90,8 +88,6 @@ class SemanticSegmentation:
     """
 
     name: str
-    config: ModelConfig | KerasHubConfig
-    label_set: LabelSet
     history: Sequence[Mapping[str, Any]] = ()
 
     def __init__(
@@ -122,7 +118,6 @@ class SemanticSegmentation:
             cache_dir=cache_dir,
             progress=progress,
         )
-        self.config, self.label_set = self._opened.config, self._opened.label_set
         named = isinstance(model, (str, os.PathLike))
         self.name = str(model) if named else getattr(self.config, "backbone", "model")
 
@@ -138,6 +133,16 @@ class SemanticSegmentation:
             WeightsError: The model's files have changed since it was opened.
         """
         return self._opened.load().model
+
+    @property
+    def config(self) -> ModelConfig | KerasHubConfig:
+        """The network's configuration."""
+        return self._opened.config
+
+    @property
+    def label_set(self) -> LabelSet:
+        """Names and colors of the model's classes."""
+        return self._opened.label_set
 
     @property
     def _predictor(self) -> Predictor:

@@ -19,7 +19,7 @@ from easyseg.io.find_images import Found
 from easyseg.io.video import is_video
 from easyseg.io.write_image import write_image
 from easyseg.results.backgrounds import BACKGROUNDS, Effect
-from easyseg.results.label_set import Classes
+from easyseg.results.label_set import Classes, LabelSet
 from easyseg.results.matting import alpha_of
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Segmentation
@@ -93,7 +93,7 @@ def edit_background(
         ImageError: An image cannot be read.
         OutputError: The result cannot be written; nothing half-written is left.
     """
-    paint = BackgroundPainter(BACKGROUNDS[effect](option), predictor, keep)
+    paint = BackgroundPainter(BACKGROUNDS[effect](option), predictor.label_set, keep)
     spec = OutputSpec(CUTOUT if effect == CUTOUT else "overlay")
     result: Any
     if is_video(source):
@@ -147,15 +147,14 @@ class BackgroundPainter:
 
     Args:
         effect: What an entry of `BACKGROUNDS` returned.
-        predictor: Whose results will be drawn.
+        labels: The classes of the results that will be drawn.
         keep: Classes by name, alias or id; `None` for all but the label set's void.
 
     Raises:
         UnknownNameError: The model has no such class.
     """
 
-    def __init__(self, effect: Effect, predictor: Predictor, keep: Classes | None) -> None:
-        labels = predictor.label_set
+    def __init__(self, effect: Effect, labels: LabelSet, keep: Classes | None) -> None:
         all_ids = (i for i in range(len(labels)) if i != labels.void)
         self._effect = effect
         self._ids = tuple(all_ids) if keep is None else labels.ids_of(keep)

@@ -1,4 +1,4 @@
-"""OpenCV's order of colors, in which PixelLib takes frames and gives images."""
+"""OpenCV's channel order, BGR, in which PixelLib takes frames and returns images."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ __all__ = ["from_opencv", "to_opencv"]
 
 
 def from_opencv(image: Any, *, frame: bool = False) -> Any:
-    """What `read_image` takes.
+    """An image as `read_image` takes it.
 
     Args:
-        image: Path, address, bytes or PIL image, which stay as they are; or an array of
-            OpenCV's: `(H, W, 3)` BGR, `(H, W, 4)` BGRA or `(H, W)` gray.
-        frame: It must be an array.
+        image: Path, URL, bytes or PIL image, which are returned unchanged; or an array as OpenCV
+            has it: `(H, W, 3)` BGR, `(H, W, 4)` BGRA or `(H, W)` gray.
+        frame: Whether it must be an array.
 
     Raises:
-        InputError: It is none, such as the `None` that an ended `cv2.VideoCapture` reads.
+        InputError: It is not, such as the `None` that `cv2.VideoCapture` reads at the end.
     """
     if isinstance(image, np.ndarray):
         return image[..., [2, 1, 0, 3][: image.shape[2]]] if image.ndim == 3 else image
     if frame:
         raise InputError(
             f"a frame must be an (H, W, 3) uint8 BGR array, not {type(image).__name__}; "
-            "check what capture.read() gave, whose first value is False at the end."
+            "check the first value of capture.read(), which is False at the end."
         )
     return image
 

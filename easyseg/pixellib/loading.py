@@ -1,4 +1,4 @@
-"""What PixelLib's `load_pascalvoc_model` and `load_ade20k_model` are given."""
+"""PixelLib's `load_pascalvoc_model` and `load_ade20k_model`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from easyseg.api import SemanticSegmentation
 from easyseg.errors import InputError
+from easyseg.weights.resolve import FILE_FORMATS
 
 __all__ = ["NETWORKS", "Networks"]
 
@@ -22,11 +23,11 @@ class Network(NamedTuple):
     """One of PixelLib's networks.
 
     Attributes:
-        like: Weights of ours that have the same network and classes.
-        files: Names under which PixelLib publishes its weights, and ours in their place.
+        architecture: Published weights with the same network and classes.
+        files: File names under which PixelLib publishes its weights, and our names for them.
     """
 
-    like: str
+    architecture: str
     files: Mapping[str, str]
 
 
@@ -46,7 +47,7 @@ NETWORKS = {
 
 
 class Networks:
-    """The networks that one object has loaded: none at first."""
+    """The networks that an object has loaded."""
 
     def __init__(self) -> None:
         self._opened: dict[str, SemanticSegmentation] = {}
@@ -55,10 +56,10 @@ class Networks:
         """Builds one network with its weights.
 
         Args:
-            kind: A row of `NETWORKS`.
-            model_path: PixelLib's .h5 or .pb file, under whatever name; where there is none,
-                PixelLib's name of it, whose weights are then downloaded. Else a model's name or
-                a bundle's folder, as `SemanticSegmentation` takes them.
+            kind: A name in `NETWORKS`.
+            model_path: PixelLib's .h5 or .pb file under any name; if it does not exist but has
+                the name under which PixelLib publishes it, its weights are downloaded. Or a
+                model's name or folder, as for `SemanticSegmentation`.
 
         Raises:
             UnknownNameError: Neither a known name nor a folder.
@@ -67,14 +68,19 @@ class Networks:
         path = Path(model_path)
         instead = None if path.exists() else NETWORKS[kind].files.get(path.name)
         if instead:
-            log.warning("%s is not there; %s is used, and downloaded if need be.", path, instead)
+            log.warning(
+                "%s does not exist; using %s, which is downloaded if it is not in the cache.",
+                path,
+                instead,
+            )
+        is_file = instead is None and (path.is_file() or path.suffix.lower() in FILE_FORMATS)
         self._opened[kind] = SemanticSegmentation(
             instead or model_path,
-            architecture=NETWORKS[kind].like,
+            architecture=NETWORKS[kind].architecture if is_file else None,
             output_stride=KERAS_STRIDE if path.suffix.lower() == ".h5" else None,
         )
 
     def __getitem__(self, kind: str) -> SemanticSegmentation:
         if kind not in self._opened:
-            raise InputError(f"no network is loaded for this; call load_{kind}_model(path) before.")
+            raise InputError(f"no network has been loaded; call load_{kind}_model(path) first.")
         return self._opened[kind]

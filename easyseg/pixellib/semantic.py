@@ -21,8 +21,8 @@ __all__ = ["semantic_segmentation"]
 
 log = logging.getLogger(__name__)
 
-ALPHA = 0.7  # PixelLib's, of an overlay
-NAMES = {  # PixelLib's, where ours are whole
+ALPHA = 0.7  # of PixelLib's overlay
+NAMES = {  # ours: PixelLib's, which are shortened
     "chest of drawers": "chest",
     "pool table": "pool",
     "screen door": "screen_door",
@@ -43,7 +43,7 @@ OBJECT = ("class_id", "class_name", "class_color", "masks", "ratio")
 
 
 def _foreground(result: Segmentation) -> dict[str, Any]:
-    """What PixelLib calls segvalues of a Pascal VOC network."""
+    """PixelLib's segvalues of a Pascal VOC network."""
     return {
         "class_ids": np.array(sorted(result.class_ids)),
         "masks": result.labels != result.label_set.void,
@@ -51,7 +51,7 @@ def _foreground(result: Segmentation) -> dict[str, Any]:
 
 
 def _every_class(result: Segmentation) -> dict[str, Any]:
-    """What PixelLib calls segvalues of an ADE20K network."""
+    """PixelLib's segvalues of an ADE20K network."""
     ids = result.class_ids
     names = NAMES if result.label_set.name == "ade20k" else {}
     return {
@@ -59,7 +59,7 @@ def _every_class(result: Segmentation) -> dict[str, Any]:
         "class_names": [names.get(name, name) for name in result.class_names],
         "class_colors": list(result.label_set.colors[ids].astype(int)),
         "masks": [result.labels == i for i in ids],
-        "ratios": result.ratios,
+        "ratios": result.to_dict()["ratios"],  # percent
     }
 
 
@@ -132,7 +132,7 @@ class semantic_segmentation:
         frames_per_second: float | None = None,
         output_video_name: str | os.PathLike[str] | None = None,
     ) -> Any:
-        """Segments a video; without `frames_per_second` it keeps its own times and sound."""
+        """Segments a video; without `frames_per_second` it keeps its timestamps and audio."""
         return self._video(
             "pascalvoc",
             video_path,
@@ -202,7 +202,7 @@ class semantic_segmentation:
         output_video_name: str | os.PathLike[str] | None = None,
         extract_segmented_objects: bool = False,
     ) -> Any:
-        """Segments a video; without `frames_per_second` it keeps its own times and sound."""
+        """Segments a video; without `frames_per_second` it keeps its timestamps and audio."""
         return self._video(
             "ade20k",
             video_path,

@@ -1,17 +1,14 @@
-"""`pixellib.tune_bg`: other backgrounds."""
+"""`pixellib.tune_bg`: changes backgrounds."""
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from easyseg.api import SemanticSegmentation
 from easyseg.errors import InputError
 from easyseg.inference.background import BackgroundPainter
 from easyseg.io.write_image import write_image
@@ -29,7 +26,7 @@ Target = str | os.PathLike[str] | None
 
 
 class alter_bg:
-    """Keeps objects of the Pascal VOC classes and changes what is behind them.
+    """Keeps objects of the Pascal VOC classes and changes the background.
 
     There are four methods for each of four effects:
 
@@ -40,20 +37,16 @@ class alter_bg:
     | a blur (`low`, `moderate`, `extreme`) | blur_bg | blur_frame | blur_video | blur_camera |
     | no colors | gray_bg | gray_frame | gray_video | gray_camera |
 
-    All keep the class `detect`, or all classes, and return `(H, W, 3) uint8 BGR`, as OpenCV has
-    it: those of videos and cameras the last frame. A frame may not be `None`.
+    All keep the class `detect`, or all classes, and return `(H, W, 3) uint8 BGR` as OpenCV does;
+    for videos and cameras the last frame.
 
     They raise UnknownNameError if there is no such class, ImageError if an image and VideoError
     if a video cannot be read, OutputError if a result cannot be written, and InputError if the
-    network was not loaded or an argument makes no sense.
+    network was not loaded or an argument breaks its rule.
 
     Args:
-        model_type: "h5" or "pb"; the ending of the weights file counts.
+        model_type: "h5" or "pb"; ignored, since the extension of the weights file decides.
     """  # noqa: E501  (a table)
-
-    if TYPE_CHECKING:  # the methods of METHODS
-
-        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, model_type: str = "h5") -> None:
         self.model_type = model_type
@@ -80,150 +73,322 @@ class alter_bg:
         labels = self._networks["pascalvoc"].label_set
         return labels.palette[labels.ids_of(segment)[0]]
 
+    def change_bg_img(
+        self,
+        f_image_path: Any,
+        b_image_path: Any,
+        output_image_name: Target = None,
+        verbose: bool | None = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Puts another image behind what is kept."""
+        return self._image(_change(b_image_path), f_image_path, output_image_name, verbose, detect)
 
-def _change(b_image_path: Any) -> Effect:
-    """Puts another image behind what is kept."""
-    return BACKGROUNDS["change"](from_opencv(b_image_path))
+    def change_frame_bg(
+        self,
+        frame: np.ndarray,
+        b_image_path: Any,
+        verbose: bool | None = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Puts another image behind what is kept."""
+        return self._frame(_change(b_image_path), frame, verbose, detect)
+
+    def change_video_bg(
+        self,
+        video_path: Any,
+        b_image_path: Any,
+        frames_per_second: float | None = None,
+        output_video_name: Target = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Puts another image behind what is kept."""
+        return self._video(
+            _change(b_image_path), video_path, frames_per_second, output_video_name, detect
+        )
+
+    def change_camera_bg(
+        self,
+        cam: Any,
+        b_image_path: Any,
+        frames_per_second: float | None = None,
+        check_fps: bool = False,
+        show_frames: bool = False,
+        frame_name: str | None = None,
+        verbose: bool | None = None,
+        output_video_name: Target = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Puts another image behind what is kept."""
+        return self._camera(
+            _change(b_image_path),
+            cam,
+            frames_per_second,
+            check_fps,
+            show_frames,
+            frame_name,
+            verbose,
+            output_video_name,
+            detect,
+        )
+
+    def color_bg(
+        self,
+        image_path: Any,
+        colors: Any,
+        output_image_name: Target = None,
+        verbose: bool | None = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Fills the background with a color, RGB."""
+        return self._image(
+            BACKGROUNDS["color"](colors), image_path, output_image_name, verbose, detect
+        )
+
+    def color_frame(
+        self, frame: np.ndarray, colors: Any, verbose: bool | None = None, detect: str | None = None
+    ) -> np.ndarray:
+        """Fills the background with a color, RGB."""
+        return self._frame(BACKGROUNDS["color"](colors), frame, verbose, detect)
+
+    def color_video(
+        self,
+        video_path: Any,
+        colors: Any,
+        frames_per_second: float | None = None,
+        output_video_name: Target = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Fills the background with a color, RGB."""
+        return self._video(
+            BACKGROUNDS["color"](colors), video_path, frames_per_second, output_video_name, detect
+        )
+
+    def color_camera(
+        self,
+        cam: Any,
+        colors: Any,
+        frames_per_second: float | None = None,
+        check_fps: bool = False,
+        show_frames: bool = False,
+        frame_name: str | None = None,
+        verbose: bool | None = None,
+        output_video_name: Target = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Fills the background with a color, RGB."""
+        return self._camera(
+            BACKGROUNDS["color"](colors),
+            cam,
+            frames_per_second,
+            check_fps,
+            show_frames,
+            frame_name,
+            verbose,
+            output_video_name,
+            detect,
+        )
+
+    def blur_bg(
+        self,
+        image_path: Any,
+        low: bool = False,
+        moderate: bool = False,
+        extreme: bool = False,
+        output_image_name: Target = None,
+        verbose: bool | None = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Blurs the background."""
+        return self._image(
+            _blur(low, moderate, extreme), image_path, output_image_name, verbose, detect
+        )
+
+    def blur_frame(
+        self,
+        frame: np.ndarray,
+        low: bool = False,
+        moderate: bool = False,
+        extreme: bool = False,
+        verbose: bool | None = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Blurs the background."""
+        return self._frame(_blur(low, moderate, extreme), frame, verbose, detect)
+
+    def blur_video(
+        self,
+        video_path: Any,
+        low: bool = False,
+        moderate: bool = False,
+        extreme: bool = False,
+        frames_per_second: float | None = None,
+        output_video_name: Target = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Blurs the background."""
+        return self._video(
+            _blur(low, moderate, extreme), video_path, frames_per_second, output_video_name, detect
+        )
+
+    def blur_camera(
+        self,
+        cam: Any,
+        low: bool = False,
+        moderate: bool = False,
+        extreme: bool = False,
+        frames_per_second: float | None = None,
+        check_fps: bool = False,
+        show_frames: bool = False,
+        frame_name: str | None = None,
+        verbose: bool | None = None,
+        output_video_name: Target = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Blurs the background."""
+        return self._camera(
+            _blur(low, moderate, extreme),
+            cam,
+            frames_per_second,
+            check_fps,
+            show_frames,
+            frame_name,
+            verbose,
+            output_video_name,
+            detect,
+        )
+
+    def gray_bg(
+        self,
+        image_path: Any,
+        output_image_name: Target = None,
+        verbose: bool | None = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Makes the background gray."""
+        return self._image(
+            BACKGROUNDS["gray"](None), image_path, output_image_name, verbose, detect
+        )
+
+    def gray_frame(
+        self, frame: np.ndarray, verbose: bool | None = None, detect: str | None = None
+    ) -> np.ndarray:
+        """Makes the background gray."""
+        return self._frame(BACKGROUNDS["gray"](None), frame, verbose, detect)
+
+    def gray_video(
+        self,
+        video_path: Any,
+        frames_per_second: float | None = None,
+        output_video_name: Target = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Makes the background gray."""
+        return self._video(
+            BACKGROUNDS["gray"](None), video_path, frames_per_second, output_video_name, detect
+        )
+
+    def gray_camera(
+        self,
+        cam: Any,
+        frames_per_second: float | None = None,
+        check_fps: bool = False,
+        show_frames: bool = False,
+        frame_name: str | None = None,
+        verbose: bool | None = None,
+        output_video_name: Target = None,
+        detect: str | None = None,
+    ) -> np.ndarray:
+        """Makes the background gray."""
+        return self._camera(
+            BACKGROUNDS["gray"](None),
+            cam,
+            frames_per_second,
+            check_fps,
+            show_frames,
+            frame_name,
+            verbose,
+            output_video_name,
+            detect,
+        )
+
+    def _image(
+        self,
+        effect: Effect,
+        image: Any,
+        output_image_name: Target,
+        verbose: bool | None,
+        detect: str | None,
+    ) -> np.ndarray:
+        OutputSpec().check_path(None if output_image_name is None else Path(output_image_name))
+        painted = self._painted(effect, from_opencv(image), verbose, detect)
+        if output_image_name is not None:
+            write_image(output_image_name, painted)
+        return to_opencv(painted)
+
+    def _frame(
+        self, effect: Effect, frame: np.ndarray, verbose: bool | None, detect: str | None
+    ) -> np.ndarray:
+        return to_opencv(self._painted(effect, from_opencv(frame, frame=True), verbose, detect))
+
+    def _painted(
+        self, effect: Effect, image: Any, verbose: bool | None, detect: str | None
+    ) -> np.ndarray:
+        seg = self._networks["pascalvoc"]
+        paint = BackgroundPainter(effect, seg.label_set, detect)
+        if verbose:
+            log.warning("changing the image's background")
+        painted = paint(seg.segment_image(image))
+        paint.warn()
+        return painted
+
+    def _video(
+        self,
+        effect: Effect,
+        video: Any,
+        frames_per_second: float | None,
+        output_video_name: Target,
+        detect: str | None,
+    ) -> np.ndarray:
+        return self._camera(
+            effect, video, frames_per_second, False, False, None, True, output_video_name, detect
+        )
+
+    def _camera(
+        self,
+        effect: Effect,
+        cam: Any,
+        frames_per_second: float | None,
+        check_fps: bool,
+        show_frames: bool,
+        frame_name: str | None,
+        verbose: bool | None,
+        output_video_name: Target,
+        detect: str | None,
+    ) -> np.ndarray:
+        seg = self._networks["pascalvoc"]
+        paint = BackgroundPainter(effect, seg.label_set, detect)
+        _, painted = play(
+            seg,
+            cam,
+            paint,
+            frames_per_second=frames_per_second,
+            output_video_name=output_video_name,
+            check_fps=check_fps,
+            show_frames=show_frames,
+            frame_name=frame_name,
+            progress=bool(verbose),
+        )
+        paint.warn()
+        return to_opencv(painted)
 
 
-def _color(colors: Any) -> Effect:
-    """Puts one color, RGB, behind what is kept."""
-    return BACKGROUNDS["color"](colors)
+def _change(background: Any) -> Effect:
+    return BACKGROUNDS["change"](from_opencv(background))
 
 
-def _blur(low: bool = False, moderate: bool = False, extreme: bool = False) -> Effect:
-    """Puts what is behind out of focus."""
-    for strength, wanted in (("extreme", extreme), ("moderate", moderate), ("low", low)):
-        if wanted:
+def _blur(low: bool, moderate: bool, extreme: bool) -> Effect:
+    for strength, chosen in (("extreme", extreme), ("moderate", moderate), ("low", low)):
+        if chosen:
             return BACKGROUNDS["blur"](strength)
     raise InputError("the blur has no strength; give low=True, moderate=True or extreme=True.")
-
-
-def _gray() -> Effect:
-    """Takes the colors from what is behind."""
-    return BACKGROUNDS["gray"](None)
-
-
-def _image(
-    seg: SemanticSegmentation,
-    draw: Effect,
-    image_path: Any,
-    output_image_name: Target = None,
-    verbose: bool | None = None,
-    detect: str | None = None,
-) -> np.ndarray:
-    OutputSpec().check_path(None if output_image_name is None else Path(output_image_name))
-    painted = _painted(seg, draw, from_opencv(image_path), verbose, detect)
-    if output_image_name is not None:
-        write_image(output_image_name, painted)
-    return painted
-
-
-def _frame(
-    seg: SemanticSegmentation,
-    draw: Effect,
-    frame: np.ndarray,
-    verbose: bool | None = None,
-    detect: str | None = None,
-) -> np.ndarray:
-    return _painted(seg, draw, from_opencv(frame, frame=True), verbose, detect)
-
-
-def _painted(
-    seg: SemanticSegmentation, draw: Effect, image: Any, verbose: bool | None, detect: str | None
-) -> np.ndarray:
-    paint = BackgroundPainter(draw, seg._predictor, detect)
-    if verbose:
-        log.warning("changing the image's background")
-    painted = paint(seg.segment_image(image))
-    paint.warn()
-    return painted
-
-
-def _video(
-    seg: SemanticSegmentation,
-    draw: Effect,
-    video_path: Any,
-    frames_per_second: float | None = None,
-    output_video_name: Target = None,
-    detect: str | None = None,
-) -> np.ndarray:
-    return _camera(
-        seg,
-        draw,
-        video_path,
-        frames_per_second,
-        verbose=True,
-        output_video_name=output_video_name,
-        detect=detect,
-    )
-
-
-def _camera(
-    seg: SemanticSegmentation,
-    draw: Effect,
-    cam: Any,
-    frames_per_second: float | None = None,
-    check_fps: bool = False,
-    show_frames: bool = False,
-    frame_name: str | None = None,
-    verbose: bool | None = None,
-    output_video_name: Target = None,
-    detect: str | None = None,
-) -> np.ndarray:
-    paint = BackgroundPainter(draw, seg._predictor, detect)
-    _, painted = play(
-        seg,
-        cam,
-        paint,
-        frames_per_second=frames_per_second,
-        output_video_name=output_video_name,
-        check_fps=check_fps,
-        show_frames=show_frames,
-        frame_name=frame_name,
-        progress=bool(verbose),
-    )
-    paint.warn()
-    return painted
-
-
-MEDIA: tuple[Callable[..., np.ndarray], ...] = (_image, _frame, _video, _camera)
-METHODS: dict[
-    Callable[..., Effect], tuple[str, ...]
-] = {  # an effect's names, in the order of MEDIA
-    _change: ("change_bg_img", "change_frame_bg", "change_video_bg", "change_camera_bg"),
-    _color: ("color_bg", "color_frame", "color_video", "color_camera"),
-    _blur: ("blur_bg", "blur_frame", "blur_video", "blur_camera"),
-    _gray: ("gray_bg", "gray_frame", "gray_video", "gray_camera"),
-}
-SUBJECTS = {"change_bg_img": "f_image_path"}  # where it is not the medium's own name for it
-
-
-def _method(
-    name: str, effect: Callable[..., Effect], medium: Callable[..., np.ndarray]
-) -> Callable[..., np.ndarray]:
-    """A method that takes its subject, then what the effect takes, then what the medium takes."""
-    _, _, subject, *rest = inspect.signature(medium).parameters.values()
-    subject = subject.replace(name=SUBJECTS.get(name, subject.name))
-    options = list(inspect.signature(effect).parameters.values())
-    signature = inspect.Signature(
-        [inspect.Parameter("self", subject.kind), subject, *options, *rest],
-        return_annotation="np.ndarray",
-    )
-
-    def method(*args: Any, **named: Any) -> np.ndarray:
-        given = signature.bind(*args, **named).arguments
-        seg = given.pop("self")._networks["pascalvoc"]
-        image = given.pop(subject.name)
-        draw = effect(**{o.name: given.pop(o.name) for o in options if o.name in given})
-        return to_opencv(medium(seg, draw, image, **given))
-
-    method.__name__, method.__qualname__ = name, f"{alter_bg.__name__}.{name}"
-    method.__doc__ = effect.__doc__
-    method.__signature__ = signature  # type: ignore[attr-defined]
-    return method
-
-
-for _effect, _names in METHODS.items():
-    for _name, _medium in zip(_names, MEDIA, strict=True):
-        setattr(alter_bg, _name, _method(_name, _effect, _medium))

@@ -45,25 +45,25 @@ def play(
 
     Args:
         seg: The network.
-        video: A video's path, an address, a camera's index, or an open `cv2.VideoCapture`, which
-            is released at the end.
+        video: A video's path, a URL, a camera's index, or an open `cv2.VideoCapture`, which is
+            released at the end.
         paint: From a segmentation to `(H, W, 3) uint8 RGB`.
-        frames_per_second: A video is written with all its frames at this speed, without sound;
-            a camera in real time, with no more frames than so many. `None` keeps a video's times
-            and sound.
+        frames_per_second: A video is written with all its frames at this rate, without audio; a
+            camera in real time, at most at this rate. `None` keeps a video's timestamps and
+            audio.
         output_video_name: Video to write: .mp4, .m4v, .mov, .mkv or .webm.
-        check_fps: Says how many frames per second were done.
+        check_fps: Logs how many frames per second were processed.
         show_frames: Shows a window.
         frame_name: The window's title.
         progress: Shows a bar.
 
     Returns:
-        The last frame's result, and what was painted of it.
+        The last frame's result, and the image drawn from it.
 
     Raises:
-        VideoError: The video or camera cannot be read, or gives no frame.
+        VideoError: The video or camera cannot be read, or has no frame.
         OutputError: The video cannot be written.
-        InputError: `frames_per_second` is not above 0, or there is no window to show.
+        InputError: `frames_per_second` is not above 0, or windows are not available.
     """
     out = None if output_video_name is None else Path(output_video_name)
     if out is not None:
@@ -84,21 +84,21 @@ def play(
         else:
             frames = _watch(seg, source, painted, progress=progress)
         if not last:
-            raise VideoError(f"{video.name} gave no frame; check that it is connected.")
+            raise VideoError(f"{source.name} has no frame; check that it is connected.")
     if check_fps:
         log.warning("%.1f frames per second", frames / (time.perf_counter() - started))
     return last[0]
 
 
 def _watch(seg: SemanticSegmentation, source: VideoSource, painted: Draw, *, progress: bool) -> int:
-    """What is left to do with a video that is neither written nor shown."""
+    """Segments a video that is neither written nor shown; returns the number of frames."""
     results = stream_video(seg._predictor, source)
     bar = tqdm(results, total=source.expected, unit="frame", disable=not progress)
     try:
         for result in bar:
             painted(result)
     except KeyboardInterrupt:
-        if not source.live:  # for a camera it is the way to end
+        if not source.live:  # with a camera it is how a recording ends
             raise
     return int(bar.n)
 
@@ -108,10 +108,10 @@ def _opened(video: Any, frames_per_second: float | None) -> VideoSource:
     number = isinstance(fps, (int, float)) and not isinstance(fps, bool)
     if fps is not None and not (number and 0 < fps < float("inf")):
         raise InputError(f"frames_per_second={fps!r} must be a number above 0.")
-    if hasattr(video, "read"):  # a cv2.VideoCapture, or what a script has in its place
+    if hasattr(video, "read"):  # a cv2.VideoCapture, or a script's replacement of it
         source: VideoSource = _Capture(video)
         if fps is None and not source.live:
-            return _Paced(source, source.rate)  # OpenCV says no times
+            return _Paced(source, source.rate)  # OpenCV has no timestamps
     else:
         source = open_source(video)
     if fps is None or (fps == source.rate and not source.live):
@@ -146,9 +146,9 @@ class _Capture(Camera):
 
 
 class _Paced:
-    """A video at another speed; of a live source no more frames than so many in a second."""
+    """A video at another frame rate; live sources at most at this rate."""
 
-    audio: AudioTrack | None = None  # its length would not fit
+    audio: AudioTrack | None = None  # its duration would not match
 
     def __init__(self, source: VideoSource, frames_per_second: float | Fraction) -> None:
         self._video = source

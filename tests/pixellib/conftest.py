@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import cv2
 import numpy as np
 import pytest
@@ -11,9 +13,9 @@ from helpers.painted_network import (
     ROWS,
     VOC,
     WIDTH,
-    ColorPredictor,
     FakeCamera,
     Screen,
+    color_predictor,
 )
 
 from easyseg import SemanticSegmentation, load_label_set
@@ -25,14 +27,14 @@ def opened(monkeypatch):
     """Loading gives networks that see colors; the list says how each was opened."""
     calls = []
 
-    def make(model, *, like, output_stride):
-        calls.append((str(model), like, output_stride))
-        seg = SemanticSegmentation.__new__(SemanticSegmentation)
-        seg.label_set = load_label_set("ade20k" if "ade20k" in like else "voc")
-        seg._predictor = ColorPredictor(seg.label_set)
-        return seg
+    class Painted(SemanticSegmentation):
+        def __init__(self, model, *, architecture, output_stride):
+            calls.append((str(model), architecture, output_stride))
+            label_set = load_label_set("ade20k" if "ade20k" in f"{model} {architecture}" else "voc")
+            predictor = color_predictor(label_set)
+            self._opened = types.SimpleNamespace(label_set=label_set, predictor=predictor)
 
-    monkeypatch.setattr(networks, "SemanticSegmentation", make)
+    monkeypatch.setattr(networks, "SemanticSegmentation", Painted)
     return calls
 
 

@@ -54,7 +54,7 @@ def test_a_file_that_is_not_there_is_downloaded(
     assert (model, stride) == expected
     assert not others, "one network is built, not both"
     assert len(caplog.records) == 1
-    assert f"{path} is not there; {expected[0]} is used" in caplog.text
+    assert f"{path} does not exist; using {expected[0]}" in caplog.text
 
 
 def test_a_file_that_is_there_is_taken(opened, tmp_path, monkeypatch, caplog):
@@ -94,7 +94,8 @@ def test_a_frozen_graph_opens_like_the_checkpoint(golden, frozen, tmp_path):
 def test_frozen_graphs_that_do_not_fit(frozen, tmp_path):
     graph = frozen("mobilenetv2_pascal_os16")
     with pytest.raises(
-        InputError, match=r'graph\.pb does not say .* architecture="xception65\.voc"'
+        InputError, match=r"does not record its network; .* architecture='xception65\.voc'"
+        match=r"graph\.pb does not record its network; .* architecture='xception65\.voc'",
     ):
         SemanticSegmentation(graph)
     with pytest.raises(UnknownNameError, match="mobilenetv2"):
