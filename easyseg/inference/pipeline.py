@@ -47,11 +47,12 @@ def run_pipeline(
     *,
     batch_size: int | None = None,
     workers: int | None = None,
+    ahead: int = 1,
     skips: Callable[[T], bool] = lambda _: False,
 ) -> Generator[Outcome[T, R], None, None]:
     """Segments items in threads; yields what became of each, in order.
 
-    At most `workers` batches are in work and one is finished and waiting. Closing the generator
+    At most `workers * ahead + 1` batches are in work or wait to be taken. Closing the generator
     ends the threads after what they are working on.
 
     Args:
@@ -61,6 +62,8 @@ def run_pipeline(
         finish: From a prediction to the result; in any thread.
         batch_size: Items that go through the network together; by default the predictor's.
         workers: Threads; by default one for each core, at least 2, at most 8.
+        ahead: Batches for each thread that may be in work or wait; more than 1 where most items are
+            skipped.
         skips: Whether an item does not go through the network.
 
     Raises:
@@ -73,7 +76,7 @@ def run_pipeline(
         threading.Thread(target=run.work, name=f"easyseg-{number}", daemon=True)
         for number in range(workers)
     ]
-    run.free.release(workers + 1)
+    run.free.release(workers * ahead + 1)
     for thread in threads:
         thread.start()
     try:
@@ -155,20 +158,20 @@ class _Run(Generic[T, R]):
 
     def _process(self, batch: list[T]) -> list[Outcome[T, R]]:
         outcomes: list[Outcome[T, R]] = [Outcome(item) for item in batch]
-        places, prepared = [], []
-        for place, item in enumerate(batch):
+        positions, prepared = [], []
+        for position, item in enumerate(batch):
             if not self._skips(item):
                 try:
                     prepared.append(self._read(item))
-                    places.append(place)
+                    positions.append(position)
                 except Exception as error:  # noqa: BLE001  (the caller decides)
-                    outcomes[place] = Outcome(item, error=error)
+                    outcomes[position] = Outcome(item, error=error)
         predictions = self._predictor.forward(prepared, batch_size=self._size)
-        for place, prediction in zip(places, predictions, strict=True):
+        for position, prediction in zip(positions, predictions, strict=True):
             try:
-                outcomes[place] = Outcome(batch[place], self._finish(prediction))
+                outcomes[position] = Outcome(batch[position], self._finish(prediction))
             except Exception as error:  # noqa: BLE001  (likewise)
-                outcomes[place] = Outcome(batch[place], error=error)
+                outcomes[position] = Outcome(batch[position], error=error)
         return outcomes
 
 

@@ -43,6 +43,7 @@ Draw = Callable[[Segmentation], np.ndarray]
 """From a frame's result to `(H, W, 3) uint8 RGB` or `(H, W, 4) uint8 RGBA`."""
 
 CUTOUT = "cutout"
+MAX_AHEAD = 8  # frames that skip the network are read ahead, and take memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,6 +240,7 @@ def _segment_frames(
         _keep if smoother else RawPrediction.finish,
         batch_size=1 if source.live else None,
         workers=1 if source.live else None,
+        ahead=1 if source.live else min(frame_stride, MAX_AHEAD),
         skips=lambda item: item[0] % frame_stride != 0,
     )
     last: Any = None
