@@ -1,4 +1,4 @@
-"""Writes the tables of docs/models.md from those of the program and of the benchmarks.
+"""Writes the tables of docs/models.md from the registries and the results of benchmarks.
 
     python tools/generate_docs.py
 
@@ -42,7 +42,7 @@ Row = dict[str, str]
 
 
 def page(old: str) -> str:
-    """The page with its tables made anew."""
+    """The page with its tables regenerated."""
     costs, times = results("costs"), results("networks")
     tables = {
         "weights": weights_table(costs, times),
@@ -51,14 +51,16 @@ def page(old: str) -> str:
     }
     for name, table in tables.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        old, found = re.subn(pattern, rf"\g<1>\n{table}\n\g<2>", old, flags=re.DOTALL)
-        if found != 1:
-            raise SystemExit(f"{PAGE} has {found} places for the table {name!r}; it needs one.")
+        old, replaced = re.subn(pattern, rf"\g<1>\n{table}\n\g<2>", old, flags=re.DOTALL)
+        if replaced != 1:
+            raise SystemExit(
+                f"{PAGE} has {replaced} markers <!-- {name} -->; it needs exactly one."
+            )
     return old
 
 
 def results(name: str) -> dict[str, Row]:
-    """The rows of a benchmark's results, by network."""
+    """The rows of a results file, by network."""
     with (ROOT / f"benchmarks/results/{name}.csv").open(newline="") as file:
         return {row["network"]: row for row in csv.DictReader(file)}
 
@@ -73,7 +75,7 @@ def weights_table(costs: dict[str, Row], times: dict[str, Row]) -> str:
             [
                 f"`{name}`",
                 classes(entry) if entry else "21, voc",
-                download(entry) if entry else "comes with easyseg",
+                download(entry) if entry else "included",
                 *counted(costs[name], size=True),
                 scores(entry) if entry else f"[its card](../pretrained/{MINI}/card.md)",
                 time(config, times),
@@ -98,18 +100,18 @@ def backbones_table(costs: dict[str, Row], times: dict[str, Row]) -> str:
 
 
 def zoo_table(costs: dict[str, Row]) -> str:
-    """Our counts of multiply-adds, and the model zoo's."""
+    """Multiply-adds as counted here and as listed by the model zoo."""
     rows = []
-    for name, theirs in ZOO.items():
+    for name, zoo in ZOO.items():
         row = costs[name]
         ours = int(row["multiply_adds"]) / 1e9
         size = f"{row['height']}x{row['width']}, stride {row['output_stride']}"
-        rows.append([f"`{name}`", size, f"{ours:.2f}", f"{theirs:.2f}", f"{ours / theirs:.3f}"])
+        rows.append([f"`{name}`", size, f"{ours:.2f}", f"{zoo:.2f}", f"{ours / zoo:.3f}"])
     return markdown(["Network", "Input", "Counted", "Zoo", "Ratio"], rows)
 
 
 def classes(entry: WeightSet) -> str:
-    """How many, and of what."""
+    """Number of classes and label set."""
     label_set = load_label_set(entry.labels)
     return f"{len(label_set)}, {label_set.name}"
 
@@ -121,7 +123,7 @@ def download(entry: WeightSet) -> str:
 
 
 def counted(row: Row, *, size: bool) -> tuple[str, str]:
-    """Parameters in millions, multiply-adds in billions with the size that they are for."""
+    """Parameters in millions, multiply-adds in billions with the image size."""
     parameters, multiply_adds = (float(row[key]) for key in ("parameters", "multiply_adds"))
     at = f" at {row['height']}x{row['width']}, stride {row['output_stride']}" if size else ""
     return f"{parameters / 1e6:.2f} M", f"{multiply_adds / 1e9:.2f} B{at}"

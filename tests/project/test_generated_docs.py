@@ -28,7 +28,7 @@ def test_page_is_generated(generate_docs):
 
 
 def test_page_without_a_place_for_a_table(generate_docs):
-    with pytest.raises(SystemExit, match="0 places for the table 'zoo'"):
+    with pytest.raises(SystemExit, match="0 markers <!-- zoo -->"):
         generate_docs.page("<!-- weights -->\n<!-- end -->\n<!-- backbones -->\n<!-- end -->")
 
 
