@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import warnings
 from pathlib import Path
 
@@ -207,7 +206,6 @@ def _wide(values: np.ndarray, path: Path) -> np.ndarray:
     return whole.astype(np.uint16)
 
 
-@functools.cache
 def is_jpeg(path: Path) -> bool:
     """Whether the file starts like a JPEG."""
     try:

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from easyseg.datasets.base import IGNORE, Dataset, Sample
+from easyseg.datasets.mask_files import is_jpeg
 from easyseg.errors import DatasetError, EasysegError, ImageError
 from easyseg.io.read_image import DECODE_ERRORS, IMAGE_EXTENSIONS, require_file
 
@@ -98,7 +99,7 @@ def _scan(split: str, sample: Sample, classes: int, *, quick: bool) -> SampleSca
         size, orientation = _image_header(sample.image)
         pixels = _class_pixels(sample, size, classes)
         thumbnail = None if quick else _thumbnail(sample.image)
-        mask_size, is_jpeg = _mask_header(sample.mask)
+        mask_size = _mask_size(sample.mask)
     except (DatasetError, ImageError) as error:
         return SampleScan(split, sample, error)
     return SampleScan(
@@ -107,7 +108,7 @@ def _scan(split: str, sample: Sample, classes: int, *, quick: bool) -> SampleSca
         size=size,
         pixels=pixels,
         rotated=orientation in range(2, 9),
-        jpeg_mask=is_jpeg,
+        jpeg_mask=is_jpeg(sample.mask),
         resized_mask=mask_size not in (None, size),
         thumbnail=thumbnail,
     )
@@ -160,12 +161,13 @@ def _thumbnail(path: Path) -> np.ndarray:
     return (small - small.mean()).astype(np.float32)
 
 
-def _mask_header(path: Path) -> tuple[tuple[int, int] | None, bool]:
-    """`(height, width)` of a mask that is an image, and whether it is a JPEG."""
+def _mask_size(path: Path) -> tuple[int, int] | None:
+    """`(height, width)` of a mask that is an image."""
     if path.suffix.lower() not in IMAGE_EXTENSIONS:
-        return None, False
+        return None
     with _opened(path) as image:
-        return image.size[::-1], image.format == "JPEG"
+        height, width = image.size[::-1]
+        return height, width
 
 
 def _opened(path: Path) -> Any:

@@ -12,6 +12,7 @@ from easyseg.cli.check import check as command
 from easyseg.datasets import open_dataset
 from easyseg.datasets.check import check_dataset
 from easyseg.datasets.check.sheet import dataset_sheet
+from easyseg.io.read_image import read_image
 
 LARGE = (192, 256)
 
@@ -118,7 +119,7 @@ def test_command(clean, tmp_path):
     result = CliRunner().invoke(command, [str(clean), "--sheet", str(sheet), "--classes", "a,b"])
     assert result.exit_code == 0, result.output
     assert "train 24, val 3, test 3" in result.output
-    assert Image.open(sheet).size[0] == 4 * 326 + 6
+    assert read_image(sheet).shape[1] == 4 * 326 + 6
     (clean / "masks/3.png").write_text("not an image")
     result = CliRunner().invoke(command, [str(clean), "--quick"])
     assert result.exit_code == 1

@@ -39,6 +39,7 @@ def _of_split(folder, split):
     ("images", "masks"),
     [
         ("images/train", "masks/train"),
+        ("photos/train", "masks/train"),
         ("train/images", "train/labels"),
         ("Train_Images", "Train_Masks"),
         ("train", "trainannot"),

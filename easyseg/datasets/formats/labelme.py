@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -122,51 +122,54 @@ def _detect(root: Path) -> bool:
     )
 
 
-def _summary(path: Path) -> tuple[list[str], str, Counter[str]] | DatasetError:
-    """Labels, the image's path, and the types of shapes that have no area."""
+class _Summary(NamedTuple):
+    labels: set[str]
+    image: str  # path, as the file has it
+    without_area: Counter[str]  # shapes by type
+
+
+def _summarize(path: Path) -> _Summary | DatasetError:
     try:
         content = _parse(path)
     except DatasetError as error:
         return error
     types = Counter(str(entry.get("shape_type") or "polygon") for entry in content["shapes"])
-    labels = [_label(entry) for entry in content["shapes"]]
-    without_area = Counter({t: n for t, n in types.items() if t not in AREAS})
-    return labels, str(content.get("imagePath") or ""), without_area
+    return _Summary(
+        labels={_label(entry) for entry in content["shapes"]},
+        image=str(content.get("imagePath") or "").replace("\\", "/"),
+        without_area=Counter({t: n for t, n in types.items() if t not in AREAS}),
+    )
 
 
 def _read(root: Path, _: DatasetOptions) -> Dataset:
     files = _files(root)
     with ThreadPoolExecutor(THREADS) as pool:
-        summaries = list(zip(files, pool.map(_summary, files), strict=True))
+        results = dict(zip(files, pool.map(_summarize, files), strict=True))
+    errors = [result for result in results.values() if isinstance(result, DatasetError)]
+    summaries = {path: r for path, r in results.items() if isinstance(r, _Summary)}
     images = sorted({p for paths in image_folders(root).values() for p in paths})
     by_stem = {p.with_suffix(""): p for p in images}
-    labels: set[str] = set()
-    without_area: Counter[str] = Counter()
-    missing: list[Path] = []
-    errors: list[DatasetError] = []
     pairs: list[tuple[Path, Path]] = []
-    for path, summary in summaries:
-        if isinstance(summary, DatasetError):
-            errors.append(summary)
-            continue
-        labels.update(summary[0])
-        without_area.update(summary[2])
-        beside = path.parent / PurePosixPath(summary[1].replace("\\", "/"))
-        image = beside if summary[1] and beside.is_file() else by_stem.get(path.with_suffix(""))
-        if image is None:
-            missing.append(path)
-        else:
+    missing: list[Path] = []
+    for path, summary in summaries.items():
+        beside = path.parent / PurePosixPath(summary.image)
+        image = beside if beside.is_file() else by_stem.get(path.with_suffix(""))
+        if image:
             pairs.append((path, image))
+        else:
+            missing.append(path)
     if not pairs:
         raise next(iter(errors), None) or DatasetError(
             f"{root} has labelme files, but not their images (the first is {missing[0].name}); "
             "put the images beside them."
         )
     notes = ["Where objects overlap, the smallest is on top."]
+    without_area = sum((s.without_area for s in summaries.values()), Counter())
     notes += [f"{n} shapes of type {t!r} have no area and are left out."
               for t, n in without_area.items()]  # fmt: skip
     if errors:
         notes.append(f"{len(errors)} files are left out, the first: {errors[0]}")
+    labels = set().union(*(s.labels for s in summaries.values()))
     names, classes = _classes(root, labels)
     used = {image.resolve() for _, image in pairs}
     return make_dataset(
