@@ -331,7 +331,7 @@ def _check_head(config: ModelConfig) -> None:
 
 
 def _check_attention(config: ModelConfig) -> None:
-    """Attention that would be nowhere is not what anyone asked for."""
+    """Attention at a position that the network does not have would be silently left out."""
     attends = DECODER_SPECS.get(config.decoder, DecoderSpec(attends=True)).attends
     if config.attention != "none" and config.attention_at == ("decoder",) and not attends:
         raise ConfigError(

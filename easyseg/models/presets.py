@@ -1,4 +1,4 @@
-"""Networks that people know by name, as configs."""
+"""Well-known networks, as configs."""
 
 from __future__ import annotations
 

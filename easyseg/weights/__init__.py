@@ -1,1 +1,1 @@
-"""Published weights: what there is, how it comes here, and how it gets into a model."""
+"""Weights: the manifest of published ones, the cache, file formats, bundles."""

@@ -20,8 +20,8 @@ from easyseg.weights.loader import LoadedModel
 
 __all__ = ["create_model"]
 
-NAMED = "is for a Keras model as backbone, which has layers of its own"
-SOURCE = "is not for a Keras model as backbone, which has weights of its own"
+FOR_KERAS = "is for a Keras model as backbone"
+NOT_FOR_KERAS = "is not for a Keras model as backbone, whose weights are kept"
 
 
 def create_model(
@@ -61,10 +61,10 @@ def create_model(
     config = ModelConfig() if preset is None else config_of(preset)
     source = None if isinstance(backbone, str) else backbone
     if source is None:
-        _refuse(layers, NAMED)
+        _refuse(layers, FOR_KERAS)
         fields |= {} if backbone is None else {"backbone": backbone}
     else:
-        _refuse({"weights": weights}, SOURCE)
+        _refuse({"weights": weights}, NOT_FOR_KERAS)
         chosen = {name: value for name, value in layers.items() if value is not None}
         graph = keras_graph(source, **chosen)
         fields |= {"graph": graph}

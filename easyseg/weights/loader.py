@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from easyseg.models.build import build_model
 from easyseg.models.config import ModelConfig
-from easyseg.models.kerashub.config import PREFIX, KerasHubConfig, is_hub, fixed_by_kerashub
+from easyseg.models.kerashub.config import PREFIX, KerasHubConfig, fixed_by_kerashub, is_hub
 from easyseg.models.kerashub.network import read_preset
 from easyseg.results.label_set import LabelSet
 from easyseg.weights.cache import fetch_weights, import_weights

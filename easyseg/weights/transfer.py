@@ -1,4 +1,4 @@
-"""Carries weights to a network with another head, decoder or set of classes."""
+"""Copies weights to a network with another head, decoder or set of classes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ SHOWN = 4  # names of a kind in a line of the report
 
 @dataclasses.dataclass(frozen=True)
 class TransferReport:
-    """What `transfer` did; variables by the names of `named_variables`.
+    """The result of `transfer`; variables by the names of `named_variables`.
 
     `carried`, `partial` and `fresh` together are all variables of the target.
 
     Attributes:
         carried: Variables of the target that have the source's values.
-        partial: Variables of the target of which some rows have them: of classes, or of branches.
-        fresh: Variables of the target that keep their initial values.
-        unused: Variables of the source that nothing took.
-        classes: Classes, by the target's names, whose rows of the logits were carried.
+        partial: Those that have them for some classes, or for some branches.
+        fresh: Those that keep their initial values.
+        unused: Variables of the source that were not copied.
+        classes: Classes, by the target's names, whose logits were copied.
     """
 
     carried: tuple[str, ...]
@@ -55,25 +55,25 @@ class TransferReport:
         return "\n".join(lines)
 
 
-class _Rows(NamedTuple):
-    """The part of a variable that is carried, along one axis.
+class _Slices(NamedTuple):
+    """The slices of a variable that are copied, along one axis.
 
     Attributes:
         axis: Axis of the variable.
         pairs: Positions in the source and in the target.
-        rest: What becomes of the target's other positions: 0, or `None` to keep them.
+        rest: Value of the target's other slices; `None` to keep theirs.
     """
 
     axis: int
     pairs: Sequence[tuple[int, int]]
     rest: float | None
 
-    def leave(self, new: Any) -> bool:
-        """Whether the variable has further positions."""
+    def are_partial(self, new: Any) -> bool:
+        """Whether the variable has other slices too."""
         return len(self.pairs) < int(new.shape[self.axis])
 
-    def put(self, old: np.ndarray, new: np.ndarray) -> np.ndarray:
-        """`new` with the rows of `old`."""
+    def copy(self, old: np.ndarray, new: np.ndarray) -> np.ndarray:
+        """`new` with these slices of `old`."""
         value = new.copy() if self.rest is None else np.full_like(new, self.rest)
         of_old, of_new = (list(positions) for positions in zip(*self.pairs, strict=True))
         np.moveaxis(value, self.axis, 0)[of_new] = np.moveaxis(old, self.axis, 0)[of_old]
@@ -87,101 +87,101 @@ def transfer(
     source_labels: LabelSet | None = None,
     target_labels: LabelSet | None = None,
 ) -> TransferReport:
-    """Gives the target every weight of the source whose role and shape agree with its own.
+    """Copies every weight of the source whose role and shape agree with one of the target.
 
     A role is a variable's checkpoint name, in a layer that has the same variables in both: a
-    convolution with a bias and one without have different roles. Two kinds are carried in part:
+    convolution with a bias and one without have different roles. Two kinds are copied partially:
 
     * With both label sets, the logits of classes with equal names, spelling and aliases included;
-      the other classes stay fresh. Without both, logits are carried as they are if their shapes
+      the other classes stay fresh. Without both, logits are copied as they are if their shapes
       agree, whatever their classes mean, and stay fresh otherwise.
     * A convolution that mixes concatenated branches, where the networks have different ones. The
-      rows of branches that the source does not have become 0: a network that only gains branches
-      computes what the source did, and the first step of training lets them be heard.
+      weights of branches that the source does not have become 0: a network that only gains branches
+      computes the same as the source, until training changes that.
 
     Args:
-        source: A functional `keras.Model`, such as one of `build_model`; is not changed.
-        target: The network that gets the weights.
+        source: A functional `keras.Model`, such as one of `build_model`; it is not changed.
+        target: The network to copy to.
         source_labels: The source's classes, in the order of its logits.
         target_labels: The target's.
 
     Returns:
-        What was carried, and the rest by name.
+        What was copied, and what was not, by name.
 
     Raises:
-        InputError: One of the two is no functional Keras model, or a label set has another number
-            of classes than its model. Nothing was changed.
+        InputError: Expected two functional Keras models, and label sets with as many classes as
+            their models. Nothing was changed.
     """
     _check("source", source, source_labels)
     _check("target", target, target_labels)
-    given, wanted = named_variables(source), named_variables(target)
-    rows, by_class = dict(_branch_rows(source, target)), {}
+    old, new = named_variables(source), named_variables(target)
+    slices, by_class = dict(_branch_slices(source, target)), {}
     if source_labels is not None and target_labels is not None:
-        by_class = _class_rows(target, _same_classes(source_labels, target_labels))
-    rows |= by_class
+        by_class = _class_slices(target, _same_classes(source_labels, target_labels))
+    slices |= by_class
 
     values = {}
-    for name in _shared_roles(given, wanted):
-        value = _carry(given[name], wanted[name], rows.get(name))
+    for name in _shared_roles(old, new):
+        value = _carry(old[name], new[name], slices.get(name))
         if value is not None:
             values[name] = value
     for name, value in values.items():
-        wanted[name].assign(value)
+        new[name].assign(value)
 
-    partial = [name for name in values if name in rows and rows[name].leave(wanted[name])]
+    partial = [n for n in values if n in slices and slices[n].are_partial(new[n])]
     classes = [i for name in values if name in by_class for _, i in by_class[name].pairs]
     return TransferReport(
         carried=tuple(name for name in values if name not in partial),
         partial=tuple(partial),
-        fresh=tuple(name for name in wanted if name not in values),
-        unused=tuple(name for name in given if name not in values),
+        fresh=tuple(name for name in new if name not in values),
+        unused=tuple(name for name in old if name not in values),
         classes=tuple(target_labels.names[i] for i in dict.fromkeys(classes))
         if target_labels
         else (),
     )
 
 
-def _carry(old: Any, new: Any, rows: _Rows | None) -> np.ndarray | None:
-    """The value that the target's variable gets; `None` where the shapes do not agree."""
-    if rows is None:
+def _carry(old: Any, new: Any, slices: _Slices | None) -> np.ndarray | None:
+    """The new value of the target's variable; `None` where the shapes do not agree."""
+    if slices is None:
         return ops.convert_to_numpy(old.value) if old.shape == new.shape else None
     shapes = [list(variable.shape) for variable in (old, new)]
     for shape in shapes:
-        del shape[rows.axis]
-    if not rows.pairs or shapes[0] != shapes[1]:
+        del shape[slices.axis]
+    if not slices.pairs or shapes[0] != shapes[1]:
         return None
-    return rows.put(ops.convert_to_numpy(old.value), ops.convert_to_numpy(new.value))
+    return slices.copy(ops.convert_to_numpy(old.value), ops.convert_to_numpy(new.value))
 
 
 def _scope(variable: str) -> str:
     return variable.rpartition("/")[0]
 
 
-def _shared_roles(given: Mapping[str, Any], wanted: Mapping[str, Any]) -> Iterator[str]:
+def _shared_roles(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     """Names that both have, in layers with the same variables in both."""
-    scopes = {_scope(name) for name in given.keys() ^ wanted.keys()}
-    return (name for name in wanted if name in given and _scope(name) not in scopes)
+    scopes = {_scope(name) for name in old.keys() ^ new.keys()}
+    return (name for name in new if name in old and _scope(name) not in scopes)
 
 
 def _check(which: str, model: Any, label_set: LabelSet | None) -> None:
     if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
         raise InputError(
-            f"{which}={model!r} is no functional Keras model; give one of `build_model`, or the "
-            "`model` of a `SemanticSegmentation`."
+            f"{which}: expected a functional Keras model, such as one of build_model or the model "
+            f"of a SemanticSegmentation, got {model!r}."
         )
     classes = model.outputs[0].shape[-1]
     if label_set is not None and len(label_set) != classes:
         raise InputError(
-            f"{which}_labels has {len(label_set)} classes, but the model gives logits for "
-            f"{classes}; give the label set that it was made for."
+            f"{which}_labels has {len(label_set)} classes, but the model has {classes}; use the "
+            "label set of the model."
         )
 
 
-def _class_rows(model: Any, pairs: Sequence[tuple[int, int]]) -> dict[str, _Rows]:
-    """What is carried of the variables of the layers that give the logits.
+def _class_slices(model: Any, pairs: Sequence[tuple[int, int]]) -> dict[str, _Slices]:
+    """What is copied of the variables of the layers that give the logits.
 
     There is one such layer in most networks, two whose logits are added with the decoder
-    "lraspp", and one more where enlarging is learned, with a kernel per class.
+    "lraspp", and one more with learned upsampling, which has a kernel per class.
     """
     before = sources(model)
     axes: dict[str, int] = {}
@@ -196,7 +196,7 @@ def _class_rows(model: Any, pairs: Sequence[tuple[int, int]]) -> dict[str, _Rows
         elif not getattr(layer, "weights", None):
             ends += before[layer]
     return {
-        name: _Rows(axes[_scope(name)], pairs, None)
+        name: _Slices(axes[_scope(name)], pairs, None)
         for name in named_variables(model)
         if _scope(name) in axes
     }
@@ -205,14 +205,14 @@ def _class_rows(model: Any, pairs: Sequence[tuple[int, int]]) -> dict[str, _Rows
 def _same_classes(source: LabelSet, target: LabelSet) -> list[tuple[int, int]]:
     """Ids in the source and the target of classes that have a spelling in common.
 
-    Where a class has several in common, its name counts more than its aliases.
+    Where a class has several in common, its name has priority over its aliases.
     """
     old, new = _spellings(source), _spellings(target)
-    found: dict[int, int] = {}
+    source_ids: dict[int, int] = {}
     for spelling, i in new.items():
         if spelling in old:
-            found.setdefault(i, old[spelling])
-    return [(found[i], i) for i in sorted(found)]
+            source_ids.setdefault(i, old[spelling])
+    return [(source_ids[i], i) for i in sorted(source_ids)]
 
 
 def _spellings(label_set: LabelSet) -> dict[str, int]:
@@ -221,15 +221,15 @@ def _spellings(label_set: LabelSet) -> dict[str, int]:
     return {spelling.casefold(): label_set.ids_of(spelling)[0] for spelling in every}
 
 
-def _branch_rows(source: Any, target: Any) -> Iterator[tuple[str, _Rows]]:
-    """What is carried of convolutions whose branches lie elsewhere in the target."""
+def _branch_slices(source: Any, target: Any) -> Iterator[tuple[str, _Slices]]:
+    """What is copied of convolutions whose branches are at other channels in the target."""
     old, new = dict(_mixers(source)), dict(_mixers(target))
     for scope in old.keys() & new.keys():
         both = [b for b in new[scope] if len(old[scope].get(b, ())) == len(new[scope][b])]
         pairs = [pair for b in both for pair in zip(old[scope][b], new[scope][b], strict=True)]
         widths = [sum(map(len, branches[scope].values())) for branches in (old, new)]
         if widths[0] != widths[1] or any(i != j for i, j in pairs):
-            yield f"{scope}/weights", _Rows(2, pairs, 0)
+            yield f"{scope}/weights", _Slices(2, pairs, 0)
 
 
 def _mixers(model: Any) -> Iterator[tuple[str, dict[str, range]]]:

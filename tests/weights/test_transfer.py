@@ -213,7 +213,7 @@ def test_published_label_sets():
 def test_what_cannot_be_done():
     model = giver(num_classes=3)
     before = values(model)
-    with pytest.raises(InputError, match="no functional Keras model"):
+    with pytest.raises(InputError, match="expected a functional Keras model"):
         transfer("mobilenetv2.voc", model)
     with pytest.raises(InputError, match=r"target_labels has 2 classes, but .* 3"):
         transfer(giver(), model, target_labels=labels("a", "b"))

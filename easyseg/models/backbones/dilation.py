@@ -14,7 +14,7 @@ def dilation_schedule(
 
     A stride is kept while the product of strides stays within the output stride. A block whose
     stride would exceed it runs with stride 1 at the current rate, and its nominal stride
-    multiplies the rate of the blocks after it, so that the weights see the neighbours they were
+    multiplies the rate of the blocks after it, so that the weights get the neighbors they were
     trained on.
 
     Args:

@@ -1,4 +1,4 @@
-"""The inverted residual: expand, depthwise, project; what MobileNetV2 and V3 are made of.
+"""The inverted residual: expand, depthwise, project; the block of MobileNetV2 and V3.
 
 References:
     Sandler et al., MobileNetV2, CVPR 2018, section 3, https://arxiv.org/abs/1801.04381.
@@ -65,7 +65,7 @@ def inverted_residual(
 
 
 def _squeeze_excite(x: Any, *, name: str) -> Any:
-    """Each channel times a gate from 0 to 1 that sees the mean of all channels."""
+    """Each channel times a gate from 0 to 1, a function of the means of all channels."""
     channels = x.shape[-1]
     gate = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}-mean")(x)
     gate = layers.Conv2D(round_to(channels / 4, 8), 1, activation="relu", name=f"{name}-Conv")(gate)

@@ -1,4 +1,4 @@
-"""The networks of `keras.applications`, made atrous.
+"""The networks of `keras.applications`, with dilation.
 
 Each entry is a constructor of Keras, the range of values that its weights were trained on,
 and where its classifier begins. ImageNet weights come from Keras's own download
@@ -102,7 +102,9 @@ APPLICATIONS = {
         "ConvNeXtTiny ConvNeXtSmall ConvNeXtBase ConvNeXtLarge ConvNeXtXLarge",
         bare=True,
     ),
-    **{f"keras_{name}": entry for name, entry in _MOBILE.items()},  # DeepLab has its own of these
+    **{
+        f"keras_{name}": entry for name, entry in _MOBILE.items()
+    },  # DeepLab has other networks of these names
 }
 for _name, _application in APPLICATIONS.items():
     BACKBONES.register(_name)(_application)

@@ -1,4 +1,4 @@
-"""Somebody's Keras model as a backbone: a value that travels as JSON, without loading Keras."""
+"""A Keras model as a backbone: a value that travels as JSON, without loading Keras."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ __all__ = ["KerasBackbone"]
 
 @dataclasses.dataclass(frozen=True)
 class KerasBackbone:
-    """The layers of a Keras model up to the feature that the head gets.
+    """The layers of a Keras model up to the feature for the head.
 
-    `easyseg.keras_graph` makes it and checks it; a saved model has it in its config, so that it
-    opens where the Keras model is not.
+    Made and checked by `easyseg.keras_graph`. A saved model has it in its config, so that it opens
+    without the Keras model.
 
     Args:
-        name: What the backbone is called, with which the names of its layers begin.
+        name: The backbone's name, a prefix of the names of its layers.
         stride: Pixels from one position of the model's last feature to the next.
         high: The layer that gives this feature.
         low: Strides and layers of the low-level features: ((4, "block2_out"),); or none.
         preprocessing: What the model expects of an image: "tf", "tf128", "raw", "torch" or
             "caffe".
-        network: The layers, as Keras serialises them. Weights are not part of it.
+        network: The layers, as Keras serializes them. Weights are not part of it.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The backbones there are, and what a config must know of each without loading Keras."""
+"""The backbones by name, and what a config must know of each without loading Keras."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class BackboneSpec(NamedTuple):
 
     Attributes:
         names: Its backbones.
-        any_width: Whether they take a `depth_multiplier` other than 1.
+        any_width: Whether they support a `depth_multiplier` other than 1.
         skips: Strides of their low-level features.
-        output_strides: Those that they can have.
-        why: What keeps them from having the others.
+        output_strides: Those that they support.
+        why: What keeps them from the others.
     """
 
     names: tuple[str, ...]
@@ -55,22 +55,22 @@ BACKBONE_SPECS = {  # by module
         why="keeps that resolution throughout, with no stride to dilate",
     ),
 }
-SPEC_OF = {name: family for family in BACKBONE_SPECS.values() for name in family.names}
-"""Our families by backbone; a backbone of another package has none."""
+SPEC_OF = {name: spec for spec in BACKBONE_SPECS.values() for name in spec.names}
+"""The specs by backbone; a backbone of another package has none."""
 
 BACKBONES: Registry[Any] = Registry(
     "backbone",
     modules={
         name: f"easyseg.models.backbones.{module}"
-        for module, family in BACKBONE_SPECS.items()
-        for name in family.names
+        for module, spec in BACKBONE_SPECS.items()
+        for name in spec.names
     },
 )
-"""Functions from `(x, config)` to `easyseg.models.backbones.Features`; see docs/adding."""
+"""Functions from `(x, config)` to `easyseg.models.backbones.base.Features`; see docs/adding."""
 
 
 def spec_of(backbone: str, graph: KerasBackbone | None) -> BackboneSpec | None:
-    """What is known of a backbone; `None` for one of another package, which checks itself."""
+    """The spec of a backbone; `None` for one of another package, which checks itself."""
     if graph is None:
         return SPEC_OF.get(backbone)
     strides = tuple(stride for stride in OUTPUT_STRIDES if stride <= graph.stride)

@@ -1,7 +1,7 @@
 """ResNet-v1-beta, the residual networks of the DeepLab papers.
 
-Against the plain ResNet three 3x3 convolutions stand in place of the first 7x7, and a block strides
-in its last unit instead of its first.
+Unlike the original ResNet they start with three 3x3 convolutions instead of one 7x7, and a block
+strides in its last unit instead of its first.
 
 References:
     He et al., "Deep Residual Learning for Image Recognition", CVPR 2016, table 1,

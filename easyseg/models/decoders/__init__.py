@@ -1,1 +1,1 @@
-"""What turns features into logits."""
+"""Decoders turn features into logits."""

@@ -1,1 +1,1 @@
-"""What reads the backbone's last features: ASPP, DPC, LR-ASPP."""
+"""Heads gather context from the backbone's last feature: ASPP, DPC, LR-ASPP."""

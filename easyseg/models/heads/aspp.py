@@ -1,4 +1,4 @@
-"""Atrous spatial pyramid pooling: one feature seen at several rates, and the image as a whole."""
+"""Atrous spatial pyramid pooling: convolutions at several rates, and the mean of the image."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def aspp(x: Any, config: ModelConfig) -> Any:
     """`(N, h, w, C)` -> `(N, h, w, head_channels)`.
 
     Branches are concatenated in the order of Google's graph: image pooling, 1x1, then one 3x3
-    per rate; a 1x1 convolution mixes them, and a further 3x3 refines that if the config says so.
+    per rate; a 1x1 convolution mixes them, followed by one more 3x3 with `aspp_refine`.
 
     References:
         Chen et al., DeepLabV3, 2017, section 3.3, https://arxiv.org/abs/1706.05587.

@@ -1,1 +1,1 @@
-"""Layers that networks share."""
+"""Layers used by several networks."""

@@ -1,4 +1,4 @@
-"""Pooling whose window reaches for distant neighbours, as a dilated convolution's does."""
+"""Pooling with a dilated window."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ __all__ = ["AtrousPooling2D"]
 
 @keras.saving.register_keras_serializable("easyseg")
 class AtrousPooling2D(layers.Layer):
-    """Mean or maximum of neighbours `rate` positions apart; keeps the size of `(N, H, W, C)`.
+    """Mean or maximum of neighbors `rate` positions apart; keeps the size of `(N, H, W, C)`.
 
-    Neighbours beyond the border do not count.
+    Positions outside the image are ignored.
 
     Args:
-        pool_size: Neighbours along each side of the window.
-        rate: Positions from one neighbour to the next.
+        pool_size: Positions along each side of the window.
+        rate: Dilation rate.
         average: Mean instead of maximum.
     """
 

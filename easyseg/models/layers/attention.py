@@ -35,7 +35,7 @@ def no_attention(x: Any, name: str) -> Any:  # noqa: ARG001
 
 @ATTENTIONS.register("se")
 def squeeze_excite(x: Any, name: str) -> Any:
-    """Each channel times a gate that sees the means of all; Hu et al., section 3."""
+    """Each channel times a gate, a function of the means of all; Hu et al., section 3."""
     squeezed = layers.GlobalAveragePooling2D(keepdims=True, name=f"{name}-mean")(x)
     gate = ops.sigmoid(_excite(squeezed, x.shape[-1], name))
     return layers.Multiply(name=f"{name}-channels")([x, gate])
@@ -53,7 +53,7 @@ def channel_attention(x: Any, name: str) -> Any:
 
 @ATTENTIONS.register("spatial")
 def spatial_attention(x: Any, name: str) -> Any:
-    """Each position times a gate that sees mean and maximum over channels; Woo, equation 3."""
+    """Each position times a gate, of mean and maximum over channels; Woo, equation 3."""
     mean, peak = ops.mean(x, axis=-1, keepdims=True), ops.max(x, axis=-1, keepdims=True)
     gate = layers.Concatenate(name=f"{name}-over_channels")([mean, peak])
     gate = layers.Conv2D(
@@ -64,7 +64,7 @@ def spatial_attention(x: Any, name: str) -> Any:
 
 @ATTENTIONS.register("cbam")
 def cbam(x: Any, name: str) -> Any:
-    """Channels first, then positions, which Woo et al., section 3, found best."""
+    """Channels first, then positions, the best order in Woo et al., section 3."""
     return spatial_attention(channel_attention(x, name), name)
 
 

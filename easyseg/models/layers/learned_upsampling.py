@@ -1,4 +1,4 @@
-"""Enlarging by transposed convolutions that begin as bilinear interpolation.
+"""Upsampling by transposed convolutions that are initialized as bilinear interpolation.
 
 References:
     Long et al., "Fully Convolutional Networks for Semantic Segmentation", CVPR 2015, section
@@ -24,9 +24,9 @@ BILINEAR = np.outer(TENT, TENT)
 class LearnedUpsampling(layers.Layer):
     """Enlarges `(N, h, w, C)` to `(N, (h - 1) factor + 1, (w - 1) factor + 1, C)`.
 
-    Doubles as often as needed, with one 3x3 kernel of stride 2 per channel: the same weights
+    Doubles the size repeatedly, with one 3x3 kernel of stride 2 per channel: the same weights
     serve every factor, and so every output stride. Fresh weights give bilinear interpolation
-    with aligned corners, up to and including the border: no position reaches beyond it.
+    with aligned corners, also at the boundary of the feature.
 
     Args:
         factor: 1, 2, 4, 8, ...
@@ -58,7 +58,7 @@ class LearnedUpsampling(layers.Layer):
         return (shape[0], *sides, shape[3])
 
     def get_config(self) -> dict[str, Any]:
-        """What Keras saves."""
+        """The arguments of this layer."""
         return {**super().get_config(), "factor": self.factor}
 
 

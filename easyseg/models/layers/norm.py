@@ -1,4 +1,4 @@
-"""Normalisations, each made once for a part of the network and called after a convolution."""
+"""Normalizations, each created once for a part of the network and called after a convolution."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from easyseg.models.config import ModelConfig
 __all__ = ["BatchNorm", "GroupNorm", "Norm", "head_norm"]
 
 Norm = Callable[[Any, str], Any]
-"""From `(x, name of the convolution)` to `x` normalised."""
+"""From `(x, name of the convolution)` to `x` normalized."""
 
 EPSILON, MOMENTUM = 1e-5, 0.9997  # of head and decoder, as in DeepLab
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchNorm:
-    """Batch normalisation, with scale and offset; each device normalises its own images."""
+    """Batch normalization, with scale and offset; each device normalizes its own images."""
 
     epsilon: float
     momentum: float
 
     def __call__(self, x: Any, name: str) -> Any:
-        """`x` normalised by a layer named after the convolution before it."""
+        """`x` normalized by a layer named after the convolution before it."""
         return layers.BatchNormalization(
             epsilon=self.epsilon, momentum=self.momentum, name=f"{name}-BatchNorm"
         )(x)
@@ -33,7 +33,7 @@ class BatchNorm:
 
 @dataclasses.dataclass(frozen=True)
 class GroupNorm:
-    """Group normalisation, with scale and offset: each image by itself, for small batches.
+    """Group normalization, with scale and offset: each image by itself, for small batches.
 
     There are at most `groups` groups, of at least four channels: a group of one, in a feature
     of one position, would have nothing to be compared with.
@@ -46,7 +46,7 @@ class GroupNorm:
     groups: int = 32
 
     def __call__(self, x: Any, name: str) -> Any:
-        """`x` normalised by a layer named after the convolution before it."""
+        """`x` normalized by a layer named after the convolution before it."""
         channels = x.shape[-1]
         most = max(1, min(self.groups, channels // 4))
         groups = max(n for n in range(1, most + 1) if channels % n == 0)

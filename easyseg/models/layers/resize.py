@@ -13,7 +13,7 @@ def resize_align_corners(x: Any, size: tuple[Any, Any]) -> Any:
     """Resizes `(N, h, w, C)` to `(N, *size, C)`: output i lies at i * (in - 1) / (out - 1).
 
     The position is split into whole and fractional part with integers. In floating point a
-    compiler may round the two separately where the position is whole, and give a wrong row.
+    compiler may round the two separately where the position is whole, which gives a wrong row.
     """
     for axis, length in ((1, size[0]), (2, size[1])):
         x = _resize_axis(x, axis, length)
@@ -28,10 +28,10 @@ def _resize_axis(x: Any, axis: int, length: Any) -> Any:
     position = ops.arange(length, dtype="int32") * (source - 1)
     below = position // steps
     above = ops.minimum(below + 1, source - 1)
-    share = ops.cast(position - below * steps, x.dtype) / ops.cast(steps, x.dtype)
-    share = ops.reshape(share, [-1 if i == axis else 1 for i in range(4)])
+    fraction = ops.cast(position - below * steps, x.dtype) / ops.cast(steps, x.dtype)
+    fraction = ops.reshape(fraction, [-1 if i == axis else 1 for i in range(4)])
     lower = ops.take(x, below, axis=axis)
-    return lower + (ops.take(x, above, axis=axis) - lower) * share
+    return lower + (ops.take(x, above, axis=axis) - lower) * fraction
 
 
 @keras.saving.register_keras_serializable("easyseg")
