@@ -158,7 +158,8 @@ class Predictor:
             ImageError: An image cannot be read; the iterator ends there, after the results of
                 the images before it.
         """
-        if isinstance(images, (str, bytes, os.PathLike, np.ndarray)):
+        is_image = isinstance(images, (str, bytes, bytearray, memoryview, np.ndarray))
+        if is_image or not isinstance(images, Iterable):  # paths and PIL images
             raise InputError("Expected several images, got one. Put it into a list: [image].")
         return (prediction.finish() for prediction in self.forward(images))
 

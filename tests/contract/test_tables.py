@@ -43,27 +43,27 @@ def result():
     return Segmentation(labels, load_label_set("voc"), photo, grid=grid)
 
 
-PICTURES = [kind for kind in OUTPUTS if isinstance(OUTPUTS[kind], Output)]
+IMAGES = [kind for kind in OUTPUTS if isinstance(OUTPUTS[kind], Output)]
 
 
-@pytest.mark.parametrize("kind", PICTURES)
-def test_picture(kind, result, tmp_path):
+@pytest.mark.parametrize("kind", IMAGES)
+def test_image(kind, result, tmp_path):
     """It draws at the photo's size, writes what it can keep, and refuses the rest."""
     drawn = result.plot(kind)
     assert drawn.shape in {(40, 60, 3), (40, 120, 3)}  # the wide one shows the photo too
     assert drawn.dtype == np.uint8
     assert result.plot(kind, legend=True).shape == drawn.shape
-    with Image.open(result.save(tmp_path / "a.png", kind)) as picture:
-        assert picture.size == drawn.shape[1::-1]
+    with Image.open(result.save(tmp_path / "a.png", kind)) as image:
+        assert image.size == drawn.shape[1::-1]
     if OUTPUTS[kind].suffixes:
-        with pytest.raises(OutputError, match="kept exactly"):
+        with pytest.raises(OutputError, match="stores its values exactly"):
             result.save(tmp_path / "a.jpg", kind)
         assert not (tmp_path / "a.jpg").exists()
 
 
-@pytest.mark.parametrize("kind", [kind for kind in OUTPUTS if kind not in PICTURES])
+@pytest.mark.parametrize("kind", [kind for kind in OUTPUTS if kind not in IMAGES])
 def test_document(kind, result, tmp_path):
-    """It writes bytes under each of its endings, is the same each time, and is no picture."""
+    """It writes bytes under each of its endings, is the same each time, and is no image."""
     output = OUTPUTS[kind]
     assert isinstance(output, Document)
     assert len(output.suffixes) > 0
@@ -73,9 +73,9 @@ def test_document(kind, result, tmp_path):
         assert content == result.save(path, kind).read_bytes()
         if "json" in suffix:
             assert isinstance(json.loads(content), dict)
-    with pytest.raises(OutputError, match="which is a document; use "):
+    with pytest.raises(OutputError, match=r"is a document\. Use "):
         result.save(tmp_path / "a.png", kind)
-    with pytest.raises(InputError, match="not an image; write it with save"):
+    with pytest.raises(InputError, match="a document, not an image; save it as"):
         result.plot(kind)
     assert {p.suffix for p in tmp_path.iterdir()} == set(output.suffixes)
 
