@@ -30,22 +30,19 @@ CALLS = {  # command: what it stands for
 ONLY_COMMAND_LINE = {  # (command, option): why Python has no such argument
     ("evaluate", "json"): "scores.to_dict() in Python",
     ("evaluate", "csv"): "scores.rows() in Python",
-    ("train", "out"): "the run folder, which Python gives by its parts",
     ("train", "set"): "fields of ModelConfig are keyword arguments in Python",
     ("optimize", "benchmark"): "benchmark() is a method of its own",
     ("check", "sheet"): "draw_sheet() in Python",
 }
 ONLY_PYTHON = {  # (command, argument): why the command line has no such option
     ("train", "callbacks"): "Keras objects",
-    ("train", "name"): "the last part of --out",
-    ("train", "runs"): "the folder of --out",
     **{("train", name): "not used while training" for name in (
         "output_stride", "tile", "scales", "flip", "runtime"
     )},
 }  # fmt: skip
 OTHER_DEFAULT = {  # (command, option): why the defaults differ
     ("background", "strength"): "so that it can be refused for other effects",
-    ("train", "resume"): "the run folder, which Python gives to resume()",
+    ("train", "resume"): "the directory of the run, which Python passes to resume()",
 }
 DECLARED_ELSEWHERE = {"progress": "quiet"}  # the same with the opposite meaning
 

@@ -6,13 +6,14 @@ import pytest
 from helpers.square_dataset import QUICK, paint
 
 from easyseg import TrainConfig
+from easyseg.cli import cli
 from easyseg.cli.train import train
 from easyseg.datasets import DatasetOptions
 from easyseg.training.augmentation import Augmenter
 
 
 def command(*arguments):
-    train.main([str(a) for a in arguments], standalone_mode=False)
+    cli.main(["train", *map(str, arguments)], standalone_mode=False)
 
 
 @pytest.fixture
