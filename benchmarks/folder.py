@@ -1,8 +1,8 @@
-"""How long do images of a folder take with `segment_folder`, against one after the other?
+"""How long does `segment_folder` take for a folder, compared with one image after the other?
 
-Both write overlays, in turns, in one process; the ratio is of each pair. `bare_rate` is the share
-of the rate of the network alone, on one canvas in memory again and again, in the same rounds. The
-runtime is the fastest by `optimize`. Writes results/folder.csv.
+Both write overlays, in turns, in one process; the ratio is of each pair. `bare_rate` is the rate
+of the folder over that of the bare network, called with one input in memory, in the same rounds.
+The runtime is the fastest by `optimize`. Writes results/folder.csv.
 
     python benchmarks/folder.py FOLDER [MODEL ...] [--rounds N]
 
@@ -80,7 +80,7 @@ def megapixels(sources: list[str]) -> float:
 
 
 def measure(model: str, sources: list[str], rounds: int) -> dict[str, object]:
-    """A row of the table."""
+    """An entry of the table."""
     seg = opened(model)
     seconds(seg.segment_folder, sources[:2], progress=False)
     turns = [

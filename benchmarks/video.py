@@ -1,8 +1,8 @@
-"""How much of the bare network's speed do whole videos reach: read, segmented, drawn, written?
+"""How fast are whole videos (read, segmented, drawn, written), compared with the bare network?
 
-Bare means: one frame, ready in memory, through the network again and again. Both are timed in
-turns in one process; ms and base_ms are milliseconds per frame, the ratio is of each pair, and
-cpu_ratio is of the processor's time, which other programs on the machine disturb less. Writes
+The bare network is called with one input in memory. Both are timed in turns in one process; ms and
+base_ms are milliseconds per frame, the ratio is of each pair, `bare_rate` is its inverse, and
+cpu_ratio is the ratio of processor times, which other programs disturb less. Writes
 results/video.csv.
 
     python benchmarks/video.py [VIDEO [MODEL ...]] [--rounds N]
@@ -64,10 +64,10 @@ def opened(model: str) -> SemanticSegmentation:
     return seg
 
 
-def bare(predictor: Predictor, canvas: np.ndarray, frames: int) -> None:
+def bare(predictor: Predictor, images: np.ndarray, frames: int) -> None:
     """The network alone."""
     for _ in range(frames):
-        predictor.network(canvas)
+        predictor.network(images)
 
 
 def clocked(function, *args) -> tuple[float, float]:
@@ -91,18 +91,26 @@ def main() -> None:
         for name in options.models:
             seg = opened(name)
             predictor = seg._predictor
-            canvas = np.zeros((1, *predictor.input_size, 3), np.float32)
-            bare(predictor, canvas, 2)
+            images = np.zeros((1, *predictor.input_size, 3), np.float32)
+            bare(predictor, images, 2)
             whole = functools.partial(segment_video, progress=False)
             pairs = [
-                (clocked(whole, predictor, video, out), clocked(bare, predictor, canvas, FRAMES))
+                (clocked(whole, predictor, video, out), clocked(bare, predictor, images, FRAMES))
                 for _ in range(options.rounds)
             ]
             ours, theirs = ([t / FRAMES for t, _ in times] for times in zip(*pairs, strict=True))
             row = compared(ours, theirs)
             cpu = statistics.median(a[1] / b[1] for a, b in pairs)
             about = {"model": name, "runtime": predictor.runtime, "frames": FRAMES}
-            rows.append({**about, **row, "cpu_ratio": round(cpu, 3)})
+            row |= {"bare_rate": round(1 / row["ratio"], 3), "cpu_ratio": round(cpu, 3)}
+            rows.append(
+                {
+                    **about,
+                    **row,
+                    "bare_rate": round(1 / row["ratio"], 3),
+                    "cpu_ratio": round(cpu, 3),
+                }
+            )
     write("video", rows)
 
 

@@ -61,7 +61,8 @@ def run_pipeline(
         read: From an item to an image for the network, by `Predictor.prepare`; in any thread.
         finish: From a prediction to the result; in any thread.
         batch_size: Items that go through the network together; by default the predictor's.
-        workers: Threads; by default one for each core, at least 2, at most 8.
+        workers: Threads; by default one more than there are cores, so that an image is ready
+            whenever the network is free, and at most 8.
         ahead: Batches for each thread that may be in work or wait; more than 1 where most items are
             skipped.
         skips: Whether an item does not go through the network.
@@ -69,7 +70,7 @@ def run_pipeline(
     Raises:
         Exception: What drawing the items or the network raised, after the outcomes before it.
     """
-    workers = workers or min(MAX_WORKERS, max(2, thread_count()))
+    workers = workers or min(MAX_WORKERS, thread_count() + 1)
     predictor.start()
     run = _Run(predictor, iter(items), read, finish, batch_size or predictor.batch_size, skips)
     threads = [
