@@ -17,14 +17,14 @@ from easyseg.evaluation.metrics import ConfusionMatrix
 
 TEXT = """# mini
 
-The small model that comes with easyseg: DeepLabV3+ on MobileNetV2 with a light decoder, {classes}
+The small model included in easyseg: DeepLabV3+ on MobileNetV2 with a light decoder, {classes}
 classes of Pascal VOC, {parameters:,} parameters, {megabytes:.1f} MB on disk (float16).
 
-## How good it is
+## Metrics
 
-{images} images of VOC 2012 val at their own size, none of which was trained on or selected by; one
-scale, output stride 16, input {side}x{side}. The figures do not compare with those published for
-the whole of VOC val, which has more birds, boats, trains and aeroplanes.
+{images} images of VOC 2012 val at their own size, used neither for training nor for selection; one
+scale, output stride 16, input {side}x{side}. They are not comparable
+with those published for the whole of VOC val, which has more birds, boats, trains and aeroplanes.
 
 **mIoU {miou:.4f}, pixel accuracy {accuracy:.4f}, person {person:.4f}.** On the same images the
 teacher (`mobilenetv2.voc`) has 0.6954, 0.9301 and 0.858.
@@ -33,33 +33,33 @@ teacher (`mobilenetv2.voc`) has 0.6954, 0.9301 and 0.858.
 |---|---|---|---|---|---|
 {table}
 
-## How it was made
+## Training
 
-`tools/train_embedded.py`, from random initialisation, on a 2-core CPU, TensorFlow backend.
+`tools/train_embedded.py`, from random initialization, on a 2-core CPU, TensorFlow backend.
 
-* Data: 3,452 images of VOC 2012 train with masks (171 of them kept apart for selection) and 1,231
+* Data: 3,452 images of VOC 2012 train with masks (171 of them held out for selection) and 1,231
   images without masks (people, animals, objects, streets), longest side 320.
-* Teacher: Google's MobileNetV2 checkpoint `mobilenetv2.voc` (Apache-2.0), asked on each crop.
+* Teacher: Google's MobileNetV2 checkpoint `mobilenetv2.voc` (Apache-2.0), applied to each crop.
 * First each of the 17 blocks learned the teacher's block on the teacher's features ("blocks"), then
-  the network as a whole learned features, the teacher's probabilities and the true labels (half and
-  half where there are labels), at growing crops ("whole").
+  the whole network learned features, the teacher's probabilities and the ground truth
+  (equally weighted where there are labels), at growing crops ("whole").
 * Augmentation: scale 0.5 to 1.75, crop, mirror, brightness, contrast, saturation, white balance,
   gray.
-* AdamW, cosine; {seen:,} crops seen{runs}; weights {weights}.
-* The input's side and which weights to keep were chosen on the images kept for selection.
+* AdamW, cosine; {seen:,} crops{runs}; weights {weights}.
+* The input size and the weights to keep were selected on the images held out for selection.
 
-mIoU and person IoU on the 171 images kept for selection, against crops seen:
+mIoU and person IoU on the 171 images held out for selection, against crops:
 
 | Crops | Mode | Crop | mIoU | person |
 |---|---|---|---|---|
 {curve}
 
-## Where it fails
+## Limitations
 
 {weak} are its weakest classes.
-Thin parts (bicycle wheels, chair legs) are filled or lost, borders are soft at the scale of 4
-pixels of the input, small and crowded objects are missed, and animals of one kind are taken for
-another. It knows nothing outside its 20 classes. For paper quality name a published model, such as
+Thin parts (bicycle wheels, chair legs) are filled or lost, boundaries are soft at the scale of 4
+pixels of the input, small and crowded objects are missed, and animals are confused with each
+other. It has no classes but these 20. For better quality use a published model, such as
 `xception65.voc`.
 
 ## License

@@ -1,10 +1,10 @@
-"""Trains the small model that ships with easyseg (`pretrained/mini`), from random initialisation.
+"""Trains the small model included in easyseg (`pretrained/mini`), from random initialization.
 
-A student learns from a teacher and from true labels, on random crops of any images:
+A student learns from a teacher and from ground truth, on random crops of any images:
 - target of a pixel: `(1 - a) * teacher's probabilities + a * one-hot label` (a = 0 without label);
-- hints: after each block of the backbone, which teacher and student share in shape, the student's
-  features shall be the teacher's on the same crop; the loss is the share of the teacher's variance
-  that is not explained (Romero et al., "FitNets", ICLR 2015, https://arxiv.org/abs/1412.6550;
+- hints: after each block of the backbone, where teacher and student have the same shape, the
+  student's features are fitted to the teacher's; the loss is the unexplained fraction of the
+  teacher's variance (Romero et al., "FitNets", ICLR 2015, https://arxiv.org/abs/1412.6550;
   Beyer et al., "Knowledge distillation: A good teacher is patient and consistent", CVPR 2022,
   https://arxiv.org/abs/2106.05237).
 At first each block is fed with the teacher's features, so that all blocks learn at once from the
@@ -14,8 +14,8 @@ first step ("blocks"); then the network runs as a whole ("whole").
     python tools/train_embedded.py train --teacher mobilenetv2.voc
     python tools/train_embedded.py save pretrained/mini
 
-Every epoch leaves a checkpoint; the same command (with the same `--images-seen` and `--epoch`)
-goes on from it, and `train --start pretrained/mini` goes on from weights that were saved. Runs on
+Every epoch saves a checkpoint; the same command (with the same `--images-seen` and `--epoch`)
+resumes from it, and `train --start pretrained/mini` continues from saved weights. Runs on
 any Keras backend (set KERAS_BACKEND); the teacher is a name from `easyseg models` or a bundle.
 """
 
@@ -49,19 +49,19 @@ IMAGE_SIDE = 320  # longest side of the training images
 SCALES = (0.5, 1.75)  # of the training images, in a crop
 STRIDE = 4  # of the student's logits, where the loss is taken
 VOID = 255
-HELD_OUT = 20  # one labelled image in so many is kept for selection, by hash of its name
+HELD_OUT = 20  # one labelled image in this many is held out for selection, by hash of its name
 STUDENT = ModelConfig(backbone="mobilenetv2", head_channels=128, low_level_channels=32)
 BLOCKS = 17  # inverted residuals of the backbone
 LOW_LEVEL = "MobilenetV2-expanded_conv_2-depthwise-relu6"
 PERSON = 15
-# (mode, crop, batch, top learning rate, share of all images): small crops first, as they are cheap
+# (mode, crop, batch, peak learning rate, fraction of all images): small crops first, the cheap ones
 STAGES = (
     ("blocks", 97, 16, 1e-2, 0.50),
     ("whole", 129, 16, 1e-3, 0.25),
     ("whole", 193, 16, 7e-4, 0.15),
     ("whole", 257, 16, 5e-4, 0.10),
 )
-GOING_ON = (  # from weights that were saved: higher rates would destroy what they have learned
+CONTINUED = (  # from saved weights: higher rates would destroy them
     ("whole", 129, 16, 7e-4, 0.20),
     ("whole", 193, 16, 5e-4, 0.45),
     ("whole", 257, 16, 4e-4, 0.35),
@@ -115,7 +115,7 @@ def _shrink(image: np.ndarray) -> np.ndarray:
 
 
 def held_out(name: str) -> bool:
-    """Whether a labelled image is kept for selection."""
+    """Whether a labelled image is held out for selection."""
     return (
         name.startswith("labelled_")
         and int(hashlib.sha256(name.encode()).hexdigest(), 16) % HELD_OUT == 0
@@ -310,7 +310,7 @@ def train(args: argparse.Namespace) -> None:
     if args.start and not state.exists():
         load_weights(student, read_bundle(args.start).weights, "bundle")
     first, seen, average = restore(state, student, optimizer)
-    epochs = plan(args.images_seen, args.epoch, GOING_ON if args.start else STAGES)
+    epochs = plan(args.images_seen, args.epoch, CONTINUED if args.start else STAGES)
     model, compiled = None, None
     for number in range(first, len(epochs)):
         mode, crop, batch, steps, rate = epochs[number]

@@ -1,4 +1,4 @@
-"""What every backbone, head and decoder must do together; a new row needs no new test."""
+"""What every backbone, head and decoder must do together; a new entry needs no new test."""
 
 from __future__ import annotations
 
@@ -53,21 +53,21 @@ VARIANTS = [  # each choice that is not the default, alone or with others; the f
 QUICK_VARIANTS = 4
 
 
-def family(name):
-    """What is known of a backbone; all is possible for one of another package."""
+def spec(name):
+    """The spec of a backbone; all is possible for one of another package."""
     return SPEC_OF.get(name, BackboneSpec((name,)))
 
 
 def strides(name):
-    """The output strides at which a backbone is tested: 16 and 8, or the only one that it has."""
-    own = family(name).output_strides
-    return [stride for stride in (16, 8) if stride in own] or list(own)
+    """The output strides at which a backbone is tested: 16 and 8, or its only one."""
+    possible = spec(name).output_strides
+    return [stride for stride in (16, 8) if stride in possible] or list(possible)
 
 
 def networks():
     for name in BACKBONES:
         for decoder in ("deeplabv3plus", "none"):
-            if decoder != "none" and not family(name).skips:
+            if decoder != "none" and not spec(name).skips:
                 continue  # refused: tests/models/test_hrnet.py
             config = SMALL.replace(
                 backbone=name,
@@ -85,14 +85,14 @@ def networks():
 
 
 def train(model):
-    """One step of training; every trainable weight has its share in it."""
+    """One step of training; every trainable weight has a gradient."""
     import tensorflow as tf
 
-    pictures = np.random.default_rng(0).integers(0, 256, (2, 65, 65, 3), np.uint8)
+    images = np.random.default_rng(0).integers(0, 256, (2, 65, 65, 3), np.uint8)
     labels = np.random.default_rng(1).integers(0, 3, (2, 65, 65))
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     with tf.GradientTape() as tape:
-        value = loss(labels, model(pictures, training=True))
+        value = loss(labels, model(images, training=True))
     gradients = tape.gradient(value, model.trainable_variables)
     for gradient, variable in zip(gradients, model.trainable_variables, strict=True):
         assert gradient is not None, variable.path
@@ -119,7 +119,7 @@ def test_variant(variant, tmp_path, monkeypatch):
 
 def check(config, tmp_path):
     """At each output stride it trains, is saved and opens; the same weights serve them all."""
-    picture = np.random.default_rng(2).integers(0, 256, (1, 65, 65, 3), np.uint8)
+    image = np.random.default_rng(2).integers(0, 256, (1, 65, 65, 3), np.uint8)
     opened, weights = [], None
     for output_stride in strides(config.backbone):
         at = config.replace(output_stride=output_stride)
@@ -132,10 +132,10 @@ def check(config, tmp_path):
         assert bundle.config == at
         again = build_model(bundle.config)
         load_weights(again, bundle.weights, "bundle")
-        np.testing.assert_array_equal(again(picture), model(picture))
-        assert np.isfinite(again(picture)).all()
+        np.testing.assert_array_equal(again(image), model(image))
+        assert np.isfinite(again(image)).all()
         side = 1 + 64 // (1 if at.upsampling == "learned" else at.logits_stride)
-        assert logits_model(again)(picture).shape == (1, side, side, 3)
+        assert logits_model(again)(image).shape == (1, side, side, 3)
         opened.append(again)
         weights = bundle.weights
     first, last = opened[0], opened[-1]
@@ -152,14 +152,14 @@ def check(config, tmp_path):
     ],
 )
 def test_low_level_features(name):
-    """They lie at the strides that the table says, and are the same at every output stride."""
+    """They have the strides of the spec, at every output stride."""
     found = []
-    for output_stride in family(name).output_strides:
+    for output_stride in spec(name).output_strides:
         image = keras.Input((65, 65, 3))
         config = ModelConfig(name, output_stride=output_stride, decoder="none")
         low, high = BACKBONES[name](image, config)
         assert high.shape[1] == 64 // output_stride + 1
-        sides = {stride: 64 // stride + 1 for stride in family(name).skips}
+        sides = {stride: 64 // stride + 1 for stride in spec(name).skips}
         assert {stride: x.shape[1] for stride, x in low.items()} == sides
         found.append({stride: x.shape for stride, x in low.items()})
     assert all(shapes == found[0] for shapes in found)
@@ -169,5 +169,5 @@ def test_a_config_knows_every_backbone():
     """The registry names every backbone, so that a config is checked without Keras."""
     for module in pkgutil.iter_modules(easyseg.models.backbones.__path__):
         importlib.import_module(f"easyseg.models.backbones.{module.name}")
-    tests_own = {"tiny"}  # registered by tests/training/squares.py
+    tests_own = {"tiny"}  # registered by tests/helpers/square_dataset.py
     assert set(BACKBONES._entries) - tests_own == set(BACKBONES._modules)

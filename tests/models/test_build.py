@@ -78,8 +78,8 @@ def test_one_checkpoint_serves_every_output_stride(change):
 
 def test_uint8_and_float_pictures_are_the_same():
     model = build_model(SMALL)
-    picture = np.random.default_rng(0).integers(0, 256, (1, 33, 33, 3), np.uint8)
-    np.testing.assert_array_equal(model(picture), model(picture.astype(np.float32)))
+    image = np.random.default_rng(0).integers(0, 256, (1, 33, 33, 3), np.uint8)
+    np.testing.assert_array_equal(model(image), model(image.astype(np.float32)))
 
 
 def test_variables_have_official_names():
@@ -108,8 +108,8 @@ def test_keras_can_save_and_load_it(tmp_path):
     model = build_model(SMALL)
     path = tmp_path / "model.keras"
     model.save(path)
-    picture = np.random.default_rng(0).integers(0, 256, (1, 33, 49, 3), np.uint8)
-    np.testing.assert_allclose(keras.models.load_model(path)(picture), model(picture), atol=1e-5)
+    image = np.random.default_rng(0).integers(0, 256, (1, 33, 49, 3), np.uint8)
+    np.testing.assert_allclose(keras.models.load_model(path)(image), model(image), atol=1e-5)
 
 
 def test_a_backbone_of_another_package(monkeypatch):

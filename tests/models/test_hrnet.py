@@ -100,8 +100,8 @@ def test_head_of_the_paper(small):
     inside = {name for name in named_variables(small) if not name.startswith("hrnet_w18/")}
     assert {name.split("/")[0] for name in inside} == {"aspp0", "logits"}
     assert small.get_layer("aspp0").kernel.shape == (1, 1, 270, 8)
-    picture = np.zeros((1, 50, 81, 3), np.uint8)
-    assert logits_model(small)(picture).shape == (1, 13, 21, 3)
+    image = np.zeros((1, 50, 81, 3), np.uint8)
+    assert logits_model(small)(image).shape == (1, 13, 21, 3)
 
 
 def test_bundle(small, tmp_path):

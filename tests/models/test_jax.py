@@ -33,7 +33,7 @@ from easyseg._keras import backend
 assert backend() == "jax"
 for folder in json.loads(sys.argv[1]):
     data = np.load(f"{folder}.npz")
-    logits = SemanticSegmentation(folder).segment_image(data["picture"]).grid.logits
+    logits = SemanticSegmentation(folder).segment_image(data["image"]).grid.logits
     worst = np.abs(logits - data["logits"]).max() / np.abs(data["logits"]).max()
     print(folder, worst)
     assert worst <= 2e-4, (folder, worst)
@@ -58,12 +58,12 @@ def test_networks_of_all_families_under_jax(tmp_path, record_property):
     networks = {name: (build_model(config), config) for name, config in BACKBONE_SPECS.items()}
     if importlib.util.find_spec("keras_hub"):
         networks["segformer"] = hub_network()
-    picture = np.random.default_rng(0).integers(0, 256, (65, 65, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (65, 65, 3), np.uint8)
     folders = []
     for name, (model, config) in networks.items():
         folders.append(str(save_bundle(tmp_path / name, model, config, LABELS)))
-        logits = SemanticSegmentation(folders[-1]).segment_image(picture).grid.logits
-        np.savez(tmp_path / name, picture=picture, logits=logits)
+        logits = SemanticSegmentation(folders[-1]).segment_image(image).grid.logits
+        np.savez(tmp_path / name, image=image, logits=logits)
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(folders)],
         env={**os.environ, "KERAS_BACKEND": "jax"},

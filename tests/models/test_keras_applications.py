@@ -63,7 +63,7 @@ def close_gates(model):
             layer.set_weights([0 * kernel, bias])
 
 
-def picture(size, seed=0):
+def noise_image(size, seed=0):
     shape = (1, *size, 3) if isinstance(size, tuple) else (1, size, size, 3)
     return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
 
@@ -83,7 +83,7 @@ def test_dilation_sees_what_strides_saw(name, monkeypatch):
     close_gates(model)
     # Keras's Xception cuts three pixels off, see below; all that follows is compared
     original = rebuilt(model, 32) if name == "keras_xception" else model
-    image = picture(size)
+    image = noise_image(size)
     expected = np.asarray(original(image))
     assert expected.std() > 0.01
     for output_stride in (16, 8):
@@ -100,7 +100,7 @@ def test_centred_windows_only_move_the_picture():
     x = keras.Input((None, None, 3))
     placed = atrous(model, x, output_stride=16, scope="net")
     ours = keras.Model(x, placed[model.get_layer(low)].tensor)
-    image = picture(99)
+    image = noise_image(99)
     expected = np.asarray(keras.Model(model.input, model.get_layer(low).output)(image))
     found = np.asarray(ours(image[:, 3:96, 3:96]))
     inner = slice(6, 18)  # further from the border than the windows reach
@@ -112,7 +112,7 @@ def test_padding_for_even_sizes_is_centred_too():
     found = []
     for size in (96, 97):
         model = keras.applications.MobileNetV2((size, size, 3), 0.35, False, None)
-        found.append(np.asarray(rebuilt(randomise(model), 16)(picture(97))))
+        found.append(np.asarray(rebuilt(randomise(model), 16)(noise_image(97))))
     np.testing.assert_array_equal(*found)
 
 
@@ -126,7 +126,7 @@ def keras_preprocess(name, image):
     "name", ["resnet50", "resnet50v2", "densenet121", "keras_mobilenetv2", "keras_xception"]
 )
 def test_preprocessing(name):
-    """Pictures reach the weights as Keras's `preprocess_input` of that family makes them."""
+    """Images reach the weights as Keras's `preprocess_input` of that family makes them."""
     image = np.random.default_rng(0).integers(0, 256, (1, 5, 5, 3)).astype(np.float32)
     found = np.asarray(preprocess(image, APPLICATIONS[name].preprocessing))
     np.testing.assert_allclose(found, keras_preprocess(name, image), atol=1e-4)
@@ -136,7 +136,7 @@ def test_preprocessing(name):
     "name", members({*SMALLEST, "efficientnetv2s"}, {"keras_mobilenetv3small"})
 )
 def test_imagenet_weights(name, tmp_path):
-    """The network with a weights file is Keras's own with it, from the picture's bytes on."""
+    """The network with a weights file is Keras's own with it, from the image's bytes on."""
     row = APPLICATIONS[name]
     size = 64 if name.startswith(EVEN) else 97
     constructor = getattr(keras.applications, row.constructor)
@@ -251,7 +251,7 @@ def test_a_rebuilt_model_can_be_saved(registered, tmp_path):
     config = registered(small_model(), low="four", high="last")
     network = build_model(config.replace(output_stride=8))
     network.save(tmp_path / "a.keras")
-    image = picture((33, 49))
+    image = noise_image((33, 49))
     again = keras.models.load_model(tmp_path / "a.keras")
     np.testing.assert_allclose(again(image), network(image), atol=1e-5)
 
@@ -261,7 +261,7 @@ def test_a_rebuilt_model_can_be_saved(registered, tmp_path):
 def test_atrous_pooling(side, rate, average):
     """Each of the `rate` grids is pooled by itself, as Keras pools, within the image."""
     kind = layers.AveragePooling2D if average else layers.MaxPooling2D
-    x = picture((12, 15)) - 3
+    x = noise_image((12, 15)) - 3
     found = np.asarray(AtrousPooling2D(side, rate, average=average)(x))
     pool = kind(side, 1, padding="same")
     for row in range(rate):

@@ -30,7 +30,7 @@ keras_hub = pytest.importorskip("keras_hub", reason="needs KerasHub: pip install
 
 SIDE = 64
 RNG = np.random.default_rng(0)
-PICTURES = RNG.integers(0, 256, (2, SIDE, SIDE, 3), np.uint8)
+IMAGES = RNG.integers(0, 256, (2, SIDE, SIDE, 3), np.uint8)
 SCALE, OFFSET = [0.017, 0.0175, 0.0174], [-2.1, -2.03, -1.8]
 
 
@@ -136,8 +136,8 @@ def close(got, wanted):
 
 
 def test_segformer_is_that_of_keras_hub(hub, task):
-    wanted = task(PICTURES * np.float32(SCALE) + np.float32(OFFSET), training=False)
-    close(hub.model(PICTURES, training=False), wanted)
+    wanted = task(IMAGES * np.float32(SCALE) + np.float32(OFFSET), training=False)
+    close(hub.model(IMAGES, training=False), wanted)
     assert hub.label_set.name == "cityscapes"
     assert hub.config.input_size == (SIDE, SIDE)
 
@@ -147,8 +147,8 @@ def test_deeplab_is_that_of_keras_hub(tmp_path):
     task.save_to_preset(str(tmp_path / "tiny_pascalvoc"))
     opened = load_model(f"hub:{tmp_path / 'tiny_pascalvoc'}")
     assert opened.label_set.name == "voc"
-    close(opened.model(PICTURES), task(PICTURES / np.float32(255), training=False))
-    assert logits_model(opened.model)(PICTURES).shape == (2, SIDE // 4, SIDE // 4, 21)
+    close(opened.model(IMAGES), task(IMAGES / np.float32(255), training=False))
+    assert logits_model(opened.model)(IMAGES).shape == (2, SIDE // 4, SIDE // 4, 21)
     again = build_model(opened.config)
     assert list(named_variables(again)) == list(named_variables(opened.model))
 
@@ -190,7 +190,7 @@ def test_strides_and_sizes(make, output_stride, input_size, logits_stride, tmp_p
 def test_a_call_without_training_is_inference(hub):
     """KerasHub's own networks normalize with the batch then, for Keras's Resizing in them."""
     before = [np.array(v) for v in hub.model.non_trainable_variables]
-    np.testing.assert_array_equal(hub.model(PICTURES), hub.model(PICTURES, training=False))
+    np.testing.assert_array_equal(hub.model(IMAGES), hub.model(IMAGES, training=False))
     for old, new in zip(before, hub.model.non_trainable_variables, strict=True):
         np.testing.assert_array_equal(old, new)
 
@@ -203,7 +203,7 @@ def test_its_layers_are_those_of_one_flat_network(hub):
     assert "encoder-hierarchical_encoder_0_0" in names
     assert "decoder-batch_normalization_0" in names
     outputs = keras.Model(hub.model.input, [layer.output for layer in hub.model.layers])
-    assert len(outputs(PICTURES)) == len(names)
+    assert len(outputs(IMAGES)) == len(names)
 
 
 @pytest.mark.slow
@@ -296,7 +296,7 @@ def test_saved_and_opened_without_the_preset(hub, tmp_path, monkeypatch, dtype):
     again = SemanticSegmentation(folder)
     assert again.config == hub.config
     assert again.label_set == hub.label_set
-    one, other = hub.segment_image(PICTURES[0]), again.segment_image(PICTURES[0])
+    one, other = hub.segment_image(IMAGES[0]), again.segment_image(IMAGES[0])
     if dtype == "float32":
         np.testing.assert_array_equal(one.grid.logits, other.grid.logits)
     else:
@@ -345,7 +345,7 @@ def test_one_step_of_training(hub):
     )
     truth = np.repeat(np.array([[0], [2]], np.int32), SIDE * SIDE, 1).reshape(2, SIDE, SIDE)
     truth[:, :4] = 255
-    loss = model.train_on_batch(PICTURES, truth)
+    loss = model.train_on_batch(IMAGES, truth)
     after = named_variables(model)
     for variable in model.trainable_variables:
         assert np.isfinite(variable).all(), variable.path
@@ -353,7 +353,7 @@ def test_one_step_of_training(hub):
     keys = [n for n in same if "attention" in n and n.endswith("/bias")]  # softmax ignores these
     assert same == keys
     assert np.isfinite(loss)
-    assert model(PICTURES).dtype == "float32"
+    assert model(IMAGES).dtype == "float32"
 
 
 @pytest.mark.slow
@@ -383,7 +383,7 @@ def test_fine_tuning(hub, tmp_path):
     changed = [n for n in after if n in before and "encoder" in n]
     assert any(not np.array_equal(before[n], after[n]) for n in changed)
     hub.model.set_weights(fresh)
-    assert mine.segment_image(PICTURES[0].astype(np.uint8)).labels.shape == (SIDE, SIDE)
+    assert mine.segment_image(IMAGES[0].astype(np.uint8)).labels.shape == (SIDE, SIDE)
 
 
 # Bad input

@@ -64,15 +64,15 @@ def test_learned_upsampling_is_a_transposed_convolution():
 @pytest.mark.parametrize("change", [{}, {"decoder": "none"}], ids=str)
 def test_a_fresh_network_with_learned_upsampling(change):
     """Is the network with bilinear upsampling, at whatever output stride."""
-    picture = np.random.default_rng(0).integers(0, 256, (1, 65, 97, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (1, 65, 97, 3), np.uint8)
     model = build_model(config_of(**change))
     weights = {name: np.asarray(v.value) for name, v in named_variables(model).items()}
-    expected = np.asarray(model(picture))
+    expected = np.asarray(model(image))
     for output_stride in (16, 8):
         if output_stride == 8:
             other = build_model(config_of(output_stride=8, **change))
             assign(other, weights, source="test")
-            expected = np.asarray(other(picture))
+            expected = np.asarray(other(image))
         config = config_of(upsampling="learned", output_stride=output_stride, **change)
         learned = build_model(config)
         kernels = {
@@ -82,8 +82,8 @@ def test_a_fresh_network_with_learned_upsampling(change):
         }
         assert len(kernels) == (1 if change else 2)
         assign(learned, {**weights, **kernels}, source="test")
-        np.testing.assert_allclose(learned(picture), expected, atol=1e-5)
-        assert logits_model(learned)(picture).shape == (1, 65, 97, 3)
+        np.testing.assert_allclose(learned(image), expected, atol=1e-5)
+        assert logits_model(learned)(image).shape == (1, 65, 97, 3)
 
 
 def attention(kind, x, seed=0):
@@ -151,13 +151,13 @@ def test_where_attention_is(kind):
 
 @pytest.mark.parametrize(("channels", "groups"), [(256, 32), (48, 12), (8, 2), (10, 2), (3, 1)])
 def test_groups(channels, groups):
-    """As many as the paper's 32, if each has four channels; pictures do not see each other."""
+    """As many as the paper's 32, if each has four channels; images do not see each other."""
     x = keras.Input((5, 5, channels))
     model = keras.Model(x, GroupNorm(1e-5)(x, "conv"))
     assert model.get_layer("conv-GroupNorm").groups == groups
-    pictures = noise(2, 5, 5, channels)
-    found = np.asarray(model(pictures, training=True))
-    np.testing.assert_allclose(found[:1], model(pictures[:1]), atol=1e-5)
+    images = noise(2, 5, 5, channels)
+    found = np.asarray(model(images, training=True))
+    np.testing.assert_allclose(found[:1], model(images[:1]), atol=1e-5)
     split = found.reshape(2, 25, groups, -1)
     np.testing.assert_allclose(split.mean((1, 3)), 0, atol=1e-5)
     np.testing.assert_allclose(split.std((1, 3)), 1, atol=1e-2)
@@ -212,7 +212,7 @@ def test_it_can_be_saved_by_keras(tmp_path):
     config = config_of(attention="cbam", norm="group", upsampling="learned", skips=(4, 8))
     model = build_model(config)
     model.save(tmp_path / "model.keras")
-    picture = np.random.default_rng(0).integers(0, 256, (1, 33, 50, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (1, 33, 50, 3), np.uint8)
     again = keras.models.load_model(tmp_path / "model.keras")
-    np.testing.assert_allclose(again(picture), model(picture), atol=1e-5)
-    assert again(picture).shape == (1, 33, 50, 3)
+    np.testing.assert_allclose(again(image), model(image), atol=1e-5)
+    assert again(image).shape == (1, 33, 50, 3)
