@@ -13,7 +13,7 @@ EasysegError
 ├── DatasetError           a data set that cannot be read or trained on  (also a ValueError)
 ├── TrainingError          a training run that cannot go on
 ├── OutputError            a result that cannot be written  (also an OSError)
-└── WeightsError           weights that cannot be had or used
+└── WeightsError           weights that are not available or do not fit
     ├── DownloadError
     │   └── OfflineError
     ├── HashMismatchError
@@ -100,7 +100,7 @@ class OutputError(EasysegError, OSError):
 
 
 class WeightsError(EasysegError):
-    """Weights that cannot be had or used."""
+    """Weights that are not available or do not fit the network."""
 
 
 class DownloadError(WeightsError):
@@ -112,7 +112,7 @@ class OfflineError(DownloadError):
 
 
 class HashMismatchError(WeightsError):
-    """The bytes are not those that were published or first trusted."""
+    """The file does not have the published hash."""
 
 
 class WeightsMismatchError(WeightsError):

@@ -163,16 +163,16 @@ def test_imagenet_weights(name, tmp_path):
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.std())
 
 
-def test_imagenet_weights_that_cannot_be_had(tmp_path):
+def test_imagenet_weights_that_are_not_available(tmp_path):
     config = ModelConfig("mobilenetv2")
     with pytest.raises(InputError, match=r"no ImageNet weights for backbone 'mobilenetv2'"):
         load_imagenet(None, config)
     config = ModelConfig("keras_mobilenetv2")
-    with pytest.raises(WeightsError, match=r"MobileNetV2 cannot be had .*include_top=False"):
+    with pytest.raises(WeightsError, match=r"Cannot load weights=.* of MobileNetV2: .*include_top=False"):
         load_imagenet(None, config, weights=tmp_path / "absent.weights.h5")
     small = keras.Sequential([keras.Input((4,)), layers.Dense(2)])
     small.save_weights(tmp_path / "other.weights.h5")
-    with pytest.raises(WeightsError, match="MobileNetV2 cannot be had"):
+    with pytest.raises(WeightsError, match=r"Cannot load weights=.* of MobileNetV2"):
         load_imagenet(None, config, weights=tmp_path / "other.weights.h5")
 
 

@@ -101,14 +101,14 @@ def test_demo(tmp_path, samples):
         assert cutout.getchannel("A").getextrema() == (0, 255)
 
 
-def test_demo_without_its_photos(tmp_path, monkeypatch):
-    from click import ClickException
-
-    from easyseg.cli import demo
+def test_demo_without_its_images(monkeypatch, capsys):
+    from easyseg.cli import demo, main
 
     monkeypatch.setattr(demo.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(ClickException, match=r"pip install 'easyseg\[demo\]'"):
-        demo.demo.main([], standalone_mode=False)
+    with pytest.raises(SystemExit) as caught:
+        main(["demo"])
+    assert caught.value.code == 2
+    assert "pip install 'easyseg[demo]'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
