@@ -19,7 +19,7 @@ from easyseg.errors import InputError
 from easyseg.inference.folder import plan_folder
 from easyseg.inference.video import check_video
 from easyseg.io.read_image import require_file
-from easyseg.io.video import is_video
+from easyseg.io.video import is_url, is_video, open_source
 from easyseg.results.backgrounds import BACKGROUNDS, BLUR_STRENGTHS
 from easyseg.results.outputs import OutputSpec
 from easyseg.utils.registry import unknown_name
@@ -106,6 +106,8 @@ def background(
         out = out or default_video(sources[0])
         if out is not None:
             check_video(subject, out, alpha=effect == "cutout")
+        if not isinstance(subject, int) and not is_url(subject):
+            subject = open_source(subject)
         with logging_redirect_tqdm():
             summary = edit(subject, out, **video_options, progress=not quiet)
         echo(f"{summary} -> {out or 'the screen'}")

@@ -14,7 +14,7 @@ from easyseg.cli import command
 from easyseg.cli.options import QUIET, echo, inference_options, output_options, video_options
 from easyseg.errors import InputError
 from easyseg.inference.video import check_video
-from easyseg.io.video import is_url
+from easyseg.io.video import is_url, open_source
 
 __all__ = ["default_video", "video"]
 
@@ -50,9 +50,12 @@ def video(
     out = out or default_video(source)
     if out is None and not video_options["show"]:
         raise InputError(f"the video of {source} has no output; give out=, or show=True.")
-    subject = int(source) if source.isdecimal() else source
-    if out is not None:  # what cannot be read or written is reported before the network is loaded
+    subject: Any = int(source) if source.isdecimal() else source
+    # what cannot be read or written is reported before the network is loaded
+    if out is not None:
         check_video(subject, out, alpha=output["kind"] == "cutout")
+    if not source.isdecimal() and not is_url(source):
+        subject = open_source(source)
     seg = open_model()
     with logging_redirect_tqdm():
         summary = seg.segment_video(subject, out, **output, **video_options, progress=not quiet)

@@ -24,8 +24,10 @@ def is_video(source: Any) -> bool:
 
     Args:
         source: A path or http(s) URL with a video's extension, a stream's URL (rtsp://,
-            rtmp://, udp://, …), or a camera's index.
+            rtmp://, udp://, …), a camera's index, or an open source.
     """
+    if isinstance(source, VideoSource):
+        return True
     if isinstance(source, int) and not isinstance(source, bool):
         return True
     if not isinstance(source, (str, os.PathLike)):
