@@ -69,7 +69,8 @@ class Dataset:
         images_without_mask: Images that are in no split.
         masks_without_image: Masks that belong to no sample.
         has_own_splits: Whether the files say which split a sample is in.
-        source: Path from which it was opened, which opens it again; `None` if made otherwise.
+        source: Path from which it was opened, and can be opened again; `None` otherwise. If you
+            replace samples, set it to `None`: a training run resumes from it.
         options: How it was opened.
     """
 

@@ -42,9 +42,9 @@ def test_facade_is_checked_explained_and_trained_as_it_is(shared, tmp_path):
     """Roboflow exports a category that groups the others, under the name of one of them."""
     folder = shared / "data/facade"
     report = str(check_dataset(open_dataset(folder)))
-    explained = "Category 0 'facade' only groups the others and has no outlines: it is left out"
+    explained = "Category 0 'facade' only groups the others and has no objects: it is left out"
     assert f"{explained} (category 3 has the same name)" in report
-    assert "ready to train" in report.splitlines()
+    assert "Ready to train." in report.splitlines()
     mine = SemanticSegmentation("mini").fine_tune(
         folder, run_dir=tmp_path / "facade", epochs=4, **SMALL
     )

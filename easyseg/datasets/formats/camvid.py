@@ -40,7 +40,7 @@ def _detect(root: Path) -> bool:
 
 
 def _read(root: Path, _: DatasetOptions) -> Dataset:
-    note = "Files are named as CamVid's: ids 0 to 10 are its classes, 11 (void) is ignored."
+    note = "Files are named as CamVid's: ids 0 to 10 are its classes, 11 is void."
     return dataset_of_pairs(root, find_pairs(root), CLASSES, notes=[note])
 
 
