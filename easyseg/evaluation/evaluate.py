@@ -68,10 +68,8 @@ def evaluate(
         contextlib.closing(outcomes),
         tqdm(total=total, unit="image", disable=not progress) as bar,
     ):
-        for _, result, error in outcomes:
-            if result is None:
-                raise error or AssertionError
-            image, prediction = result
+        for outcome in outcomes:
+            image, prediction = outcome.get()
             if observe is not None and prediction is not None:
                 observe(prediction)
             confusion = confusion + image.confusion

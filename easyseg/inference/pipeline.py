@@ -11,7 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar, cast
 
 from easyseg.inference.predictor import Predictor
 from easyseg.inference.types import PreparedImage, RawPrediction
@@ -37,6 +37,12 @@ class Outcome(NamedTuple, Generic[T, R]):
     item: T
     result: R | None = None
     error: Exception | None = None
+
+    def get(self) -> R:
+        """The result of an item that the network did not skip; raises the item's error."""
+        if self.error is not None:
+            raise self.error
+        return cast("R", self.result)
 
 
 def run_pipeline(

@@ -245,13 +245,11 @@ def _segment_frames(
     )
     last: Any = None
     with contextlib.closing(frames), contextlib.closing(outcomes):
-        for (_, frame), prediction, error in outcomes:
-            if error is not None:
-                raise error
-            if smoother and prediction is not None:
-                last = smoother(prediction).finish()
-            elif prediction is not None:
-                last = prediction
+        for outcome in outcomes:
+            _, frame = outcome.item
+            prediction = outcome.get()
+            if prediction is not None:
+                last = smoother(prediction).finish() if smoother else prediction
             yield frame, dataclasses.replace(last, image=frame.image)
 
 

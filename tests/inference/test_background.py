@@ -341,7 +341,7 @@ def test_a_cutout_needs_transparency(name, tmp_path):
     assert message.startswith(f"Cannot write {tmp_path / name}: 'cutout' output needs a format")
 
 
-def test_an_unknown_ending(tmp_path):
+def test_an_unknown_extension(tmp_path):
     error, message = refused(tmp_path, tmp_path / "out.gif", "gray")
     assert error is OutputError
     assert "extension" in message

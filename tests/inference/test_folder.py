@@ -136,7 +136,7 @@ def test_results_beside_the_images(small, photos):
     assert segment_folder(small, "photos", progress=False).done == 5, "results are no images"
 
 
-def test_the_ending_follows_the_kind(small, photos):
+def test_the_extension_follows_the_kind(small, photos):
     segment_folder(small, "photos", "out", kind="labelme", progress=False)
     assert written("out") == [*(f"{p}.json" for p in PLACES), "results.jsonl"]
     document = json.loads(Path("out/deep/c.json").read_text())

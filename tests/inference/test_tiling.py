@@ -1,4 +1,4 @@
-"""Large images in tiles: where the tiles lie, and that blending leaves no seams."""
+"""Large images in tiles: where the tiles lie, and that blending shows no seams."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_tiles_cover_the_image(size):
 
 
 @pytest.mark.parametrize("size", [(700, 900), (513, 1800), (1300, 600)])
-def test_blending_equal_logits_gives_them_back(size):
+def test_blending_equal_logits_returns_them(size):
     """Tiles cut from one big grid must blend to that grid, block by block."""
     tiling = tile(size, 257)
     rows, cols = tiling.rows[-1] // 4 + 65, tiling.cols[-1] // 4 + 65

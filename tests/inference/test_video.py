@@ -80,7 +80,7 @@ def test_a_browser_can_play_it(videos, clip, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.m4v", "a.mov", "a.mkv", "A.WEBM"])
-def test_every_ending(videos, clip, tmp_path, name):
+def test_every_extension(videos, clip, tmp_path, name):
     videos.segment_video(clip, tmp_path / name, progress=False)
     times, images = read_video(tmp_path / name)
     assert np.allclose([float(t) for t in times], np.arange(20) / 25, atol=0.001)
@@ -105,7 +105,7 @@ def test_a_clock_that_starts_late_starts_at_zero(videos, tmp_path):
     assert audio_packets(tmp_path / "b.mp4")[0][0] - times[0] == pytest.approx(apart, abs=0.002)
 
 
-def test_images_that_start_after_the_sound_do_so(videos, tmp_path):
+def test_images_that_start_after_the_audio_do_so(videos, tmp_path):
     times = list(range(50, 60))
     clip = make_video(tmp_path / "a.mp4", frames=10, timestamps=times, audio="aac", audio_seconds=3)
     videos.segment_video(clip, tmp_path / "b.mp4", progress=False)
@@ -113,12 +113,13 @@ def test_images_that_start_after_the_sound_do_so(videos, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("ending", "codec"), [(".mp4", "aac"), (".mkv", "aac"), (".mov", "aac"), (".webm", "libopus")]
+    ("extension", "codec"),
+    [(".mp4", "aac"), (".mkv", "aac"), (".mov", "aac"), (".webm", "libopus")],
 )
-def test_audio_is_copied(videos, tmp_path, ending, codec):
+def test_audio_is_copied(videos, tmp_path, extension, codec):
     clip = make_video(tmp_path / "a.mkv", audio=codec, audio_seconds=1.5)
-    videos.segment_video(clip, tmp_path / f"b{ending}", progress=False)
-    before, after = audio_packets(clip), audio_packets(tmp_path / f"b{ending}")
+    videos.segment_video(clip, tmp_path / f"b{extension}", progress=False)
+    before, after = audio_packets(clip), audio_packets(tmp_path / f"b{extension}")
     assert [data for _, data in after] == [data for _, data in before]
     assert np.allclose([t for t, _ in after], [t for t, _ in before], atol=0.002)
 
@@ -132,11 +133,11 @@ def test_audio_that_the_format_cannot_hold_is_logged(videos, tmp_path, caplog):
         assert [s.type for s in container.streams] == ["video"]
 
 
-@pytest.mark.parametrize("turned", [90, 180, -90])
-def test_turned_videos_stand_upright(videos, tmp_path, turned):
-    clip = make_video(tmp_path / "a.mp4", frames=3, rotation=turned)
+@pytest.mark.parametrize("rotation", [90, 180, -90])
+def test_rotated_videos_are_upright(videos, tmp_path, rotation):
+    clip = make_video(tmp_path / "a.mp4", frames=3, rotation=rotation)
     videos.segment_video(clip, tmp_path / "b.mp4", progress=False)
-    upright = np.rot90(make_frame(1), round(turned / 90))
+    upright = np.rot90(make_frame(1), round(rotation / 90))
     image = read_video(tmp_path / "b.mp4")[1][1]
     assert image.shape == upright.shape
     assert (is_green(image) == (upright == RED).all(-1)).mean() > 0.98
@@ -166,7 +167,7 @@ def test_colors_are_coded_as_they_were(videos, tmp_path, colors):
     with av.open(str(tmp_path / "b.mp4")) as container:
         context = container.streams.video[0].codec_context
         assert context.colorspace == colors[0]
-        assert context.color_range in (0, 1)  # 0 is not said, which means the same
+        assert context.color_range in (0, 1)  # 0 is unspecified, which means the same
 
 
 def test_pixels_that_are_not_square_stay_so(videos, tmp_path):
@@ -186,7 +187,7 @@ def test_pixels_that_are_not_square_stay_so(videos, tmp_path):
 # Transparency, images
 
 
-def test_cut_outs_are_transparent(videos, clip, tmp_path):
+def test_cutouts_are_transparent(videos, clip, tmp_path):
     videos.segment_video(clip, tmp_path / "b.webm", kind="cutout", progress=False)
     decoder = av.CodecContext.create("libvpx-vp9", "r")  # FFmpeg's own decoder leaves alpha out
     with av.open(str(tmp_path / "b.webm")) as container:
@@ -218,7 +219,7 @@ def test_only_some_classes(videos, clip, tmp_path):
     assert next(results).class_names == ["background"]
 
 
-# Fewer looks, batches, calm
+# Frame stride, batches, smoothing
 
 
 @pytest.mark.parametrize(
@@ -276,9 +277,9 @@ def test_smoothing_reduces_flicker(videos, tmp_path):
 
     clip = make_video(tmp_path / "a.mp4", frames=30, make_image=noisy)
     rough = flicker(videos.stream_video(clip))
-    calm = flicker(videos.stream_video(clip, smoothing=0.8))
+    smooth = flicker(videos.stream_video(clip, smoothing=0.8))
     assert rough > 0.05
-    assert calm < 0.5 * rough
+    assert smooth < 0.5 * rough
 
 
 def test_smoothing_restarts_at_a_cut(videos, tmp_path):
@@ -337,10 +338,10 @@ def fail():
     raise RuntimeError("no more paint")
 
 
-@pytest.mark.parametrize("ending", [".mp4", ".webm", ".mkv"])
-def test_an_error_leaves_what_was_done(videos, tmp_path, caplog, ending):
+@pytest.mark.parametrize("extension", [".mp4", ".webm", ".mkv"])
+def test_an_error_leaves_what_was_done(videos, tmp_path, caplog, extension):
     clip = make_video(tmp_path / "a.mkv", frames=40, audio="libopus")
-    out = tmp_path / f"b{ending}"
+    out = tmp_path / f"b{extension}"
     with pytest.raises(RuntimeError, match="no more paint"):
         segment_video(videos.predictor, clip, out, spec=painting(fail, at=12), progress=False)
     assert files(tmp_path) == ["a.mkv", out.name]
