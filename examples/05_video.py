@@ -8,6 +8,6 @@ video, out = sys.argv[1:3]
 seg = SemanticSegmentation("mini")
 print(seg.segment_video(video, out, smoothing=0.5), file=sys.stderr)
 print("seconds,person")
-for seconds, result in seg.stream_video(video, frame_stride=5):
-    shares = dict(zip(result.class_names, result.ratios, strict=True))
-    print(f"{seconds:.3f},{shares.get('person', 0):.2f}")
+for result in seg.stream_video(video, frame_stride=5):
+    ratios = dict(zip(result.class_names, result.ratios, strict=True))
+    print(f"{result.timestamp:.3f},{ratios.get('person', 0):.4f}")

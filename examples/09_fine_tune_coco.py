@@ -10,11 +10,11 @@ from easyseg import SemanticSegmentation
 data, epochs = sys.argv[1], int(sys.argv[2])
 weights = sys.argv[3] if len(sys.argv) > 3 else None  # "imagenet" is downloaded by Keras
 
-fresh = SemanticSegmentation.create(preset="deeplabv3_resnet50", classes=3, weights=weights)
+fresh = SemanticSegmentation.create(preset="deeplabv3_resnet50", num_classes=3, weights=weights)
 for optimizer, rate in (("adam", 1e-4), ("sgd", 1e-3)):
     trained = fresh.fine_tune(
         data,
-        name=optimizer,
+        run_dir=f"runs/{optimizer}",
         epochs=epochs,
         loss="cross_entropy",
         optimizer=optimizer,

@@ -372,10 +372,16 @@ def test_fine_tuning(hub, tmp_path):
             cv2.imwrite(str(data / f"masks/{split}/{i}.png"), truth)
     fresh = hub.model.get_weights()
     hub.model.set_weights([w + rng.normal(0, 0.01, w.shape).astype(w.dtype) for w in fresh])
-    mine = hub.fine_tune(  # as if it had been trained: random encoders are not held still
-        data, runs=tmp_path, name="run", epochs=2, freeze_backbone_epochs=1, batch_size=2, crop=SIDE,
-        augment=["flip"], progress=False,
-    )  # fmt: skip
+    mine = hub.fine_tune(  # as if it had been trained: random encoders are not frozen
+        data,
+        run_dir=tmp_path / "run",
+        epochs=2,
+        freeze_backbone_epochs=1,
+        batch_size=2,
+        crop=SIDE,
+        augment=["flip"],
+        progress=False,
+    )
     assert len(mine.label_set) == 2
     rows = (tmp_path / "run/results.csv").read_text().splitlines()
     assert [row.split(",")[1] for row in rows] == ["phase", "frozen", "all"]
