@@ -10,9 +10,11 @@ import importlib.util
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from helpers.tiny_network import Counting, tiny_model
 
 from easyseg import LabelSet, Predictor, SemanticSegmentation
@@ -201,6 +203,17 @@ def test_benchmark_measures_and_changes_nothing(network, images, logits, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["locks"]
     np.testing.assert_allclose(run(images), logits, atol=1e-4)
     assert run.runtime == "keras"
+
+
+def test_one_process_measures_at_a_time(network, tmp_path):
+    (tmp_path / "locks").mkdir()
+    run = Runner(network, SIZE, home=tmp_path)
+    with ThreadPoolExecutor() as pool:
+        with FileLock(tmp_path / "locks/runtimes.lock"):
+            measured = pool.submit(run.optimize)
+            with pytest.raises(TimeoutError):
+                measured.result(timeout=1)
+        assert list(measured.result()) == ["keras"]
 
 
 @pytest.mark.usefixtures("no_openvino")

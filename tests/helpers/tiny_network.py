@@ -1,4 +1,4 @@
-"""A network of few layers that has what runtimes must get right."""
+"""A small network with every layer that runtimes must compute correctly."""
 
 import keras
 import numpy as np
@@ -10,7 +10,7 @@ CLASSES = 3
 
 
 class Counting(keras.layers.Layer):
-    """Passes on what it gets, and counts how often it was traced."""
+    """The identity; counts how often it is traced."""
 
     traced = 0
 
@@ -20,7 +20,7 @@ class Counting(keras.layers.Layer):
 
 
 def tiny_model(*, counting=False):
-    """From `(N, H, W, 3)` to logits at stride 2 and, enlarged, at the image's size."""
+    """`(N, H, W, 3)` -> logits `(N, H, W, CLASSES)`, computed at stride 2 and resized."""
     keras.utils.set_random_seed(0)
     layers = keras.layers
     image = keras.Input((None, None, 3), name="image")
