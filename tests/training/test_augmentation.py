@@ -36,11 +36,11 @@ def agreement(image, mask):
     ids = np.minimum(mask, len(COLORS)).astype(np.uint8)
     same = cv2.erode(ids, np.ones((5, 5))) == cv2.dilate(ids, np.ones((5, 5)))
     inner = (mask != 255) & same
-    pixels, found = image[inner].astype(float), mask[inner]
-    shown = np.unique(found)
-    means = np.stack([np.median(pixels[found == c], axis=0) for c in shown])
+    pixels, ids = image[inner].astype(float), mask[inner]
+    shown = np.unique(ids)
+    means = np.stack([np.median(pixels[ids == c], axis=0) for c in shown])
     away = np.linalg.norm(pixels[:, None] - means, axis=-1)
-    return (shown[away.argmin(1)] == found).mean(), inner.mean()
+    return (shown[away.argmin(1)] == ids).mean(), inner.mean()
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -72,8 +72,8 @@ def test_boundaries_lie_where_the_image_has_them():
             for class_id, color in enumerate(COLORS[:1]):
                 near = np.linalg.norm(crop.astype(float) - color, axis=-1)
                 others = np.linalg.norm(crop[..., None, :].astype(float) - COLORS[1:], axis=-1)
-                found = (near < others.min(-1)) & (ids != 255)
-                wrong = (found != (ids == class_id)) & (ids != 255)
+                inside = (near < others.min(-1)) & (ids != 255)
+                wrong = (inside != (ids == class_id)) & (ids != 255)
                 # only in the pixels along a boundary, at most one deep
                 boundary = cv2.morphologyEx(
                     (ids == class_id).astype(np.uint8), cv2.MORPH_GRADIENT, np.ones((3, 3))
@@ -137,12 +137,12 @@ def test_rotate_turns_image_and_mask_by_the_same_angle():
     angles = []
     for seed in range(30):
         crop, ids = exact([{"rotate": {"p": 1}}], seed, (image, mask), (201, 201))
-        found = []
+        slopes = []
         for region in (ids == 1, crop[..., 0] > 127):
             y, x = np.nonzero(region)
-            found.append(np.rad2deg(np.arctan(np.polyfit(x, y, 1)[0])))
-        assert found[0] == pytest.approx(found[1], abs=0.3)
-        angles.append(found[0])
+            slopes.append(np.rad2deg(np.arctan(np.polyfit(x, y, 1)[0])))
+        assert slopes[0] == pytest.approx(slopes[1], abs=0.3)
+        angles.append(slopes[0])
     assert 12 < max(angles) <= 15.3
     assert -15.3 <= min(angles) < -12
 
@@ -207,7 +207,7 @@ def test_cutout_is_gray_and_ignored():
         areas.append(gone.mean())
     assert 0 < min(areas) < 0.02
     assert 0.08 < max(areas) <= 0.17
-    assert (painted()[1] == mask).all()  # what was given is not written to
+    assert (painted()[1] == mask).all()  # the arguments are not written to
 
 
 def test_ignored_pixels_of_the_mask_stay_ignored():

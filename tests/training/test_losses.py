@@ -81,8 +81,8 @@ def lovasz_class(t, p):
     def jaccard_loss(wrong):
         right = np.ones(len(t), bool)
         right[list(wrong)] = False
-        found = np.where(right, t, ~t)
-        return 1 - (t & found).sum() / (t | found).sum()
+        predicted = np.where(right, t, ~t)
+        return 1 - (t & predicted).sum() / (t | predicted).sum()
 
     total = 0.0
     for i, pixel in enumerate(order):
@@ -115,12 +115,12 @@ def boundary(mask, logits, weights):
         valid = t != 255
         inside = widest((~valid).astype(float), 1) == 0
         for c in range(CLASSES):
-            there, found = ((x * valid) for x in ((t == c).astype(float), q[..., c]))
-            b_true, b_found = ((widest(1 - x, 1) - (1 - x)) * inside for x in (there, found))
+            there, predicted = ((x * valid) for x in ((t == c).astype(float), q[..., c]))
+            b_true, b_pred = ((widest(1 - x, 1) - (1 - x)) * inside for x in (there, predicted))
             if not b_true.any():
                 continue
-            precision = (b_found * widest(b_true, 2)).sum() / b_found.sum()
-            recall = (b_true * widest(b_found, 2)).sum() / b_true.sum()
+            precision = (b_pred * widest(b_true, 2)).sum() / b_pred.sum()
+            recall = (b_true * widest(b_pred, 2)).sum() / b_true.sum()
             losses += weights[c] * (1 - 2 * precision * recall / (precision + recall))
             scale += weights[c]
     return losses / scale

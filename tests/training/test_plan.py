@@ -17,10 +17,10 @@ from easyseg.training.plan import check_buildable, make_plan, phases
 
 
 def plan(data, *, same_classes=True, changes=None, random=False, **choices):
-    given = {"input_size": (65, 65)} if changes is None else changes
+    fields = {"input_size": (65, 65)} if changes is None else changes
     config = TrainConfig(**choices)
     return make_plan(
-        scan_dataset(data), CONFIG, config, same_classes=same_classes, changes=given, random=random
+        scan_dataset(data), CONFIG, config, same_classes=same_classes, changes=fields, random=random
     )
 
 
@@ -44,7 +44,7 @@ def with_masks(data, change):
 
 
 @pytest.mark.parametrize(
-    ("choices", "said"),
+    ("choices", "message"),
     [
         ({"epochs": 0}, "epochs=0 must be a whole number from 1"),
         ({"crop": 10}, r"crop=10 .* from 33 pixels"),
@@ -64,8 +64,8 @@ def with_masks(data, change):
         ({"distribute": 2}, "distribute=2 .* True or False"),
     ],
 )
-def test_a_choice_that_breaks_its_rule_is_refused(choices, said):
-    with pytest.raises(ConfigError, match=said):
+def test_a_choice_that_breaks_its_rule_is_refused(choices, message):
+    with pytest.raises(ConfigError, match=message):
         TrainConfig(**choices)
 
 
@@ -119,10 +119,10 @@ def test_new_classes_begin_with_a_frozen_backbone(data, same, epochs, frozen):
 )
 def test_a_random_backbone_is_said_and_not_frozen(data, caplog, changes, random, why):
     changes = {"input_size": (65, 65), **changes}
-    made = plan(data, same_classes=False, changes=changes, random=random)
-    assert made.config.freeze_backbone_epochs == 0
-    assert re.search(why, made.notes[0])
-    assert made.notes[0] in caplog.text
+    result = plan(data, same_classes=False, changes=changes, random=random)
+    assert result.config.freeze_backbone_epochs == 0
+    assert re.search(why, result.notes[0])
+    assert result.notes[0] in caplog.text
     assert 'weights="imagenet"' in caplog.text
     for choices in ({"freeze": "backbone"}, {"freeze_backbone_epochs": 1}):
         with pytest.raises(ConfigError, match=f"{next(iter(choices))}=.* freeze random weights"):
@@ -146,8 +146,8 @@ def test_without_training_images_the_splits_are_named(data):
 
 def test_images_whose_pixels_are_all_ignored_are_left_out(data, caplog):
     hidden = with_masks(data, lambda mask, i: np.full_like(mask, IGNORE) if i == 2 else mask)
-    made = plan(hidden)
-    assert len(made.train) == 5
+    result = plan(hidden)
+    assert len(result.train) == 5
     assert "1 of 6 training images are left out" in caplog.text
     assert str(hidden.split("train")[2].mask) in caplog.text
     with pytest.raises(DatasetError, match="all pixels of all 6 training masks are ignored"):
@@ -209,13 +209,13 @@ def test_pixels_of_each_class_are_counted(data):
 
 
 @pytest.mark.parametrize(
-    ("size", "canvas"),
+    ("size", "expected"),
     [(64, (513, 513)), (300, (321, 321)), (600, (513, 513)), (513, (513, 513))],
 )
-def test_the_canvas_is_as_large_as_the_images_need(tmp_path, size, canvas):
+def test_the_input_size_is_what_the_images_need(tmp_path, size, expected):
     data = open_dataset(paint(tmp_path / "shapes", train=1, val=1, size=size))
-    own = CONFIG.replace(input_size=(513, 513))
-    made = make_plan(scan_dataset(data), own, TrainConfig(), same_classes=True, changes={})
-    assert made.model.input_size == canvas
-    assert made.config.crop == canvas
-    assert made.model.num_classes == 3
+    config = CONFIG.replace(input_size=(513, 513))
+    result = make_plan(scan_dataset(data), config, TrainConfig(), same_classes=True, changes={})
+    assert result.model.input_size == expected
+    assert result.config.crop == expected
+    assert result.model.num_classes == 3

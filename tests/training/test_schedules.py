@@ -13,25 +13,25 @@ from easyseg.training.optimizers import OPTIMIZERS, make_optimizer
 from easyseg.training.schedules import SCHEDULES, make_schedule
 
 CURVES = {
-    "poly": lambda share: (1 - share) ** 0.9,
-    "cosine": lambda share: (1 + math.cos(math.pi * share)) / 2,
-    "step": lambda share: 0.1 ** sum(share >= at for at in (1 / 3, 2 / 3, 8 / 9)),
-    "constant": lambda share: 1.0,
+    "poly": lambda progress: (1 - progress) ** 0.9,
+    "cosine": lambda progress: (1 + math.cos(math.pi * progress)) / 2,
+    "step": lambda progress: 0.1 ** sum(progress >= end for end in (1 / 3, 2 / 3, 8 / 9)),
+    "constant": lambda progress: 1.0,
 }
 
 
-@pytest.mark.parametrize("optimize", [0, 10])
+@pytest.mark.parametrize("warmup", [0, 10])
 @pytest.mark.parametrize("name", SCHEDULES)
-def test_is_the_formula(name, optimize):
-    schedule = make_schedule(name, rate=0.02, steps=100, warmup_steps=optimize)
-    found = [float(schedule(step)) for step in range(100)]
-    for step in range(optimize):
-        assert found[step] == pytest.approx(0.02 * (step + 1) / optimize)
-    for step in (optimize, optimize + 1, 50, 72, 98, 99):
-        share = (step - optimize) / (100 - optimize)
-        assert found[step] == pytest.approx(0.02 * CURVES[name](share), rel=1e-4), step
-    assert (np.diff(found[optimize:]) <= 0).all()
-    assert 0 < found[-1] == float(schedule(1000))  # a run that goes on keeps the last rate
+def test_is_the_formula(name, warmup):
+    schedule = make_schedule(name, rate=0.02, steps=100, warmup_steps=warmup)
+    rates = [float(schedule(step)) for step in range(100)]
+    for step in range(warmup):
+        assert rates[step] == pytest.approx(0.02 * (step + 1) / warmup)
+    for step in (warmup, warmup + 1, 50, 72, 98, 99):
+        progress = (step - warmup) / (100 - warmup)
+        assert rates[step] == pytest.approx(0.02 * CURVES[name](progress), rel=1e-4), step
+    assert (np.diff(rates[warmup:]) <= 0).all()
+    assert 0 < rates[-1] == float(schedule(1000))  # a resumed run keeps the last rate
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

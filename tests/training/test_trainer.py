@@ -49,10 +49,10 @@ class Listener(keras.callbacks.Callback):
 
     def __init__(self):
         super().__init__()
-        self.heard = []
+        self.entries = []
 
     def on_epoch_end(self, epoch, logs=None):
-        self.heard.append((epoch, dict(logs)))
+        self.entries.append((epoch, dict(logs)))
 
 
 class StopError(Exception):
@@ -173,8 +173,11 @@ def test_the_settings_say_what_was_done(run, shapes):
 
 
 def test_callbacks_hear_of_the_validation(run, listener):
-    assert [epoch for epoch, _ in listener.heard] == [0, 1]
-    assert {"loss", "val_loss", "val_mean_iou", "val_pixel_accuracy"} <= listener.heard[0][1].keys()
+    assert [epoch for epoch, _ in listener.entries] == [0, 1]
+    metrics = listener.entries[0][1].keys()
+    assert {"loss", "val_loss", "val_mean_iou", "val_pixel_accuracy"} <= metrics
+        1
+    ].keys()
 
 
 def test_a_finished_run_is_not_trained_again(run, shapes):
@@ -394,17 +397,17 @@ class OutOfMemory(keras.callbacks.Callback):
 
 @pytest.mark.slow
 def test_a_batch_that_does_not_fit_is_halved(shapes, tmp_path, caplog):
-    seen = []
+    sizes = []
     train(
         plan(shapes, batch_size=3, epochs=1),
         tmp_path,
         start=start(),
         progress=False,
-        callbacks=[OutOfMemory(1, seen)],
+        callbacks=[OutOfMemory(1, sizes)],
     )
     state = read_state(tmp_path)
     assert (state.batch_size, state.accumulate, state.epoch) == (1, 2, 1)
-    assert seen == [2, 2, 6, 6, 6, 6, 6, 6]
+    assert sizes == [2, 2, 6, 6, 6, 6, 6, 6]
     assert caplog.text.count("training continues with batch size 1 and accumulate=2") == 1
 
 
@@ -412,14 +415,14 @@ def test_a_batch_that_does_not_fit_is_halved(shapes, tmp_path, caplog):
 def test_new_norms_are_measured_with_as_many_images_as_fit(
     shapes, tmp_path, monkeypatch, caplog, room
 ):
-    seen = []
+    sizes = []
 
     def small(network, new, batches):
         def fitting():
             for batch in batches:
                 if len(batch) > room:
                     raise MemoryError
-                seen.append(len(batch))
+                sizes.append(len(batch))
                 yield batch
 
         measure(network, new, fitting())
@@ -431,7 +434,7 @@ def test_new_norms_are_measured_with_as_many_images_as_fit(
             trainer.initial_state(start())
         return
     trainer.initial_state(start())
-    assert seen == [2] * 16
+    assert sizes == [2] * 16
     assert caplog.text.count("memory is too small to measure") == 2
     assert not unmeasured(trainer.network)
 
@@ -465,9 +468,9 @@ def test_the_running_mean_goes_on_after_a_later_epoch_was_halved(shapes, tmp_pat
     assert (state.batch_size, state.accumulate, state.epoch) == (1, 2, 3)
     assert [row["epoch"] for row in state.history] == [1, 2, 3]
     last = weights(tmp_path / "last")["tiny1/weights"]
-    [own] = [value for value in state.model if value.shape == last.shape]
-    distance = np.linalg.norm(last - own)
-    assert 0 < distance < 0.1 * np.linalg.norm(own)  # a mean begun at 0 would be far off
+    [current] = [value for value in state.model if value.shape == last.shape]
+    distance = np.linalg.norm(last - current)
+    assert 0 < distance < 0.1 * np.linalg.norm(current)  # a mean started at 0 would be far off
 
 
 class FullDisk(keras.callbacks.Callback):
@@ -605,14 +608,14 @@ def test_two_runs_of_one_name_at_once(tmp_path, resume):
     for process in both:
         assert process.stdout.readline() == "ready\n"
     (shapes / "go").touch()
-    said = sorted(process.communicate(timeout=300)[0].strip() for process in both)
+    outputs = sorted(process.communicate(timeout=300)[0].strip() for process in both)
     folders = {path.name for path in (tmp_path / "runs").iterdir()}
     if resume and len(folders) == 1:
-        assert said[0].startswith("another run is using")
-        assert said[1] == "mine"
+        assert outputs[0].startswith("another run is using")
+        assert outputs[1] == "mine"
     else:
-        assert said == ["mine", "mine-2"]
-        assert folders == set(said)
+        assert outputs == ["mine", "mine-2"]
+        assert folders == set(outputs)
     for folder in (tmp_path / "runs").iterdir():
         assert read_state(folder).ended
         assert (folder / "report.html").is_file()
