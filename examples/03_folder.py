@@ -1,4 +1,4 @@
-"""Overlays of a folder of images, and the areas of what is in them; a later run goes on."""
+"""Overlays of a folder of images, and the areas of their classes; a later run resumes."""
 
 import json
 import sys
@@ -12,5 +12,5 @@ for source, message in summary.failed:
     print(source, message)
 with summary.jsonl.open() as lines:
     for image in map(json.loads, lines):
-        names = (f"{found['name']} {found['ratio']:.0f} %" for found in image.get("classes", []))
-        print(image["source"], *names, sep="\t")
+        areas = (f"{c['name']} {c['ratio']:.0%}" for c in image.get("classes", []))
+        print(image["source"], *areas, sep="\t")

@@ -1,4 +1,4 @@
-"""Street scenes, such as CamVid: train further from Pascal VOC's weights, with finer borders.
+"""Street scenes, such as CamVid: fine-tune Pascal VOC's weights, with finer boundaries.
 
 python 07_fine_tune_street.py camvid 30
 """
@@ -11,5 +11,5 @@ data, epochs = sys.argv[1], int(sys.argv[2])
 start = sys.argv[3] if len(sys.argv) > 3 else "mobilenetv2.voc"
 
 seg = SemanticSegmentation(start)
-street = seg.fine_tune(data, name="street", epochs=epochs, decoder="deeplabv3plus")
+street = seg.fine_tune(data, run_dir="runs/street", epochs=epochs, decoder="deeplabv3plus")
 print(street.evaluate(data))
