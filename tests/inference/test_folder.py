@@ -315,7 +315,7 @@ def test_a_result_that_cannot_be_written(small, photos):
             "photos/a.jpg",
             {"out": "m.jpg", "kind": "mask"},
             OutputError,
-            "m.jpg: kind='mask' needs a",
+            "m.jpg: 'mask' output needs",
         ),
         ("photos", {"jsonl": "text"}, InputError, "text exists and is not a results log. "),
         ("photos", {"jsonl": "empty"}, InputError, "Cannot read empty: is a directory. "),

@@ -53,7 +53,7 @@ def test_it_reads_no_more_than_a_batch_ahead(make, images):
 
 @pytest.mark.parametrize("one", ["dog.jpg", b"bytes", np.zeros((5, 5, 3), np.uint8)], ids=type)
 def test_one_image_for_several_is_refused(make, one):
-    with pytest.raises(InputError, match="put it into a list"):
+    with pytest.raises(InputError, match="Put it into a list"):
         make()(one)
 
 
@@ -80,7 +80,7 @@ def test_options_are_checked(make, options, word):
 
 @pytest.mark.parametrize("size", [(0, 0), (129,), (129, 12.5)])
 def test_the_input_size_is_checked(seg, size):
-    with pytest.raises(InputError, match=r"must be \(height, width\)"):
+    with pytest.raises(InputError, match=r"Expected input_size=\(height, width\)"):
         Predictor(seg.model, seg.label_set, input_size=size)
 
 
