@@ -42,7 +42,7 @@ def grid_of(classes: int, height: int, width: int) -> LogitGrid:
 
 def naive(grid: LogitGrid) -> np.ndarray:
     """Resizes the logits of every class, then takes the argmax."""
-    return np.concatenate([values.argmax(-1) for _, values in grid._enlarged()]).astype(np.uint8)
+    return np.concatenate([values.argmax(-1) for _, values in grid._upsampled()]).astype(np.uint8)
 
 
 def seconds(function, *args) -> float:

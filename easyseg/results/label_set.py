@@ -29,10 +29,10 @@ class LabelSet:
         name: Short name: "voc", "ade20k", "cityscapes", or the user's own.
         names: One name per output channel.
         palette: One RGB color, 0 to 255 each, per output channel.
-        void: Id that means "nothing that was asked for": background for VOC (0), the
+        void: Id of everything that is not of interest: background for VOC (0), the
             never-trained channel "no class" for ADE20K (0), 255 for Cityscapes, which has
             neither. `Segmentation.filter` writes it, and overlays leave it uncolored.
-        ignore_index: Id that ground truth uses for pixels that do not count.
+        ignore_index: Id of ignored pixels in ground truth.
         aliases: Other spellings: `{"bike": "bicycle"}`.
 
     Raises:
@@ -51,9 +51,11 @@ class LabelSet:
         object.__setattr__(
             self, "palette", tuple((int(r), int(g), int(b)) for r, g, b in self.palette)
         )
-        twice = {name for name in self.names if self.names.count(name) > 1}
-        if twice:
-            raise InputError(f"label set {self.name!r} has {sorted(twice)} twice; rename one.")
+        repeated = {name for name in self.names if self.names.count(name) > 1}
+        if repeated:
+            raise InputError(
+                f"label set {self.name!r} has {sorted(repeated)} more than once; rename one."
+            )
         if len(self.palette) != len(self.names):
             raise InputError(
                 f"label set {self.name!r} has {len(self.names)} names but "
@@ -66,35 +68,35 @@ class LabelSet:
         for alias, name in self.aliases.items():
             if name.casefold() not in {n.casefold() for n in self.names}:
                 raise InputError(
-                    f"label set {self.name!r} has alias {alias!r} for {name!r}, which is no class; "
-                    "correct or remove it."
+                    f"label set {self.name!r} has alias {alias!r} for {name!r}, which it does not "
+                    "have; correct or remove it."
                 )
 
     def __len__(self) -> int:
         return len(self.names)
 
     def name_of(self, class_id: int) -> str:
-        """The class's name; ids outside the table (such as 255) are "void"."""
+        """The class's name; ids without a class (such as 255) are "void"."""
         return self.names[class_id] if 0 <= class_id < len(self.names) else "void"
 
     def ids_of(self, classes: Classes) -> tuple[int, ...]:
         """Ids of classes given by name, alias or id, without repeats, in the order given.
 
         Raises:
-            UnknownNameError: No class has this name (says what is nearest) or id.
+            UnknownNameError: No class has this name or id; suggests the nearest name.
         """
-        wanted: Sequence[str | int]
-        wanted = [classes] if isinstance(classes, (str, int, np.integer)) else list(classes)
-        return tuple(dict.fromkeys(self._id_of(c) for c in wanted))
+        several: Sequence[str | int]
+        several = [classes] if isinstance(classes, (str, int, np.integer)) else list(classes)
+        return tuple(dict.fromkeys(self._id_of(c) for c in several))
 
-    def _id_of(self, wanted: str | int) -> int:
-        if isinstance(wanted, (int, np.integer)) and 0 <= int(wanted) < len(self.names):
-            return int(wanted)
-        text = str(wanted).strip().casefold()
+    def _id_of(self, name_or_id: str | int) -> int:
+        if isinstance(name_or_id, (int, np.integer)) and 0 <= int(name_or_id) < len(self.names):
+            return int(name_or_id)
+        text = str(name_or_id).strip().casefold()
         table = self._ids_by_spelling
         if text in table:
             return table[text]
-        raise unknown_name(f"class of {self.name}", wanted, [*self.names, *self.aliases])
+        raise unknown_name(f"class of {self.name}", name_or_id, [*self.names, *self.aliases])
 
     @functools.cached_property
     def _ids_by_spelling(self) -> dict[str, int]:
@@ -124,7 +126,7 @@ class LabelSet:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> LabelSet:
-        """The label set that `to_dict` (or a JSON file) describes."""
+        """The inverse of `to_dict`."""
         rows = values["classes"]
         return cls(
             name=values["name"],
@@ -141,7 +143,7 @@ def load_label_set(name: str) -> LabelSet:
     """One of the label sets that come with easyseg: "ade20k", "voc", "cityscapes".
 
     Raises:
-        UnknownNameError: There is none of this name.
+        UnknownNameError: No such label set.
     """
     folder = pretrained_path("labels")
     known = sorted(path.stem for path in Path(folder).glob("*.json"))

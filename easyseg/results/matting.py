@@ -1,7 +1,7 @@
-"""Soft edges: how much of each pixel belongs to what is kept, and its color without the rest.
+"""Alpha matting: the opacity of the classes kept in each pixel, and their color without background.
 
 An image is `alpha * foreground + (1 - alpha) * background`. The network's probabilities are coarse;
-the guided filter lays their borders on the borders of the image:
+the guided filter aligns their boundaries with edges of the image:
 
 - K. He, J. Sun, X. Tang, "Guided Image Filtering", TPAMI 2013, section 3.4 (color guide);
 - K. He, J. Sun, "Fast Guided Filter", https://arxiv.org/abs/1505.00996 (small filter, large guide);
@@ -22,22 +22,21 @@ __all__ = ["alpha_of", "composite", "cut_out", "foreground", "soft_alpha"]
 SIDE = 256  # longest side of the small copy on which the filter's coefficients are computed
 RADIUS = 5  # of its window, in pixels of that copy
 EPSILON = 1e-4  # its smoothness, in squared intensities of 0 to 1
-SURE = 0.7  # what is nowhere as probable as this is a speck (or a hole), not an object
+SURE = 0.7  # a region without any probability this high is a speck (or a hole), not an object
 
 
 def alpha_of(
     image: np.ndarray, labels: np.ndarray, grid: LogitGrid | None, ids: Sequence[int]
 ) -> np.ndarray:
-    """How much of each pixel belongs to the classes.
+    """The opacity of the classes in each pixel.
 
-    The best class that is kept competes with the best that is not, so that 0.5 lies where the
-    labels change, also where many classes share the probability.
+    The best class that is kept competes with the best that is not, so that 0.5 is where the labels
+    change, even if many classes have similar probabilities.
 
     Args:
         image: `(H, W, 3) uint8 RGB`.
         labels: `(H, W)` ids.
-        grid: The logits; without them the labels are all there is, and their masks are kept as
-            they are.
+        grid: The logits; without them the mask of the labels is returned.
         ids: The classes.
 
     Returns:
@@ -58,7 +57,7 @@ def alpha_of(
 
 
 def soft_alpha(image: np.ndarray, probability: np.ndarray) -> np.ndarray:
-    """Coverage of the pixels by what is kept, with its border where the image has one.
+    """Opacity of the pixels, with its boundary aligned with edges of the image.
 
     Args:
         image: `(H, W, 3) uint8 RGB`.
@@ -66,18 +65,20 @@ def soft_alpha(image: np.ndarray, probability: np.ndarray) -> np.ndarray:
             computed at this size.
 
     Returns:
-        `(H, W) float32`, 0 to 1; exactly 0 and 1 away from borders.
+        `(H, W) float32`, 0 to 1; exactly 0 and 1 away from boundaries.
     """
     height, width = probability.shape
     guide = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) / 255
-    fit = _GuidedFilter(guide)
+    guided_filter = _GuidedFilter(guide)
     alpha = _ramp(_without_specks(probability.astype(np.float64)), 0.25, 0.75)
-    alpha = _ramp(_apply(fit(alpha), guide), 0.42, 0.58)  # moves the border to the image's
-    return _enlarged(fit(alpha), image)
+    alpha = _ramp(
+        _apply(guided_filter(alpha), guide), 0.42, 0.58
+    )  # moves the boundary to the edge of the image
+    return _upsampled(guided_filter(alpha), image)
 
 
 def cut_out(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """What is kept, on a transparent ground, in which nothing of the image stays hidden.
+    """The foreground on a transparent background, whose hidden colors are 0.
 
     Args:
         image: `(H, W, 3) uint8 RGB`.
@@ -92,47 +93,51 @@ def cut_out(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.dstack([colors, np.rint(alpha * 255).astype(np.uint8)])
 
 
-def composite(image: np.ndarray, alpha: np.ndarray, ground: np.ndarray) -> np.ndarray:
-    """What is kept of the image, in front of another ground.
+def composite(image: np.ndarray, alpha: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """The foreground of the image in front of another background.
 
     Args:
         image: `(H, W, 3) uint8 RGB`.
         alpha: `(H, W) float32`, 0 to 1.
-        ground: `(H, W, 3) uint8 RGB`.
+        background: `(H, W, 3) uint8 RGB`.
 
     Returns:
-        `(H, W, 3) uint8 RGB`; the image's own pixels where alpha is 1, the ground's where it is 0.
+        `(H, W, 3) uint8 RGB`; the image's pixels where alpha is 1, the background's where it is 0.
     """
-    result = cv2.copyTo(image, (alpha == 1).astype(np.uint8), ground.copy())
+    result = cv2.copyTo(image, (alpha == 1).astype(np.uint8), background.copy())
     soft = (alpha > 0) & (alpha < 1)
-    share = alpha[soft][:, None]
-    result[soft] = np.rint(share * foreground(image, alpha, soft) + (1 - share) * ground[soft])
+    fraction = alpha[soft][:, None]
+    result[soft] = np.rint(
+        fraction * foreground(image, alpha, soft) + (1 - fraction) * background[soft]
+    )
     return result
 
 
 def foreground(image: np.ndarray, alpha: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """ColorSpace of what is kept, freed from the ground that shines through at soft edges.
+    """Color of the foreground, without the background that mixes in at soft edges.
 
     Foreground and background are averaged around each pixel, and moved along the foreground so
-    that they mix to the image's color again (Forte 2021, equations 4 to 6, one step).
+    that they blend to the image's color again (Forte 2021, equations 4 to 6, one step).
 
     Args:
         image: `(H, W, 3) uint8 RGB`.
         alpha: `(H, W) float32`, 0 to 1.
-        where: `(H, W) bool`, the n pixels that are asked for.
+        where: `(H, W) bool`, the n pixels to compute.
 
     Returns:
         `(n, 3) float32 RGB`, 0 to 255.
     """
     height, width = _small_size(image)
     small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
-    share = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)[..., None]
+    fraction = cv2.resize(alpha, (width, height), interpolation=cv2.INTER_AREA)[..., None]
     front, back = (
         cv2.resize(_box(small * w) / (_box(w)[..., None] + 1e-6), alpha.shape[::-1])[where]
-        for w in (share**4, (1 - share) ** 4)  # the purest pixels count most
+        for w in (fraction**4, (1 - fraction) ** 4)  # the purest pixels count most
     )
-    share = alpha[where][:, None]
-    return np.clip(front + share * (image[where] - share * front - (1 - share) * back), 0, 255)
+    fraction = alpha[where][:, None]
+    return np.clip(
+        front + fraction * (image[where] - fraction * front - (1 - fraction) * back), 0, 255
+    )
 
 
 class _GuidedFilter:
@@ -161,7 +166,7 @@ def _apply(coefficients: np.ndarray, guide: np.ndarray) -> np.ndarray:
     return (coefficients[..., :3] * guide).sum(-1) + coefficients[..., 3]
 
 
-def _enlarged(coefficients: np.ndarray, image: np.ndarray) -> np.ndarray:
+def _upsampled(coefficients: np.ndarray, image: np.ndarray) -> np.ndarray:
     """The filter's output at the image's size; one channel at a time, for the memory."""
     size = image.shape[1::-1]
     *slopes, offset = np.dsplit(coefficients.astype(np.float32), 4)
@@ -172,14 +177,14 @@ def _enlarged(coefficients: np.ndarray, image: np.ndarray) -> np.ndarray:
 
 
 def _without_specks(probability: np.ndarray) -> np.ndarray:
-    """Areas over 0.5 that nowhere reach `SURE` sink to 0.25; holes in likeness rise to 0.75."""
+    """Regions above 0.5 that never reach `SURE` become 0.25; likewise such holes become 0.75."""
     for _ in range(2):
         count, parts = cv2.connectedComponents((probability > 0.5).astype(np.uint8), connectivity=4)
         solid = np.zeros(count, bool)
         solid[parts[probability >= min(SURE, probability.max())]] = True
         solid[0] = True  # what is below 0.5
         kept = np.where(solid[parts], probability, 0.25)
-        probability = 1 - kept  # the second time round these are the holes
+        probability = 1 - kept  # the second iteration treats holes
     return probability
 
 

@@ -18,10 +18,10 @@ __all__ = ["Polygon", "trace"]
 
 
 class Polygon(NamedTuple):
-    """A region without gaps, and its holes.
+    """A connected region, and its holes.
 
     Attributes:
-        exterior: `(n, 2) int32`, corners (x, y); the last is not the first again. The area by the
+        exterior: `(n, 2) int32`, corners (x, y), the first not repeated at the end. The area by the
             shoelace formula is positive.
         holes: Rings of the same form, with negative areas.
     """
@@ -34,18 +34,18 @@ def trace(mask: np.ndarray, *, tolerance: float = 0.0) -> list[Polygon]:
     """The polygons that bound a mask.
 
     Pixels that share a side belong together, pixels that share only a corner do not. Rings may
-    touch themselves or each other in no more than single points, as OGC's rules want it.
+    touch themselves or each other only at single points, as the OGC rules require.
 
     Args:
         mask: `(H, W) bool`.
-        tolerance: Pixels by which an outline may err, to have fewer corners (Douglas and
-            Peucker 1973). Rings that vanish are left out. 0 keeps every pixel.
+        tolerance: Maximum error of the simplified outline in pixels (Douglas and Peucker 1973);
+            rings that vanish are left out. 0 is exact.
 
     Returns:
-        One polygon per region, in the order in which a scan of the rows meets them.
+        One polygon per region, in row-major order of their first pixels.
 
     Raises:
-        InputError: `tolerance` is negative or no number.
+        InputError: `tolerance` is negative or not a number.
     """
     if not isinstance(tolerance, (int, float)) or not 0 <= tolerance < math.inf:
         raise InputError(f"tolerance={tolerance!r} must be pixels: 0 (exact) or more.")
@@ -64,25 +64,25 @@ def trace(mask: np.ndarray, *, tolerance: float = 0.0) -> list[Polygon]:
 
 
 def _rings(mask: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
-    """All rings `(n, 2)` of corners, the number of each ring's region, and signed areas.
+    """All rings `(n, 2)` of corners, the index of each ring's region, and signed areas.
 
     Along each row of corners, the first is joined with the second, the third with the fourth, and
-    so on; the same along each column. That leaves two cases open where four pixels meet
-    like on a chessboard, see `_goes_up`.
+    so on; the same along each column. That is ambiguous where four pixels meet
+    as on a chessboard, see `_goes_up`.
     """
-    y, x, twice = _corners(mask)
+    y, x, doubled_at = _corners(mask)
     _, labels = cv2.connectedComponents(mask.view(np.uint8), connectivity=4, ltype=cv2.CV_32S)
     around = np.pad(labels, 1)
     upper_right, lower_right = around[y, x + 1], around[y + 1, x + 1]
     up = np.zeros(len(y), bool)
-    up[twice] = _goes_up(around[y, x], upper_right, around[y + 1, x], lower_right)[twice]
-    up[twice + 1] = ~up[twice]
+    up[doubled_at] = _goes_up(around[y, x], upper_right, around[y + 1, x], lower_right)[doubled_at]
+    up[doubled_at + 1] = ~up[doubled_at]
 
     down_first = np.argsort((x * (len(mask) + 1) + y) * 2 + ~up)
     above_below = np.empty_like(down_first)  # the corner at the other end of the vertical edge
     above_below[down_first] = down_first.reshape(-1, 2)[:, ::-1].ravel()
 
-    # horizontal edge i lies between corners 2 i and 2 i + 1; with the region below, it goes right
+    # horizontal edge i is between corners 2 i and 2 i + 1; with the region below, it goes right
     below = lower_right[::2] > 0
     start = 2 * np.arange(len(below)) + ~below
     end = start ^ 1
@@ -96,9 +96,9 @@ def _rings(mask: np.ndarray) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
 
 
 def _corners(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows and columns of the outline's corners, row by row; a chessboard's middle counts twice.
+    """Rows and columns of the outline's corners, row by row; middles of chessboards appear twice.
 
-    The third array says where those that count twice stand for the first time.
+    The third array has the indices of the first of the two.
     """
     inside = np.pad(mask, 1)
     horizontal = inside[1:] != inside[:-1]
@@ -116,17 +116,17 @@ def _goes_up(
 ) -> np.ndarray:
     """Whether the ring that comes from the left turns up where four pixels meet diagonally.
 
-    Two regions are parted there. If both pixels are of one region, what is not inside is parted
-    instead: else the ring would touch itself.
+    Two regions are separated there. If both pixels belong to one region, the outside is separated
+    instead, because otherwise the ring would touch itself.
     """
     same = (upper_left == lower_right) & (upper_right == lower_left)
     return (upper_left > 0) != same
 
 
 def _cycles(following: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The cycles of a permutation one after the other, and where each begins.
+    """The cycles of a permutation one after the other, and the index at which each begins.
 
-    By doubling of jumps (Wyllie 1979), in as many steps as the longest cycle's length has bits.
+    By pointer jumping (Wyllie 1979), in log2 of the longest cycle's length steps.
     """
     least, jump = np.arange(len(following)), following
     while True:
@@ -135,14 +135,14 @@ def _cycles(following: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             break
         least, jump = smaller, jump[jump]
     leader = least == np.arange(len(least))
-    togo = (~leader).astype(np.intp)  # steps to the cycle's least member
+    distance = (~leader).astype(np.intp)  # steps to the smallest member of the cycle
     jump = np.where(leader, least, following)
     while not np.array_equal(jump, least):
-        togo, jump = togo + togo[jump], jump[jump]
+        distance, jump = distance + distance[jump], jump[jump]
     length = np.bincount(least)
     first = np.cumsum(length) - length
     order = np.empty_like(least)
-    order[first[least] + -togo % length[least]] = np.arange(len(least))
+    order[first[least] + -distance % length[least]] = np.arange(len(least))
     return order, first[leader[: len(length)].nonzero()]
 
 

@@ -20,7 +20,7 @@ def colors_of(labels: np.ndarray, label_set: LabelSet) -> np.ndarray:
     """The colors of `(H, W)` ids, `(H, W, 3) uint8 RGB`."""
     if labels.dtype != np.uint8:
         return label_set.colors[labels]
-    return cv2.applyColorMap(labels, label_set.colors[:256, None])  # nine times as quick
+    return cv2.applyColorMap(labels, label_set.colors[:256, None])  # nine times as fast
 
 
 OUTPUTS.register("color")(Output(draw_color))

@@ -1,4 +1,4 @@
-"""Confidence: a heat map of how sure the network is of each pixel's class."""
+"""Confidence: a heat map of the softmax probability of the predicted class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contour: the image with the borders of its classes, each in the color of its class."""
+"""Contour: the image with the boundaries of its classes, each in the color of its class."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from easyseg.results.outputs.color_map import draw_color
 
 __all__ = ["draw_contour"]
 
-LINES = 180  # lines that would fill the image's shorter side
+LINES = 180  # shorter side of the image / width of a line
 
 
 def draw_contour(result: Segmented, alpha: float = 1.0) -> np.ndarray:  # noqa: ARG001
@@ -18,9 +18,9 @@ def draw_contour(result: Segmented, alpha: float = 1.0) -> np.ndarray:  # noqa: 
     height, width = result.labels.shape
     reach = max(1, round(min(height, width) / LINES))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
-    border = cv2.dilate(result.labels, disc) != cv2.erode(result.labels, disc)
-    border &= result.labels != result.label_set.void
-    return cv2.copyTo(draw_color(result), border.view(np.uint8), result.image.copy())
+    boundary = cv2.dilate(result.labels, disc) != cv2.erode(result.labels, disc)
+    boundary &= result.labels != result.label_set.void
+    return cv2.copyTo(draw_color(result), boundary.view(np.uint8), result.image.copy())
 
 
 OUTPUTS.register("contour")(Output(draw_contour))

@@ -1,4 +1,4 @@
-"""Cut-out: what was found, with a soft edge, on a transparent ground."""
+"""Cutout: the predicted classes with a soft edge on a transparent background."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["draw_cutout"]
 
 
 def draw_cutout(result: Segmented, alpha: float = 1.0) -> Any:  # noqa: ARG001
-    """A `PIL.Image.Image` of mode "RGBA": opaque where the classes found are."""
+    """A `PIL.Image.Image` of mode "RGBA": opaque where a class was predicted."""
     from PIL import Image  # noqa: PLC0415
 
     opaque = alpha_of(result.image, result.labels, result.grid, predicted_classes(result))

@@ -12,7 +12,7 @@ __all__ = ["draw_mask"]
 
 
 def draw_mask(result: Segmented, alpha: float = 1.0) -> Any:  # noqa: ARG001
-    """A `PIL.Image.Image` of mode "P" (16-bit gray above 256 classes): ids that look colored."""
+    """A `PIL.Image.Image` of mode "P" (16-bit gray above 256 classes): ids with colors."""
     from PIL import Image  # noqa: PLC0415
 
     image = Image.fromarray(result.labels)

@@ -52,10 +52,10 @@ def to_labelme(
 
 
 def _without_holes(polygon: Polygon) -> np.ndarray:
-    """One ring that goes into each hole and back on the same way, a slit of no width.
+    """One ring that enters and leaves each hole through a slit of zero width.
 
-    The way leads from the hole's leftmost corner to the left, until the next ring. Holes further
-    left are joined before, so that this is the exterior or a hole that is part of it already.
+    The slit leads from the leftmost corner of the hole to the left, to the next ring. Holes further
+    left are joined first, so that this is the exterior or a hole that is already joined.
     """
     ring = polygon.exterior.astype(float)
     for hole in sorted(polygon.holes, key=lambda h: h[:, 0].min()):
@@ -67,11 +67,11 @@ def _without_holes(polygon: Polygon) -> np.ndarray:
         at = ring[crosses, 0] + (y - ring[crosses, 1]) * slope[0] / slope[1]
         if (at <= x).any():
             nearest = np.where(at <= x, at, -np.inf).argmax()
-            edge, door = crosses[nearest], np.array([[at[nearest], y]])
-        else:  # simplification has put this corner outside
+            edge, slit = crosses[nearest], np.array([[at[nearest], y]])
+        else:  # simplification moved this corner outside
             edge = np.abs(ring - hole[0]).sum(axis=1).argmin()
-            door = ring[edge : edge + 1]
-        ring = np.insert(ring, edge + 1, np.concatenate([door, hole, hole[:1], door]), axis=0)
+            slit = ring[edge : edge + 1]
+        ring = np.insert(ring, edge + 1, np.concatenate([slit, hole, hole[:1], slit]), axis=0)
     return ring
 
 
@@ -80,7 +80,7 @@ def _write(result: Segmented, path: Path) -> bytes:
 
 
 def _image_path(source: str | None, path: Path) -> str:
-    """How labelme finds the image from the document; without a file, beside it under its name."""
+    """The image's path from the document; if it is not a file, a .jpg with the document's name."""
     if source is None or "://" in source:
         return f"{path.stem}.jpg"
     try:

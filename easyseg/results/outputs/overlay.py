@@ -10,11 +10,11 @@ from easyseg.results.outputs.color_map import colors_of
 
 __all__ = ["draw_overlay"]
 
-STRIPE = 64  # rows that are tinted at once, few enough for the processor's cache
+STRIPE = 64  # rows that are tinted at once, few enough for the CPU cache
 
 
 def draw_overlay(result: Segmented, alpha: float = 0.6) -> np.ndarray:
-    """`(H, W, 3) uint8 RGB`: `alpha` of the class color over the image; void stays as it was."""
+    """`(H, W, 3) uint8 RGB`: `alpha` of the class color over the image; void stays as it is."""
     overlay = np.empty_like(result.image)
     for top in range(0, len(overlay), STRIPE):
         rows = slice(top, top + STRIPE)

@@ -30,10 +30,7 @@ def draw(result: Segmented, spec: OutputSpec) -> np.ndarray:
     image = output.draw(result, spec.alpha)
     if not isinstance(image, np.ndarray):
         is_16_bit = image.mode.startswith("I")  # ids that have no palette
-        if is_16_bit:
-            image = draw(result, OutputSpec("color"))
-        else:
-            image = read_image(image).copy()
+        image = draw(result, OutputSpec("color")) if is_16_bit else read_image(image).copy()
     return draw_legend(image, output.legend(result)) if spec.legend else image
 
 
