@@ -134,7 +134,7 @@ def test_folders_patterns_and_resume(run, mini):
         ),
         (["gray", "in/image.png", "--keep", "dog,,cat"], "'dog,,cat' must be names or ids"),
         (["blur", "in/image.png", "--strength", "-1"], "--strength -1.0 must be low, moderate"),
-        (["color", "in/image.png", "--color", "gren"], "did you mean 'green' or 'grey'"),
+        (["color", "in/image.png", "--color", "gren"], "Did you mean 'green' or 'grey'"),
         (["gray", "missing.png"], "Cannot read missing.png: it does not exist"),
         (["gray", "in/image.png", "-o", "in/image.png"], "would overwrite the image in/image.png"),
         (["cutout", "in/image.png", "-o", "out.jpg"], "'cutout' output needs a format"),
