@@ -13,7 +13,7 @@ from helpers.make_video import RedVideos, is_green, make_video, read_video
 
 from easyseg.cli import main
 
-pytest.importorskip("av", reason="videos need easyseg[video]")
+av = pytest.importorskip("av", reason="videos need easyseg[video]")
 
 
 @pytest.fixture
@@ -54,6 +54,20 @@ def test_the_command(run):
 def test_quiet_prints_nothing(run):
     make_video(Path("a.mp4"), frames=1)
     assert run("a.mp4", "--frame-stride", 5, "-q") == (0, "", "")
+
+
+def test_a_video_is_opened_once(run, monkeypatch):
+    make_video(Path("a.mp4"), audio="aac")
+    opened = []
+    open_container = av.open
+
+    def counting(name, mode="r", *args, **options):
+        opened.extend([name] * (mode == "r"))
+        return open_container(name, mode, *args, **options)
+
+    monkeypatch.setattr(av, "open", counting)
+    assert run("a.mp4", "-q")[0] == 0
+    assert opened == ["file:a.mp4"]
 
 
 def test_the_result_goes_beside_the_video(run):

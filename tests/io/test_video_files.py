@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import itertools
@@ -16,6 +17,8 @@ import numpy as np
 import pytest
 from helpers.make_video import RedVideos, audio_packets, make_video
 from helpers.paths import TESTS
+
+from easyseg.io.video import is_video, open_source
 
 av = pytest.importorskip("av", reason="videos need easyseg[video]")
 
@@ -191,6 +194,12 @@ def opened(monkeypatch):
     return names
 
 
+def test_an_open_video_is_a_video(tmp_path):
+    with contextlib.closing(open_source(make_video(tmp_path / "a.mp4"))) as source:
+        assert is_video(source)
+        assert open_source(source) is source
+
+
 @pytest.mark.parametrize("audio", [None, "aac"])
 def test_a_video_is_opened_once(seg, tmp_path, opened, audio):
     clip = make_video(tmp_path / "a.mp4", audio=audio)
@@ -198,15 +207,6 @@ def test_a_video_is_opened_once(seg, tmp_path, opened, audio):
     assert opened == ["a.mp4"]
     list(seg.stream_video(clip))
     assert opened == ["a.mp4"] * 2
-
-
-def test_the_command_opens_a_video_once(run, opened):
-    make_video(Path("a.mp4"), audio="aac")
-    assert run("a.mp4", "-q")[0] == 0
-    assert opened == ["a.mp4"]
-    assert [data for _, data in audio_packets(Path("a.seg.mp4"))] == [
-        data for _, data in audio_packets(Path("a.mp4"))
-    ]
 
 
 def test_audio_that_lies_far_behind_its_frames(seg, tmp_path):
