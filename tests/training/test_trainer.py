@@ -176,8 +176,6 @@ def test_callbacks_hear_of_the_validation(run, listener):
     assert [epoch for epoch, _ in listener.entries] == [0, 1]
     metrics = listener.entries[0][1].keys()
     assert {"loss", "val_loss", "val_mean_iou", "val_pixel_accuracy"} <= metrics
-        1
-    ].keys()
 
 
 def test_a_finished_run_is_not_trained_again(run, shapes):
