@@ -72,8 +72,8 @@ SEGVALUES: dict[str, Callable[[Segmentation], dict[str, Any]]] = {
 class semantic_segmentation:
     """Segments images, frames, videos and cameras.
 
-    All methods return `(segvalues, image)`, those of videos and cameras of the last frame.
-    `image` is `(H, W, 3) uint8 BGR`, as OpenCV has it: the classes' colors or, with `overlay`,
+    All methods return `(segvalues, image)`; those for videos and cameras return the last frame's.
+    `image` is `(H, W, 3) uint8 BGR`, as in OpenCV: the classes' colors or, with `overlay`,
     the image tinted with them. `segvalues` has
 
     - for Pascal VOC "class_ids", the ids that occur, ascending (0 is background), and "masks",
@@ -87,7 +87,7 @@ class semantic_segmentation:
     result cannot be written, and InputError if the network was not loaded.
 
     Args:
-        model_type: "h5" or "pb"; the ending of the weights file counts.
+        model_type: "h5" or "pb"; ignored, since the extension of the weights file decides.
     """
 
     def __init__(self, model_type: str = "h5") -> None:
