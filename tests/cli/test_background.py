@@ -82,7 +82,7 @@ def test_a_video(run, calls):
         "",
     )
     ((method, source, out, options),) = calls
-    assert (method, source, out) == ("gray_background", "a.mp4", Path("a.seg.mp4"))
+    assert (method, source.name, out) == ("gray_background", "a.mp4", Path("a.seg.mp4"))
     assert options == {
         "keep": None, "frame_stride": 2, "smoothing": 0.0, "start": 1.0, "end": None,
         "show": False, "progress": False,

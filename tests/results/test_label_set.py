@@ -164,11 +164,11 @@ def test_through_json_and_back():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"names": ("sky", "Sea", "sky")}, "label set 'mine' has ['sky'] more than once; rename one."),
+        ({"names": ("sky", "Sea", "sky")}, "has ['sky'] more than once; rename one."),
         ({"palette": ((0, 0, 0),)}, "has 3 names but 1 colors; give one color per name."),
         ({"palette": ((0, 0, 256),) * 3}, "has colors outside 0 to 255"),
         ({"palette": ((0, 0, -1),) * 3}, "has colors outside 0 to 255"),
-        ({"aliases": {"dune": "dessert"}}, "has alias 'dune' for 'dessert', which it does not have"),
+        ({"aliases": {"dune": "dessert"}}, "alias 'dune' for 'dessert', which it does not have"),
     ],
 )
 def test_rules(changes, message):
