@@ -608,9 +608,9 @@ def test_a_run_that_is_stopped_resumes(photos, stop):
         read_image(line["result"])
     env = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     done = subprocess.run(
-        [*command, "--resume", "-q"], capture_output=True, text=True, check=False, env=env
+        [*command, "--resume"], capture_output=True, text=True, check=False, env=env
     )
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
     counts = re.match(r"(\d+) of 80 done, (\d+) skipped in ", done.stdout)
     assert int(counts[2]) >= 10
     assert int(counts[1]) + int(counts[2]) == 80
