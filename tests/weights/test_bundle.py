@@ -186,7 +186,7 @@ def test_labels_of_another_number(bundle):
     (bundle / "labels.json").write_text(content)
     with pytest.raises(InputError) as caught:
         SemanticSegmentation(bundle)
-    assert "the network has 21 classes but label set 'cityscapes' has 19" in str(caught.value)
+    assert "The network has 21 classes but label set 'cityscapes' has 19" in str(caught.value)
 
 
 # Weights of another network
