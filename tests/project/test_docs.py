@@ -6,6 +6,7 @@ import ast
 import inspect
 import re
 import shlex
+import textwrap
 
 import pytest
 from helpers.make_video import make_video
@@ -19,7 +20,8 @@ TEXTS = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in PAGES}
 
 def blocks(text, *languages):
     """The code blocks of a page in one of the languages."""
-    return re.findall(rf"```(?:{'|'.join(languages)})\n(.*?)```", text, flags=re.DOTALL)
+    pattern = rf"```(?:{'|'.join(languages)})\n(.*?)```"
+    return [textwrap.dedent(code) for code in re.findall(pattern, text, flags=re.DOTALL)]
 
 
 def anchors(text):
@@ -57,7 +59,7 @@ def commands():
         for block in blocks(text, "console", "bash", "sh"):
             for line in block.replace("\\\n", " ").splitlines():
                 if line.removeprefix("$ ").startswith("easyseg "):
-                    yield name, line.removeprefix("$ ").split("#")[0]
+                    yield name, line.removeprefix("$ ")
 
 
 def test_commands_have_their_options():
@@ -65,7 +67,7 @@ def test_commands_have_their_options():
 
     wrong, count = [], 0
     for name, line in commands():
-        words = shlex.split(line)
+        words = shlex.split(line, comments=True)
         command = cli.get_command(None, words[1])
         if command is None:
             wrong.append(f"{name}: {line}")
