@@ -149,7 +149,7 @@ def test_runtimes(golden, network, record_property, variant, runtime):
 @pytest.mark.parametrize("variant", ["xception65_pascal_os16", "mobilenetv2_pascal_os16"])
 @pytest.mark.parametrize("size", ["97x113", "65x129"])
 def test_photos_smaller_than_the_crop(golden, network, record_property, variant, size):
-    predict = predictor(network(variant), 21, "photo", (129, 129))
+    predict = predictor(network(variant), 21, (129, 129))
     arrays = golden.arrays(f"official/pad_{variant}_crop129")
     result = predict.one(golden.image(arrays, *size_of(size)))
     low, expected = result.grid.logits, arrays[f"logits_low_{size}"]

@@ -203,7 +203,9 @@ def test_captures_that_give_nothing(segmenter, here, scene):
         segmenter.process_camera_pascalvoc(cv2.VideoCapture("none.mp4"))
     with pytest.raises(VideoError, match="has no frame; check that it is connected"):
         segmenter.process_camera_pascalvoc(FakeCamera(scene, frames=0))
-    with pytest.raises(InputError, match=r"not NoneType; check what capture\.read\(\) gave"):
+    with pytest.raises(
+        InputError, match=r"not NoneType; check the first value of capture\.read\(\)"
+    ):
         segmenter.segmentFrameAsPascalvoc(None)
     with pytest.raises(InputError, match=r"a frame must be an .* not str"):
         segmenter.segmentAsPascalvoc("sample.png", process_frame=True)
