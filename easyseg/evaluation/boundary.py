@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from easyseg.errors import InputError
-from easyseg.evaluation.metrics import mean_of
+from easyseg.evaluation.metrics import mean_of, ratio
 
 __all__ = ["BoundaryScores", "boundary_band", "boundary_pixels"]
 
@@ -54,33 +54,23 @@ class BoundaryScores:
             )
         ignored = ground_truth == self.ignore_index
         diagonal = math.hypot(*ground_truth.shape)
+        width = max(1, round(BAND_WIDTH * diagonal))
         for class_id in np.union1d(np.unique(ground_truth), np.unique(predicted)):
             if class_id == self.ignore_index or not 0 <= class_id < self.classes:
                 continue
             true_mask = (ground_truth == class_id).view(np.uint8)
             predicted_mask = ((predicted == class_id) & ~ignored).view(np.uint8)
-            self._add_f(
-                class_id,
-                boundary_pixels(true_mask),
-                boundary_pixels(predicted_mask),
-                F_TOLERANCE * diagonal,
-            )
-            width = max(1, round(BAND_WIDTH * diagonal))
-            self._add_iou(
-                class_id, boundary_band(true_mask, width), boundary_band(predicted_mask, width)
-            )
-
-    def _add_f(self, i: int, true: np.ndarray, predicted: np.ndarray, tolerance: float) -> None:
-        if not (true.any() or predicted.any()):
-            return
-        precision = _fraction_within(predicted, true, tolerance)
-        recall = _fraction_within(true, predicted, tolerance)
-        self._f_sum[i] += 2 * precision * recall / max(precision + recall, 1e-12)
-        self._images[i] += 1
-
-    def _add_iou(self, i: int, true: np.ndarray, predicted: np.ndarray) -> None:
-        self._overlap[i] += cv2.countNonZero(true & predicted)
-        self._union[i] += cv2.countNonZero(true | predicted)
+            true_edge = boundary_pixels(true_mask)
+            predicted_edge = boundary_pixels(predicted_mask)
+            if true_edge.any() or predicted_edge.any():
+                precision = _fraction_within(predicted_edge, true_edge, F_TOLERANCE * diagonal)
+                recall = _fraction_within(true_edge, predicted_edge, F_TOLERANCE * diagonal)
+                self._f_sum[class_id] += 2 * precision * recall / max(precision + recall, 1e-12)
+                self._images[class_id] += 1
+            true_band = boundary_band(true_mask, width)
+            predicted_band = boundary_band(predicted_mask, width)
+            self._overlap[class_id] += cv2.countNonZero(true_band & predicted_band)
+            self._union[class_id] += cv2.countNonZero(true_band | predicted_band)
 
     def __add__(self, other: BoundaryScores) -> BoundaryScores:
         if (self.classes, self.ignore_index) != (other.classes, other.ignore_index):
@@ -100,8 +90,7 @@ class BoundaryScores:
         boundary that lies within 0.75 % of the image diagonal of the true one, and recall R the
         reverse. It is averaged over the images in which either side has a boundary of the class.
         """
-        shape = np.full(self.classes, np.nan)
-        return np.divide(self._f_sum, self._images, out=shape, where=self._images > 0)
+        return ratio(self._f_sum, self._images)
 
     @property
     def iou(self) -> np.ndarray:
@@ -110,8 +99,7 @@ class BoundaryScores:
         Intersection over union, over all images, of the pixels of either mask that lie within
         2 % of the image diagonal of its boundary; the image's frame is part of the boundary.
         """
-        shape = np.full(self.classes, np.nan)
-        return np.divide(self._overlap, self._union, out=shape, where=self._union > 0)
+        return ratio(self._overlap, self._union)
 
     @property
     def mean_f(self) -> float:
@@ -152,11 +140,3 @@ def _fraction_within(pixels_a: np.ndarray, pixels_b: np.ndarray, tolerance: floa
         return 0.0
     distance = cv2.distanceTransform(1 - pixels_b, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return float((distance[pixels_a > 0] < tolerance).sum() / count)
-
-
-def _crop(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both masks cropped to the box around either, with a margin of one pixel."""
-    left, top, width, height = cv2.boundingRect(a | b)
-    rows = slice(max(0, top - 1), top + height + 1)
-    cols = slice(max(0, left - 1), left + width + 1)
-    return a[rows, cols], b[rows, cols]

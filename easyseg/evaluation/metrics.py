@@ -8,7 +8,7 @@ import numpy as np
 
 from easyseg.errors import InputError
 
-__all__ = ["ConfusionMatrix", "mean_of"]
+__all__ = ["ConfusionMatrix", "mean_of", "ratio"]
 
 
 class ConfusionMatrix:
@@ -82,7 +82,7 @@ class ConfusionMatrix:
     def iou(self) -> np.ndarray:
         """Intersection over union of each class, `(classes,)`; NaN without any pixels."""
         hit = self.counts.diagonal()
-        return _ratio(hit, self.counts.sum(0) + self.true_pixels - hit)
+        return ratio(hit, self.counts.sum(0) + self.true_pixels - hit)
 
     @property
     def dice(self) -> np.ndarray:
@@ -91,17 +91,17 @@ class ConfusionMatrix:
         References:
             Dice, "Measures of the Amount of Ecologic Association Between Species", Ecology 1945.
         """
-        return _ratio(2 * self.counts.diagonal(), self.counts.sum(0) + self.true_pixels)
+        return ratio(2 * self.counts.diagonal(), self.counts.sum(0) + self.true_pixels)
 
     @property
     def recall(self) -> np.ndarray:
         """Fraction of each class's pixels predicted as it, `(classes,)`; NaN without any."""
-        return _ratio(self.counts.diagonal(), self.true_pixels)
+        return ratio(self.counts.diagonal(), self.true_pixels)
 
     @property
     def precision(self) -> np.ndarray:
         """Fraction of each predicted class that is correct, `(classes,)`; NaN without any."""
-        return _ratio(self.counts.diagonal(), self.counts.sum(0))
+        return ratio(self.counts.diagonal(), self.counts.sum(0))
 
     def mean_iou(self, ids: Sequence[int] | None = None) -> float:
         """Mean of `iou` over the classes that occur (of `ids`), 0 to 1; NaN if none does.
@@ -129,7 +129,7 @@ class ConfusionMatrix:
     @property
     def pixel_accuracy(self) -> float:
         """Fraction of the pixels with the correct class, 0 to 1; NaN if all are ignored."""
-        return mean_of(_ratio(self.counts.diagonal().sum(), self.true_pixels.sum()))
+        return mean_of(ratio(self.counts.diagonal().sum(), self.true_pixels.sum()))
 
     @property
     def frequency_weighted_iou(self) -> float:
@@ -146,6 +146,6 @@ def mean_of(values: np.ndarray) -> float:
     return float(values.mean()) if values.size else float("nan")
 
 
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     """`part / whole`, NaN where the whole is 0."""
     return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)

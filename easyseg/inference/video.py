@@ -29,7 +29,7 @@ from easyseg.results.outputs.base import OUTPUTS, Document
 from easyseg.results.outputs.cutout import draw_cutout
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Segmentation
-from easyseg.utils.concurrency import prefetch
+from easyseg.utils.concurrency import newest
 from easyseg.utils.validation import is_count
 
 if TYPE_CHECKING:
@@ -231,7 +231,7 @@ def _segment_frames(
 
     Of a live source the newest frame waits for the network, and older ones are dropped.
     """
-    frames = prefetch(source.frames(), 1, drop_oldest=True) if source.live else source.frames()
+    frames = newest(source.frames()) if source.live else source.frames()
     smoother = Smoother(smoothing) if smoothing else None
     outcomes: Generator[Outcome[Any, Any], None, None] = run_pipeline(
         predictor,

@@ -72,8 +72,8 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameEr
     return UnknownNameError(f"unknown {kind} {name!r}. {hint}")
 
 
-def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+def nearest(name: str, known: Iterable[str]) -> list[str]:
     """The names most like `name`, best first, ignoring case; empty if nothing is similar."""
     folded = {k.casefold(): k for k in known}
-    hits = difflib.get_close_matches(name.casefold(), folded, n=count, cutoff=0.6)
+    hits = difflib.get_close_matches(name.casefold(), folded)
     return [folded[hit] for hit in hits]

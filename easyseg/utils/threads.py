@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["limit_opencv_threads", "limit_threads", "thread_count"]
+__all__ = ["limit_threads", "thread_count"]
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 PROCESS_CGROUP = Path("/proc/self/cgroup")
@@ -33,23 +33,18 @@ def limit_threads() -> None:
     Neither knows `OMP_NUM_THREADS`, and TensorFlow does not know CPU quotas. TensorFlow can be
     limited only before its first operation. Limits that the user has set stay.
     """
-    limit_opencv_threads()
+    import cv2  # noqa: PLC0415
+
+    if thread_count() < cv2.getNumThreads():
+        cv2.setNumThreads(thread_count())
     tf = sys.modules.get("tensorflow")
     if tf is None or thread_count() >= (os.cpu_count() or 1):
         return
     if "TF_NUM_INTRAOP_THREADS" in os.environ:
         return
-    if tf.config.threading.get_intra_op_parallelism_threads() == 0:
+    if not tf.config.threading.get_intra_op_parallelism_threads():
         with contextlib.suppress(RuntimeError):  # TensorFlow has run an operation
             tf.config.threading.set_intra_op_parallelism_threads(thread_count())
-
-
-def limit_opencv_threads() -> None:
-    """Limits the threads of OpenCV to `thread_count()`."""
-    import cv2  # noqa: PLC0415
-
-    if thread_count() < cv2.getNumThreads():
-        cv2.setNumThreads(thread_count())
 
 
 def _cpu_quota() -> float:
