@@ -240,10 +240,7 @@ class SemanticSegmentation:
         return result
 
     def segment_images(self, images: Iterable[ImageSource]) -> Iterator[Segmentation]:
-        """Segments images one after the other, with at most a batch of them in memory.
-
-        Args:
-            images: As in `segment_image`.
+        """Segments images (as in `segment_image`) in order, with at most a batch in memory.
 
         Raises:
             InputError: `images` is a single image.
@@ -266,18 +263,11 @@ class SemanticSegmentation:
     ) -> FolderSummary:
         """Segments the images of folders, patterns and lists, and writes a result for each.
 
-        An image that cannot be read does not stop the others (docs/folders.md).
-
-        Args:
-            sources: File, folder, glob pattern, http(s) URL, `@list.txt`, or several of them.
-            out: Folder for the results; `None` writes `<name>.seg.png` beside each image.
-            kind: As in `segment_image`, and so are `classes`, `alpha` and `legend`.
-            classes: Only these classes.
-            alpha: Opacity.
-            legend: Draws class names and ratios.
-            resume: Skips images that `results.jsonl` lists with the same model and options.
-            jsonl: Where the JSON lines go, instead of `results.jsonl` in `out`.
-            progress: Shows a bar.
+        `sources` are files, folders, glob patterns, http(s) URLs or `@list.txt`; `out` is a folder,
+        `None` writes `<name>.seg.png` beside each image. An image that cannot be read does not stop
+        the others. `resume` skips images that the JSON lines (`jsonl`, by default `results.jsonl`
+        in `out`) list with the same model and options (docs/folders.md). Other arguments as in
+        `segment_image`.
 
         Raises:
             ImageNotFoundError: A source has no images.
@@ -322,9 +312,9 @@ class SemanticSegmentation:
             out: .mp4, .m4v, .mov, .mkv (H.264), .webm (VP9, may be transparent), or a folder or
                 pattern (`out/%05d.png`) for PNG files; `None` with `show=True`.
             kind: As in `segment_image`; "cutout" is transparent.
-            classes: Only these classes, by name or id.
-            alpha: Opacity of the class colors in an overlay, 0 to 1.
-            legend: Draws class names and their ratios into the lower left corner.
+            classes: As in `segment_image`.
+            alpha: As in `segment_image`.
+            legend: As in `segment_image`.
             frame_stride: Segments every n-th frame; the frames between keep its labels.
             smoothing: Weight of the past in an exponential moving average of the logits, 0 to
                 below 1, against flicker of a fixed camera; restarts at a cut.
@@ -367,21 +357,7 @@ class SemanticSegmentation:
             for result in seg.stream_video(0):
                 print(f"{result.timestamp:.2f}", result.class_names)
 
-        Args:
-            video: As in `segment_video`, and so are the others.
-            classes: Only these classes.
-            frame_stride: Segments every n-th frame.
-            smoothing: Weight of the past.
-            start: Seconds before the first frame.
-            end: Seconds at which the video ends.
-
-        Returns:
-            Results with their `timestamp` in seconds.
-
-        Raises:
-            VideoError: The video or camera cannot be read.
-            InputError: An argument breaks its rule, or PyAV is not installed.
-            UnknownNameError: No such class.
+        Each result has its `timestamp` in seconds. Arguments and errors as in `segment_video`.
         """
         return stream_video(
             self._predictor,
@@ -433,15 +409,10 @@ class SemanticSegmentation:
         keep: Classes | None = None,
         **options: Unpack[BackgroundOptions],
     ) -> Any:
-        """Blurs the background; all else as in `change_background`.
+        """Blurs the background; other arguments as in `change_background`.
 
-        Args:
-            source: Image or video.
-            out: File to write.
-            strength: Standard deviation of the blur in pixels, or "low", "moderate" or "extreme":
-                1, 2 or 4 % of the longest side.
-            keep: Classes to keep.
-            **options: Options for folders and videos.
+        `strength` is the standard deviation of the blur in pixels, or "low", "moderate" or
+        "extreme": 1, 2 or 4 % of the longest side.
         """
         return self._edit(source, out, "blur", strength, keep, options)
 
@@ -454,14 +425,9 @@ class SemanticSegmentation:
         keep: Classes | None = None,
         **options: Unpack[BackgroundOptions],
     ) -> Any:
-        """Fills the background with one color; all else as in `change_background`.
+        """Fills the background with one color; other arguments as in `change_background`.
 
-        Args:
-            source: Image or video.
-            out: File to write.
-            color: `(red, green, blue)` from 0 to 255, a name such as "white", or "#00ff00".
-            keep: Classes to keep.
-            **options: Options for folders and videos.
+        `color` is `(red, green, blue)` from 0 to 255, a name such as "white", or "#00ff00".
         """
         return self._edit(source, out, "color", color, keep, options)
 
@@ -473,14 +439,7 @@ class SemanticSegmentation:
         keep: Classes | None = None,
         **options: Unpack[BackgroundOptions],
     ) -> Any:
-        """Makes the background gray; all else as in `change_background`.
-
-        Args:
-            source: Image or video.
-            out: File to write.
-            keep: Classes to keep.
-            **options: Options for folders and videos.
-        """
+        """Makes the background gray; arguments as in `change_background`."""
         return self._edit(source, out, "gray", None, keep, options)
 
     def cutout(
@@ -491,16 +450,9 @@ class SemanticSegmentation:
         keep: Classes | None = None,
         **options: Unpack[BackgroundOptions],
     ) -> Any:
-        """Makes the background transparent; all else as in `change_background`.
+        """Makes the background transparent, RGBA; arguments as in `change_background`.
 
-        Args:
-            source: Image or video.
-            out: .png, .webp or .tif; for a video .webm or PNG files.
-            keep: Classes to keep.
-            **options: Options for folders and videos.
-
-        Returns:
-            As `change_background`, but RGBA.
+        `out` is .png, .webp or .tif; for a video .webm or a folder or pattern for PNG files.
         """
         return self._edit(source, out, "cutout", None, keep, options)
 
@@ -572,9 +524,9 @@ class SemanticSegmentation:
 
         Args:
             data: Folder or file of a data set (docs/datasets.md), or a `Dataset`.
-            format: As in `evaluate`, and so are `classes` and `ignore`.
-            classes: Classes of the data set to keep; classes that the model has keep their weights.
-            ignore: Classes whose pixels are ignored.
+            format: As in `evaluate`.
+            classes: As in `evaluate`; classes that the model has keep their weights.
+            ignore: As in `evaluate`.
             run_dir: Directory of the run, "mine-2" if "mine" exists; `None` for the data set's name
                 in `runs/`.
             resume: Continues the run in `run_dir` if there is one.
@@ -621,14 +573,8 @@ class SemanticSegmentation:
     ) -> SemanticSegmentation:
         """Continues an interrupted training run, to the same weights as without interruption.
 
-        Args:
-            run_dir: The run's directory, such as "runs/my_folder".
-            data: Its data set, if that was given as a `Dataset` or has moved.
-            callbacks: As in `fine_tune`.
-            progress: Shows bars.
-
-        Returns:
-            The best epoch's model.
+        Returns the best epoch's model. `data` is needed only if the data set was given as a
+        `Dataset` or has moved. Other arguments as in `fine_tune`.
 
         Raises:
             TrainingError: The directory has no run or is in use, or the data set has changed.
@@ -673,18 +619,7 @@ class SemanticSegmentation:
         return self._opened.optimize(images)
 
     def benchmark(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
-        """Measures all installed runtimes in this precision, without changing which one is used.
-
-        Args:
-            images: Images to measure with, and to calibrate precision="int8" with if it is not.
-
-        Returns:
-            Milliseconds per image by runtime, fastest first.
-
-        Raises:
-            ImageError: An image cannot be read.
-            InputError: precision="int8" has not been calibrated and there are no images.
-        """
+        """Measures like `optimize`, in this precision, without changing which runtime is used."""
         return self._opened.benchmark(images)
 
     def _edit(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +41,10 @@ NAMES = {  # ours: PixelLib's, which are shortened
 OBJECT = ("class_id", "class_name", "class_color", "masks", "ratio")
 
 
-def _foreground(result: Segmentation) -> dict[str, Any]:
-    """PixelLib's segvalues of a Pascal VOC network."""
-    return {
-        "class_ids": np.array(sorted(result.class_ids)),
-        "masks": result.labels != result.label_set.void,
-    }
-
-
-def _every_class(result: Segmentation) -> dict[str, Any]:
-    """PixelLib's segvalues of an ADE20K network."""
+def _segvalues(kind: str, result: Segmentation) -> dict[str, Any]:
     ids = result.class_ids
+    if kind == "pascalvoc":
+        return {"class_ids": np.array(sorted(ids)), "masks": result.labels != result.label_set.void}
     names = NAMES if result.label_set.name == "ade20k" else {}
     return {
         "class_ids": ids,
@@ -61,12 +53,6 @@ def _every_class(result: Segmentation) -> dict[str, Any]:
         "masks": [result.labels == i for i in ids],
         "ratios": result.to_dict()["ratios"],  # percent
     }
-
-
-SEGVALUES: dict[str, Callable[[Segmentation], dict[str, Any]]] = {
-    "pascalvoc": _foreground,
-    "ade20k": _every_class,
-}
 
 
 class semantic_segmentation:
@@ -133,13 +119,8 @@ class semantic_segmentation:
         output_video_name: str | os.PathLike[str] | None = None,
     ) -> Any:
         """Segments a video; without `frames_per_second` it keeps its timestamps and audio."""
-        return self._video(
-            "pascalvoc",
-            video_path,
-            overlay,
-            frames_per_second=frames_per_second,
-            output_video_name=output_video_name,
-        )
+        options = frames_per_second, output_video_name
+        return self._video("pascalvoc", video_path, overlay, False, *options)
 
     def process_camera_pascalvoc(
         self,
@@ -153,17 +134,8 @@ class semantic_segmentation:
         verbose: bool | None = None,
     ) -> Any:
         """Segments what a `cv2.VideoCapture` gives, until q, Escape or Ctrl-C is pressed."""
-        return self._video(
-            "pascalvoc",
-            cam,
-            overlay,
-            frames_per_second=frames_per_second,
-            output_video_name=output_video_name,
-            check_fps=check_fps,
-            show_frames=show_frames,
-            frame_name=frame_name,
-            progress=bool(verbose),
-        )
+        options = frames_per_second, output_video_name, check_fps, show_frames, frame_name, verbose
+        return self._video("pascalvoc", cam, overlay, False, *options)
 
     def segmentAsAde20k(
         self,
@@ -203,14 +175,8 @@ class semantic_segmentation:
         extract_segmented_objects: bool = False,
     ) -> Any:
         """Segments a video; without `frames_per_second` it keeps its timestamps and audio."""
-        return self._video(
-            "ade20k",
-            video_path,
-            overlay,
-            extract_segmented_objects,
-            frames_per_second=frames_per_second,
-            output_video_name=output_video_name,
-        )
+        options = frames_per_second, output_video_name
+        return self._video("ade20k", video_path, overlay, extract_segmented_objects, *options)
 
     def process_camera_ade20k(
         self,
@@ -225,18 +191,8 @@ class semantic_segmentation:
         extract_segmented_objects: bool = False,
     ) -> Any:
         """Segments what a `cv2.VideoCapture` gives, until q, Escape or Ctrl-C is pressed."""
-        return self._video(
-            "ade20k",
-            cam,
-            overlay,
-            extract_segmented_objects,
-            frames_per_second=frames_per_second,
-            output_video_name=output_video_name,
-            check_fps=check_fps,
-            show_frames=show_frames,
-            frame_name=frame_name,
-            progress=bool(verbose),
-        )
+        options = frames_per_second, output_video_name, check_fps, show_frames, frame_name, verbose
+        return self._video("ade20k", cam, overlay, extract_segmented_objects, *options)
 
     def _image(
         self,
@@ -257,13 +213,11 @@ class semantic_segmentation:
             write_image(out, painted)
         return _returned(kind, result, painted, extract=extract)
 
-    def _video(
-        self, kind: str, video: Any, overlay: bool, extract: bool = False, **options: Any
-    ) -> Any:
+    def _video(self, kind: str, video: Any, overlay: bool, extract: bool, *options: Any) -> Any:
         def paint(result: Segmentation) -> np.ndarray:
             return _painted(result, overlay=overlay)
 
-        result, painted = play(self._networks[kind], video, paint, **options)
+        result, painted = play(self._networks[kind], video, paint, *options)
         return _returned(kind, result, painted, extract=extract)
 
 
@@ -272,7 +226,7 @@ def _painted(result: Segmentation, *, overlay: bool) -> np.ndarray:
 
 
 def _returned(kind: str, result: Segmentation, painted: np.ndarray, *, extract: bool) -> Any:
-    values = SEGVALUES[kind](result)
+    values = _segvalues(kind, result)
     if not extract:
         return values, to_opencv(painted)
     items = zip(*values.values(), strict=True)

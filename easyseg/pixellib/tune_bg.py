@@ -82,7 +82,8 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Puts another image behind what is kept."""
-        return self._image(_change(b_image_path), f_image_path, output_image_name, verbose, detect)
+        effect, image = _change(b_image_path), from_opencv(f_image_path)
+        return self._image(effect, image, output_image_name, verbose, detect)
 
     def change_frame_bg(
         self,
@@ -92,7 +93,8 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Puts another image behind what is kept."""
-        return self._frame(_change(b_image_path), frame, verbose, detect)
+        image = from_opencv(frame, frame=True)
+        return self._image(_change(b_image_path), image, None, verbose, detect)
 
     def change_video_bg(
         self,
@@ -103,9 +105,8 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Puts another image behind what is kept."""
-        return self._video(
-            _change(b_image_path), video_path, frames_per_second, output_video_name, detect
-        )
+        effect = _change(b_image_path)
+        return self._play(effect, video_path, detect, frames_per_second, output_video_name)
 
     def change_camera_bg(
         self,
@@ -120,17 +121,8 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Puts another image behind what is kept."""
-        return self._camera(
-            _change(b_image_path),
-            cam,
-            frames_per_second,
-            check_fps,
-            show_frames,
-            frame_name,
-            verbose,
-            output_video_name,
-            detect,
-        )
+        options = frames_per_second, output_video_name, check_fps, show_frames, frame_name, verbose
+        return self._play(_change(b_image_path), cam, detect, *options)
 
     def color_bg(
         self,
@@ -141,15 +133,15 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Fills the background with a color, RGB."""
-        return self._image(
-            BACKGROUNDS["color"](colors), image_path, output_image_name, verbose, detect
-        )
+        effect, image = BACKGROUNDS["color"](colors), from_opencv(image_path)
+        return self._image(effect, image, output_image_name, verbose, detect)
 
     def color_frame(
         self, frame: np.ndarray, colors: Any, verbose: bool | None = None, detect: str | None = None
     ) -> np.ndarray:
         """Fills the background with a color, RGB."""
-        return self._frame(BACKGROUNDS["color"](colors), frame, verbose, detect)
+        image = from_opencv(frame, frame=True)
+        return self._image(BACKGROUNDS["color"](colors), image, None, verbose, detect)
 
     def color_video(
         self,
@@ -160,9 +152,8 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Fills the background with a color, RGB."""
-        return self._video(
-            BACKGROUNDS["color"](colors), video_path, frames_per_second, output_video_name, detect
-        )
+        effect = BACKGROUNDS["color"](colors)
+        return self._play(effect, video_path, detect, frames_per_second, output_video_name)
 
     def color_camera(
         self,
@@ -177,17 +168,8 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Fills the background with a color, RGB."""
-        return self._camera(
-            BACKGROUNDS["color"](colors),
-            cam,
-            frames_per_second,
-            check_fps,
-            show_frames,
-            frame_name,
-            verbose,
-            output_video_name,
-            detect,
-        )
+        options = frames_per_second, output_video_name, check_fps, show_frames, frame_name, verbose
+        return self._play(BACKGROUNDS["color"](colors), cam, detect, *options)
 
     def blur_bg(
         self,
@@ -200,9 +182,8 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Blurs the background."""
-        return self._image(
-            _blur(low, moderate, extreme), image_path, output_image_name, verbose, detect
-        )
+        effect, image = _blur(low, moderate, extreme), from_opencv(image_path)
+        return self._image(effect, image, output_image_name, verbose, detect)
 
     def blur_frame(
         self,
@@ -214,7 +195,8 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Blurs the background."""
-        return self._frame(_blur(low, moderate, extreme), frame, verbose, detect)
+        image = from_opencv(frame, frame=True)
+        return self._image(_blur(low, moderate, extreme), image, None, verbose, detect)
 
     def blur_video(
         self,
@@ -227,9 +209,8 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Blurs the background."""
-        return self._video(
-            _blur(low, moderate, extreme), video_path, frames_per_second, output_video_name, detect
-        )
+        effect = _blur(low, moderate, extreme)
+        return self._play(effect, video_path, detect, frames_per_second, output_video_name)
 
     def blur_camera(
         self,
@@ -246,17 +227,8 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Blurs the background."""
-        return self._camera(
-            _blur(low, moderate, extreme),
-            cam,
-            frames_per_second,
-            check_fps,
-            show_frames,
-            frame_name,
-            verbose,
-            output_video_name,
-            detect,
-        )
+        options = frames_per_second, output_video_name, check_fps, show_frames, frame_name, verbose
+        return self._play(_blur(low, moderate, extreme), cam, detect, *options)
 
     def gray_bg(
         self,
@@ -266,15 +238,15 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Makes the background gray."""
-        return self._image(
-            BACKGROUNDS["gray"](None), image_path, output_image_name, verbose, detect
-        )
+        effect, image = BACKGROUNDS["gray"](None), from_opencv(image_path)
+        return self._image(effect, image, output_image_name, verbose, detect)
 
     def gray_frame(
         self, frame: np.ndarray, verbose: bool | None = None, detect: str | None = None
     ) -> np.ndarray:
         """Makes the background gray."""
-        return self._frame(BACKGROUNDS["gray"](None), frame, verbose, detect)
+        image = from_opencv(frame, frame=True)
+        return self._image(BACKGROUNDS["gray"](None), image, None, verbose, detect)
 
     def gray_video(
         self,
@@ -284,9 +256,8 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Makes the background gray."""
-        return self._video(
-            BACKGROUNDS["gray"](None), video_path, frames_per_second, output_video_name, detect
-        )
+        effect = BACKGROUNDS["gray"](None)
+        return self._play(effect, video_path, detect, frames_per_second, output_video_name)
 
     def gray_camera(
         self,
@@ -300,85 +271,32 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Makes the background gray."""
-        return self._camera(
-            BACKGROUNDS["gray"](None),
-            cam,
-            frames_per_second,
-            check_fps,
-            show_frames,
-            frame_name,
-            verbose,
-            output_video_name,
-            detect,
-        )
+        options = frames_per_second, output_video_name, check_fps, show_frames, frame_name, verbose
+        return self._play(BACKGROUNDS["gray"](None), cam, detect, *options)
 
     def _image(
         self,
         effect: Effect,
         image: Any,
-        output_image_name: Target,
+        out: Target,
         verbose: bool | None,
         detect: str | None,
     ) -> np.ndarray:
-        OutputSpec().check_path(None if output_image_name is None else Path(output_image_name))
-        painted = self._painted(effect, from_opencv(image), verbose, detect)
-        if output_image_name is not None:
-            write_image(output_image_name, painted)
-        return to_opencv(painted)
-
-    def _frame(
-        self, effect: Effect, frame: np.ndarray, verbose: bool | None, detect: str | None
-    ) -> np.ndarray:
-        return to_opencv(self._painted(effect, from_opencv(frame, frame=True), verbose, detect))
-
-    def _painted(
-        self, effect: Effect, image: Any, verbose: bool | None, detect: str | None
-    ) -> np.ndarray:
+        OutputSpec().check_path(None if out is None else Path(out))
         seg = self._networks["pascalvoc"]
         paint = BackgroundPainter(effect, seg.label_set, detect)
         if verbose:
             log.warning("changing the image's background")
         painted = paint(seg.segment_image(image))
         paint.warn()
-        return painted
+        if out is not None:
+            write_image(out, painted)
+        return to_opencv(painted)
 
-    def _video(
-        self,
-        effect: Effect,
-        video: Any,
-        frames_per_second: float | None,
-        output_video_name: Target,
-        detect: str | None,
-    ) -> np.ndarray:
-        return self._camera(
-            effect, video, frames_per_second, False, False, None, True, output_video_name, detect
-        )
-
-    def _camera(
-        self,
-        effect: Effect,
-        cam: Any,
-        frames_per_second: float | None,
-        check_fps: bool,
-        show_frames: bool,
-        frame_name: str | None,
-        verbose: bool | None,
-        output_video_name: Target,
-        detect: str | None,
-    ) -> np.ndarray:
+    def _play(self, effect: Effect, video: Any, detect: str | None, *options: Any) -> np.ndarray:
         seg = self._networks["pascalvoc"]
         paint = BackgroundPainter(effect, seg.label_set, detect)
-        _, painted = play(
-            seg,
-            cam,
-            paint,
-            frames_per_second=frames_per_second,
-            output_video_name=output_video_name,
-            check_fps=check_fps,
-            show_frames=show_frames,
-            frame_name=frame_name,
-            progress=bool(verbose),
-        )
+        _, painted = play(seg, video, paint, *options)
         paint.warn()
         return to_opencv(painted)
 

@@ -33,13 +33,12 @@ def play(
     seg: SemanticSegmentation,
     video: Any,
     paint: Draw,
-    *,
     frames_per_second: float | None = None,
     output_video_name: str | os.PathLike[str] | None = None,
     check_fps: bool = False,
     show_frames: bool = False,
     frame_name: str | None = None,
-    progress: bool = True,
+    verbose: bool | None = True,
 ) -> tuple[Segmentation, np.ndarray]:
     """Segments a video to its end, or a camera until q, Escape or Ctrl-C is pressed.
 
@@ -55,7 +54,7 @@ def play(
         check_fps: Logs how many frames per second were processed.
         show_frames: Shows a window.
         frame_name: The window's title.
-        progress: Shows a bar.
+        verbose: Shows a bar.
 
     Returns:
         The last frame's result, and the image drawn from it.
@@ -79,10 +78,10 @@ def play(
         if out is not None or show_frames:
             show = show_frames and (frame_name or True)
             frames = segment_video(
-                seg._predictor, source, out, spec=painted, progress=progress, show=show
+                seg._predictor, source, out, spec=painted, progress=bool(verbose), show=show
             ).frames
         else:
-            frames = _watch(seg, source, painted, progress=progress)
+            frames = _watch(seg, source, painted, progress=bool(verbose))
         if not last:
             raise VideoError(f"{source.name} has no frame; check that it is connected.")
     if check_fps:
