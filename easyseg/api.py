@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from easyseg.datasets import DatasetOptions, open_with_options
-from easyseg.evaluation.evaluate_dataset import evaluate_dataset
+from easyseg.evaluation.evaluate import evaluate_dataset
 from easyseg.inference.background import edit_background, means_many
 from easyseg.inference.folder import segment_folder
 from easyseg.inference.opening import OpenedModel

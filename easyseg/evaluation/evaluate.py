@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sized
+import dataclasses
+import os
+import shlex
+from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
+from pathlib import Path
 
 from tqdm import tqdm
 
+from easyseg.datasets import Dataset, DatasetOptions, open_with_options
 from easyseg.datasets.base import IGNORE, Sample
 from easyseg.errors import DatasetError, InputError
 from easyseg.evaluation.boundary import BoundaryScores
@@ -18,7 +23,7 @@ from easyseg.inference.predictor import Predictor
 from easyseg.inference.types import PreparedImage, RawPrediction
 from easyseg.results.label_set import LabelSet
 
-__all__ = ["Scores", "evaluate"]
+__all__ = ["evaluate", "evaluate_dataset"]
 
 
 def evaluate(
@@ -52,16 +57,12 @@ def evaluate(
         DatasetError: A mask cannot be read, or has an id that is none of the classes.
     """
     classes = map_classes(predictor.label_set, label_set or predictor.label_set, class_map)
-    confusion = ConfusionMatrix(len(classes.label_set), ignore_index=IGNORE)
-    boundary_scores = (
-        BoundaryScores(len(classes.label_set), ignore_index=IGNORE) if boundary else None
-    )
-    images: list[ImageScore] = []
+    scores: Scores | None = None
     total = len(samples) if isinstance(samples, Sized) else None
 
     def finish(prediction: RawPrediction) -> tuple[Scores, RawPrediction | None]:
-        scores = _score(prediction, classes, boundary=boundary)
-        return scores, None if observe is None else prediction
+        one = _score(prediction, classes, boundary=boundary)
+        return one, None if observe is None else prediction
 
     outcomes = run_pipeline(predictor, samples, lambda sample: _read(predictor, sample), finish)
     with (
@@ -72,14 +73,11 @@ def evaluate(
             image, prediction = outcome.get()
             if observe is not None and prediction is not None:
                 observe(prediction)
-            confusion = confusion + image.confusion
-            if boundary_scores is not None and image.boundary is not None:
-                boundary_scores = boundary_scores + image.boundary
-            images += image.images
+            scores = image if scores is None else scores + image
             bar.update()
-    if not images:
+    if scores is None:
         raise InputError("there are no samples to evaluate; give a data set with images and masks.")
-    return Scores(confusion, classes, tuple(images), boundary_scores)
+    return scores
 
 
 def _read(predictor: Predictor, sample: Sample) -> PreparedImage:
@@ -103,3 +101,79 @@ def _score(prediction: RawPrediction, classes: ClassMapping, *, boundary: bool) 
         boundary_scores.update(ground_truth, predicted)
     image = ImageScore(sample.name, confusion.mean_iou(), confusion.pixel_accuracy)
     return Scores(confusion, classes, (image,), boundary_scores)
+
+
+def evaluate_dataset(
+    predictor: Predictor,
+    data: str | os.PathLike[str] | Dataset | Iterable[Sample],
+    *,
+    options: DatasetOptions,
+    split: str | None,
+    class_map: Mapping[str, str | None] | None,
+    boundary: bool,
+    report: Path | None,
+    model: str,
+    output_stride: int | None,
+    progress: bool,
+) -> Scores:
+    """From a data set, or samples, to scores and a report: `SemanticSegmentation.evaluate`."""
+    samples: Sequence[Sample]
+    if isinstance(data, (str, os.PathLike, Dataset)):
+        dataset = open_with_options(data, options)
+        options = dataset.options
+        source = str(dataset.source or dataset.name)
+        split = split or dataset.default_split
+        samples, label_set, notes = dataset.split(split), dataset.label_set, dataset.notes
+    elif options.to_dict():
+        raise InputError(
+            f"{', '.join(options.to_dict())} cannot be chosen for samples; give a data set."
+        )
+    else:
+        samples, label_set, notes, source = list(data), None, (), "samples"
+        split = None
+    scores = evaluate(
+        predictor,
+        samples,
+        label_set=label_set,
+        class_map=class_map,
+        boundary=boundary,
+        progress=progress,
+    )
+    scores = dataclasses.replace(scores, model=model, data=source, split=split or "")
+    if report is not None:
+        from easyseg.evaluation.report import write_report  # noqa: PLC0415  (matplotlib)
+
+        write_report(
+            report,
+            scores=scores,
+            samples=samples,
+            predictor=predictor,
+            model=model,
+            data=f"{source}, {split}" if label_set else source,
+            command=_command(predictor, scores, options, class_map or {}, output_stride),
+            notes=notes,
+        )
+    return scores
+
+
+def _command(
+    predictor: Predictor,
+    scores: Scores,
+    options: DatasetOptions,
+    class_map: Mapping[str, str | None],
+    output_stride: int | None,
+) -> str:
+    """The command line that computes the same scores."""
+    words = ["easyseg", "evaluate", scores.data, "--model", scores.model, "--split", scores.split]
+    if output_stride is not None:
+        words += ["--output-stride", str(output_stride)]
+    if predictor.tile:
+        words += ["--tile", str(predictor.tile)]
+    if predictor.options.scales != (1.0,):
+        words += ["--scales", ",".join(f"{scale:g}" for scale in predictor.options.scales)]
+    words += ["--flip"] * predictor.options.flip
+    for name, value in options.to_dict().items():
+        words += [f"--{name}", value if isinstance(value, str) else ",".join(map(str, value))]
+    for theirs, ours in class_map.items():
+        words += ["--class-map", f"{theirs}={ours or ''}"]
+    return shlex.join(words)

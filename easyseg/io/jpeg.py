@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-__all__ = ["apply_orientation", "decode_jpeg", "encode_jpeg"]
+__all__ = ["apply_orientation", "decode_jpeg"]
 
 START_OF_IMAGE, START_OF_SCAN, END_OF_IMAGE = b"\xff\xd8", 0xDA, b"\xff\xd9"
 # within a scan, stuffed bytes (00), restart markers (D0 to D7) and fill bytes (FF) are no segments
@@ -45,13 +45,6 @@ def apply_orientation(pixels: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in TRANSPOSED:
         pixels = cv2.transpose(pixels)
     return cv2.flip(pixels, FLIP_CODES[orientation]) if orientation in FLIP_CODES else pixels
-
-
-def encode_jpeg(image: np.ndarray, quality: int) -> bytes | None:
-    """Encodes `(H, W, 3) uint8 RGB` at a quality from 1 to 100; `None` where OpenCV cannot."""
-    options = (cv2.IMWRITE_JPEG_QUALITY, quality)
-    done, content = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
-    return content.tobytes() if done else None
 
 
 def _is_complete(content: bytes) -> bool:

@@ -78,20 +78,20 @@ def _encode_by_opencv(image: np.ndarray, image_format: str) -> bytes | None:
     """
     import cv2  # noqa: PLC0415
 
-    from easyseg.io.jpeg import encode_jpeg  # noqa: PLC0415  (OpenCV)
-
     if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
         return None
-    if image_format == "JPEG":
-        return encode_jpeg(image, JPEG_QUALITY) if max(image.shape) <= MAX_JPEG_SIDE else None
-    if image_format != "PNG":
+    if image_format == "JPEG" and max(image.shape) <= MAX_JPEG_SIDE:
+        options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+    elif image_format == "PNG":
+        options = [
+            *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
+            *(cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION),
+            *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
+        ]
+    else:
         return None
-    options = (
-        *(cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH),
-        *(cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION),
-        *(cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE),
-    )
-    done, content = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
+    extension = f".{image_format.lower()}"
+    done, content = cv2.imencode(extension, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     return content.tobytes() if done else None
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from easyseg._keras import backend, keras, ops
 from easyseg.datasets.base import Sample
 from easyseg.errors import TrainingError
-from easyseg.evaluation.evaluate import Scores, evaluate
+from easyseg.evaluation.evaluate import evaluate
+from easyseg.evaluation.scores import Scores
 from easyseg.inference.predictor import Predictor
 from easyseg.inference.types import RawPrediction
 from easyseg.training.callbacks import averaged_weights, inner_optimizer
