@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from easyseg.cli import is_quiet
 from easyseg.datasets import DatasetOptions
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.runtimes import AUTO, PRECISIONS, RUNTIMES
-from easyseg.results.outputs import OUTPUTS, OutputSpec
+from easyseg.results.outputs import OUTPUTS, Output, OutputSpec
 
 __all__ = [
     "NAMES",
@@ -28,6 +28,7 @@ __all__ = [
     "SIZE",
     "data_options",
     "echo",
+    "frame_options",
     "inference_options",
     "model_options",
     "output_options",
@@ -152,14 +153,8 @@ INFERENCE_OPTIONS = (
         help="int8 needs calibration by `easyseg optimize`.",
     ),
 )
+IMAGE_KINDS = [kind for kind in OUTPUTS if isinstance(OUTPUTS[kind], Output)]
 OUTPUT_OPTIONS = (
-    click.option(
-        "-k",
-        "--kind",
-        default=OUTPUT["kind"],
-        show_default=True,
-        help=f"{', '.join(OUTPUTS)}.",
-    ),
     click.option(
         "-c",
         "--classes",
@@ -240,6 +235,11 @@ def _group(
     return add
 
 
+def _kind(kinds: Iterable[str]) -> Callable[[Command], Command]:
+    text = f"{', '.join(kinds)}."
+    return click.option("-k", "--kind", default=OUTPUT["kind"], show_default=True, help=text)
+
+
 def _inference(model: str | None, **options: Any) -> Callable[[], SemanticSegmentation]:
     InferenceOptions(**{name: options[name] for name in INFERENCE})  # checked before all else
     return functools.partial(_open_model, model, options)
@@ -268,8 +268,11 @@ model_options = _group("open_model", MODEL_OPTIONS, lambda **options: functools.
 inference_options = _group("open_model", INFERENCE_OPTIONS, _inference)
 """Adds the options of the model and of `InferenceOptions`; `open_model()` opens the model."""
 
-output_options = _group("output", OUTPUT_OPTIONS, dict)
+output_options = _group("output", (_kind(OUTPUTS), *OUTPUT_OPTIONS), dict)
 """Adds the options of `OutputSpec`; `output` has them by name."""
+
+frame_options = _group("output", (_kind(IMAGE_KINDS), *OUTPUT_OPTIONS), dict)
+"""The same without documents, which a video cannot hold."""
 
 video_options = _group("video_options", VIDEO_OPTIONS, dict)
 """Adds the options for videos, by name."""

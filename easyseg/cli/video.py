@@ -11,7 +11,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
-from easyseg.cli.options import QUIET, echo, inference_options, output_options, video_options
+from easyseg.cli.options import QUIET, echo, frame_options, inference_options, video_options
 from easyseg.errors import InputError
 from easyseg.inference.video import check_video
 from easyseg.io.video import is_url, open_source
@@ -27,7 +27,7 @@ __all__ = ["default_video", "video"]
     type=click.Path(path_type=Path),
     help="Video (.mp4, .mov, .mkv, .webm) or folder for PNGs.  [default: SOURCE.seg.mp4]",
 )
-@output_options
+@frame_options
 @video_options
 @inference_options
 @QUIET

@@ -8,10 +8,12 @@ import sys
 import time
 from pathlib import Path
 
+import click
 import pytest
 from helpers.make_video import RedVideos, is_green, make_video, read_video
 
 from easyseg.cli import main
+from easyseg.cli.video import video
 
 av = pytest.importorskip("av", reason="videos need easyseg[video]")
 
@@ -133,3 +135,12 @@ def test_ctrl_c_in_a_process_of_its_own(tmp_path):
     assert "b.mp4 holds the " in err
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
     assert 0 < len(read_video(tmp_path / "b.mp4")[0]) < 3000
+
+
+def test_help_lists_only_kinds_that_a_video_can_hold():
+    context = click.Context(video)
+    text = next(p.help for p in video.params if p.name == "kind")
+    assert video.get_help(context)
+    assert "overlay" in text
+    assert "coco" not in text
+    assert "npz" not in text
