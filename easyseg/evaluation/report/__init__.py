@@ -39,6 +39,7 @@ __all__ = ["write_report"]
 
 SAMPLES = 6  # rows of the sheet
 WORST = 8
+NOT_IN_FILE_NAMES = r"[^A-Za-z0-9._-]+"
 
 
 def write_report(
@@ -84,7 +85,9 @@ def write_report(
             old.unlink()
     for figure in (figure for figures in charts.values() for figure in figures):
         write_bytes(folder / figure.name, figure.content)
-    write_bytes(folder / "scores.json", _as_json(scores.to_dict()))
+    # a name that is no UTF-8 becomes an escape, which JSON has too
+    values = json.dumps(scores.to_dict(), ensure_ascii=False) + "\n"
+    write_bytes(folder / "scores.json", values.encode("utf-8", "backslashreplace"))
     count = f"{len(scores.images)} images"
     html = page(
         f"Report: {model or folder.resolve().name}",
@@ -144,7 +147,7 @@ def _images(
         "Images": sheets,
         "The worst images": [
             _sheet(
-                f"worst/{place:02}_{_file_name(image.name)}.png",
+                f"worst/{place:02}_{re.sub(NOT_IN_FILE_NAMES, '_', image.name)[-60:]}.png",
                 [rows[image.name]],
                 scores,
                 f"{place}. {rows[image.name].title}",
@@ -195,12 +198,3 @@ def _flatten(values: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str,
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", "" if value is None else str(value)
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-60:]
-
-
-def _as_json(values: Mapping[str, object]) -> bytes:
-    # a name that is no UTF-8 becomes an escape, which JSON has too
-    return json.dumps(values, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
