@@ -32,8 +32,7 @@ class VideoFormat(NamedTuple):
         codec: FFmpeg's name of the encoder.
         codec_options: For the encoder.
         container_options: For the container.
-        alpha: Whether it can hold transparency.
-        even_sides: Whether width and height must be even.
+        alpha: Whether it can hold transparency; without it, width and height must be even.
     """
 
     container: str
@@ -41,7 +40,6 @@ class VideoFormat(NamedTuple):
     codec_options: dict[str, str]
     container_options: dict[str, str]
     alpha: bool = False
-    even_sides: bool = True
 
 
 H264 = {"preset": "veryfast", "crf": "20"}
@@ -52,7 +50,7 @@ FORMATS = {  # by extension
     ".m4v": VideoFormat("mp4", "libx264", H264, INDEX_FIRST),
     ".mov": VideoFormat("mov", "libx264", H264, INDEX_FIRST),
     ".mkv": VideoFormat("matroska", "libx264", H264, {}),
-    ".webm": VideoFormat("webm", "libvpx-vp9", VP9, {}, alpha=True, even_sides=False),
+    ".webm": VideoFormat("webm", "libvpx-vp9", VP9, {}, alpha=True),
 }
 
 
@@ -169,7 +167,7 @@ class VideoWriter:
     def _open(self, image: np.ndarray) -> None:
         if image.shape[2] == 4 and not self._format.alpha:
             raise _no_alpha(self._out)
-        source, multiple = self._source, 2 if self._format.even_sides else 1
+        source, multiple = self._source, 1 if self._format.alpha else 2
         self._container = self._av.open(
             f"file:{self._part}",
             "w",
