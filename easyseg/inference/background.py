@@ -65,40 +65,26 @@ def edit_background(
 ) -> Any:
     """Changes the background of an image, of the images of a folder, or of a video.
 
-    Args:
-        predictor: The network, which finds the classes to keep.
-        source: An image (as `read_image` takes), a video, a stream's URL or a camera's index; or
-            several images: a folder, a glob pattern, `@list.txt`, or a list of them.
-        out: File to write; for several images the folder of results, as in `segment_folder`.
-        effect: Name in `BACKGROUNDS`.
-        option: What the effect takes: image, strength or color; the others take `None`.
-        keep: Classes by name, alias or id; `None` for all but the label set's void.
-        resume: Skips images that the results log lists as done with the same settings.
-        settings: What the results depend on beside these options, such as the model's name; part
-            of each line of the results log.
-        frame_stride: As in `segment_video`, and so are those below.
-        smoothing: Weight of the past in a mean of the logits.
-        start: Seconds of the video before the first frame.
-        end: Seconds at which it ends.
-        show: Shows a video in a window.
-        progress: Shows a bar.
+    See `SemanticSegmentation.change_background`, `segment_folder` and `segment_video` for the
+    arguments not said here. Several images give a `FolderSummary`.
 
-    Returns:
-        For an image: bytes of a PNG for bytes, an array for an array, else a `PIL.Image.Image`.
-        For several a `FolderSummary`, for a video a `VideoSummary`.
-
-    Raises:
-        UnknownNameError: The model has no such class, or there is no such effect.
-        InputError: The effect does not take the option, or a video has no `out`.
-        ImageError: An image cannot be read.
-        OutputError: The result cannot be written; nothing half-written is left.
+    `effect` is a name in `BACKGROUNDS` and `option` what it takes: image, strength or color, else
+    `None`. `settings` are what the results depend on beside these, a part of the results log.
     """
     paint = BackgroundPainter(BACKGROUNDS[effect](option), predictor.label_set, keep)
     spec = OutputSpec(CUTOUT if effect == CUTOUT else "overlay")
     result: Any
     if is_video(source):
-        result = _edit_video(
-            predictor, source, out, paint, spec, resume=resume, frame_stride=frame_stride,
+        from easyseg.inference.video import check_video, segment_video  # noqa: PLC0415  (PyAV)
+
+        if resume:
+            raise InputError(
+                "resume=True needs a folder or a list of images. Leave it out for videos."
+            )
+        if out is not None:
+            check_video(source, Path(out), alpha=effect == CUTOUT)
+        result = segment_video(
+            predictor, source, out, spec=paint, frame_stride=frame_stride,
             smoothing=smoothing, start=start, end=end, show=show, progress=progress,
         )  # fmt: skip
     elif show:
@@ -145,13 +131,8 @@ def means_many(source: Any) -> bool:
 class BackgroundPainter:
     """Draws results on their new background, and notes whether anything was kept and replaced.
 
-    Args:
-        effect: What an entry of `BACKGROUNDS` returned.
-        labels: The classes of the results that will be drawn.
-        keep: Classes by name, alias or id; `None` for all but the label set's void.
-
     Raises:
-        UnknownNameError: The model has no such class.
+        UnknownNameError: The model has no class of `keep`.
     """
 
     def __init__(self, effect: Effect, labels: LabelSet, keep: Classes | None) -> None:
@@ -177,25 +158,6 @@ class BackgroundPainter:
             log.warning(
                 "%s covers everything, so no background is left; choose the classes to keep.", names
             )
-
-
-def _edit_video(
-    predictor: Predictor,
-    source: Any,
-    out: str | os.PathLike[str] | None,
-    paint: BackgroundPainter,
-    spec: OutputSpec,
-    *,
-    resume: bool,
-    **options: Any,
-) -> Any:
-    from easyseg.inference.video import check_video, segment_video  # noqa: PLC0415  (PyAV)
-
-    if resume:
-        raise InputError("resume=True needs a folder or a list of images. Leave it out for videos.")
-    if out is not None:
-        check_video(source, Path(out), alpha=spec.kind == CUTOUT)
-    return segment_video(predictor, source, out, spec=paint, **options)
 
 
 def _save(paint: BackgroundPainter, result: Segmentation, path: Path) -> Segmentation:

@@ -81,11 +81,6 @@ def plan_folder(
 ) -> list[Job]:
     """Which images `segment_folder` will read and which files it will write.
 
-    Args:
-        sources: As in `segment_folder`; so are the others.
-        out: Folder, or a file for a single image.
-        spec: What is written.
-
     Raises:
         ImageNotFoundError: A folder or pattern has no image.
         InputError: Results would overwrite images or lie among them, or `out` has the extension
@@ -120,19 +115,13 @@ def segment_folder(
 
     Args:
         predictor: The network.
-        sources: A file, a folder, a glob pattern, an http(s) URL, `@list.txt`, or several.
-        out: Folder, or a file for a single image; without it, results lie beside the images.
+        sources: As in the method, and so are `out`, `resume`, `jsonl` and `progress`.
+        out: Folder, or a file for a single image.
         spec: What is written.
-        resume: Skips images that the results log lists as done with the same settings.
-        jsonl: The results log, instead of `results.jsonl` in `out` or, without it, in the images'
-            common folder.
+        resume: Skips images that are done.
+        jsonl: The results log.
         progress: Shows a bar.
-        settings: What the results depend on beside `spec`, such as the model's name; part of
-            each line of the results log.
-
-    Raises:
-        EasysegError: As in `plan_folder`; or the disk is full, after which earlier results stay.
-        UnknownNameError: The model has no such class.
+        settings: What the results depend on beside `spec`; part of each line of the results log.
     """
     ids = None if spec.classes is None else sorted(predictor.label_set.ids_of(spec.classes))
     names = None if ids is None else [predictor.label_set.name_of(i) for i in ids]

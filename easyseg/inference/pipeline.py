@@ -64,13 +64,12 @@ def run_pipeline(
     Args:
         predictor: The network.
         items: Drawn one at a time, in the threads.
-        read: From an item to an image for the network, by `Predictor.prepare`; in any thread.
+        read: From an item to an image for the network; in any thread.
         finish: From a prediction to the result; in any thread.
         batch_size: Items that go through the network together; by default the predictor's.
-        workers: Threads; by default one more than there are cores, so that an image is ready
-            whenever the network is free, and at most 8.
-        ahead: Batches for each thread that may be in work or wait; more than 1 where most items are
-            skipped.
+        workers: Threads; by default one more than cores, so that an image is ready when the
+            network is free, and at most 8.
+        ahead: Batches for each thread; more than 1 where most items are skipped.
         skips: Whether an item does not go through the network.
 
     Raises:
@@ -135,9 +134,11 @@ class _Run(Generic[T, R]):
                 outcomes: Future[list[Outcome[T, R]]] = Future()
                 if batch:
                     self.begun.put(outcomes)
-                if len(batch) == 0 or error is not None:
+                if not batch or error:
                     self.stopped = True
-                    self.begun.put(_failed(error) if error else None)
+                    failed: Future[list[Outcome[T, R]]] = Future()
+                    failed.set_exception(error)
+                    self.begun.put(failed if error else None)
             if not batch:
                 return
             try:
@@ -180,9 +181,3 @@ class _Run(Generic[T, R]):
             except Exception as error:  # noqa: BLE001  (likewise)
                 outcomes[position] = Outcome(batch[position], error=error)
         return outcomes
-
-
-def _failed(error: BaseException) -> Future[list[Outcome[T, R]]]:
-    future: Future[list[Outcome[T, R]]] = Future()
-    future.set_exception(error)
-    return future

@@ -33,8 +33,6 @@ class Network(Protocol):
 
     Attributes:
         runtime: Its name in `RUNTIMES`; `None` before it is started.
-        precision: One of `PRECISIONS`.
-        batch_size: Images that it runs fastest together.
         stride: Pixels of the input between two logits.
     """
 
@@ -88,16 +86,14 @@ class Predictor:
         self.input_size = input_size if self.tile is None else (self.tile, self.tile)
         self._half_pixel = False
         self._lock = threading.Lock()
-        if isinstance(model, Network):
-            self._network: Network = model
-        else:
-            self._network = self._run_model(model, cache_dir)
+        self.network: Network = (
+            model if isinstance(model, Network) else self._run_model(model, cache_dir)
+        )
 
     def _run_model(self, model: Any, cache_dir: Path | None) -> Network:
         from easyseg.inference.runtimes.runner import Runner  # noqa: PLC0415  (loads Keras)
         from easyseg.inference.tta import multi_scale  # noqa: PLC0415
         from easyseg.models.build import logits_model  # noqa: PLC0415
-        from easyseg.models.kerashub.config import check_whole  # noqa: PLC0415
         from easyseg.models.kerashub.network import HalfPixelResize  # noqa: PLC0415
 
         options, num_classes = self.options, model.output_shape[-1]
@@ -107,8 +103,11 @@ class Predictor:
                 f"{len(self.label_set)}. Use the label set that it was trained with."
             )
         self._half_pixel = isinstance(model.layers[-1], HalfPixelResize)
-        if self._half_pixel:
-            check_whole(tile=options.tile, scales=options.scales, flip=options.flip)
+        if self._half_pixel and (options.tile is not None or options.averages):
+            raise InputError(
+                "tile, scales and flip are not available for a hub: model, which takes whole "
+                "images of one size; leave them out."
+            )
         network = logits_model(model)
         cells = network.compute_output_shape((1, 513, 513, 3))[1]
         stride = self.input_size[0] // cells if self._half_pixel else 512 // (cells - 1)
@@ -126,29 +125,24 @@ class Predictor:
         )
 
     @property
-    def network(self) -> Network:
-        """What runs the network."""
-        return self._network
-
-    @property
     def runtime(self) -> str | None:
         """What runs the network: a name in `RUNTIMES`; `None` before the first image."""
-        return self._network.runtime
+        return self.network.runtime
 
     @property
     def batch_size(self) -> int:
         """Images (or tiles) that go through the network together; reading it starts nothing."""
-        return self.options.batch_size or self._network.batch_size
+        return self.options.batch_size or self.network.batch_size
 
     @property
     def precision(self) -> str:
         """Of the network's numbers, one of `PRECISIONS`: as chosen, or as far as available."""
-        return self._network.precision
+        return self.network.precision
 
     def start(self) -> None:
         """Loads or compiles what the first image needs; `batch_size` is final after it."""
         with self._lock:
-            self._network.start()
+            self.network.start()
 
     def __call__(self, images: Iterable[ImageSource]) -> Iterator[Segmentation]:
         """Segments each image, in order.
@@ -173,11 +167,11 @@ class Predictor:
 
     def optimize(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
         """Measures the runtimes; see `easyseg.inference.runtimes.runner.Runner.optimize`."""
-        return self._network.optimize(self._padded(images))  # type: ignore[attr-defined]
+        return self.network.optimize(self._padded(images))  # type: ignore[attr-defined]
 
     def benchmark(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
         """Measures the runtimes; see `easyseg.inference.runtimes.runner.Runner.benchmark`."""
-        return self._network.benchmark(self._padded(images))  # type: ignore[attr-defined]
+        return self.network.benchmark(self._padded(images))  # type: ignore[attr-defined]
 
     def _padded(self, images: Iterable[ImageSource]) -> list[np.ndarray]:
         return [letterbox(read_image(image), self.input_size).padded for image in images]
@@ -237,7 +231,7 @@ class Predictor:
         """Logits, and the milliseconds that the network took, without waiting for other threads."""
         with self._lock:
             started = time.perf_counter()
-            logits = self._network(images)
+            logits = self.network(images)
             return logits, 1000 * (time.perf_counter() - started)
 
     def _forward_batch(self, batch: list[PreparedImage]) -> list[RawPrediction]:
@@ -268,7 +262,7 @@ class Predictor:
         tiling = tile(image.shape[:2], self.input_size[0])
         logits = self._tile_logits(image, tiling, batch_size)
         size, classes = (image.shape[0], image.shape[1]), len(self.label_set)
-        grid, labels = join_tiles(tiling, logits, size, self._network.stride, classes)
+        grid, labels = join_tiles(tiling, logits, size, self.network.stride, classes)
         speed = {
             "preprocess": 1000 * prepared.seconds,
             "inference": 1000 * (time.perf_counter() - started),
@@ -289,5 +283,5 @@ class Predictor:
             ]
             logits, _ = self._run(np.stack(padded))
             # averaged scales have logits at the input's size, others at a stride-th of it
-            step = (logits.shape[1] - 1) * self._network.stride // (side - 1)
+            step = (logits.shape[1] - 1) * self.network.stride // (side - 1)
             yield from logits[:, ::step, ::step]

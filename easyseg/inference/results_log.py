@@ -53,15 +53,7 @@ def begin(
 
 
 def append_line(path: Path, values: Mapping[str, Any]) -> None:
-    """Adds a line; the file is closed at once, so that a kill leaves complete lines.
-
-    Args:
-        path: The file.
-        values: Plain values, "source" first.
-
-    Raises:
-        OutputError: It cannot be written.
-    """
+    """Adds a line, "source" first; the file is closed at once, so a kill leaves whole lines."""
     try:
         with path.open("ab") as file:
             file.write(_encode(values))

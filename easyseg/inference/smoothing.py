@@ -28,10 +28,7 @@ class Smoother:
         self._thumbnail: np.ndarray | None = None
 
     def __call__(self, prediction: RawPrediction) -> RawPrediction:
-        """The prediction with the mean of its logits and those before.
-
-        A prediction without logits is returned unchanged.
-        """
+        """The prediction with the mean of its logits and those before, if it has logits."""
         grid = prediction.grid
         if grid is None:
             return prediction

@@ -14,8 +14,6 @@ import numpy as np
 
 from easyseg.results.logit_grid import LogitGrid
 
-__all__ = ["UNIT", "Tiling", "blend", "grid_size", "join_tiles", "tile", "tile_side"]
-
 UNIT = 32  # a multiple of every output stride
 OVERLAP = 0.25  # fraction of a tile that its neighbor covers too
 MAX_LOGIT_BYTES = 64 * 2**20  # above it only the labels of an image are kept
@@ -41,12 +39,7 @@ def tile_side(pixels: int) -> int:
 
 
 def tile(size: tuple[int, int], side: int) -> Tiling:
-    """Covers an image with tiles, which may reach over its bottom and right edges.
-
-    Args:
-        size: `(height, width)` of the image.
-        side: From `tile_side`.
-    """
+    """Covers an image of `(height, width)` with tiles, some beyond its bottom and right edges."""
     step = max(UNIT, int((1 - OVERLAP) * side) // UNIT * UNIT)
     rows, cols = (_starts(length, side, step) for length in size)
     return Tiling(side, rows, cols)
@@ -99,11 +92,6 @@ def blend(
     A tile's weight is highest at its center, where it has most context around a pixel. In memory
     are a tile's logits and, over the image's width, as many rows as tiles overlap.
 
-    Args:
-        tiling: Where the tiles lie.
-        logits: `(h, w, classes) float32` of each tile, row by row.
-        stride: Pixels between two logits.
-
     Yields:
         `(top, left, (h, w, classes) float32)`: a block of the grid whose first row and column,
         except at the image's edge, are the last of the blocks before it, so that pixels between
@@ -147,13 +135,6 @@ def join_tiles(
     tiling: Tiling, logits: Iterable[np.ndarray], size: tuple[int, int], stride: int, classes: int
 ) -> tuple[LogitGrid | None, np.ndarray | None]:
     """The grid of an image's logits or, where they exceed `MAX_LOGIT_BYTES`, its labels.
-
-    Args:
-        tiling: Where the tiles lie.
-        logits: `(h, w, classes) float32` of each tile, row by row.
-        size: `(height, width)` of the image.
-        stride: Pixels between two logits.
-        classes: Their number.
 
     Returns:
         The grid and `None`, or `None` and `(H, W)` ids, uint8 (uint16 above 256 classes).

@@ -21,13 +21,6 @@ def multi_scale(
     The procedure of Google's evaluation (`predict_labels_multi_scale`): the logits of each scale
     are resized to the input's size, softmax, mean over scales and mirror images.
 
-    Args:
-        network: From images to logits at a `stride`-th of their size (`logits_model`).
-        size: `(height, width)` of the input.
-        scales: Factors of the image's size, such as (0.5, 0.75, 1.0, 1.25, 1.5, 1.75).
-        flip: Adds the mirror image of each.
-        stride: Input size over logits' size: 4 with a decoder, else the output stride.
-
     Returns:
         A `keras.Model` from `(N, *size, 3)` to `(N, *size, classes)`.
     """
@@ -39,10 +32,7 @@ def multi_scale(
         if flip:
             mirrored = ops.flip(network(ops.flip(x, axis=2)), axis=2)
             probabilities.append(_probabilities(mirrored, size, scale, stride))
-    if len(probabilities) == 1:
-        mean = ops.add(probabilities[0], 0)
-    else:
-        mean = keras.layers.Average()(probabilities)
+    mean = sum(probabilities) / len(probabilities)
     logits = ops.log(ops.maximum(mean, MIN_PROBABILITY))
     return keras.Model(image, logits, name=f"{network.name}_scales")
 

@@ -91,30 +91,9 @@ def segment_video(
     progress: bool = True,
     show: bool | str = False,
 ) -> VideoSummary:
-    """Segments a video, a stream or a camera and writes what is drawn on each frame.
+    """Segments a video; see `SemanticSegmentation.segment_video`.
 
-    The result keeps the size, timestamps, colors and audio of the source. It appears at `out` at
-    the end; after an error or an interruption it holds the frames done until then.
-
-    Args:
-        predictor: The network.
-        video: A video's path, a URL, or a camera's index.
-        out: A video (.mp4, .m4v, .mov, .mkv, .webm), or a folder or pattern (`out/%05d.png`) for
-            PNG files; `None` with `show` only shows it.
-        spec: What is drawn, or a function that draws. Transparent frames need .webm or PNG files.
-        frame_stride: Every n-th frame goes through the network; those between keep its labels.
-        smoothing: Weight of the past in an exponential mean of the logits, from 0 (none) to
-            below 1.
-        start: Seconds of the video before the first frame that is segmented.
-        end: Seconds of the video at which it ends; `None` for all of it.
-        progress: Shows a bar.
-        show: Shows a window, with this title if it is a string; q or Escape in it ends the video.
-
-    Raises:
-        VideoError: The source cannot be read.
-        OutputError: The result cannot be written, or cannot be transparent.
-        InputError: An argument breaks a rule, or the kind is a document.
-        UnknownNameError: The model has no such class.
+    `spec` may also be a function that draws a frame.
     """
     _check(frame_stride, smoothing, start, end)
     target = None if out is None else Path(out)
@@ -136,7 +115,8 @@ def segment_video(
         bar = stack.enter_context(tqdm(total=source.expected, unit="frame", disable=not progress))
         try:
             for frame, result in results:
-                image = _drawn(draw, result)
+                image = draw(result)
+                _check_drawn(image)
                 if writer:
                     writer.write(image, frame)
                 frames += 1
@@ -155,12 +135,7 @@ def segment_video(
 
 
 def check_video(video: Any, out: Path, *, alpha: bool = False) -> None:
-    """Checks the names of a video and its result; opens nothing.
-
-    Args:
-        video: As in `segment_video`.
-        out: As in `segment_video`.
-        alpha: Whether frames will be transparent.
+    """Checks the names of a video and its result, transparent with `alpha`; opens nothing.
 
     Raises:
         OutputError: The extension is unknown, or has no transparency.
@@ -183,25 +158,7 @@ def stream_video(
     start: float = 0.0,
     end: float | None = None,
 ) -> Iterator[Segmentation]:
-    """Segments a video, a stream or a camera, frame by frame as they are requested.
-
-    Args:
-        predictor: The network.
-        video: As in `segment_video`, and so the others.
-        classes: Only these classes, by name or id; `None` for all.
-        frame_stride: Every n-th frame goes through the network.
-        smoothing: Weight of the past.
-        start: Seconds of the video before the first frame.
-        end: Seconds at which it ends.
-
-    Returns:
-        The frames' results, with their `timestamp` in seconds.
-
-    Raises:
-        VideoError: The source cannot be read.
-        InputError: An argument breaks a rule.
-        UnknownNameError: The model has no such class.
-    """
+    """Segments a video frame by frame; see `SemanticSegmentation.stream_video`."""
     _check(frame_stride, smoothing, start, end)
     ids = None if classes is None else predictor.label_set.ids_of(classes)
     return _stream(predictor, _open(video, start, end), ids, frame_stride, smoothing, start)
@@ -237,7 +194,7 @@ def _segment_frames(
         predictor,
         enumerate(frames),
         lambda item: predictor.prepare(item[1].image),
-        _keep if smoother else RawPrediction.finish,
+        (lambda prediction: prediction) if smoother else RawPrediction.finish,
         batch_size=1 if source.live else None,
         workers=1 if source.live else None,
         ahead=1 if source.live else min(frame_stride, MAX_AHEAD),
@@ -256,10 +213,6 @@ def _segment_frames(
 def _open(video: Any, start: float, end: float | None) -> VideoSource:
     source = open_source(video)
     return source if start == 0 and end is None else Clip(source, start, end)
-
-
-def _keep(prediction: RawPrediction) -> RawPrediction:
-    return prediction
 
 
 def _drawer(spec: OutputSpec | Draw, predictor: Predictor) -> Draw:
@@ -283,14 +236,12 @@ def _drawer(spec: OutputSpec | Draw, predictor: Predictor) -> Draw:
     return draw
 
 
-def _drawn(draw: Draw, result: Segmentation) -> np.ndarray:
-    image = draw(result)
+def _check_drawn(image: np.ndarray) -> None:
     if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype != np.uint8:
         raise InputError(
             f"Expected a drawn frame as uint8 of shape (H, W, 3) or (H, W, 4), got {image.dtype} "
             f"of shape {image.shape}."
         )
-    return image
 
 
 def _check(frame_stride: int, smoothing: float, start: float, end: float | None) -> None:

@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from easyseg.errors import ConfigError, InputError
+from easyseg.errors import ConfigError
 from easyseg.utils.validation import is_count
 
-__all__ = ["PREFIX", "KerasHubConfig", "check_whole", "fixed_by_kerashub", "is_hub"]
+__all__ = ["PREFIX", "KerasHubConfig", "fixed_by_kerashub", "is_hub"]
 
 PREFIX = "hub:"  # "hub:segformer_b0_ade20k_512"
 SEGFORMER_STRIDES = (4, 2, 2, 2)  # of the stages of the encoder
@@ -125,16 +125,3 @@ def fixed_by_kerashub(name: str) -> ConfigError:
         f"{name} cannot be changed for a hub: model, whose architecture is that of KerasHub; leave "
         "it out."
     )
-
-
-def check_whole(*, tile: int | None, scales: Sequence[float], flip: bool) -> None:
-    """Checks that images are segmented whole and at one scale.
-
-    Raises:
-        InputError: Tiles, other scales and mirroring are for networks that take any size.
-    """
-    if tile is not None or tuple(scales) != (1.0,) or flip:
-        raise InputError(
-            "tile, scales and flip are not available for a hub: model, which takes whole images of "
-            "one size; leave them out."
-        )
