@@ -39,10 +39,6 @@ def inner_calls(operation: Any, shapes: list[tuple[int, ...]]) -> list[Call]:
     """The calls within a layer that is made of layers, or within a nested model; else none.
 
     Also none for a layer that cannot be called with symbolic tensors, since it calls a framework.
-
-    Args:
-        operation: Of a functional model.
-        shapes: Shapes of its inputs.
     """
     if not isinstance(operation, layers.Layer) or not any(
         operation._flatten_layers(include_self=False)
@@ -74,12 +70,7 @@ def sources(model: Any) -> dict[Any, list[Any]]:
 
 
 def shapes(model: Any, input_size: tuple[int, int]) -> dict[int, tuple[int, ...]]:
-    """Shapes of all features for one image, by the `id` of their tensors.
-
-    Args:
-        model: A functional `keras.Model` from images `(N, H, W, 3)`.
-        input_size: `(height, width)` of the image in pixels.
-    """
+    """Shapes of all features for one image of this size, by the `id` of their tensors."""
     tensors = [*model.inputs, *(tensor for call in calls(model) for tensor in call.outputs)]
     features = keras.Model(model.inputs, tensors)
     specs = features.compute_output_spec(keras.KerasTensor((1, *input_size, 3)))

@@ -44,9 +44,7 @@ def count(model: Any, input_size: tuple[int, int]) -> Count:
     Batch norms, activations and resizing are left out, as usual; at inference the first can be
     folded into the convolutions.
 
-    Args:
-        model: A functional `keras.Model` from images `(N, H, W, 3)`.
-        input_size: `(height, width)` of the image in pixels.
+    The model is functional, from images `(N, H, W, 3)`; `input_size` is `(height, width)`.
     """
     shape = shapes(model, input_size)
     return Count(
@@ -81,9 +79,7 @@ def memory(model: Any, input_size: tuple[int, int]) -> Memory:
     that takes it has run. Scratch memory of a framework, and what it saves by computing in place,
     are not included.
 
-    Args:
-        model: A functional `keras.Model` from images `(N, H, W, 3)`.
-        input_size: `(height, width)` of the image in pixels.
+    The model is functional, from images `(N, H, W, 3)`; `input_size` is `(height, width)`.
     """
     shape, order = shapes(model, input_size), calls(model)
     last = {id(tensor): i for i, call in enumerate(order) for tensor in call.inputs}

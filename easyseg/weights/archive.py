@@ -15,10 +15,7 @@ __all__ = ["extract_checkpoint"]
 def extract_checkpoint(archive: Path, folder: Path, *, source: str) -> Path:
     """Extracts the TensorFlow checkpoint of a .tar.gz into a folder.
 
-    Args:
-        archive: The .tar.gz file.
-        folder: An empty folder, into which the files go without the folders of the archive.
-        source: The archive's name in messages: its URL, or the user's path.
+    `source` is the archive's name in messages.
 
     Returns:
         The checkpoint's prefix: `folder/model.ckpt-30000`.

@@ -30,19 +30,6 @@ from easyseg.utils.resources import pretrained_path
 from easyseg.weights.manifest import weight_sets
 from easyseg.weights.variable_names import named_variables
 
-__all__ = [
-    "MINI",
-    "WEIGHTS",
-    "Bundle",
-    "bundle_folder",
-    "is_bundle",
-    "read_bundle",
-    "read_bundle_weights",
-    "read_card",
-    "save_bundle",
-    "update_bundle",
-]
-
 MINI = "mini"  # the model included in easyseg, in `pretrained/mini`
 
 CONFIG, LABELS, WEIGHTS, CARD = "config.json", "labels.json", "model.weights.h5", "card.md"
@@ -98,17 +85,14 @@ def read_bundle(folder: Path) -> Bundle:
                 "saved model, or a name from `easyseg models`."
             )
     try:
-        config = _config(json.loads((folder / CONFIG).read_text("utf-8")))
+        values = json.loads((folder / CONFIG).read_text("utf-8"))
+        config = (KerasHubConfig if "hub" in values else ModelConfig).from_dict(values)
         label_set = LabelSet.from_dict(json.loads((folder / LABELS).read_text("utf-8")))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"{folder}: {CONFIG} or {LABELS} is damaged ({error}). Save the bundle again."
         ) from error
     return Bundle(config, label_set, folder / WEIGHTS)
-
-
-def _config(values: dict[str, Any]) -> ModelConfig | KerasHubConfig:
-    return KerasHubConfig.from_dict(values) if "hub" in values else ModelConfig.from_dict(values)
 
 
 def read_bundle_weights(path: Path) -> dict[str, np.ndarray]:
@@ -217,17 +201,6 @@ def update_bundle(
     *,
     card: str,
 ) -> None:
-    """Writes a bundle's files into a folder with other files, each atomically.
-
-    Args:
-        folder: A run directory; network and classes do not change between epochs.
-        model: A network of `build_model(config)`.
-        config: Its config.
-        label_set: Its classes.
-        card: Model card, in Markdown.
-
-    Raises:
-        OutputError: A file cannot be written.
-    """
+    """Writes a bundle's files into a run directory, each atomically; see `save_bundle`."""
     for name, content in _files(model, config, label_set, card, "float32"):
         write_bytes(folder / name, content)

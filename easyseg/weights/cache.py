@@ -77,15 +77,8 @@ def fetch_weights(
 ) -> Path:
     """Weights from the cache, which are downloaded first if they are not in it.
 
-    Args:
-        entry: Which weights.
-        cache_dir: Cache folder, see `cache_home`.
-        progress: Shows a progress bar for a download.
-        verify: Called with the path of the downloaded weights before they enter the cache; if it
-            raises, they do not.
-
-    Returns:
-        The path for `load_weights`: a checkpoint's prefix or an .h5 file.
+    `verify` is called with the path of a download before it enters the cache; if it raises, it does
+    not. Returns the path for `load_weights`: a checkpoint's prefix or an .h5 file.
 
     Raises:
         OfflineError: They are not in the cache and `EASYSEG_OFFLINE` is set.
@@ -121,11 +114,8 @@ def import_weights(
     Args:
         entry: Which weights the file holds.
         file: The published file: a .tar.gz archive or an .h5 file, as `entry.file_format` says.
-        cache_dir: Cache folder, see `cache_home`.
-        verify: As for `fetch_weights`.
-
-    Returns:
-        The path for `load_weights`: a checkpoint's prefix or an .h5 file.
+        cache_dir: As in `fetch_weights`, and so are `verify` and the result.
+        verify: Checks the weights.
 
     Raises:
         WeightsError: The file is missing, of another kind or damaged, or the cache folder
@@ -151,7 +141,11 @@ def _download_and_install(
 ) -> Path:
     url, file = _download_from_any(entry, home, progress)
     try:
-        _check_hash(entry, file, url)
+        if not _is_published(entry, file):
+            raise HashMismatchError(
+                f"{entry.name}: {url} delivered a file with sha256 {pooch.file_hash(file)}, but "
+                f"the published hash is {entry.known_hash}. Try again later, or {_by_hand(entry)}."
+            )
         record = {"source": url, "imported": False, **_fingerprint(file)}
         return _install(entry, file, home, record, verify)
     finally:
@@ -178,14 +172,6 @@ def _download(entry: WeightSet, url: str, home: Path, progress: bool) -> Path:
     part = file.with_name(f"{name}.part")
     download(url, file, part=part, magic=MAGIC[entry.file_format], progress=progress)
     return file
-
-
-def _check_hash(entry: WeightSet, file: Path, url: str) -> None:
-    if not _is_published(entry, file):
-        raise HashMismatchError(
-            f"{entry.name}: {url} delivered a file with sha256 {pooch.file_hash(file)}, but the "
-            f"published hash is {entry.known_hash}. Try again later, or {_by_hand(entry)}."
-        )
 
 
 def _install(

@@ -34,28 +34,16 @@ def create_model(
     weights: str | os.PathLike[str] | None = None,
     **fields: Any,
 ) -> LoadedModel:
-    """Builds an untrained network, or one of whose parts only the backbone is trained.
+    """Builds a network to train; see `SemanticSegmentation.create`.
 
     Args:
         backbone: A name, or a Keras model, whose weights are kept; `None` for the preset's.
         num_classes: Number of classes; give this or `class_names`.
         class_names: Their names, or a label set.
-        layers: For a Keras model, "low", "high" and "preprocessing" as in `keras_graph`; `None`
-            values are left to it.
+        layers: For a Keras model, arguments of `keras_graph`; `None` values are left to it.
         preset: An entry of `PRESETS` to start from; by default `ModelConfig()`.
         weights: As in `load_imagenet`; `None` for random weights.
         **fields: Other fields of `ModelConfig`.
-
-    Returns:
-        The network, its config and its classes.
-
-    Raises:
-        UnknownNameError: No such preset.
-        ConfigError: No such field, or the network cannot be built.
-        InputError: Not exactly one of `num_classes` and `class_names`, or it breaks its rule;
-            there are no ImageNet weights for this backbone; or the Keras model cannot be a
-            backbone.
-        WeightsError: The weights are not available, or of another network.
     """
     label_set = _label_set(num_classes, class_names)
     config = ModelConfig() if preset is None else config_of(preset)
@@ -65,10 +53,9 @@ def create_model(
         fields |= {} if backbone is None else {"backbone": backbone}
     else:
         _refuse({"weights": weights}, NOT_FOR_KERAS)
-        chosen = {name: value for name, value in layers.items() if value is not None}
-        graph = keras_graph(source, **chosen)
-        fields |= {"graph": graph}
-    config = config.replace(**{**fields, "num_classes": len(label_set)})
+        graph = keras_graph(source, **{k: v for k, v in layers.items() if v is not None})
+        fields["graph"] = graph
+    config = config.replace(**fields, num_classes=len(label_set))
     model = build_model(config)
     if source is not None:
         load_source(model, graph, source)

@@ -30,12 +30,8 @@ logger = logging.getLogger(__name__)
 def download(url: str, file: Path, *, part: Path, magic: bytes, progress: bool) -> None:
     """Downloads a file; an incomplete download in `part` is resumed.
 
-    Args:
-        url: URL of the file.
-        file: Target, on the same disk as `part`.
-        part: The incomplete file; it is kept if the download fails.
-        magic: First bytes of a file of the right kind.
-        progress: Shows a progress bar.
+    `part` is the incomplete file, on the same disk, which is kept if the download fails; `magic`
+    are the first bytes of a file of the right kind.
 
     Raises:
         DownloadError: The download failed; the message, without a final period, gives the reason.
@@ -156,6 +152,5 @@ def _reason(error: Exception) -> str:
 
 def _received(part: Path) -> str:
     received, _ = _state(part)
-    if not received:
-        return ""
-    return f"; {received / 1e6:.1f} MB were received and are kept, the next attempt resumes there"
+    kept = f"; {received / 1e6:.1f} MB were received and are kept, the next attempt resumes there"
+    return kept if received else ""

@@ -44,22 +44,7 @@ def load_model(
 ) -> LoadedModel:
     """Builds a network and loads its weights, which are downloaded if they are not in the cache.
 
-    Args:
-        model: "mini" (included in easyseg), a name from `list_models()`, the folder of a bundle, a
-            Keras 2 weights file (.h5) of PixelLib or bonlime/keras-deeplab-v3-plus, a frozen graph
-            (.pb) of Google's model zoo, or "hub:" and a KerasHub preset.
-        architecture: The published weights whose network and classes a weights file has, such as
-            "xception65.voc"; an .h5 file under its published name needs none.
-        output_stride: 8, 16 or 32 instead of the model's own.
-        cache_dir: Folder for downloads; by default `EASYSEG_HOME` or the user's cache.
-        progress: Shows a bar while downloading.
-
-    Raises:
-        UnknownNameError: Neither a known name nor a folder.
-        InputError: A weights file needs `architecture`, or it is given for something else; or
-            KerasHub is not installed.
-        ConfigError: The network cannot have this output stride.
-        WeightsError: The weights are not available, or are of another network.
+    See `SemanticSegmentation` for the arguments and errors.
     """
     if is_hub(model):
         refuse_architecture(model, architecture)
@@ -82,24 +67,8 @@ def load_model(
 def import_file(
     name: str, file: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | None = None
 ) -> Path:
-    """Imports a weights file that was downloaded by other means into the cache.
-
-    Args:
-        name: A name from `easyseg models`.
-        file: The .tar.gz or .h5 file.
-        cache_dir: As in `load_model`.
-
-    Returns:
-        The path of the weights in the cache.
-
-    Raises:
-        WeightsError: The file is missing, damaged, or of another network.
-    """
+    """Imports a weights file of a name that was downloaded by other means; see `import_weights`."""
     entry = weight_set(name)
     network = build_model(entry.model)
-    return import_weights(
-        entry,
-        file,
-        cache_dir=cache_dir,
-        verify=lambda new: load_weights(network, new, entry.file_format),
-    )
+    verify = functools.partial(load_weights, network, file_format=entry.file_format)
+    return import_weights(entry, file, cache_dir=cache_dir, verify=verify)

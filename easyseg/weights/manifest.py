@@ -5,15 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-from typing import Any, Literal
+from typing import Literal
 
 from easyseg.models.config import ModelConfig
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.resources import pretrained_path
 
 __all__ = ["Score", "WeightSet", "weight_set", "weight_sets"]
-
-_STRONGEST_FIRST = ("sha512", "sha384", "sha256", "md5")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,17 +67,26 @@ class WeightSet:
     @property
     def known_hash(self) -> str | None:
         """The strongest published hash as "sha256:<hex>", or `None`."""
-        for algorithm in _STRONGEST_FIRST:
-            if algorithm in self.hashes:
-                return f"{algorithm}:{self.hashes[algorithm]}"
-        return None
+        strongest = (a for a in ("sha512", "sha384", "sha256", "md5") if a in self.hashes)
+        return next((f"{algorithm}:{self.hashes[algorithm]}" for algorithm in strongest), None)
 
 
 @functools.cache
 def weight_sets() -> dict[str, WeightSet]:
     """All weight sets by name, in the order of the manifest."""
     entries = json.loads(pretrained_path("manifest.json").read_text(encoding="utf-8"))
-    return {name: _weight_set(name, entry) for name, entry in entries.items()}
+    return {
+        name: WeightSet(
+            **{
+                **entry,
+                "name": name,
+                "mirrors": tuple(entry["mirrors"]),
+                "model": ModelConfig.from_dict(entry["model"]),
+                "miou": tuple(Score(**score) for score in entry["miou"]),
+            }
+        )
+        for name, entry in entries.items()
+    }
 
 
 def weight_set(name: str) -> WeightSet:
@@ -91,15 +98,3 @@ def weight_set(name: str) -> WeightSet:
     if name not in weight_sets():
         raise unknown_name("weights", name, weight_sets())
     return weight_sets()[name]
-
-
-def _weight_set(name: str, entry: dict[str, Any]) -> WeightSet:
-    return WeightSet(
-        **{
-            **entry,
-            "name": name,
-            "mirrors": tuple(entry["mirrors"]),
-            "model": ModelConfig.from_dict(entry["model"]),
-            "miou": tuple(Score(**score) for score in entry["miou"]),
-        }
-    )

@@ -49,11 +49,7 @@ def resolve(
 ) -> ModelSource:
     """Resolves a model that is not "hub:"; nothing is downloaded.
 
-    Args:
-        model: As for `easyseg.weights.loader.load_model`, and so the others.
-        architecture: The weight set whose network and classes a weights file has.
-        output_stride: Instead of the model's own.
-        cache_dir: Folder for downloads.
+    The arguments are those of `easyseg.weights.loader.load_model`.
 
     Raises:
         UnknownNameError: Neither a known name nor a folder.
@@ -68,9 +64,9 @@ def resolve(
     else:
         refuse_architecture(model, architecture)
         source = _bundle(model) or _published(str(model), cache_dir)
-    if output_stride is None:
-        return source
-    return source._replace(config=source.config.replace(output_stride=output_stride))
+    if output_stride is not None:
+        source = source._replace(config=source.config.replace(output_stride=output_stride))
+    return source
 
 
 def refuse_architecture(model: AnyPath, architecture: str | None) -> None:

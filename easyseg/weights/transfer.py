@@ -121,10 +121,12 @@ def transfer(
     slices |= by_class
 
     values = {}
-    for name in _shared_roles(old, new):
-        value = _carry(old[name], new[name], slices.get(name))
-        if value is not None:
-            values[name] = value
+    differing = {_scope(name) for name in old.keys() ^ new.keys()}
+    for name in new:
+        if name in old and _scope(name) not in differing:
+            value = _carry(old[name], new[name], slices.get(name))
+            if value is not None:
+                values[name] = value
     for name, value in values.items():
         new[name].assign(value)
 
@@ -155,12 +157,6 @@ def _carry(old: Any, new: Any, slices: _Slices | None) -> np.ndarray | None:
 
 def _scope(variable: str) -> str:
     return variable.rpartition("/")[0]
-
-
-def _shared_roles(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
-    """Names that both have, in layers with the same variables in both."""
-    scopes = {_scope(name) for name in old.keys() ^ new.keys()}
-    return (name for name in new if name in old and _scope(name) not in scopes)
 
 
 def _check(which: str, model: Any, label_set: LabelSet | None) -> None:

@@ -61,10 +61,7 @@ def _paths(paths: Sequence[str]) -> list[str]:
 def assign(model: Any, arrays: Mapping[str, np.ndarray], *, source: str) -> None:
     """Assigns every variable of the model its value, or changes nothing.
 
-    Args:
-        model: A network of `build_model`.
-        arrays: Values by checkpoint name; none may be missing, left over or of another shape.
-        source: Name of the file, for the message.
+    `arrays` are values by checkpoint name, and `source` is the file's name for the message.
 
     Raises:
         WeightsMismatchError: Names or shapes differ.

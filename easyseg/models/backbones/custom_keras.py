@@ -81,13 +81,7 @@ def keras_graph(
 
 
 def load_source(network: Any, graph: KerasBackbone, model: Any) -> None:
-    """Copies the weights of a Keras model to the backbone of a network.
-
-    Args:
-        network: A network of `build_model(ModelConfig(graph=graph))`.
-        graph: The result of `keras_graph(model)`.
-        model: The Keras model.
-    """
+    """Copies the weights of a Keras model to a network of its `keras_graph`."""
     copy_weights(keras.Model(model.inputs, model.get_layer(graph.high).output), network, graph.name)
 
 

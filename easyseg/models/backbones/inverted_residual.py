@@ -31,18 +31,9 @@ def inverted_residual(
     activation: str = "relu6",
     squeeze: bool = False,
 ) -> tuple[Any, Any]:
-    """Expand, depthwise, project; also returns the depthwise output.
+    """Expand, depthwise, project, which is linear; also returns the depthwise output.
 
-    Args:
-        x: `(N, H, W, C)`.
-        channels: Output channels.
-        expanded: Channels between; `None` for those of `x`, without an expansion.
-        name: Name of the whole.
-        kernel: Side of the depthwise kernel.
-        stride: 1 or 2.
-        rate: Dilation rate of the depthwise convolution.
-        activation: After expansion and depthwise; the projection is linear.
-        squeeze: Squeeze and excite between depthwise and projection.
+    Without `expanded` there is no expansion; `squeeze` squeezes and excites before the projection.
     """
     inputs = x
     if expanded is not None:
