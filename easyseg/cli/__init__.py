@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import logging
 import re
+import shlex
 import signal
 import sys
 from typing import Any, NoReturn
@@ -135,7 +137,7 @@ def one_line(message: object) -> str:
     return " ".join(str(message).split())
 
 
-_VALUE = r"""'[^']*'|"[^"]*"|\([^()]*\)|\[[^\[\]]*\]|[\w.+-]*\w"""
+_VALUE = r"""'[^']*'|"[^"]*"|\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|[\w.+-]*\w"""
 
 
 def with_flags(message: str, command: click.Command) -> str:
@@ -162,7 +164,10 @@ def flag_of(parameter: click.Parameter) -> str:
 
 
 def _plain(value: str) -> str:
-    """A Python value as it is typed in a terminal: `('a', 2)` is `a,2`."""
+    """A Python value as it is typed: `('a', 2)` is `a,2`, and `{'pole': None}` is `pole=`."""
+    if value[0] == "{":
+        pairs = ast.literal_eval(value).items()
+        return shlex.join(f"{name}={'' if other is None else other}" for name, other in pairs)
     if value[0] in "([":
         items = [item.strip().strip("'\"") for item in value[1:-1].split(",")]
         return ",".join(item for item in items if item)

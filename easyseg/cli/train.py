@@ -114,6 +114,8 @@ def _changes(_: click.Context, __: click.Parameter, pairs: tuple[str, ...]) -> d
             )
         if name not in fields:
             raise click.BadParameter(str(unknown_name("field of the network", name, fields)))
+        if name in changes:
+            raise click.BadParameter(f"{name} is set twice; set it once.")
         changes[name] = _value(text)
     return changes
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from easyseg.errors import InputError, UnknownNameError
 from easyseg.results.label_set import LabelSet
+from easyseg.utils.registry import nearest
 
 __all__ = ["ClassMapping", "map_classes"]
 
@@ -117,10 +118,11 @@ def _background(data: LabelSet) -> int | None:
 def _refuse_missing(model: LabelSet, data: LabelSet, missing: list[int]) -> None:
     if missing:
         names = [data.names[i] for i in missing]
+        example = next(iter(nearest(names[0], model.names)), model.names[min(1, len(model) - 1)])
         raise InputError(
             f"data set {data.name!r} has classes that the model's {model.name!r} lacks: "
             f"{_some(names)}. Map each to one of the model's ({_some(model.names)}), such as "
-            f"class_map={{{names[0]!r}: {model.names[-1]!r}}}, or exclude it: "
+            f"class_map={{{names[0]!r}: {example!r}}}, or exclude it: "
             f"class_map={{{names[0]!r}: None}}."
         )
 
@@ -149,6 +151,6 @@ def _notes(model: LabelSet, data: LabelSet, pairs: Mapping[int, int]) -> list[st
     return notes
 
 
-def _some(names: list[str] | tuple[str, ...], count: int = 20) -> str:
+def _some(names: list[str] | tuple[str, ...], count: int = 30) -> str:
     more = f" and {len(names) - count} more" if len(names) > count else ""
     return ", ".join(names[:count]) + more

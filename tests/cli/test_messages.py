@@ -92,3 +92,19 @@ def test_values_are_read_strictly(args, message):
         cli.main(args, standalone_mode=False)
     error = caught.value
     assert message in (error.format_message() if hasattr(error, "format_message") else str(error))
+
+
+def test_a_class_map_is_written_as_it_is_typed():
+    from easyseg.cli import cli, with_flags
+
+    command = cli.get_command(None, "evaluate")
+    text = with_flags("class_map={'street sign': 'car'} or class_map={'pole': None}.", command)
+    assert text == "--class-map 'street sign=car' or --class-map pole=."
+
+
+def test_a_field_that_is_set_twice_is_refused(tmp_path, capsys):
+    from easyseg.cli import main
+
+    with pytest.raises(SystemExit):
+        main(["train", str(tmp_path), "--set", "decoder=none", "--set", "decoder=lraspp"])
+    assert "decoder is set twice; set it once." in capsys.readouterr().err
