@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
@@ -14,7 +15,6 @@ from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
 from easyseg.inference.runtimes.saved_runtime import (
     record_path,
-    remove_record,
     start_saved,
     weights_checksum,
     write_record,
@@ -105,7 +105,8 @@ class OpenedModel:
         try:
             path = self._record_path()
             if path is not None:
-                remove_record(path)
+                with contextlib.suppress(OSError):
+                    path.unlink()
                 if checksum == weights_checksum(self._load().model):  # else they were changed
                     write_record(path, cast("Runner", self.predictor.network), checksum)
         except EasysegError as error:  # the model's files are gone

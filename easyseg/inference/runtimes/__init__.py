@@ -18,19 +18,6 @@ from easyseg.utils.registry import unknown_name
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = [
-    "AUTO",
-    "KERAS",
-    "PRECISIONS",
-    "RUNTIMES",
-    "Forward",
-    "Runtime",
-    "RuntimeSpec",
-    "candidates",
-    "check_runtime",
-    "installed",
-]
-
 AUTO = "auto"
 KERAS = "keras"
 PRECISIONS = ("float32", "bfloat16", "int8")
@@ -43,8 +30,7 @@ class Runtime(NamedTuple):
     Attributes:
         module: The module with its `start`.
         precisions: Those of `PRECISIONS` that it supports.
-        packages: What must be installed for it beyond easyseg's own requirements.
-        extra: The extra of easyseg that installs them.
+        packages: What the extra of the runtime's name installs.
         max_parameters: "auto" tries it only for networks of up to this many parameters.
         saved_file: The file from which it starts without Keras; empty if it cannot.
     """
@@ -52,7 +38,6 @@ class Runtime(NamedTuple):
     module: str
     precisions: tuple[str, ...] = ("float32",)
     packages: tuple[str, ...] = ()
-    extra: str = ""
     max_parameters: float = math.inf
     saved_file: str = ""
 
@@ -83,19 +68,16 @@ RUNTIMES = {
         "easyseg.inference.runtimes.openvino",
         ("float32", "bfloat16", "int8"),
         ("openvino",),
-        "openvino",
         saved_file="network.blob",
     ),
     "onnxruntime": Runtime(
         "easyseg.inference.runtimes.onnxruntime",
         packages=("onnxruntime", "tf2onnx"),
-        extra="onnxruntime",
         saved_file="network.onnx",
     ),
     "litert": Runtime(
         "easyseg.inference.runtimes.litert",
         packages=("ai_edge_litert",),
-        extra="litert",
         max_parameters=10e6,  # for mobile networks; the conversion of others takes minutes
         saved_file="network.tflite",
     ),
@@ -119,20 +101,6 @@ def check_runtime(runtime: str, precision: str) -> None:
             f"Runtime {runtime!r} does not support precision {precision!r}. "
             f"Choose runtime {', '.join(map(repr, [AUTO, *able[:-1]]))} or {able[-1]!r}."
         )
-
-
-def candidates(precision: str, parameters: int) -> list[str]:
-    """Runtimes from which "auto" chooses; the first is used before they have been measured.
-
-    Args:
-        precision: Which they must support.
-        parameters: Of the network.
-    """
-    return [
-        name
-        for name, entry in RUNTIMES.items()
-        if precision in entry.precisions and parameters <= entry.max_parameters
-    ]
 
 
 def installed(runtime: str) -> bool:

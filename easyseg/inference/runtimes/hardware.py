@@ -6,8 +6,6 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["gpu_names", "has_bfloat16", "has_gpu", "has_onednn", "package_versions", "processor"]
-
 PACKAGES = ("easyseg", "tensorflow", "keras", "openvino", "nncf", "onnxruntime",
             "tf2onnx", "ai-edge-litert")  # fmt: skip
 CPU_INFO = Path("/proc/cpuinfo")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import threading
@@ -12,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from easyseg._keras import backend
+from easyseg.errors import OutputError
 from easyseg.inference.runtimes import (
     AUTO,
     KERAS,
+    RUNTIMES,
     Forward,
     RuntimeSpec,
-    candidates,
     check_runtime,
     installed,
 )
@@ -27,15 +29,10 @@ from easyseg.inference.runtimes.benchmark import (
     median_milliseconds,
     sample_input,
 )
-from easyseg.inference.runtimes.cache import (
-    Measurement,
-    exclusive,
-    network_folder,
-    read_measurement,
-    save_measurement,
-)
+from easyseg.inference.runtimes.cache import exclusive, network_folder
 from easyseg.inference.runtimes.hardware import has_bfloat16, has_gpu
 from easyseg.inference.runtimes.start import runtime_folder, start_all, start_runtime
+from easyseg.io.atomic import write_bytes
 
 __all__ = ["Runner"]
 
@@ -155,7 +152,7 @@ class Runner:
             self._forward = started[self.runtime]
             if self._choice == AUTO:
                 self.batch_size = best_batch_size(self._forward, sample)
-                self._remember(Measurement(milliseconds, self.batch_size))
+                self._remember(milliseconds)
             return milliseconds
 
     def benchmark(self, images: Sequence[np.ndarray] = ()) -> dict[str, float]:
@@ -191,7 +188,16 @@ class Runner:
     def _candidates(self) -> list[str]:
         if backend() != "tensorflow":
             return [KERAS]
-        return candidates(self.precision, self.spec.network.count_params())
+        parameters = self.spec.network.count_params()
+        return [
+            name
+            for name, entry in RUNTIMES.items()
+            if self.precision in entry.precisions and parameters <= entry.max_parameters
+        ]
+
+    @property
+    def _measurement(self) -> str:
+        return f"fastest-{self.precision}.json"
 
     def _network_folder(self) -> Path | None:
         """The folder of the network with its present weights."""
@@ -202,19 +208,25 @@ class Runner:
         names = self._candidates()
         if self._home is None or not (self._home / "runtimes").is_dir():
             return names[0]  # the first result need not wait until all weights are read
-        self.spec = self.spec._replace(folder=self._network_folder())
-        measured = read_measurement(self.spec.folder, self.precision)
-        if measured is None:
+        folder = network_folder(self._home, self.spec.network, self.spec.input_size)
+        self.spec = self.spec._replace(folder=folder)
+        try:
+            measured = json.loads((folder / self._measurement).read_text("utf-8"))
+            fastest = [n for n in measured["milliseconds"] if n in names and installed(n)]
+            self.batch_size = int(measured["batch_size"])
+        except (OSError, ValueError, KeyError, TypeError):  # missing or damaged
             return names[0]
-        self.batch_size = measured.batch_size
-        fastest = (name for name in measured.milliseconds if name in names and installed(name))
-        return next(fastest, names[0])
+        return fastest[0] if fastest else names[0]
 
-    def _remember(self, measured: Measurement) -> None:
+    def _remember(self, milliseconds: dict[str, float]) -> None:
         """Saves the measurement, and removes the files of the runtimes that are not in use."""
-        if self.spec.folder is not None:
-            save_measurement(self.spec.folder, self.precision, measured)
-            for name in measured.milliseconds:
-                if name != self.runtime:
-                    unused = runtime_folder(self.spec.folder, name, self.precision)
-                    shutil.rmtree(unused, ignore_errors=True)
+        folder = self.spec.folder
+        if folder is None:
+            return
+        content = json.dumps({"milliseconds": milliseconds, "batch_size": self.batch_size})
+        try:
+            write_bytes(folder / self._measurement, content.encode())
+        except OutputError as error:
+            log.warning("the fastest runtime is not remembered: %s", error)
+        for name in milliseconds.keys() - {self.runtime}:
+            shutil.rmtree(runtime_folder(folder, name, self.precision), ignore_errors=True)

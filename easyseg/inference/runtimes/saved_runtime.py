@@ -6,7 +6,6 @@ and this machine, the runtime in use and where its file is.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib
 import json
@@ -15,13 +14,13 @@ import os
 import threading
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from easyseg.errors import OutputError
 from easyseg.inference.options import InferenceOptions
-from easyseg.inference.runtimes import RUNTIMES, Forward, RuntimeSpec
+from easyseg.inference.runtimes import RUNTIMES, RuntimeSpec
 from easyseg.inference.runtimes.hardware import package_versions, processor
 from easyseg.inference.runtimes.start import runtime_folder
 from easyseg.io.atomic import write_bytes
@@ -32,45 +31,17 @@ from easyseg.weights.resolve import ModelSource
 if TYPE_CHECKING:
     from easyseg.inference.runtimes.runner import Runner  # loads Keras
 
-__all__ = [
-    "SavedRuntime",
-    "record_path",
-    "remove_record",
-    "start_saved",
-    "weights_checksum",
-    "write_record",
-]
-
 log = logging.getLogger(__name__)
 
 NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 
 
-class Record(NamedTuple):
-    """What is needed to start a runtime without Keras.
-
-    Attributes:
-        runtime: Its name.
-        folder: Name of the network's folder below `runtimes/`.
-        input_size: `(height, width)` of the images in pixels.
-        precision: One of `PRECISIONS`.
-        batch_size: Images that take the least time together.
-        stride: Pixels of the input between two logits.
-        weights: `weights_checksum` of the model.
-    """
-
-    runtime: str
-    folder: str
-    input_size: tuple[int, int]
-    precision: str
-    batch_size: int
-    stride: int
-    weights: str
-
-
 class SavedRuntime:
     """A started runtime; it is used as `Runner` is, but cannot measure others.
 
+    Args:
+        path: A record, from `record_path`.
+
     Attributes:
         runtime: Its name.
         precision: One of `PRECISIONS`.
@@ -79,11 +50,17 @@ class SavedRuntime:
         weights: `weights_checksum` of the model.
     """
 
-    def __init__(self, forward: Forward, record: Record) -> None:
-        self.runtime: str | None = record.runtime
-        self.precision, self.batch_size = record.precision, record.batch_size
-        self.stride, self.weights = record.stride, record.weights
-        self._forward = forward
+    def __init__(self, path: Path) -> None:
+        record = json.loads(path.read_text("utf-8"))
+        name, self.precision = record["runtime"], record["precision"]
+        folder = runtime_folder(path.parents[1] / record["folder"], name, self.precision)
+        if not (folder / RUNTIMES[name].saved_file).is_file():
+            raise FileNotFoundError(folder / RUNTIMES[name].saved_file)
+        self.runtime: str | None = name
+        self.batch_size, self.stride = record["batch_size"], record["stride"]
+        self.weights = record["weights"]
+        start = importlib.import_module(RUNTIMES[name].module).start
+        self._forward = start(RuntimeSpec(None, record["input_size"], self.precision, folder))
         self._lock = threading.Lock()  # not every runtime can be called from two threads
 
     def start(self) -> None:
@@ -98,17 +75,10 @@ class SavedRuntime:
 def start_saved(path: Path) -> SavedRuntime | None:
     """Starts the runtime of a record; `None` where there is none, or it cannot be started."""
     try:
-        record = Record(**json.loads(path.read_text("utf-8")))
-        entry = RUNTIMES[record.runtime]
-        folder = runtime_folder(path.parents[1] / record.folder, record.runtime, record.precision)
-        if not (folder / entry.saved_file).is_file():
-            return None
-        start = importlib.import_module(entry.module).start
-        forward = start(RuntimeSpec(None, record.input_size, record.precision, folder))
+        return SavedRuntime(path)
     except Exception as error:  # noqa: BLE001  (damaged files, other people's compilers)
         log.debug("no runtime starts without Keras: %s", error)
         return None
-    return SavedRuntime(forward, record)
 
 
 def record_path(home: Path, source: ModelSource, options: InferenceOptions) -> Path | None:
@@ -127,8 +97,11 @@ def record_path(home: Path, source: ModelSource, options: InferenceOptions) -> P
         ]
     except OSError:
         return None
+    # GPUs, as far as they are visible without TensorFlow
+    gpus = sorted(path.name for path in NVIDIA_GPUS.iterdir()) if NVIDIA_GPUS.is_dir() else []
     key = [config.to_dict(), files, options.tile and int(options.tile), options.runtime,
-           options.precision, package_versions(), processor(), thread_count(), _gpus(),
+           options.precision, package_versions(), processor(), thread_count(),
+           [*gpus, os.environ.get("CUDA_VISIBLE_DEVICES", "")],
            os.environ.get("KERAS_BACKEND") or "tensorflow"]  # fmt: skip
     digest = hashlib.blake2b(json.dumps(key, sort_keys=True).encode(), digest_size=16)
     return home / "runtimes" / "records" / f"{digest.hexdigest()}.json"
@@ -145,25 +118,19 @@ def write_record(path: Path, runner: Runner, checksum: str) -> None:
     spec, name = runner.spec, runner.runtime
     if name is None or spec.folder is None or not RUNTIMES[name].saved_file:
         return
-    record = Record(
-        name,
-        spec.folder.name,
-        spec.input_size,
-        spec.precision,
-        runner.batch_size,
-        runner.stride,
-        checksum,
-    )
+    record = {
+        "runtime": name,
+        "folder": spec.folder.name,
+        "input_size": spec.input_size,
+        "precision": spec.precision,
+        "batch_size": runner.batch_size,
+        "stride": runner.stride,
+        "weights": checksum,
+    }
     try:
-        write_bytes(path, json.dumps(record._asdict()).encode())
+        write_bytes(path, json.dumps(record).encode())
     except OutputError as error:
         log.warning("the runtime is not remembered: %s", error)
-
-
-def remove_record(path: Path) -> None:
-    """Removes a record, if there is one."""
-    with contextlib.suppress(OSError):
-        path.unlink()
 
 
 def weights_checksum(model: Any) -> str:
@@ -172,9 +139,3 @@ def weights_checksum(model: Any) -> str:
     for values in model.get_weights():
         checksum = zlib.crc32(values.tobytes(), checksum)
     return f"{checksum:08x}"
-
-
-def _gpus() -> list[str]:
-    """NVIDIA's GPUs, as far as they are visible without TensorFlow."""
-    gpus = sorted(path.name for path in NVIDIA_GPUS.iterdir()) if NVIDIA_GPUS.is_dir() else []
-    return [*gpus, os.environ.get("CUDA_VISIBLE_DEVICES", "")]

@@ -46,9 +46,7 @@ def start_runtime(name: str, spec: RuntimeSpec) -> Forward | None:
         InputError: The precision is "int8", which is not calibrated.
     """
     if not installed(name):
-        log.warning(
-            "runtime %r is not installed (pip install 'easyseg[%s]').", name, RUNTIMES[name].extra
-        )
+        log.warning("runtime %r is not installed (pip install 'easyseg[%s]').", name, name)
         return None
     start: Callable[[RuntimeSpec], Forward] = importlib.import_module(RUNTIMES[name].module).start
     if name == KERAS:
