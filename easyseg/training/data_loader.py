@@ -56,24 +56,20 @@ class SampleCache:
         """
         if index in self._cached:
             return self._cached[index]
-        image, mask = _read(self.samples[index], self._input_size)
+        sample = self.samples[index]
+        image = sample.read_image()
+        mask = sample.read_mask((image.shape[0], image.shape[1]))
+        height, width = letterboxed_size((image.shape[0], image.shape[1]), self._input_size)
+        if (height, width) != image.shape[:2]:
+            how = cv2.INTER_AREA if height <= image.shape[0] else cv2.INTER_CUBIC
+            image = cv2.resize(image, (width, height), interpolation=how)
+            mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
         size = image.nbytes + mask.nbytes
         with self._lock:
             if size <= self._free_bytes and index not in self._cached:
                 self._free_bytes -= size
                 self._cached[index] = image, mask
         return image, mask
-
-
-def _read(sample: Sample, input_size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    image = sample.read_image()
-    mask = sample.read_mask((image.shape[0], image.shape[1]))
-    height, width = letterboxed_size((image.shape[0], image.shape[1]), input_size)
-    if (height, width) != image.shape[:2]:
-        how = cv2.INTER_AREA if height <= image.shape[0] else cv2.INTER_CUBIC
-        image = cv2.resize(image, (width, height), interpolation=how)
-        mask = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
-    return image, mask
 
 
 def mask_on_input(mask: np.ndarray, input_size: tuple[int, int]) -> np.ndarray:

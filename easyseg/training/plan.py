@@ -24,18 +24,6 @@ from easyseg.training.optimizers import make_optimizer
 from easyseg.training.schedules import make_schedule
 from easyseg.training.segmentation_loss import SegmentationLoss, make_loss
 
-__all__ = [
-    "SETTLED",
-    "Phase",
-    "Plan",
-    "build_augmenter",
-    "build_loss",
-    "build_optimizer",
-    "check_buildable",
-    "make_plan",
-    "phases",
-]
-
 log = logging.getLogger(__name__)
 
 SETTLED = ("crop", "freeze_backbone_epochs")  # fields of TrainConfig that `make_plan` fills in
@@ -129,7 +117,7 @@ def make_plan(
     train = _labeled(scan, "train", "training")
     val = _labeled(scan, "val", "validation")
     if "input_size" not in changes:
-        changes = {**changes, "input_size": _input_size(_largest(train), start)}
+        changes = {**changes, "input_size": _input_size(train, start)}
     model = start.replace(**{**changes, "num_classes": len(data.label_set)})
     if config.freeze_backbone_epochs is None:
         new_head = not same_classes and config.freeze == "none" and not notes
@@ -207,14 +195,11 @@ def _labeled(scan: DatasetScan, split: str, word: str) -> list[SampleScan]:
     return labeled
 
 
-def _largest(scans: Sequence[SampleScan]) -> tuple[int, int]:
-    """The greatest height and the greatest width of the images."""
-    heights, widths = zip(*(s.size for s in scans), strict=True)
-    return max(heights), max(widths)
-
-
-def _input_size(largest: tuple[int, int], start: ModelConfig | KerasHubConfig) -> tuple[int, int]:
+def _input_size(
+    scans: Sequence[SampleScan], start: ModelConfig | KerasHubConfig
+) -> tuple[int, int]:
     """The smallest `32 k + 1` that holds every image, if that is less than the start's."""
+    largest = [max(sides) for sides in zip(*(s.size for s in scans), strict=True)]
     if max(largest) < UPSCALED_BELOW or isinstance(start, KerasHubConfig):  # which needs its own
         return start.input_size
     height, width = (

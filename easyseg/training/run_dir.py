@@ -27,20 +27,6 @@ import numpy as np
 from easyseg.errors import TrainingError
 from easyseg.io.atomic import output_errors, write_bytes
 
-__all__ = [
-    "LAST",
-    "State",
-    "has_state",
-    "is_bare",
-    "locked",
-    "new_run_dir",
-    "read_settings",
-    "read_state",
-    "write_results",
-    "write_settings",
-    "write_state",
-]
-
 LAST = "last"
 STATE, RESULTS, SETTINGS, LOCK = "state.npz", "results.csv", "config.yaml", ".lock"
 

@@ -195,11 +195,8 @@ class Trainer:
                 variable.assign(value)
         else:  # a phase starts, or batches were halved: only the schedule continues
             _start_optimizer(model, batches=(state.epoch - phase.begin) * len(loader))
-        bar = Bar(
-            total=config.epochs * len(loader),
-            initial=state.epoch * len(loader),
-            shown=self.progress,
-        )
+        total, initial = (epochs * len(loader) for epochs in (config.epochs, state.epoch))
+        bar = Bar(total=total, initial=initial, shown=self.progress)
         try:
             model.fit(
                 stream(loader),

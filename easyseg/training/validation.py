@@ -123,20 +123,21 @@ class ValidateAndSave(keras.callbacks.Callback):
             }
             history = [*self.state.history, self._entry(epoch, seconds, logs, scores)]
             best = _best_epoch(history, self.state.best, self._plan.config.monitor)
-            self._write_bundles(history[-1], is_best=best == epoch)
+            text = card(self._plan, history[-1])
+            bundle = self._network, self._plan.model, self._plan.label_set
+            if best == epoch:
+                update_bundle(self._run_dir, *bundle, card=text)
+            save_bundle(self._run_dir / LAST, *bundle, card=text)
         patience = self._plan.config.patience
         last = phases(self._plan.config)[-1]  # epochs with a frozen backbone before it do not count
         since = max(best, last.begin - 1)
         out_of_patience = patience is not None and epoch - since >= patience
-        self.state = State(
+        self.state = self.state._replace(
             epoch=epoch + 1,
             phase=self.phase,
-            batch_size=self.state.batch_size,
-            accumulate=self.state.accumulate,
             history=history,
             best=best,
             ended=out_of_patience or epoch + 1 == self._plan.config.epochs,
-            new_norms=self.state.new_norms,
             model=[ops.convert_to_numpy(v) for v in self._network.variables],
             optimizer=[ops.convert_to_numpy(v) for v in self.model.optimizer.variables],
         )
@@ -176,12 +177,6 @@ class ValidateAndSave(keras.callbacks.Callback):
             **{key: logs[key] for key in ("val_loss", "val_mean_iou", "val_pixel_accuracy")},
             **{f"val_iou/{name}": iou for name, iou in named},
         }
-
-    def _write_bundles(self, entry: Mapping[str, Any], *, is_best: bool) -> None:
-        plan, text = self._plan, card(self._plan, entry)
-        if is_best:
-            update_bundle(self._run_dir, self._network, plan.model, plan.label_set, card=text)
-        save_bundle(self._run_dir / LAST, self._network, plan.model, plan.label_set, card=text)
 
 
 def _require_finite(loss: float, epoch: int, rate: float) -> None:
