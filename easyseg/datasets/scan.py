@@ -96,67 +96,52 @@ def scan_dataset(dataset: Dataset, *, quick: bool = False) -> DatasetScan:
 
 def _scan(split: str, sample: Sample, classes: int, *, quick: bool) -> SampleScan:
     try:
-        size, orientation = _image_header(sample.image)
-        pixels = _class_pixels(sample, size, classes)
-        thumbnail = None if quick else _thumbnail(sample.image)
-        mask_size = _mask_size(sample.mask)
+        size, orientation, thumbnail = _read(sample.image, quick=quick)
+        pixels = np.bincount(sample.read_mask(size).ravel(), minlength=IGNORE + 1)
     except (DatasetError, ImageError) as error:
         return SampleScan(split, sample, error)
+    unknown = np.flatnonzero(pixels[classes:IGNORE])
+    if len(unknown):
+        message = (
+            f"{sample.mask} has id {classes + unknown[-1]}, but there are {classes} classes (0 to "
+            f"{classes - 1}) and {IGNORE} for ignored pixels; correct the mask or name all classes."
+        )
+        return SampleScan(split, sample, DatasetError(message))
     return SampleScan(
         split,
         sample,
         size=size,
-        pixels=pixels,
+        pixels=pixels[:classes],
         rotated=orientation in range(2, 9),
         jpeg_mask=is_jpeg(sample.mask),
-        resized_mask=mask_size not in (None, size),
+        resized_mask=_mask_size(sample.mask) not in (None, size),
         thumbnail=thumbnail,
     )
 
 
-def _class_pixels(sample: Sample, size: tuple[int, int], classes: int) -> np.ndarray:
-    pixels = np.bincount(sample.read_mask(size).ravel(), minlength=IGNORE + 1)
-    unknown = np.flatnonzero(pixels[classes:IGNORE])
-    if len(unknown):
-        raise DatasetError(
-            f"{sample.mask} has id {classes + unknown[-1]}, but there are {classes} classes (0 to "
-            f"{classes - 1}) and {IGNORE} for ignored pixels; correct the mask or name all classes."
-        )
-    return pixels[:classes]
-
-
-def _image_header(path: Path) -> tuple[tuple[int, int], int]:
-    """`(height, width)` of the upright image, and its EXIF orientation."""
+def _read(path: Path, *, quick: bool) -> tuple[tuple[int, int], int, np.ndarray | None]:
+    """`(height, width)` of the upright image, its EXIF orientation, and its thumbnail."""
     require_file(path)
     try:
         with _opened(path) as image:
-            orientation = _orientation(image)
+            # of a PNG only from its header, because Pillow decodes it for more
+            has_exif = image.format != "PNG" or "exif" in image.info
+            orientation = int(image.getexif().get(EXIF_ORIENTATION, 1)) if has_exif else 1
             width, height = image.size
+            thumbnail = None if quick else _thumbnail(image)
     except DECODE_ERRORS as error:
         raise ImageError(
             f"Cannot read {path}: {' '.join(str(error).split())}. "
             "Replace it, or remove it and its mask."
         ) from error
-    return ((width, height) if orientation in SWAPS_SIDES else (height, width)), orientation
+    size = (width, height) if orientation in SWAPS_SIDES else (height, width)
+    return size, orientation, thumbnail
 
 
-def _orientation(image: Any) -> int:
-    """The EXIF tag; of a PNG only from its header, because Pillow decodes it for more."""
-    if image.format == "PNG" and "exif" not in image.info:
-        return 1
-    return int(image.getexif().get(EXIF_ORIENTATION, 1))
-
-
-def _thumbnail(path: Path) -> np.ndarray:
+def _thumbnail(image: Any) -> np.ndarray:
     """`(16, 16) float32` gray, zero mean. JPEGs are decoded at an eighth of their size."""
-    try:
-        with _opened(path) as image:
-            image.draft("L", (8 * THUMBNAIL, 8 * THUMBNAIL))
-            gray = np.asarray(image.convert("L"))
-    except DECODE_ERRORS as error:
-        raise ImageError(
-            f"Cannot read {path}: {error}. Copy it again, or remove it and its mask."
-        ) from error
+    image.draft("L", (8 * THUMBNAIL, 8 * THUMBNAIL))
+    gray = np.asarray(image.convert("L"))
     small = cv2.resize(gray, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     return (small - small.mean()).astype(np.float32)
 
@@ -166,8 +151,7 @@ def _mask_size(path: Path) -> tuple[int, int] | None:
     if path.suffix.lower() not in IMAGE_EXTENSIONS:
         return None
     with _opened(path) as image:
-        height, width = image.size[::-1]
-        return height, width
+        return image.height, image.width
 
 
 def _opened(path: Path) -> Any:

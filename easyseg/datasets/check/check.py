@@ -10,7 +10,7 @@ from easyseg.datasets.base import IGNORE, Dataset
 from easyseg.datasets.check.near_duplicates import find_near_duplicates
 from easyseg.datasets.check.report import CheckReport, Proposal
 from easyseg.datasets.class_weights import median_frequency_weights
-from easyseg.datasets.scan import DatasetScan, SampleScan, scan_dataset
+from easyseg.datasets.scan import DatasetScan, scan_dataset
 from easyseg.datasets.splits import with_validation_split
 
 __all__ = ["check_dataset"]
@@ -129,15 +129,11 @@ def _about_duplicates(scan: DatasetScan) -> list[str]:
         (within, "images nearly the same as another of their split"),
     )
     return [
-        f"{what}: {len(pairs)}, such as {_described(pairs[0].first)} and "
-        f"{_described(pairs[0].second)}."
+        f"{what}: {len(pairs)}, such as "
+        f"{' and '.join(f'{scan.sample.image} ({scan.split})' for scan in pairs[0])}."
         for pairs, what in groups
         if pairs
     ]
-
-
-def _described(scan: SampleScan) -> str:
-    return f"{scan.sample.image} ({scan.split})"
 
 
 def _propose(scan: DatasetScan) -> Proposal | None:
@@ -145,20 +141,15 @@ def _propose(scan: DatasetScan) -> Proposal | None:
     if not train:
         return None
     pixels = np.stack([s.pixels for s in train])
+    sides = np.median([s.size for s in scan.readable()], axis=0)
+    height, width = 32 * np.clip(np.rint((sides - 1) / 32), 1, MAX_CROP // 32).astype(int) + 1
     names = scan.dataset.label_set.names
     return Proposal(
         classes=tuple(n for n, count in zip(names, pixels.sum(0), strict=True) if count),
         class_weights=median_frequency_weights(pixels),
-        crop=_crop(scan.readable()),
+        crop=(int(height), int(width)),
     )
 
 
-def _crop(scans: Sequence[SampleScan]) -> tuple[int, int]:
-    """The median size of the images, as `32 k + 1`."""
-    sides = np.median([s.size for s in scans], axis=0)
-    height, width = np.clip(np.rint((sides - 1) / 32), 1, MAX_CROP // 32).astype(int) * 32 + 1
-    return int(height), int(width)
-
-
-def _listed(names: Sequence[str], count: int = 8) -> str:
-    return ", ".join(names[:count]) + (f" and {len(names) - count} more" * (len(names) > count))
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

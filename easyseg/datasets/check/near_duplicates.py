@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
 from easyseg.datasets.scan import SampleScan
 
-__all__ = ["Duplicate", "find_near_duplicates"]
+__all__ = ["find_near_duplicates"]
 
+Pairs = list[tuple[SampleScan, SampleScan]]
 CORRELATION = 0.995  # of two thumbnails, from which they show the same
 MIN_CONTRAST = 2.0  # gray levels; thumbnails of less contrast are alike anyway
 BATCH = 1024  # thumbnails compared at once
 
 
-class Duplicate(NamedTuple):
-    """Two samples whose images are nearly the same."""
-
-    first: SampleScan
-    second: SampleScan
-
-
-def find_near_duplicates(
-    scans: Sequence[SampleScan],
-) -> tuple[list[Duplicate], list[Duplicate]]:
+def find_near_duplicates(scans: Sequence[SampleScan]) -> tuple[Pairs, Pairs]:
     """Near-duplicates between splits, and those within one.
 
     Images are compared by gray thumbnails of 16x16 pixels, which survive other sizes, formats and
@@ -37,8 +28,8 @@ def find_near_duplicates(
     vectors = np.stack([s.thumbnail.ravel() for s in usable if s.thumbnail is not None])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     splits = np.array([s.split for s in usable])
-    between: list[Duplicate] = []
-    within: list[Duplicate] = []
+    between: Pairs = []
+    within: Pairs = []
     for begin in range(0, len(vectors), BATCH):
         similar = vectors[begin : begin + BATCH] @ vectors.T
         earlier = np.arange(len(vectors)) <= np.arange(begin, begin + len(similar))[:, None]
@@ -48,5 +39,5 @@ def find_near_duplicates(
             candidates = np.where(group, similar, -1)
             nearest = candidates.argmax(axis=1)
             hits = np.flatnonzero(candidates.max(axis=1) >= CORRELATION)
-            duplicates += [Duplicate(usable[begin + i], usable[nearest[i]]) for i in hits.tolist()]
+            duplicates += [(usable[begin + i], usable[nearest[i]]) for i in hits.tolist()]
     return between, within

@@ -14,8 +14,6 @@ from easyseg.datasets.splits import make_dataset
 from easyseg.errors import DatasetError
 from easyseg.results.label_set import load_label_set
 
-__all__: list[str] = []
-
 STEM = re.compile(r"ADE_(train|val|frame)_\d{8}")
 ENCODING = MaskEncoding("ids", {0: IGNORE, **{i: i for i in range(1, 151)}})
 

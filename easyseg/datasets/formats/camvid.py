@@ -12,8 +12,6 @@ from easyseg.datasets.formats.image_mask_folders import dataset_of_pairs
 from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import find_pairs
 
-__all__: list[str] = []
-
 CLASSES = (
     Class("sky", (128, 128, 128)),
     Class("building", (128, 0, 0)),

@@ -8,12 +8,10 @@ from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.datasets.formats.base import DATASETS, Format
 from easyseg.datasets.mask_files import MaskEncoding, MaskFile
 from easyseg.datasets.options import DatasetOptions
-from easyseg.datasets.pairing import bare_stem, split_of
+from easyseg.datasets.pairing import bare_stem, pair_files, split_of
 from easyseg.datasets.splits import make_dataset
 from easyseg.errors import DatasetError
 from easyseg.results.label_set import load_label_set
-
-__all__: list[str] = []
 
 # label ids of the 19 classes, in the order of the label set "cityscapes"
 LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
@@ -28,12 +26,6 @@ def _find_root(root: Path) -> Path | None:
     )
 
 
-def _encoding(suffix: str) -> MaskEncoding:
-    classes = dict.fromkeys(range(256), IGNORE)
-    classes.update({value: i for i, value in enumerate(MASKS[suffix])})
-    return MaskEncoding("ids", classes)
-
-
 def _read(root: Path, _: DatasetOptions) -> Dataset:
     data_root = _find_root(root)
     masks = {suffix: sorted(data_root.glob(f"gtFine/*/**/*{suffix}.png")) if data_root else []
@@ -43,38 +35,30 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         raise DatasetError(
             f"{root} has no gtFine/*/*/*_gtFine_labelIds.png; unpack gtFine_trainvaltest.zip there."
         )
-    mask_of = {bare_stem(mask.stem): mask for mask in masks[suffix]}
-    encoding, samples, unpaired = _encoding(suffix), [], []
-    for image in sorted(data_root.glob("leftImg8bit/*/**/*_leftImg8bit.*")):
-        name = bare_stem(image.stem)
-        mask = mask_of.pop(name, None)
-        if mask is None:
-            unpaired.append(image)
-            continue
-        split = split_of(image.relative_to(data_root / "leftImg8bit").parts[0])
-        samples.append((split, Sample(name, image, mask, MaskFile(mask, image, encoding))))
-    if not samples:
+    images = sorted(data_root.glob("leftImg8bit/*/**/*_leftImg8bit.*"))
+    pairs, unpaired, orphans = pair_files(images, masks[suffix])
+    if not pairs:
         raise DatasetError(f"{data_root} has no images for its masks; unpack leftImg8bit there.")
-    samples, test_note = _without_hidden_test(samples)
+    ids = {value: i for i, value in enumerate(MASKS[suffix])}
+    encoding = MaskEncoding("ids", {**dict.fromkeys(range(256), IGNORE), **ids})
+    samples = []
+    for image, mask in pairs:
+        split = split_of(image.relative_to(data_root / "leftImg8bit").parts[0])
+        name = bare_stem(image.stem)
+        samples.append((split, Sample(name, image, mask, MaskFile(mask, image, encoding))))
+    notes = [f"Label ids of *{suffix}.png are the 19 classes; others are ignored."]
+    test = [sample for split, sample in samples if split == "test"]
+    if test and (test[0].read_mask() == IGNORE).all():
+        samples = [(split, sample) for split, sample in samples if split != "test"]
+        notes.append(f"The test split ({len(test)}) has no published ground truth and is left out.")
     return make_dataset(
         root.name,
         load_label_set("cityscapes"),
         samples,
-        notes=[f"Label ids of *{suffix}.png are the 19 classes; others are ignored.", *test_note],
+        notes=notes,
         images_without_mask=unpaired,
-        masks_without_image=mask_of.values(),
+        masks_without_image=orphans,
     )
-
-
-def _without_hidden_test(
-    samples: list[tuple[str, Sample]],
-) -> tuple[list[tuple[str, Sample]], list[str]]:
-    """Without a test split whose ground truth is not published: its masks are all void."""
-    test = [sample for split, sample in samples if split == "test"]
-    if not test or (test[0].read_mask() != IGNORE).any():
-        return samples, []
-    rest = [(split, sample) for split, sample in samples if split != "test"]
-    return rest, [f"The test split ({len(test)}) has no published ground truth and is left out."]
 
 
 DATASETS.register("cityscapes")(Format(lambda root: _find_root(root) is not None, _read))

@@ -38,41 +38,24 @@ def read_pairs(
     classes: Sequence[Class],
     notes: Sequence[str],
 ) -> Dataset:
-    """The data set of images and mask images, with the options applied.
-
-    Args:
-        root: Its folder.
-        pairs: The image and mask files.
-        options: How it is opened.
-        classes: The classes, as far as files name them.
-        notes: What was assumed before.
-
-    Raises:
-        DatasetError: There are no pairs, or the masks cannot be interpreted.
-        UnknownNameError: A class that the files do not name.
-    """
+    """The data set of images and mask images, with the options applied to `classes`."""
     if options.label_set:
         names, colors = options.label_set.names, options.label_set.palette
         classes = [Class(n, c) for n, c in zip(names, colors, strict=True)]
     elif options.names and not (classes and set(options.names) <= {c.name for c in classes}):
-        classes = _renamed(classes, options.names)
+        if classes and len(classes) != len(options.names):
+            known = [c.name for c in classes]
+            unknown = next(n for n in options.names if n not in known)
+            raise unknown_name("class of the data set", unknown, known)
+        classes = classes or [Class("") for _ in options.names]
+        named = zip(classes, options.names, strict=True)
+        classes = [dataclasses.replace(c, name=name) for c, name in named]
     elif classes:
         return keep_classes(dataset_of_pairs(root, pairs, classes, notes=notes), options)
     values = [i for i in options.ignore if isinstance(i, int)]
     dataset = dataset_of_pairs(root, pairs, classes, values, notes=notes)
     names_to_ignore = [i for i in options.ignore if isinstance(i, str)]
     return keep_classes(dataset, DatasetOptions(ignore=names_to_ignore))
-
-
-def _renamed(classes: Sequence[Class], names: Sequence[str]) -> list[Class]:
-    """The classes under other names."""
-    if not classes:
-        return [Class(name) for name in names]
-    if len(classes) == len(names):
-        return [dataclasses.replace(c, name=n) for c, n in zip(classes, names, strict=True)]
-    known = [c.name for c in classes]
-    unknown = next(n for n in names if n not in known)
-    raise unknown_name("class of the data set", unknown, known)
 
 
 def dataset_of_pairs(
@@ -83,18 +66,7 @@ def dataset_of_pairs(
     *,
     notes: Sequence[str] = (),
 ) -> Dataset:
-    """The data set of images and mask images.
-
-    Args:
-        root: Its folder.
-        pairs: The image and mask files.
-        classes: The classes, as far as they are known.
-        ignore: Values in the masks that are ignored.
-        notes: What was assumed before.
-
-    Raises:
-        DatasetError: There are no pairs, or the masks cannot be interpreted.
-    """
+    """The data set of images and mask images; `ignore` are values in the masks."""
     if not pairs.pairs:
         raise DatasetError(
             f"{root} has {len(pairs.images)} images and {len(pairs.masks)} masks, but none with "

@@ -8,9 +8,8 @@ import io
 import json
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,9 +31,6 @@ from easyseg.datasets.rasterize import Shape, draw_shapes
 from easyseg.datasets.splits import make_dataset
 from easyseg.errors import DatasetError
 
-__all__: list[str] = []
-
-THREADS = 4
 CORNERS = 64  # of a circle, which is drawn as a polygon
 AREAS = ("polygon", "rectangle", "circle", "mask")  # shape types that have an area
 PATTERNS = ("*.json", "*/*.json", "*/*/*.json")
@@ -122,37 +118,23 @@ def _detect(root: Path) -> bool:
     )
 
 
-class _Summary(NamedTuple):
-    labels: set[str]
-    image: str  # path, as the file has it
-    without_area: Counter[str]  # shapes by type
-
-
-def _summarize(path: Path) -> _Summary | DatasetError:
-    try:
-        content = _parse(path)
-    except DatasetError as error:
-        return error
-    types = Counter(str(entry.get("shape_type") or "polygon") for entry in content["shapes"])
-    return _Summary(
-        labels={_label(entry) for entry in content["shapes"]},
-        image=str(content.get("imagePath") or "").replace("\\", "/"),
-        without_area=Counter({t: n for t, n in types.items() if t not in AREAS}),
-    )
-
-
 def _read(root: Path, _: DatasetOptions) -> Dataset:
-    files = _files(root)
-    with ThreadPoolExecutor(THREADS) as pool:
-        results = dict(zip(files, pool.map(_summarize, files), strict=True))
-    errors = [result for result in results.values() if isinstance(result, DatasetError)]
-    summaries = {path: r for path, r in results.items() if isinstance(r, _Summary)}
     images = sorted({p for paths in image_folders(root).values() for p in paths})
     by_stem = {p.with_suffix(""): p for p in images}
     pairs: list[tuple[Path, Path]] = []
     missing: list[Path] = []
-    for path, summary in summaries.items():
-        beside = path.parent / PurePosixPath(summary.image)
+    errors: list[DatasetError] = []
+    labels: set[str] = set()
+    types: Counter[str] = Counter()
+    for path in _files(root):
+        try:
+            content = _parse(path)
+        except DatasetError as error:
+            errors.append(error)
+            continue
+        labels.update(map(_label, content["shapes"]))
+        types.update(str(entry.get("shape_type") or "polygon") for entry in content["shapes"])
+        beside = path.parent / str(content.get("imagePath") or "").replace("\\", "/")
         image = beside if beside.is_file() else by_stem.get(path.with_suffix(""))
         if image:
             pairs.append((path, image))
@@ -164,12 +146,10 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
             "put the images beside them."
         )
     notes = ["Where objects overlap, the smallest is on top."]
-    without_area = sum((s.without_area for s in summaries.values()), Counter())
     notes += [f"{n} shapes of type {t!r} have no area and are left out."
-              for t, n in without_area.items()]  # fmt: skip
+              for t, n in types.items() if t not in AREAS]  # fmt: skip
     if errors:
         notes.append(f"{len(errors)} files are left out, the first: {errors[0]}")
-    labels = set().union(*(s.labels for s in summaries.values()))
     names, classes = _classes(root, labels)
     used = {image.resolve() for _, image in pairs}
     return make_dataset(

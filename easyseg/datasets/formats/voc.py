@@ -15,8 +15,6 @@ from easyseg.datasets.pairing import Pairs, image_folders, pair_files
 from easyseg.errors import DatasetError
 from easyseg.results.label_set import load_label_set
 
-__all__: list[str] = []
-
 MASKS = ("SegmentationClassAug", "SegmentationClassPNG", "SegmentationClass")
 STEM = re.compile(r"\d{6}|\d{4}_\d{6}")  # VOC2007 and later years
 

@@ -18,8 +18,6 @@ from easyseg.datasets.rasterize import Shape, draw_shapes
 from easyseg.datasets.splits import make_dataset
 from easyseg.errors import DatasetError
 
-__all__: list[str] = []
-
 KEYS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 BOX = 4  # numbers of a box, not of a polygon
 
