@@ -79,7 +79,7 @@ def run_pipeline(
     predictor.start()
     run = _Run(predictor, iter(items), read, finish, batch_size or predictor.batch_size, skips)
     threads = [
-        threading.Thread(target=run.work, name=f"easyseg-{number}", daemon=True)
+        threading.Thread(target=run.work, name=f"easyseg-pipeline-{number}", daemon=True)
         for number in range(workers)
     ]
     run.free.release(workers * ahead + 1)

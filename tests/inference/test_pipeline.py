@@ -112,7 +112,7 @@ def test_the_errors_of_an_item_are_its_own(network):
 
 
 def threads():
-    return [t for t in threading.enumerate() if t.name.startswith("easyseg-")]
+    return [t for t in threading.enumerate() if t.name.startswith("easyseg-pipeline-")]
 
 
 def test_an_error_of_the_source_comes_after_the_results_before_it(network):
