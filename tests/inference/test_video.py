@@ -375,9 +375,9 @@ def test_leaving_a_stream_early_stops_its_threads(videos, clip, caplog):
 
     results = videos.stream_video(clip)
     next(results)
-    assert [t for t in threading.enumerate() if t.name.startswith("easyseg-")]
+    assert [t for t in threading.enumerate() if t.name.startswith("easyseg-pipeline-")]
     results.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("easyseg-")]
+    assert not [t for t in threading.enumerate() if t.name.startswith("easyseg-pipeline-")]
 
 
 def test_an_older_video_is_replaced(videos, clip, tmp_path):
