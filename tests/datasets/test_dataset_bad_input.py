@@ -238,3 +238,12 @@ def test_sizes_that_do_not_match(tmp_path):
     assert "images/7.png (32x24)" in message
     save(root / "masks/7.png", np.ascontiguousarray(scene(7)[1].T))
     assert "rotate the mask" in first_error(open_dataset(root))
+
+
+def test_every_format_refuses_a_folder_that_is_not_in_it(tmp_path):
+    from easyseg.datasets import DATASETS
+
+    save(tmp_path / "photo.jpg", scene(0)[0])
+    for name in DATASETS:
+        with pytest.raises(DatasetError, match=tmp_path.name):
+            open_dataset(tmp_path, format=name)

@@ -140,6 +140,11 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
             pairs.append((path, image))
         else:
             missing.append(path)
+    if not (pairs or errors or missing):
+        raise DatasetError(
+            f"{root} has no labelme files (.json with shapes). Give the folder they are in, or "
+            "leave out the format to have it detected."
+        )
     if not pairs:
         raise next(iter(errors), None) or DatasetError(
             f"{root} has labelme files, but not their images (the first is {missing[0].name}); "
