@@ -2,7 +2,7 @@
 
 EasysegError
 ├── InputError             an argument breaks a rule        (also a ValueError)
-│   ├── UnknownNameError   a name that no table holds; says what is nearest
+│   ├── UnknownNameError   a name that no table holds; says what is nearest (also a KeyError)
 │   └── ConfigError        a model or training choice that cannot be built
 ├── ImageError             an image that cannot be read    (also an OSError)
 │   ├── ImageNotFoundError                                  (also a FileNotFoundError)
@@ -55,8 +55,10 @@ class InputError(EasysegError, ValueError):
     """An argument breaks a rule."""
 
 
-class UnknownNameError(InputError):
+class UnknownNameError(InputError, KeyError):
     """A name that the table does not hold."""
+
+    __str__ = Exception.__str__  # KeyError's would put the message into quotes
 
 
 class ConfigError(InputError):

@@ -80,16 +80,17 @@ class LabelSet:
         return self.names[class_id] if 0 <= class_id < len(self.names) else "void"
 
     def ids_of(self, classes: Classes) -> tuple[int, ...]:
-        """Ids of classes given by name, alias or id, without repeats, in the order given.
+        """Ids of several classes as in `id_of`, without repeats, in the order given."""
+        several: Sequence[str | int]
+        several = [classes] if isinstance(classes, (str, int, np.integer)) else list(classes)
+        return tuple(dict.fromkeys(self.id_of(c) for c in several))
+
+    def id_of(self, name_or_id: str | int) -> int:
+        """The id of a class given by name, alias or id.
 
         Raises:
             UnknownNameError: No class has this name or id; suggests the nearest name.
         """
-        several: Sequence[str | int]
-        several = [classes] if isinstance(classes, (str, int, np.integer)) else list(classes)
-        return tuple(dict.fromkeys(self._id_of(c) for c in several))
-
-    def _id_of(self, name_or_id: str | int) -> int:
         if isinstance(name_or_id, (int, np.integer)) and 0 <= int(name_or_id) < len(self.names):
             return int(name_or_id)
         text = str(name_or_id).strip().casefold()

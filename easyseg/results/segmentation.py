@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from easyseg.errors import InputError
+from easyseg.errors import InputError, UnknownNameError
 from easyseg.io.atomic import write_bytes
 from easyseg.results.label_set import Classes, LabelSet
 from easyseg.results.logit_grid import LogitGrid
@@ -72,7 +72,11 @@ class Segmentation:
 
     @property
     def masks(self) -> Mapping[str, np.ndarray]:
-        """`{name: (H, W) bool}` for each of `class_names`; computed on access."""
+        """`{name: (H, W) bool}` for each of `class_names`; computed on access.
+
+        A name, alias or id of a class that does not occur gives a mask of False everywhere; what is
+        no class raises `UnknownNameError`, which is a `KeyError` too.
+        """
         return _Masks(self)
 
     @functools.cached_property
@@ -291,13 +295,24 @@ class _Masks(Mapping[str, np.ndarray]):
         self._ids = dict(zip(result.class_names, result.class_ids, strict=True))
 
     def __getitem__(self, name: str) -> np.ndarray:
-        return self._result.labels == self._ids[name]
+        return self._result.labels == self._id_of(name)
+
+    def __contains__(self, name: object) -> bool:
+        try:
+            return self._id_of(name) in self._ids.values()
+        except UnknownNameError:
+            return False
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._ids)
 
     def __len__(self) -> int:
         return len(self._ids)
+
+    def _id_of(self, name: Any) -> int:
+        if name in self._ids:  # "void" need not be a class
+            return self._ids[name]
+        return self._result.label_set.id_of(name)
 
 
 def _counts(labels: np.ndarray) -> list[int]:

@@ -56,8 +56,24 @@ def test_every_class_has_its_own_mask(result):
         np.testing.assert_array_equal(mask, result.labels == class_id, err_msg=name)
     together = np.sum(list(result.masks.values()), axis=0)
     np.testing.assert_array_equal(together, np.ones((10, 20)))
+
+
+def test_the_mask_of_a_class_that_does_not_occur_is_false_everywhere(result):
+    assert result.masks["motorbike"].shape == (10, 20)
+    for name in ("motorbike", "motorcycle", " Motorcycle", 14):  # its name, an alias, its id
+        assert not result.masks[name].any()
+        assert name not in result.masks
+    np.testing.assert_array_equal(result.masks["people"], result.masks["person"])
+    assert "people" in result.masks
+
+
+def test_the_mask_of_no_class_is_a_key_error_that_suggests_one(result):
+    with pytest.raises(UnknownNameError, match="unknown class of voc 'persn'"):
+        result.masks["persn"]
     with pytest.raises(KeyError):
-        result.masks["cat"]
+        result.masks["persn"]
+    assert "persn" not in result.masks
+    assert result.masks.get("persn") is None
 
 
 def test_masks_of_a_photo_are_disjoint_and_cover_it(seg, photo):
