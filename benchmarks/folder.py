@@ -1,8 +1,9 @@
 """How long does `segment_folder` take for a folder, compared with one image after the other?
 
 Both write overlays, in turns, in one process; the ratio is of each pair. `bare_rate` is the rate
-of the folder over that of the bare network, called with one input in memory, in the same rounds.
-The runtime is the fastest by `optimize`. Writes results/folder.csv.
+of the folder over that of the bare network, called with one input in memory, in the same rounds;
+`cpu_rate` is the same of processor times, which other programs disturb less. The runtime is the
+fastest by `optimize`. Writes results/folder.csv.
 
     python benchmarks/folder.py FOLDER [MODEL ...] [--rounds N]
 
@@ -50,24 +51,26 @@ def one_by_one(seg: SemanticSegmentation, sources: list[str], out: Path) -> None
         seg.segment_image(image.source, target)
 
 
-def seconds(function, *args, **options) -> float:
+def clocked(function, *args, **options) -> tuple[float, float]:
+    """Seconds on the wall and in the processor of one call."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    function(*args, **options)
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def into_folder(function, *args, **options) -> tuple[float, float]:
     """One timed call, into an empty folder."""
     out = Path(tempfile.mkdtemp())
-    started = time.perf_counter()
-    function(*args, out, **options)
-    spent = time.perf_counter() - started
+    spent = clocked(function, *args, out, **options)
     shutil.rmtree(out)
     return spent
 
 
-def bare(seg: SemanticSegmentation, count: int) -> float:
-    """Seconds of the network alone for so many images."""
+def bare(seg: SemanticSegmentation, count: int) -> None:
+    """The network alone for so many images."""
     images = np.zeros((1, *seg._predictor.input_size, 3), np.float32)
-    seg._predictor.network(images)
-    started = time.perf_counter()
     for _ in range(count):
         seg._predictor.network(images)
-    return time.perf_counter() - started
 
 
 def megapixels(sources: list[str]) -> float:
@@ -82,24 +85,25 @@ def megapixels(sources: list[str]) -> float:
 def measure(model: str, sources: list[str], rounds: int) -> dict[str, object]:
     """An entry of the table."""
     seg = opened(model)
-    seconds(seg.segment_folder, sources[:2], progress=False)
+    into_folder(seg.segment_folder, sources[:2], progress=False)
+    bare(seg, 2)
     turns = [
         (
-            seconds(seg.segment_folder, sources, progress=False),
-            seconds(one_by_one, seg, sources),
-            bare(seg, len(sources)),
+            into_folder(seg.segment_folder, sources, progress=False),
+            into_folder(one_by_one, seg, sources),
+            clocked(bare, seg, len(sources)),
         )
         for _ in range(rounds)
     ]
-    ours, theirs, alone = map(list, zip(*turns, strict=True))
+    ours, theirs, alone = (np.array(times) for times in zip(*turns, strict=True))
     row: dict[str, object] = {
         "model": model,
         "runtime": seg._predictor.runtime,
         "images": len(sources),
     }
-    row |= {"megapixels": megapixels(sources), **compared(ours, theirs)}
-    row["bare_rate"] = round(statistics.median(b / a for a, b in zip(ours, alone, strict=True)), 3)
-    return row
+    row |= {"megapixels": megapixels(sources), **compared(list(ours[:, 0]), list(theirs[:, 0]))}
+    bare_rate, cpu_rate = np.median(alone / ours, axis=0)
+    return row | {"bare_rate": round(bare_rate, 3), "cpu_rate": round(cpu_rate, 3)}
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 The bare network is called with one input in memory. Both are timed in turns in one process; ms and
 base_ms are milliseconds per frame, the ratio is of each pair, `bare_rate` is its inverse, and
-cpu_ratio is the ratio of processor times, which other programs disturb less. Writes
+`cpu_rate` is the same of processor times, which other programs disturb less. Writes
 results/video.csv.
 
     python benchmarks/video.py [VIDEO [MODEL ...]] [--rounds N]
@@ -100,17 +100,10 @@ def main() -> None:
             ]
             ours, theirs = ([t / FRAMES for t, _ in times] for times in zip(*pairs, strict=True))
             row = compared(ours, theirs)
-            cpu = statistics.median(a[1] / b[1] for a, b in pairs)
+            cpu = statistics.median(b[1] / a[1] for a, b in pairs)
             about = {"model": name, "runtime": predictor.runtime, "frames": FRAMES}
-            row |= {"bare_rate": round(1 / row["ratio"], 3), "cpu_ratio": round(cpu, 3)}
-            rows.append(
-                {
-                    **about,
-                    **row,
-                    "bare_rate": round(1 / row["ratio"], 3),
-                    "cpu_ratio": round(cpu, 3),
-                }
-            )
+            row |= {"bare_rate": round(1 / row["ratio"], 3), "cpu_rate": round(cpu, 3)}
+            rows.append({**about, **row})
     write("video", rows)
 
 
