@@ -40,6 +40,9 @@ test-all: $(VENV)/.installed ## run the slow tests too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'
 	$(BIN)/python -m pytest $(WORKERS)
 
+fuzz: $(VENV)/.installed ## feed generated files to all readers, EASYSEG_FUZZ_EXAMPLES (7000) for each file of tests
+	$(BIN)/python -m pytest -m slow -n auto --maxprocesses 4 tests/fuzz
+
 coverage: $(VENV)/.installed ## run the tests and show the line coverage of easyseg/ (at least 90 %)
 	$(BIN)/python -m pytest -m "not slow" $(WORKERS) --cov --cov-report=term:skip-covered --cov-report=html
 
@@ -54,4 +57,4 @@ bench: $(VENV)/.installed ## run the benchmarks; results go to benchmarks/result
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* htmlcov
 
-.PHONY: help demo test test-golden test-all coverage check bench clean
+.PHONY: help demo test test-golden test-all fuzz coverage check bench clean

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from easyseg.datasets.options import DatasetOptions
-from easyseg.errors import InputError
+from easyseg.errors import ImageError, InputError, UnreadableImageError
 from easyseg.io.read_image import read_image
 from easyseg.results.label_set import LabelSet
 
@@ -29,20 +29,36 @@ class Sample:
         image: The image file.
         mask: The file that holds the mask (image, text or JSON), for messages.
         mask_reader: Returns the mask for an image of `(height, width)` pixels.
+        embedded_image: Returns the bytes of the image file, where `image` only contains them.
     """
 
     name: str
     image: Path
     mask: Path
     mask_reader: Callable[[tuple[int, int]], np.ndarray] = dataclasses.field(repr=False)
+    embedded_image: Callable[[], bytes] | None = dataclasses.field(default=None, repr=False)
+
+    def image_source(self) -> Path | bytes:
+        """The image file, or its bytes where it is embedded in another file.
+
+        Raises:
+            DatasetError: The other file cannot be read.
+        """
+        return self.image if self.embedded_image is None else self.embedded_image()
 
     def read_image(self) -> np.ndarray:
         """`(H, W, 3) uint8 RGB`.
 
         Raises:
             ImageError: The file cannot be read.
+            DatasetError: The file that embeds it cannot be read.
         """
-        return read_image(self.image)
+        try:
+            return read_image(self.image_source())
+        except ImageError as error:
+            if self.embedded_image is None:
+                raise
+            raise UnreadableImageError(f"{self.image}: {error}") from error
 
     def read_mask(self, size: tuple[int, int] | None = None) -> np.ndarray:
         """`(H, W) uint8` class ids, 0 to 254; `IGNORE` (255) where pixels are ignored.

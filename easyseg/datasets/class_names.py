@@ -9,6 +9,8 @@ import io
 from collections.abc import Iterable
 from pathlib import Path
 
+from easyseg.datasets.base import IGNORE
+from easyseg.datasets.values import read_lines, read_text
 from easyseg.errors import DatasetError
 from easyseg.results.label_set import LabelSet
 
@@ -16,10 +18,12 @@ __all__ = [
     "BACKGROUND",
     "BACKGROUNDS",
     "Class",
+    "ClassTable",
     "Color",
     "clean",
     "distinct_color",
     "find_classes",
+    "first_spellings",
     "is_void",
     "make_label_set",
     "read_lines",
@@ -31,6 +35,7 @@ BACKGROUND = "background"
 BACKGROUNDS = {"background", "_background_", "bg"}
 VOIDS = {"void", "ignore", "ignored", "unlabelled", "unlabeled", "don't care"}
 GOLDEN = 0.618034  # of a turn
+MAX_VALUE = 65535  # in a mask of 16 bits
 NAME_FILES = ("class_dict.csv", "_classes.csv", "labelmap.txt", "label_map.txt", "classes.txt",
               "class_names.txt", "names.txt", "labels.txt")  # fmt: skip
 
@@ -68,25 +73,64 @@ def find_classes(root: Path) -> tuple[list[Class], Path | None]:
     return [], None
 
 
-def read_text(path: Path) -> str:
-    """The file's text, with or without a byte order mark.
+class ClassTable:
+    """Ids of classes by name, by the same rule for outlines in every format.
 
-    Raises:
-        DatasetError: It cannot be opened or is not text.
+    Names that differ in case or blanks alone are one class; background, under any of its names, is
+    0; "void" and the like are ignored pixels.
+
+    Attributes:
+        names: Of the classes, background first.
+        notes: Which names were merged.
     """
-    try:
-        return path.read_text("utf-8-sig")
-    except UnicodeDecodeError:
-        return path.read_text("latin-1")
-    except OSError as error:
-        raise DatasetError(
-            f"Cannot read {path}: {error.strerror}. Check its permissions."
-        ) from error
+
+    def __init__(self) -> None:
+        self.names = [BACKGROUND]
+        self.notes: list[str] = []
+
+    def add(self, names: Iterable[str]) -> list[int]:
+        """Ids of the classes that a file lists, or `IGNORE`; new names get the next ids.
+
+        Args:
+            names: As `clean` returns them.
+
+        Raises:
+            DatasetError: There are too many classes.
+        """
+        spellings, notes = first_spellings(names)
+        self.notes += notes
+        return [self._id_of(name) for name in spellings]
+
+    def _id_of(self, name: str) -> int:
+        if is_void(name):
+            return IGNORE
+        if name.casefold() in BACKGROUNDS:
+            return 0
+        for i, known in enumerate(self.names):
+            if known.casefold() == name.casefold():
+                return i
+        self.names.append(name)
+        if len(self.names) > IGNORE:
+            raise DatasetError(
+                f"{len(self.names)} classes are too many; keep at most {IGNORE} of them."
+            )
+        return len(self.names) - 1
 
 
-def read_lines(path: Path) -> list[str]:
-    """The file's lines without blanks around them, and without empty ones."""
-    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+def first_spellings(names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Each name as it is spelled first, with other case or blanks, and notes of those merged.
+
+    Args:
+        names: As `clean` returns them.
+    """
+    first: dict[str, str] = {}
+    spellings: list[str] = []
+    notes: list[str] = []
+    for name in names:
+        spellings.append(first.setdefault(name.casefold(), name))
+        if len(first) < len(spellings) - len(notes):
+            notes.append(f"Classes {spellings[-1]!r} and {name!r} are merged.")
+    return spellings, notes
 
 
 def clean(name: object, number: int) -> str:
@@ -144,7 +188,9 @@ def _read(path: Path) -> list[Class]:
             rows = _from_cvat(path)
         else:
             rows = [Class(line) for line in read_lines(path)]
-    except (ValueError, IndexError) as error:
+    except DatasetError:  # it cannot be opened
+        raise
+    except (ValueError, IndexError, csv.Error) as error:
         raise DatasetError(
             f"{path} is not a list of classes ({error}); write lines of name,r,g,b in "
             "class_dict.csv, value,name in _classes.csv, name:r,g,b:: in labelmap.txt, or one name "
@@ -161,7 +207,7 @@ def _from_csv(path: Path) -> list[Class]:
     head = [cell.casefold() for cell in rows[0]] if rows else []
     if "pixel value" in head:
         value, name = head.index("pixel value"), head.index("class")
-        return [Class(row[name], value=int(row[value])) for row in rows[1:]]
+        return [Class(row[name], value=_in_range(row[value], MAX_VALUE)) for row in rows[1:]]
     if head and not _is_number(rows[0][1]):
         rows = rows[1:]
     return [Class(row[0], color=_color(row[1:4])) for row in rows]
@@ -178,10 +224,14 @@ def _from_cvat(path: Path) -> list[Class]:
 
 
 def _color(cells: list[str]) -> Color:
-    r, g, b = (int(cell) for cell in cells)
-    if not all(0 <= value <= 255 for value in (r, g, b)):
-        raise ValueError(f"color {r},{g},{b} is outside 0 to 255")
+    r, g, b = (_in_range(cell, 255) for cell in cells)
     return r, g, b
+
+
+def _in_range(cell: str, most: int) -> int:
+    if not 0 <= int(cell) <= most:
+        raise ValueError(f"{cell} is outside 0 to {most}")
+    return int(cell)
 
 
 def _is_number(text: str) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from easyseg.datasets.base import IGNORE
-from easyseg.datasets.class_names import BACKGROUND, Class, Color, is_void
+from easyseg.datasets.class_names import BACKGROUND, Class, Color, clean, first_spellings, is_void
 from easyseg.datasets.mask_files import NEAR, MaskEncoding, is_jpeg, pack, read_values
 from easyseg.errors import DatasetError
 
@@ -195,11 +195,13 @@ def _infer_gray(stats: _MaskStats, classes: list[Class], ignore: list[int]) -> I
     result = _by_value(classes, values, "ids", notes)
     result.encoding.classes.update(dict.fromkeys(ignore, IGNORE))
     result.encoding.classes.setdefault(IGNORE, IGNORE)
-    colors = [
-        c.color or (_rgb(stats.palette[v]) if v in stats.palette else None)
+    colored = [
+        c
+        if c.color or v not in stats.palette
+        else dataclasses.replace(c, color=_rgb(stats.palette[v]))
         for c, v in zip(classes, values, strict=True)
-        if not is_void(c.name)
     ]
+    colors = _by_value(colored, values, "ids", []).colors
     distinct = len({c for c in colors if c}) == len(colors)
     return result._replace(colors=colors) if distinct else result
 
@@ -257,11 +259,12 @@ def _by_value(
         raise DatasetError(
             f"{len(labeled)} classes are too many; keep at most {MAX_CLASSES} of them."
         )
-    ids = {id(c): i for i, c in enumerate(labeled)}
-    by_value = {v: ids.get(id(c), IGNORE) for c, v in zip(classes, values, strict=True)}
-    return InferredClasses(
-        MaskEncoding(kind, by_value), [c.name for c in labeled], [c.color for c in labeled], notes
-    )
+    names, merged = first_spellings(clean(c.name, i) for i, c in enumerate(labeled))
+    ids = {name: i for i, name in enumerate(dict.fromkeys(names))}
+    of_class = {id(c): ids[name] for c, name in zip(labeled, names, strict=True)}
+    by_value = {v: of_class.get(id(c), IGNORE) for c, v in zip(classes, values, strict=True)}
+    colors: list[Color | None] = [labeled[names.index(name)].color for name in ids]
+    return InferredClasses(MaskEncoding(kind, by_value), list(ids), colors, [*notes, *merged])
 
 
 def _packed(color: Color | tuple[int, ...] | None) -> int:

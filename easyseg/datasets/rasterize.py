@@ -1,20 +1,32 @@
-"""Polygons and run lengths -> class ids, rasterized by pycocotools as COCO's own tools do."""
+"""Polygons and run lengths -> class ids, rasterized by pycocotools as COCO's own tools do.
+
+pycocotools is C without checks of its own: it is given polygons of bounded extent alone, and image
+sizes of at least 1x1. Run lengths are expanded here.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pycocotools import mask as coco_mask
 
 from easyseg.datasets.base import IGNORE
+from easyseg.datasets.mask_files import fit_mask, same_aspect
+from easyseg.datasets.values import numbers, whole_number
 from easyseg.errors import DatasetError
+from easyseg.io.read_image import MAX_PIXELS
 
-__all__ = ["Shape", "as_rle", "draw_shapes"]
+__all__ = ["NO_OUTLINE", "Shape", "draw_annotations", "draw_shapes", "drawing_size"]
 
+NO_OUTLINE = "boxes and points without an outline, left out"  # in notes, with their number
 MAX_DISTANCE = 4  # image sizes; corners further away are not in pixels
+MAX_OUTLINE = 2_000_000  # pixels along one polygon, for which pycocotools needs 150 MB
+DAMAGED = np.array([-1])  # run lengths that fit no image
+MAX_OUTLINES = 10_000_000  # pixels along all polygons of an image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +35,78 @@ class Shape:
 
     Args:
         class_id: Its class, or `IGNORE`.
-        segmentation: Polygons `[x, y, x, y, ...]` in pixels, or COCO's `{"size", "counts"}`.
+        segmentation: Polygons `[x, y, x, y, ...]` or `[[x, y], ...]` in pixels, or COCO's
+            `{"size", "counts"}`, not yet checked.
         where: File and entry, for messages.
     """
 
     class_id: int
-    segmentation: Sequence[Sequence[float]] | dict[str, Any]
+    segmentation: Sequence[Any] | Mapping[str, Any]
     where: str
+
+
+def drawing_size(
+    height: Any, width: Any, size: tuple[int, int], *, file: Path, image: Path
+) -> tuple[int, int]:
+    """`(height, width)` that a file declares for an image; the image's own if it leaves one out.
+
+    Args:
+        height: As the file has it.
+        width: As the file has it.
+        size: `(height, width)` of the image itself.
+        file: For messages.
+        image: For messages.
+
+    Raises:
+        DatasetError: Not whole numbers of at least 1, or no multiple of the image's size.
+    """
+    if height is None or width is None:
+        return size
+    where = f"of {image.name} in {file}"
+    h = whole_number(height, f"the height {where}", least=1)
+    w = whole_number(width, f"the width {where}", least=1)
+    if (h, w) == size:
+        return size
+    real = f"{size[1]}x{size[0]}"
+    if same_aspect((h, w), size) and h * w <= MAX_PIXELS:
+        return h, w
+    if same_aspect((w, h), size):
+        raise DatasetError(
+            f"{file} was drawn on {w}x{h} pixels, but {image} is {real}: its EXIF tag rotates it. "
+            "Save the image without that tag, or draw on the rotated image."
+        )
+    raise DatasetError(
+        f"{file} declares {w}x{h} pixels for {image}, which has {real}; correct the width and "
+        "height there, or leave them out if the corners are pixels of this image."
+    )
+
+
+def draw_annotations(
+    shapes: Sequence[Shape],
+    drawn_size: tuple[int, int],
+    size: tuple[int, int],
+    *,
+    file: Path,
+    image: Path,
+) -> np.ndarray:
+    """`(H, W) uint8` class ids: drawn at the size that the file declares, resized to the image's.
+
+    Args:
+        shapes: What to draw.
+        drawn_size: `(height, width)` that the file declares, see `drawing_size`.
+        size: `(height, width)` of the image.
+        file: For messages.
+        image: For messages.
+
+    Raises:
+        DatasetError: A shape that cannot be drawn, or corners from 0 to 1 instead of pixels.
+    """
+    if max(drawn_size) > 2 and _are_fractions(shapes):
+        raise DatasetError(
+            f"{shapes[0].where} has corners from 0 to 1, as all others of {image}: multiply x by "
+            f"the width ({drawn_size[1]}) and y by the height ({drawn_size[0]})."
+        )
+    return fit_mask(draw_shapes(shapes, drawn_size), size, mask=file, image=image)
 
 
 def draw_shapes(shapes: Sequence[Shape], size: tuple[int, int]) -> np.ndarray:
@@ -37,7 +114,7 @@ def draw_shapes(shapes: Sequence[Shape], size: tuple[int, int]) -> np.ndarray:
 
     Args:
         shapes: What to draw.
-        size: `(height, width)` in pixels.
+        size: `(height, width)` in pixels, of at least 1x1.
 
     Returns:
         `(H, W) uint8`: class ids, 0 where there is no shape.
@@ -45,54 +122,128 @@ def draw_shapes(shapes: Sequence[Shape], size: tuple[int, int]) -> np.ndarray:
     Raises:
         DatasetError: A shape that cannot be drawn.
     """
-    out = np.zeros(size, np.uint8, order="F")  # as pycocotools decodes
-    rles = [as_rle(shape, size) for shape in shapes]
-    areas = coco_mask.area(rles) if rles else []
-    order = sorted(range(len(shapes)), key=lambda i: (shapes[i].class_id != IGNORE, -int(areas[i])))
-    for i in order:
-        np.copyto(out, np.uint8(shapes[i].class_id), where=coco_mask.decode(rles[i]).view(bool))
-    return np.ascontiguousarray(out)
-
-
-def as_rle(shape: Shape, size: tuple[int, int]) -> dict[str, Any]:
-    """The shape as COCO's run-length encoding.
-
-    Raises:
-        DatasetError: Coordinates or lengths that do not fit the image.
-    """
     height, width = size
-    segmentation = shape.segmentation
-    if isinstance(segmentation, dict):
-        return _from_runs(segmentation, shape.where, size)
-    try:
-        polygons = [np.asarray(polygon, float) for polygon in segmentation]
-    except (ValueError, TypeError):
-        raise DatasetError(
-            f"{shape.where} has a corner that is not a number; give pixels, or remove the shape."
-        ) from None
-    corners = np.concatenate(polygons)
-    if not np.isfinite(corners).all() or np.abs(corners).max() > MAX_DISTANCE * max(size):
-        raise DatasetError(
-            f"{shape.where} has a corner at {np.nan_to_num(corners).max():g} in an image of "
-            f"{width}x{height}; give pixels of this image, or remove the shape."
-        )
-    return coco_mask.merge(coco_mask.frPyObjects([p.tolist() for p in polygons], height, width))
+    columns = np.zeros(height * width, np.uint8)  # one after the other, as run lengths count
+    all_runs, outlines = [], 0.0
+    for shape in shapes:
+        if isinstance(shape.segmentation, Mapping):
+            all_runs.append(_runs_of_mask(shape.segmentation, shape.where, size))
+            continue
+        polygons = _polygons(shape, size)
+        outlines += sum(map(_length, polygons))
+        if outlines > MAX_OUTLINES:
+            raise _too_long(shape.where, "the outlines up to it are", MAX_OUTLINES)
+        all_runs.append(_runs_of_polygons(polygons, size))
+    areas = [int(runs[1::2].sum()) for runs in all_runs]
+    order = sorted(range(len(shapes)), key=lambda i: (shapes[i].class_id != IGNORE, -areas[i]))
+    for i in order:
+        _paint(columns, all_runs[i], shapes[i].class_id)
+    return np.ascontiguousarray(columns.reshape(width, height).T)
 
 
-def _from_runs(runs: dict[str, Any], where: str, size: tuple[int, int]) -> dict[str, Any]:
-    try:
-        counts = runs["counts"]
-        if isinstance(counts, list):
-            fits = list(runs["size"]) == list(size) and sum(counts) == size[0] * size[1]
-            rle = coco_mask.frPyObjects(runs, *size) if fits and min(counts) >= 0 else None
-        else:
-            rle = {"size": list(runs["size"]), "counts": counts}
-            rle = rle if coco_mask.decode(rle).shape == size else None
-    except (ValueError, TypeError, KeyError):
-        rle = None
-    if rle is None:
+def _paint(columns: np.ndarray, runs: np.ndarray, class_id: int) -> None:
+    """Writes `class_id` where the shape is; `runs` are lengths outside, inside, outside, ..."""
+    runs = runs[: len(runs) // 2 * 2]  # up to the last run inside
+    if not len(runs):
+        return
+    start, end = runs[0], runs.sum()
+    inside = np.repeat(np.arange(1, len(runs)) & 1, runs[1:]).astype(bool)
+    np.copyto(columns[start:end], np.uint8(class_id), where=inside)
+
+
+def _polygons(shape: Shape, size: tuple[int, int]) -> list[np.ndarray]:
+    """`(2 n,) float64` corners of each polygon, within the bounds that pycocotools needs."""
+    polygons = [numbers(polygon, shape.where).ravel() for polygon in shape.segmentation]
+    for corners in polygons:
+        if len(corners) < 6 or len(corners) % 2:
+            raise DatasetError(
+                f"{shape.where} has {len(corners)} numbers; give x and y of 3 or more corners."
+            )
+        if np.abs(corners).max() > MAX_DISTANCE * max(size):
+            raise DatasetError(
+                f"{shape.where} has a corner at {corners[np.abs(corners).argmax()]:g} in an image "
+                f"of {size[1]}x{size[0]}; give pixels of this image, or remove the shape."
+            )
+        if _length(corners) > MAX_OUTLINE:
+            raise _too_long(shape.where, "its outline is", MAX_OUTLINE)
+    return polygons
+
+
+def _length(corners: np.ndarray) -> float:
+    """Pixels that the rasterizer visits along a closed polygon."""
+    points = corners.reshape(-1, 2)
+    return float(np.abs(points - np.roll(points, 1, axis=0)).max(1).sum())
+
+
+def _too_long(where: str, what: str, limit: int) -> DatasetError:
+    return DatasetError(
+        f"{where} cannot be drawn: {what} over {limit / 1e6:g} million pixels long; give fewer "
+        "corners, or save the mask as PNG."
+    )
+
+
+def _are_fractions(shapes: Sequence[Shape]) -> bool:
+    """Whether all corners lie from 0 to 1, and some between."""
+    if not shapes or any(isinstance(shape.segmentation, Mapping) for shape in shapes):
+        return False
+    corners = [numbers(p, s.where).ravel() for s in shapes for p in s.segmentation]
+    values = np.concatenate(corners) if corners else np.zeros(1)
+    return bool((values >= 0).all() and (values <= 1).all() and (values % 1 > 0).any())
+
+
+def _runs_of_polygons(polygons: Sequence[np.ndarray], size: tuple[int, int]) -> np.ndarray:
+    rles = coco_mask.frPyObjects([p.tolist() for p in polygons], *size)
+    return _expand(coco_mask.merge(rles)["counts"])
+
+
+def _runs_of_mask(mask: Mapping[str, Any], where: str, size: tuple[int, int]) -> np.ndarray:
+    """The run lengths of COCO's `{"size", "counts"}`, which fill the image exactly."""
+    declared, counts = mask.get("size"), mask.get("counts")
+    runs = DAMAGED
+    if isinstance(declared, list | tuple) and len(declared) == 2:
+        fits = tuple(whole_number(side, f"a size in {where}", least=1) for side in declared) == size
+        if fits and isinstance(counts, list):
+            runs = _whole(counts)
+        elif fits and isinstance(counts, str):
+            runs = _expand(counts.encode("utf-8", "surrogatepass"))
+        elif fits and isinstance(counts, bytes):
+            runs = _expand(counts)
+    if runs.min(initial=0) < 0 or runs.sum() != size[0] * size[1]:
         raise DatasetError(
             f"{where} has run lengths for another size than {size[1]}x{size[0]}, or damaged ones; "
             "export the file again, or remove the annotation."
         )
-    return rle
+    return runs
+
+
+def _whole(counts: list[Any]) -> np.ndarray:
+    """`(n,) int64` counts; `DAMAGED` if one is not a whole number in 32 bits."""
+    try:
+        values = np.asarray(counts, np.float64)
+    except (ValueError, TypeError, OverflowError):
+        return DAMAGED
+    is_whole = values.ndim == 1 and (values == np.rint(values)).all()
+    fits = is_whole and np.abs(values).max(initial=0) < 2**31
+    return values.astype(np.int64) if fits else DAMAGED
+
+
+def _expand(text: bytes) -> np.ndarray:
+    """`(n,) int64` run lengths of COCO's compressed text; `DAMAGED` of anything else.
+
+    Each number is written in groups of five bits and a bit that says whether more follow, lowest
+    first and signed; from the fourth on it is the difference from the one two places before.
+    """
+    codes = np.frombuffer(text, np.uint8).astype(np.int64) - ord("0")
+    ends = np.flatnonzero(codes & 32 == 0)
+    if not len(ends) or ends[-1] != len(codes) - 1 or codes.min() < 0 or codes.max() > 63:
+        return DAMAGED
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    lengths = ends - starts + 1
+    if lengths.max() > 6:  # 30 bits
+        return DAMAGED
+    shifts = 5 * (np.arange(len(codes)) - np.repeat(starts, lengths))
+    runs = np.add.reduceat((codes & 31) << shifts, starts)
+    runs -= (codes[ends] >> 4 & 1) << 5 * lengths  # the sign
+    runs[1::2] = np.cumsum(runs[1::2])
+    runs[2::2] = np.cumsum(runs[2::2])
+    return runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -96,7 +97,7 @@ def scan_dataset(dataset: Dataset, *, quick: bool = False) -> DatasetScan:
 
 def _scan(split: str, sample: Sample, classes: int, *, quick: bool) -> SampleScan:
     try:
-        size, orientation, thumbnail = _read(sample.image, quick=quick)
+        size, orientation, thumbnail = _read(sample, quick=quick)
         pixels = np.bincount(sample.read_mask(size).ravel(), minlength=IGNORE + 1)
     except (DatasetError, ImageError) as error:
         return SampleScan(split, sample, error)
@@ -119,11 +120,12 @@ def _scan(split: str, sample: Sample, classes: int, *, quick: bool) -> SampleSca
     )
 
 
-def _read(path: Path, *, quick: bool) -> tuple[tuple[int, int], int, np.ndarray | None]:
+def _read(sample: Sample, *, quick: bool) -> tuple[tuple[int, int], int, np.ndarray | None]:
     """`(height, width)` of the upright image, its EXIF orientation, and its thumbnail."""
-    require_file(path)
+    require_file(sample.image)
+    source = sample.image_source()
     try:
-        with _opened(path) as image:
+        with _opened(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             # of a PNG only from its header, because Pillow decodes it for more
             has_exif = image.format != "PNG" or "exif" in image.info
             orientation = int(image.getexif().get(EXIF_ORIENTATION, 1)) if has_exif else 1
@@ -131,7 +133,7 @@ def _read(path: Path, *, quick: bool) -> tuple[tuple[int, int], int, np.ndarray 
             thumbnail = None if quick else _thumbnail(image)
     except DECODE_ERRORS as error:
         raise ImageError(
-            f"Cannot read {path}: {' '.join(str(error).split())}. "
+            f"Cannot read {sample.image}: {' '.join(str(error).split())}. "
             "Replace it, or remove it and its mask."
         ) from error
     size = (width, height) if orientation in SWAPS_SIDES else (height, width)
@@ -154,9 +156,9 @@ def _mask_size(path: Path) -> tuple[int, int] | None:
         return image.height, image.width
 
 
-def _opened(path: Path) -> Any:
+def _opened(file: Path | io.BytesIO) -> Any:
     from PIL import Image  # noqa: PLC0415
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of damaged EXIF, and of sizes
-        return Image.open(path)
+        return Image.open(file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -104,4 +105,4 @@ def _count(samples: Sequence[Sample]) -> int:
 
 def _in_order(samples: Iterable[Sample]) -> list[Sample]:
     """By a hash of the image's name."""
-    return sorted(samples, key=lambda s: hashlib.sha256(s.image.stem.encode()).digest())
+    return sorted(samples, key=lambda s: hashlib.sha256(os.fsencode(s.image.stem)).digest())

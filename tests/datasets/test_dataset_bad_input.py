@@ -151,8 +151,10 @@ def test_names_with_odd_characters(tmp_path):
     root = folders(tmp_path)
     (root / "classes.txt").write_bytes("\ufeffground, wet\n  bo\tx \u00e9/\u4e2d\n".encode())
     assert open_dataset(root).label_set.names == ("ground, wet", "bo x \u00e9/\u4e2d")
-    (root / "classes.txt").write_text("a\nA\n")
-    assert open_dataset(root).label_set.names == ("a", "A 2")
+    (root / "classes.txt").write_text("a\nA \n")
+    dataset = open_dataset(root)
+    assert dataset.label_set.names == ("a",)
+    assert "Classes 'a' and 'A' are merged." in dataset.notes
     (root / "classes.txt").unlink()
     (root / "class_dict.csv").write_text("name,r,g,b\na,0,0\n")
     with pytest.raises(DatasetError, match="is not a list of classes"):
@@ -169,7 +171,7 @@ def test_coco_with_missing_images_and_empty_polygons(tmp_path):
     assert "annotations of images that are not listed: 1" in message
     save(root / "images/2.png", scene(2)[0])
     dataset = open_dataset(root)
-    assert "annotations without polygon or mask, left out: 1" in " ".join(dataset.notes)
+    assert "boxes and points without an outline, left out: 1" in " ".join(dataset.notes)
     assert not {s.name: s for v in dataset.splits.values() for s in v}["2"].read_mask().any()
     for i in (1, 2):
         (root / f"images/{i}.png").unlink()
@@ -212,10 +214,10 @@ def test_coco_annotations_that_cannot_be_drawn(tmp_path, row, what):
 @pytest.mark.parametrize(
     ("line", "what"),
     [
-        ("0 0.5 0.5 0.2 0.2", "box"),
         ("3 0.1 0.1 0.2 0.2 0.3 0.1", "class 3"),
         ("0 10 10 200 10 200 200", "outside 0 to 1"),
-        ("cat 0.1 0.1", "not `class x y"),
+        ("0 0.1 cat", "not `class x y"),
+        ("cat 0.1 0.1", "class in line 1"),
         ("0 0.1 0.1 0.2 0.2 0.3", "5 numbers"),
     ],
 )

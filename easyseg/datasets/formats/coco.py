@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -12,13 +11,21 @@ from typing import Any
 import numpy as np
 
 from easyseg.datasets.base import IGNORE, Dataset, Sample
-from easyseg.datasets.class_names import BACKGROUND, clean, is_void, make_label_set, read_text
+from easyseg.datasets.class_names import ClassTable, clean, make_label_set
 from easyseg.datasets.formats.base import DATASETS, Format
-from easyseg.datasets.mask_files import fit_mask
 from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import image_folders, split_of
-from easyseg.datasets.rasterize import Shape, draw_shapes
+from easyseg.datasets.rasterize import NO_OUTLINE, Shape, draw_annotations, drawing_size
 from easyseg.datasets.splits import make_dataset
+from easyseg.datasets.values import (
+    entries,
+    id_of,
+    read_json,
+    read_text,
+    shown,
+    text,
+    whole_number,
+)
 from easyseg.errors import DatasetError
 
 __all__ = ["annotation_files"]
@@ -32,21 +39,22 @@ class _DrawnMask:
     """Draws the mask of one image. It is a `Sample.mask_reader`."""
 
     shapes: tuple[Shape, ...]
-    size: tuple[int, int] | None  # (height, width) that the file says the image has
+    height: Any  # of the image, as the file has it
+    width: Any
     file: Path
     image: Path
 
     def __call__(self, size: tuple[int, int]) -> np.ndarray:
         """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
-        ids = draw_shapes(self.shapes, self.size or size)
-        return fit_mask(ids, size, mask=self.file, image=self.image)
+        drawn = drawing_size(self.height, self.width, size, file=self.file, image=self.image)
+        return draw_annotations(self.shapes, drawn, size, file=self.file, image=self.image)
 
 
 class _Contents:
     """What the files of a data set have held so far."""
 
     def __init__(self, root: Path) -> None:
-        self.names = [BACKGROUND]
+        self.classes = ClassTable()
         self.samples: list[tuple[str, Sample]] = []
         self.names_used: set[tuple[str, str]] = set()
         self.counts: Counter[str] = Counter()
@@ -68,7 +76,7 @@ class _Contents:
         counted = [
             f"{what}: {n}, such as {self.examples[what]}." for what, n in self.counts.items()
         ]
-        return [*dict.fromkeys(self.category_notes), *counted]
+        return [*dict.fromkeys([*self.category_notes, *self.classes.notes]), *counted]
 
     def unlisted(self) -> list[Path]:
         """Images that no file lists, in the folders of those that are listed."""
@@ -116,7 +124,7 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
     name = root.stem if root.is_file() else root.name
     return make_dataset(
         name,
-        make_label_set(name, contents.names),
+        make_label_set(name, contents.classes.names),
         contents.samples,
         notes=[*contents.notes(), "Where objects overlap, the smallest is on top."],
         # several files beside each other may list images of their own
@@ -129,7 +137,7 @@ def _add(contents: _Contents, file: Path, files: int) -> None:
     split = split_of(file.stem) or split_of(file.parent.name) if files > 1 else split_of(file.stem)
     annotations = defaultdict(list)
     for annotation in content["annotations"]:
-        annotations[annotation.get("image_id")].append(annotation)
+        annotations[annotation["image_id"]].append(annotation)
     classes = _classes(contents, content, file)
     drawn = 0
     for entry in content["images"]:
@@ -140,12 +148,11 @@ def _add(contents: _Contents, file: Path, files: int) -> None:
             continue
         shapes = [s for item in objects if (s := _shape(contents, item, classes, file))]
         drawn += len(shapes)
-        size = (entry["height"], entry["width"]) if entry.get("height") else None
         name = image_path.stem
         if (split, name) in contents.names_used:
             name = f"{name}-{entry['id']}"
         contents.names_used.add((split, name))
-        mask = _DrawnMask(tuple(shapes), size, file, image_path)
+        mask = _DrawnMask(tuple(shapes), entry.get("height"), entry.get("width"), file, image_path)
         contents.samples.append((split, Sample(name, image_path, file, mask)))
         if not objects:
             contents.count("images without annotations, all background", image_path.name)
@@ -160,79 +167,81 @@ def _add(contents: _Contents, file: Path, files: int) -> None:
 
 
 def _parse(file: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(read_text(file))
-        for image in content["images"]:
-            image.update(id=image["id"], file_name=str(image["file_name"]))
-        for category in content["categories"]:
-            category.update(id=category["id"], name=str(category["name"]))
-        for annotation in content["annotations"]:
-            annotation.setdefault("id", None)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DatasetError(f"{file} is not a COCO file ({error!r}); export it again.") from error
+    """The file's content; ids are whole numbers or text, names are text."""
+    content: dict[str, Any] = read_json(file)
+    for number, image in enumerate(entries(content, "images", file), 1):
+        where = f"of image {number} in {file}"
+        image["id"] = id_of(image.get("id"), f"the id {where}")
+        image["file_name"] = text(image.get("file_name"), f"the file_name {where}")
+    for number, category in enumerate(entries(content, "categories", file), 1):
+        where = f"of category {number} in {file}"
+        category["id"] = id_of(category.get("id"), f"the id {where}")
+        category["name"] = clean(text(category.get("name"), f"the name {where}"), category["id"])
+    for annotation in entries(content, "annotations", file):
+        where = f"of annotation {shown(annotation.get('id'))} in {file}"
+        for key in ("image_id", "category_id"):
+            annotation[key] = id_of(annotation.get(key), f"the {key} {where}")
     return content
 
 
-def _classes(contents: _Contents, content: Mapping[str, Any], file: Path) -> dict[Any, int]:
+def _classes(contents: _Contents, content: Mapping[str, Any], file: Path) -> dict[int | str, int]:
     """Class ids by category id; equal names are one class, grouping categories are none."""
     categories = sorted(content["categories"], key=lambda c: str(c["id"]).zfill(9))
-    used = {annotation.get("category_id") for annotation in content["annotations"]}
-    groups = {c.get("supercategory") for c in categories}
-    classes: dict[Any, int] = {}
-    first: dict[str, Any] = {}
-    for category in categories:
-        number, name = category["id"], clean(category["name"], category["id"])
-        folded = name.casefold()
-        if number not in used and number == 0 and category["name"] in groups:
-            also = [c["id"] for c in categories if c["name"] == category["name"]][1:]
-            twin = f" (category {also[0]} has the same name)" if also else ""
-            contents.category_notes.append(
-                f"Category 0 {name!r} only groups the others and has no objects: "
-                f"it is left out{twin}."
-            )
-            continue
-        if folded in first:
-            contents.category_notes.append(
-                f"Categories {first[folded]} and {number} are both called {name!r} and are merged."
-            )
-        first.setdefault(folded, number)
-        classes[number] = IGNORE if is_void(name) else _class_id(contents.names, name)
-    if not classes:
+    by_id = {c["id"]: c for c in categories}
+    if len(by_id) < len(categories):
+        (repeated, _), *_ = Counter(c["id"] for c in categories).most_common(1)
+        raise DatasetError(f"{file} has several categories of id {repeated}; give each its own.")
+    used = {annotation["category_id"] for annotation in content["annotations"]}
+    groups = {c["supercategory"] for c in categories if isinstance(c.get("supercategory"), str)}
+    if 0 in by_id and 0 not in used and by_id[0]["name"] in groups:
+        name = by_id.pop(0)["name"]
+        also = [number for number, c in by_id.items() if c["name"] == name]
+        twin = f" (category {also[0]} has the same name)" if also else ""
+        contents.category_notes.append(
+            f"Category 0 {name!r} only groups the others and has no objects: it is left out{twin}."
+        )
+    if not by_id:
         raise DatasetError(f"{file} has no categories; export it with the classes.")
-    return classes
-
-
-def _class_id(names: list[str], name: str) -> int:
-    for i, known in enumerate(names):
-        if known.casefold() == name.casefold():
-            return i
-    names.append(name)
-    if len(names) > IGNORE:
-        raise DatasetError(f"{len(names)} classes are too many; keep at most {IGNORE} categories.")
-    return len(names) - 1
+    ids = contents.classes.add(c["name"] for c in by_id.values())
+    return dict(zip(by_id, ids, strict=True))
 
 
 def _shape(
-    contents: _Contents, item: Mapping[str, Any], classes: Mapping[Any, int], file: Path
+    contents: _Contents, item: Mapping[str, Any], classes: Mapping[int | str, int], file: Path
 ) -> Shape | None:
-    where = f"annotation {item.get('id')} in {file}"
-    if item.get("category_id") not in classes:
+    where = f"annotation {shown(item.get('id'))} in {file}"
+    if item["category_id"] not in classes:
         raise DatasetError(
-            f"{where} is of category {item.get('category_id')}, which is not in the list of "
+            f"{where} is of category {item['category_id']}, which is not in the list of "
             "categories; add it there or remove the annotation."
         )
     segmentation = item.get("segmentation")
     if isinstance(segmentation, list):
-        polygons = [
-            p for p in segmentation if isinstance(p, list) and len(p) >= 6 and not len(p) % 2
-        ]
-        segmentation = polygons or None
+        segmentation = _polygons(segmentation, where)
+    elif not isinstance(segmentation, dict | None):
+        raise DatasetError(
+            f"the segmentation of {where} is {shown(segmentation)}; give polygons or run lengths."
+        )
     if not segmentation:
-        contents.count("annotations without polygon or mask, left out", where)
+        contents.count(NO_OUTLINE, where)
         return None
-    return Shape(
-        IGNORE if item.get("iscrowd") else classes[item["category_id"]], segmentation, where
-    )
+    is_crowd = whole_number(item.get("iscrowd") or 0, f"the iscrowd of {where}")
+    return Shape(IGNORE if is_crowd else classes[item["category_id"]], segmentation, where)
+
+
+def _polygons(segmentation: list[Any], where: str) -> list[list[Any]]:
+    """Polygons of three corners or more: `[x, y, ...]` or `[[x, y], ...]`, several or one alone."""
+    if not any(isinstance(part, list) for part in segmentation) or _are_corners(segmentation):
+        segmentation = [segmentation]
+    if not all(isinstance(part, list) for part in segmentation):
+        raise DatasetError(
+            f"{where} mixes polygons and numbers; give a list of polygons, or remove it."
+        )
+    return [p for p in segmentation if _are_corners(p) or (len(p) >= 6 and not len(p) % 2)]
+
+
+def _are_corners(part: list[Any]) -> bool:
+    return len(part) >= 3 and all(isinstance(p, list) and len(p) == 2 for p in part)
 
 
 def _image(contents: _Contents, file: Path, name: str, split: str) -> Path | None:

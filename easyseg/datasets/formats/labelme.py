@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
-import json
+import struct
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,23 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from easyseg.datasets.base import IGNORE, Dataset, Sample
-from easyseg.datasets.class_names import (
-    BACKGROUND,
-    BACKGROUNDS,
-    clean,
-    find_classes,
-    is_void,
-    make_label_set,
-    read_text,
-)
+from easyseg.datasets.base import Dataset, Sample
+from easyseg.datasets.class_names import ClassTable, clean, find_classes, make_label_set
 from easyseg.datasets.formats.base import DATASETS, Format
-from easyseg.datasets.mask_files import fit_mask
 from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import image_folders, split_of
-from easyseg.datasets.rasterize import Shape, draw_shapes
+from easyseg.datasets.rasterize import Shape, draw_annotations, drawing_size
 from easyseg.datasets.splits import make_dataset
+from easyseg.datasets.values import entries, numbers, read_json, read_text, text
 from easyseg.errors import DatasetError
+from easyseg.io.read_image import DECODE_ERRORS
 
 CORNERS = 64  # of a circle, which is drawn as a polygon
 AREAS = ("polygon", "rectangle", "circle", "mask")  # shape types that have an area
@@ -47,64 +40,99 @@ class _DrawnMask:
     def __call__(self, size: tuple[int, int]) -> np.ndarray:
         """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
         content = _parse(self.path)
-        drawn_size = (content.get("imageHeight") or size[0], content.get("imageWidth") or size[1])
+        height, width = content.get("imageHeight"), content.get("imageWidth")
+        drawn = drawing_size(height, width, size, file=self.path, image=self.image)
         shapes = []
         for number, entry in enumerate(content["shapes"], 1):
             where = f"shape {number} of {self.path}"
-            segmentation = _segmentation(entry, drawn_size, where)
+            segmentation = _segmentation(entry, drawn, where)
             if segmentation is not None:
-                shapes.append(Shape(self.classes[_label(entry)], segmentation, where))
-        return fit_mask(draw_shapes(shapes, drawn_size), size, mask=self.path, image=self.image)
+                shapes.append(Shape(self.classes[entry["label"]], segmentation, where))
+        return draw_annotations(shapes, drawn, size, file=self.path, image=self.image)
+
+
+@dataclasses.dataclass(frozen=True)
+class _EmbeddedImage:
+    """The bytes of the image that labelme keeps in its JSON. It is a `Sample.embedded_image`."""
+
+    path: Path
+
+    def __call__(self) -> bytes:
+        try:
+            return base64.b64decode(_parse(self.path).get("imageData") or "")
+        except (ValueError, TypeError) as error:
+            if isinstance(error, DatasetError):
+                raise
+            raise DatasetError(
+                f"the imageData of {self.path} is damaged ({error}); put the image beside it."
+            ) from error
 
 
 def _segmentation(entry: Mapping[str, Any], size: tuple[int, int], where: str) -> Any:
     """Polygons or run lengths; `None` of lines and points, which have no area."""
-    kind = entry.get("shape_type") or "polygon"
-    try:
-        points = np.array(entry["points"], float).reshape(-1, 2)
-        if kind == "rectangle":
-            (x0, y0), (x1, y1) = points
-            points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
-        elif kind == "circle":
-            angle = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
-            radius = np.linalg.norm(points[1] - points[0])
-            points = points[0] + radius * np.stack([np.cos(angle), np.sin(angle)], 1)
-        elif kind == "mask":
-            return _full_size_mask(entry["mask"], points, size)
-        elif kind != "polygon":
-            return None
-    except (ValueError, TypeError, KeyError, IndexError, OSError) as error:
+    kind = entry["shape_type"]
+    if kind not in AREAS:
+        return None
+    points = numbers(entry.get("points"), where)
+    if points.ndim != 2 or points.shape[1] != 2:
+        raise DatasetError(f"{where} has points that are not pairs x, y; draw it again in labelme.")
+    if kind == "mask":
+        return _full_size_mask(entry.get("mask"), points, size, where)
+    if kind == "circle" and len(points) == 2:
+        angle = np.linspace(0, 2 * np.pi, CORNERS, endpoint=False)
+        radius = np.linalg.norm(points[1] - points[0])
+        points = points[0] + radius * np.stack([np.cos(angle), np.sin(angle)], 1)
+    elif kind == "rectangle" and len(points) == 2:
+        (x0, y0), (x1, y1) = points
+        points = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    elif kind == "circle" or (kind == "rectangle" and len(points) != 4):
         raise DatasetError(
-            f"{where} cannot be parsed ({error!r}); draw it again in labelme."
-        ) from error
-    return [points.ravel().tolist()] if len(points) >= 3 else None
+            f"{where} is a {kind} of {len(points)} points; draw it again in labelme."
+        )
+    return [points] if len(points) >= 3 else None
 
 
-def _full_size_mask(encoded: str, points: np.ndarray, size: tuple[int, int]) -> dict[str, Any]:
-    """Labelme's mask (a PNG in base64 that covers the box of two points), as run lengths."""
+def _full_size_mask(
+    encoded: Any, points: np.ndarray, size: tuple[int, int], where: str
+) -> dict[str, Any]:
+    """Labelme's mask, a PNG in base64 whose upper left corner is the first point: run lengths."""
     from PIL import Image  # noqa: PLC0415
-    from pycocotools import mask as coco_mask  # noqa: PLC0415
 
-    with Image.open(io.BytesIO(base64.b64decode(encoded))) as image:
-        part = np.asarray(image.convert("1"))
-    x, y = np.rint(points[0]).astype(int)
-    whole = np.zeros(size, np.uint8, order="F")
-    box = whole[y : y + part.shape[0], x : x + part.shape[1]]
-    box[:] = part[: box.shape[0], : box.shape[1]]
-    return coco_mask.encode(whole)
-
-
-def _label(entry: Mapping[str, Any]) -> str:
-    return clean(entry.get("label", ""), 0)
+    height, width = size
+    try:
+        png = base64.b64decode(encoded)
+        sides = struct.unpack(">II", png[16:24])  # of the header, before anything is decoded
+        if sides[0] > width or sides[1] > height:
+            raise ValueError(f"its mask has {sides[0]}x{sides[1]} pixels")
+        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+            part = np.asarray(image.convert("1"))
+        x, y = np.rint(points[0]).astype(int)
+    except (*DECODE_ERRORS, Image.DecompressionBombError) as error:
+        raise DatasetError(
+            f"{where} cannot be read ({error}); draw it again in labelme."
+        ) from error
+    # positions in the image, column after column
+    columns, rows = np.nonzero(part.T)
+    columns, rows = columns + x, rows + y
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    positions = columns[inside] * height + rows[inside]
+    edges = np.flatnonzero(np.diff(positions, prepend=-2) != 1)
+    starts, lengths = positions[edges], np.diff(edges, append=len(positions))
+    bounds = np.stack([starts, starts + lengths], 1).ravel()
+    runs = np.diff(bounds, prepend=0, append=height * width)
+    return {"size": [height, width], "counts": runs.tolist()}
 
 
 def _parse(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(read_text(path))
-        content["shapes"] = [dict(entry) for entry in content["shapes"]]
-    except (ValueError, TypeError, KeyError) as error:
-        raise DatasetError(f"{path} is not a labelme file ({error!r}); remove it.") from error
-    return content
+    """The file's content, its shapes with a clean label and a type."""
+    content: dict[str, Any] = read_json(path)
+    shapes = []
+    for number, entry in enumerate(entries(content, "shapes", path), 1):
+        where = f"of shape {number} in {path}"
+        label = clean(text(entry.get("label") or "", f"the label {where}"), 0)
+        kind = text(entry.get("shape_type") or "polygon", f"the shape_type {where}")
+        shapes.append({**entry, "label": label, "shape_type": kind})
+    return {**content, "shapes": shapes}
 
 
 def _files(root: Path) -> list[Path]:
@@ -132,12 +160,12 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         except DatasetError as error:
             errors.append(error)
             continue
-        labels.update(map(_label, content["shapes"]))
-        types.update(str(entry.get("shape_type") or "polygon") for entry in content["shapes"])
+        labels.update(entry["label"] for entry in content["shapes"])
+        types.update(entry["shape_type"] for entry in content["shapes"])
         beside = path.parent / str(content.get("imagePath") or "").replace("\\", "/")
         image = beside if beside.is_file() else by_stem.get(path.with_suffix(""))
-        if image:
-            pairs.append((path, image))
+        if image or content.get("imageData"):
+            pairs.append((path, image or path))
         else:
             missing.append(path)
     if not (pairs or errors or missing):
@@ -155,11 +183,16 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
               for t, n in types.items() if t not in AREAS]  # fmt: skip
     if errors:
         notes.append(f"{len(errors)} files are left out, the first: {errors[0]}")
-    names, classes = _classes(root, labels)
+    table = ClassTable()
+    # the order of labels.txt, if there is one
+    listed = [clean(c.name, i) for i, c in enumerate(find_classes(root)[0])]
+    names = list(dict.fromkeys([*listed, *sorted(labels)]))
+    classes = dict(zip(names, table.add(names), strict=True))
+    notes += table.notes
     used = {image.resolve() for _, image in pairs}
     return make_dataset(
         root.name,
-        make_label_set(root.name, names),
+        make_label_set(root.name, table.names),
         [_sample(root, path, image, classes) for path, image in pairs],
         notes=notes,
         images_without_mask=[p for p in images if p.resolve() not in used],
@@ -171,24 +204,8 @@ def _sample(root: Path, path: Path, image: Path, classes: Mapping[str, int]) -> 
     relative = path.relative_to(root)
     split = next((s for part in relative.parts[:-1] if (s := split_of(part))), "")
     name = relative.with_suffix("").as_posix()
-    return split, Sample(name, image, path, _DrawnMask(path, image, classes))
-
-
-def _classes(root: Path, labels: set[str]) -> tuple[list[str], dict[str, int]]:
-    """Names of the classes, background first, and class ids by label: the order of labels.txt."""
-    listed = [clean(c.name, i) for i, c in enumerate(find_classes(root)[0])]
-    names, classes = [BACKGROUND], {}
-    for label in dict.fromkeys([*listed, *sorted(labels)]):
-        if is_void(label):
-            classes[label] = IGNORE
-        elif label.casefold() in BACKGROUNDS:
-            classes[label] = 0
-        else:
-            classes[label] = len(names)
-            names.append(label)
-    if len(names) > IGNORE:
-        raise DatasetError(f"{root} has {len(names)} classes; use at most {IGNORE} labels.")
-    return names, classes
+    embedded = _EmbeddedImage(path) if image == path else None
+    return split, Sample(name, image, path, _DrawnMask(path, image, classes), embedded)
 
 
 DATASETS.register("labelme")(Format(_detect, _read))

@@ -1,0 +1,179 @@
+"""What the text files of a data set hold: what is unambiguous is taken, the rest is an error."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from easyseg.errors import DatasetError, os_reason
+from easyseg.utils.documents import parse_json, parse_yaml
+
+__all__ = [
+    "entries",
+    "id_of",
+    "numbers",
+    "read_json",
+    "read_lines",
+    "read_text",
+    "read_yaml",
+    "shown",
+    "text",
+    "whole_number",
+]
+
+MAX_COORDINATE = 1e8  # pixels; five times that fits into 32 bits
+WHOLE = re.compile(r"0|-?[1-9][0-9]{0,99}")  # as a program writes it
+BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, in which some editors of Windows write
+
+
+def read_text(path: Path) -> str:
+    """The file's text, with or without a byte order mark.
+
+    Raises:
+        DatasetError: It is not a file or cannot be opened.
+    """
+    try:
+        if path.exists() and not path.is_file():  # a pipe or a device may never end
+            raise DatasetError(f"{path} is not a regular file; replace it, or remove it.")
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        if isinstance(error, DatasetError):
+            raise
+        reason = os_reason(error) if isinstance(error, OSError) else str(error)
+        raise DatasetError(f"Cannot read {path}: {reason}. Check its permissions.") from error
+    try:
+        return content.decode("utf-16" if content.startswith(BYTE_ORDER_MARKS) else "utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
+def read_lines(path: Path) -> list[str]:
+    """The file's lines without blanks around them, and without empty ones."""
+    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+
+
+def read_json(path: Path) -> Any:
+    """The values of a JSON file.
+
+    Raises:
+        DatasetError: It cannot be opened, is not JSON, or is nested too deeply.
+    """
+    try:
+        return parse_json(read_text(path))
+    except DatasetError:
+        raise
+    except ValueError as error:
+        raise DatasetError(f"{path} is not JSON ({error}); export it again.") from error
+
+
+def read_yaml(path: Path) -> Any:
+    """The values of a YAML file.
+
+    Raises:
+        DatasetError: It cannot be opened, is not YAML, or is beyond the limits of `parse_yaml`.
+    """
+    try:
+        return parse_yaml(read_text(path))
+    except DatasetError:
+        raise
+    except ValueError as error:
+        raise DatasetError(f"{path} is not YAML ({error}); correct it.") from error
+
+
+def entries(content: Any, part: str, file: Path) -> list[dict[str, Any]]:
+    """The list of objects under a name.
+
+    Raises:
+        DatasetError: There is no such list, or it holds something else.
+    """
+    values = content.get(part) if isinstance(content, dict) else None
+    if not isinstance(values, list):
+        raise DatasetError(f"{file} has no list of {part!r}; export it again.")
+    for number, value in enumerate(values, 1):
+        if not isinstance(value, dict):
+            raise DatasetError(
+                f"entry {number} of {part!r} in {file} is {shown(value)}, not an object; "
+                "export it again."
+            )
+    return values
+
+
+def whole_number(value: Any, where: str, *, least: int = 0, most: int = 1 << 31) -> int:
+    """A whole number, which may be written as text or with a fraction of 0.
+
+    Raises:
+        DatasetError: It is something else, or not from `least` to `most`.
+    """
+    try:
+        number = float(value) if isinstance(value, str) else value
+        if number == int(number) and least <= number <= most:
+            return int(number)
+    except (ValueError, TypeError, OverflowError):
+        pass
+    limit = f"of at least {least}" if most == 1 << 31 else f"from {least} to {most}"
+    raise DatasetError(f"{where} is {shown(value)}; give a whole number {limit}.")
+
+
+def numbers(values: Any, where: str) -> np.ndarray:
+    """`float64` numbers of any nesting, such as corners; they may be written as text.
+
+    Raises:
+        DatasetError: One is missing, not a number, infinite or NaN, or the nesting is uneven.
+    """
+    try:
+        array = np.asarray(values, np.float64)
+    except (ValueError, TypeError, OverflowError):
+        array = None
+    if array is None or not np.isfinite(array).all():
+        raise DatasetError(
+            f"{where} has a corner that is not a number; give pixels, or remove the shape."
+        )
+    if np.abs(array).max(initial=0) > MAX_COORDINATE:
+        raise DatasetError(
+            f"{where} has a corner at {np.abs(array).max():g}, which is in no image; give pixels, "
+            "or remove the shape."
+        )
+    return array
+
+
+def id_of(value: Any, where: str) -> int | str:
+    """An id: a whole number of any size, or text; "5" and 5.0 are 5, "05" is text.
+
+    Raises:
+        DatasetError: It is missing or something else.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, int):
+        return value
+    if isinstance(value, str):
+        name = value.strip()
+        return int(name) if WHOLE.fullmatch(name) else name
+    raise DatasetError(f"{where} is {shown(value)}; give a whole number or text.")
+
+
+def text(value: Any, where: str) -> str:
+    """Text, or a number as text.
+
+    Raises:
+        DatasetError: It is missing or something else.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return str(value)
+    raise DatasetError(f"{where} is {shown(value)}; give text.")
+
+
+def shown(value: Any) -> str:
+    """A value in a message: short, on one line."""
+    if value is None:
+        return "missing"
+    if isinstance(value, dict | list | set | tuple):  # which may be long, or hold itself
+        return f"a {'list' if not isinstance(value, dict) else 'mapping'} of {len(value)}"
+    line = repr(value)
+    return line if len(line) <= 40 else f"{line[:40]}…"
