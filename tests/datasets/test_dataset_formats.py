@@ -171,14 +171,14 @@ def test_coco_crowd_overlap_and_names(tmp_path):
     "name", ["coco/instances.json", "facade/train", "facade/valid", "facade/test"]
 )
 def test_coco_annotations_are_those_of_pycocotools(shared, name, capsys):
-    """Every annotation of real files, against `COCO.annToMask`."""
+    """Every seventh annotation of real files, against `COCO.annToMask`."""
     from pycocotools.coco import COCO
 
     path = shared / "data" / name
     path = path / "_annotations.coco.json" if path.is_dir() else path
     theirs = COCO(path)
     assert theirs.anns
-    for key, row in theirs.anns.items():
+    for key, row in list(theirs.anns.items())[::7]:
         image = theirs.imgs[row["image_id"]]
         size = image["height"], image["width"]
         mask = draw_shapes([Shape(1, row["segmentation"], str(key))], size)

@@ -50,8 +50,8 @@ def use(source: Path, **options) -> None:
 
 
 def annotation(number, segmentation, **more):
-    return {"id": number, "image_id": number % 2 + 1, "category_id": 1, "segmentation": segmentation,
-            "iscrowd": 0, "bbox": [1, 1, 5, 5], **more}  # fmt: skip
+    row = {"id": number, "image_id": number % 2 + 1, "category_id": 1, "iscrowd": 0, "bbox": [1, 2]}
+    return {**row, "segmentation": segmentation, **more}
 
 
 COCO = {

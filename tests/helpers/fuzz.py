@@ -1,8 +1,8 @@
 """Hypothesis for what reads strangers' files: how many inputs, how each is made, what it may cost.
 
 A test is `@each_run(0.2) def test_x(examples): run(attack, inputs, examples)`. `make test` runs it
-with a few inputs, `make fuzz` with many: EASYSEG_FUZZ_EXAMPLES says how many there are for each file of
-tests, and `each_run` which part of them is for this test.
+with a few inputs, `make fuzz` with many: EASYSEG_FUZZ_EXAMPLES says how many there are for each
+file of tests, and `each_run` which part of them is for this test.
 """
 
 from __future__ import annotations

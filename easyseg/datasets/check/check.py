@@ -12,6 +12,7 @@ from easyseg.datasets.check.report import CheckReport, Proposal
 from easyseg.datasets.class_weights import median_frequency_weights
 from easyseg.datasets.scan import DatasetScan, scan_dataset
 from easyseg.datasets.splits import with_validation_split
+from easyseg.io.read_image import IMAGE_EXTENSIONS
 
 __all__ = ["check_dataset"]
 
@@ -51,13 +52,15 @@ def _about_labels(scan: DatasetScan) -> list[str]:
         return [f"data set {dataset.name!r} has no samples; add images and their masks."]
     if not readable:
         return []
-    masks = f"{readable[0].sample.mask} and all other masks"
+    mask = readable[0].sample.mask
+    masks = f"{mask} and all other masks"
+    cure = "ids in the masks" if mask.suffix.lower() in IMAGE_EXTENSIONS else "outlines and classes"
     if not any(s.pixels.any() for s in readable):
-        return [f"{masks} have ignored pixels only ({IGNORE}); check the ids in the masks."]
+        return [f"{masks} have ignored pixels only ({IGNORE}); check the {cure}."]
     train = scan.pixels("train")
     if dataset.splits.get("train") and np.count_nonzero(train) <= 1 and train.any():
         name = dataset.label_set.names[int(train.argmax())]
-        return [f"{masks} for training have one class only, {name!r}; check the ids in the masks."]
+        return [f"{masks} for training have one class only, {name!r}; check the {cure}."]
     return []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -248,7 +249,7 @@ def _image(contents: _Contents, file: Path, name: str, split: str) -> Path | Non
     """The image: beside the file, or one of this name, preferably in the split's folder."""
     relative = PurePosixPath(name.replace("\\", "/"))
     beside = file.parent / relative
-    if beside.is_file():
+    if os.path.isfile(beside):  # noqa: PTH113  (False, where Path raises, for impossible names)
         return beside
     candidates = contents.images.get(relative.name, [])
     in_split = [p for p in candidates if any(split_of(part) == split for part in p.parts[-4:-1])]

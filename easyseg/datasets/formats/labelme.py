@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
+import os
 import struct
 from collections import Counter
 from collections.abc import Mapping
@@ -163,7 +164,8 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         labels.update(entry["label"] for entry in content["shapes"])
         types.update(entry["shape_type"] for entry in content["shapes"])
         beside = path.parent / str(content.get("imagePath") or "").replace("\\", "/")
-        image = beside if beside.is_file() else by_stem.get(path.with_suffix(""))
+        is_there = os.path.isfile(beside)  # noqa: PTH113  (False for impossible names)
+        image = beside if is_there else by_stem.get(path.with_suffix(""))
         if image or content.get("imageData"):
             pairs.append((path, image or path))
         else:

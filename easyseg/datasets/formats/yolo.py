@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,7 @@ def _split_folders(file: Path, data_root: Path) -> dict[Path, str]:
         entries = content.get(key) or []
         for entry in [entries] if isinstance(entries, str) else entries:
             paths = (base / str(entry), data_root / str(entry), data_root / str(entry).lstrip("./"))
-            path = next((p.resolve() for p in paths if p.is_dir()), None)
+            path = next((p.resolve() for p in paths if os.path.isdir(p)), None)  # noqa: PTH112  (False for impossible names)
             if path and path.is_relative_to(data_root.resolve()):
                 folders[data_root / path.relative_to(data_root.resolve())] = split
     return folders
