@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 WORKERS := -n auto --maxprocesses 4 --dist loadfile
 # of the many rows of a table, those that CI runs among the slow tests
 CONTRACT := $(patsubst %,'tests/contract/test_networks.py::test_network[%]',hrnet_w18-none \
+  keras_mobilenetv2-deeplabv3plus aspp-deeplabv3plus \
   aspp-none aspp-lraspp dpc-deeplabv3plus dpc-lraspp lraspp-deeplabv3plus lraspp-none)
 SURGERY := $(patsubst %,'tests/models/test_keras_applications.py::test_dilation_sees_what_strides_saw[%]', \
   densenet121 resnet50v2 efficientnetv2b0 convnexttiny keras_xception)

@@ -25,8 +25,6 @@ QUICK = {  # small ones; golden files hold the rest too, which is slow
     "mobilenetv2-none",
     "mobilenetv3_small-deeplabv3plus",
     "mobilenetv3_large-none",
-    "keras_mobilenetv2-deeplabv3plus",
-    "aspp-deeplabv3plus",
     "dpc-none",
     "lraspp-lraspp",
 }

@@ -73,7 +73,7 @@ def small():
     return build_model(SMALL)
 
 
-@pytest.mark.parametrize("kind", SIZES)
+@pytest.mark.parametrize("kind", ["aligned", pytest.param("repeated", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", WIDTHS)
 def test_it_is_timms(name, kind, tmp_path, monkeypatch):
     """Features are those of timm; with aligned corners, those of the segmentation code."""

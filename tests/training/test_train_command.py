@@ -3,13 +3,14 @@ import logging
 
 import click
 import pytest
-from helpers.square_dataset import QUICK, paint
+from helpers.square_dataset import QUICK, paint, start
 
 from easyseg import TrainConfig
 from easyseg.cli import cli
 from easyseg.cli.train import train
 from easyseg.datasets import DatasetOptions
 from easyseg.training.augmentation import Augmenter
+from easyseg.weights.bundle import save_bundle
 
 
 def command(*arguments):
@@ -143,7 +144,9 @@ def test_lines_of_a_run(shapes, tmp_path, capfd, quiet):
     options = [f"--{name.replace('_', '-')}={value}" for name, value in QUICK.items()]
     options[options.index("--augment=['flip']")] = "--augment=flip"
     logging.basicConfig(format="easyseg: %(message)s", level=logging.WARNING)
-    command(shapes, *options, "-o", tmp_path / "runs/mine", *["-q"] * quiet)
+    save_bundle(tmp_path / "start", *start())
+    out_and_model = ("-o", tmp_path / "runs/mine", "-m", tmp_path / "start")
+    command(shapes, *options, *out_and_model, *["-q"] * quiet)
     out, err = capfd.readouterr()
     assert (tmp_path / "runs/mine/report.html").is_file()
     if quiet:
