@@ -12,6 +12,7 @@ from typing import Any
 from easyseg.errors import InputError, OutputError, os_reason
 from easyseg.io.atomic import write_bytes
 from easyseg.io.find_images import Job
+from easyseg.utils.documents import parse_json
 
 __all__ = ["append_line", "begin"]
 
@@ -81,7 +82,7 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
             file.seek(0)
             for line in file:
                 with contextlib.suppress(ValueError):
-                    values = json.loads(line)
+                    values = parse_json(line)
                     if isinstance(values, dict) and {"source", "settings"} <= values.keys():
                         yield values
     except OSError as error:

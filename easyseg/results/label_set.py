@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import InputError
+from easyseg.utils.documents import parse_json
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.resources import pretrained_path
 
@@ -150,4 +150,4 @@ def load_label_set(name: str) -> LabelSet:
     known = sorted(path.stem for path in Path(folder).glob("*.json"))
     if name not in known:
         raise unknown_name("label set", name, known)
-    return LabelSet.from_dict(json.loads((folder / f"{name}.json").read_text("utf-8")))
+    return LabelSet.from_dict(parse_json((folder / f"{name}.json").read_text("utf-8")))

@@ -26,6 +26,7 @@ import numpy as np
 
 from easyseg.errors import TrainingError
 from easyseg.io.atomic import output_errors, write_bytes
+from easyseg.utils.documents import parse_json, parse_yaml
 
 LAST = "last"
 STATE, RESULTS, SETTINGS, LOCK = "state.npz", "results.csv", "config.yaml", ".lock"
@@ -141,7 +142,7 @@ def read_state(run_dir: Path) -> State:
     try:
         with path.open("rb") as opened, np.load(opened) as file:
             arrays = {name: file[name] for name in sorted(file.files)}
-        scalars = json.loads(arrays.pop("scalars").tobytes())
+        scalars = parse_json(arrays.pop("scalars").tobytes())
         model, optimizer = (
             [value for name, value in arrays.items() if name.startswith(kind)]
             for kind in ("model/", "optimizer/")
@@ -176,16 +177,14 @@ def read_settings(run_dir: Path) -> dict[str, Any]:
     Raises:
         TrainingError: There is no run, or the file is damaged.
     """
-    import yaml  # noqa: PLC0415
-
     path = run_dir / SETTINGS
     try:
-        settings = yaml.safe_load(path.read_text("utf-8"))
+        settings = parse_yaml(path.read_text("utf-8"))
         settings["training"] = dict(settings["training"])
     except FileNotFoundError as error:
         raise TrainingError(
             f"{run_dir} has no training run: {SETTINGS} is missing; give the directory of a run."
         ) from error
-    except (OSError, ValueError, LookupError, TypeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise TrainingError(f"{path} cannot be read ({error}); start a new run.") from error
     return settings

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import yaml
-
 __all__ = ["parse_json", "parse_yaml"]
 
 MAX_YAML = 1 << 18  # characters; PyYAML reads some 50,000 of them in a second
@@ -32,6 +30,8 @@ def parse_yaml(text: str) -> Any:
     Raises:
         ValueError: It is not YAML, too large, or nested too deeply; says where or why.
     """
+    import yaml  # noqa: PLC0415
+
     if len(text) > MAX_YAML:
         raise ValueError(f"over {MAX_YAML:,} characters")
     loader = None
@@ -53,15 +53,15 @@ def parse_yaml(text: str) -> Any:
             loader.dispose()
 
 
-def _expanded_size(node: yaml.Node, sizes: dict[int, float]) -> float:
+def _expanded_size(node: Any, sizes: dict[int, float]) -> float:
     """Number of nodes with every alias written out; infinite for a node within itself."""
     if id(node) not in sizes:
         is_number = node.tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
         if is_number and len(node.value) > MAX_DIGITS:
             raise ValueError(f"a number of over {MAX_DIGITS} digits")
         sizes[id(node)] = float("inf")
-        pairs = node.value if isinstance(node, yaml.MappingNode) else ()
-        children = [part for pair in pairs for part in pair]
-        children += node.value if isinstance(node, yaml.SequenceNode) else ()
+        children = node.value if node.id == "sequence" else []
+        if node.id == "mapping":
+            children = [part for pair in node.value for part in pair]
         sizes[id(node)] = 1 + sum(_expanded_size(child, sizes) for child in children)
     return sizes[id(node)]

@@ -25,6 +25,7 @@ from easyseg.io.atomic import write_bytes
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
+from easyseg.utils.documents import parse_json
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.resources import pretrained_path
 from easyseg.weights.manifest import weight_sets
@@ -85,9 +86,9 @@ def read_bundle(folder: Path) -> Bundle:
                 "saved model, or a name from `easyseg models`."
             )
     try:
-        values = json.loads((folder / CONFIG).read_text("utf-8"))
+        values = parse_json((folder / CONFIG).read_text("utf-8"))
         config = (KerasHubConfig if "hub" in values else ModelConfig).from_dict(values)
-        label_set = LabelSet.from_dict(json.loads((folder / LABELS).read_text("utf-8")))
+        label_set = LabelSet.from_dict(parse_json((folder / LABELS).read_text("utf-8")))
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"{folder}: {CONFIG} or {LABELS} is damaged ({error}). Save the bundle again."

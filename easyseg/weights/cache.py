@@ -30,6 +30,7 @@ import pooch
 from filelock import FileLock, Timeout
 
 from easyseg.errors import DownloadError, HashMismatchError, OfflineError, WeightsError
+from easyseg.utils.documents import parse_json
 from easyseg.weights.archive import extract_checkpoint
 from easyseg.weights.download import download
 
@@ -64,7 +65,7 @@ def cached_weights(entry: WeightSet, *, cache_dir: AnyPath | None = None) -> Pat
 
 def read_source(weights: Path) -> dict[str, Any]:
     """The source.json beside cached weights: "source", "sha256", "bytes", "when", "imported"."""
-    record: dict[str, Any] = json.loads(weights.with_name("source.json").read_text("utf-8"))
+    record: dict[str, Any] = parse_json(weights.with_name("source.json").read_text("utf-8"))
     return record
 
 

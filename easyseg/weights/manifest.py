@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from typing import Literal
 
 from easyseg.models.config import ModelConfig
+from easyseg.utils.documents import parse_json
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.resources import pretrained_path
 
@@ -74,7 +74,7 @@ class WeightSet:
 @functools.cache
 def weight_sets() -> dict[str, WeightSet]:
     """All weight sets by name, in the order of the manifest."""
-    entries = json.loads(pretrained_path("manifest.json").read_text(encoding="utf-8"))
+    entries = parse_json(pretrained_path("manifest.json").read_text(encoding="utf-8"))
     return {
         name: WeightSet(
             **{

@@ -33,6 +33,7 @@ from easyseg.inference.runtimes.cache import exclusive, network_folder
 from easyseg.inference.runtimes.hardware import has_bfloat16, has_gpu
 from easyseg.inference.runtimes.start import runtime_folder, start_all, start_runtime
 from easyseg.io.atomic import write_bytes
+from easyseg.utils.documents import parse_json
 
 __all__ = ["Runner"]
 
@@ -211,7 +212,7 @@ class Runner:
         folder = network_folder(self._home, self.spec.network, self.spec.input_size)
         self.spec = self.spec._replace(folder=folder)
         try:
-            measured = json.loads((folder / self._measurement).read_text("utf-8"))
+            measured = parse_json((folder / self._measurement).read_text("utf-8"))
             fastest = [n for n in measured["milliseconds"] if n in names and installed(n)]
             self.batch_size = int(measured["batch_size"])
         except (OSError, ValueError, KeyError, TypeError):  # missing or damaged

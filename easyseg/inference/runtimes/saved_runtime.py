@@ -25,6 +25,7 @@ from easyseg.inference.runtimes.hardware import package_versions, processor
 from easyseg.inference.runtimes.start import runtime_folder
 from easyseg.io.atomic import write_bytes
 from easyseg.models.kerashub.config import KerasHubConfig
+from easyseg.utils.documents import parse_json
 from easyseg.utils.threads import thread_count
 from easyseg.weights.resolve import ModelSource
 
@@ -51,7 +52,7 @@ class SavedRuntime:
     """
 
     def __init__(self, path: Path) -> None:
-        record = json.loads(path.read_text("utf-8"))
+        record = parse_json(path.read_text("utf-8"))
         name, self.precision = record["runtime"], record["precision"]
         folder = runtime_folder(path.parents[1] / record["folder"], name, self.precision)
         if not (folder / RUNTIMES[name].saved_file).is_file():

@@ -5,13 +5,13 @@ Format: https://github.com/huggingface/safetensors#format
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from easyseg.errors import WeightsError
+from easyseg.utils.documents import parse_json
 
 __all__ = ["read_safetensors"]
 
@@ -27,7 +27,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     try:
         content = path.read_bytes()
         start = 8 + int.from_bytes(content[:8], "little")
-        table = json.loads(content[8:start])
+        table = parse_json(content[8:start])
         data = memoryview(content)[start:]
         return {
             name: _array(data, entry) for name, entry in table.items() if name != "__metadata__"
