@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 MAX_COORDINATE = 1e8  # pixels; five times that fits into 32 bits
-WHOLE = re.compile(r"0|-?[1-9][0-9]{0,99}")  # as a program writes it
+WHOLE = re.compile(r"(-?[0-9]{1,100})(?:\.0*)?")
 BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, in which some editors of Windows write
 
 
@@ -141,7 +141,7 @@ def numbers(values: Any, where: str) -> np.ndarray:
 
 
 def id_of(value: Any, where: str) -> int | str:
-    """An id: a whole number of any size, or text; "5" and 5.0 are 5, "05" is text.
+    """An id: a whole number of any size, or other text; 5.0, "5" and "0005" are 5.
 
     Raises:
         DatasetError: It is missing or something else.
@@ -151,8 +151,8 @@ def id_of(value: Any, where: str) -> int | str:
     if isinstance(value, int):
         return value
     if isinstance(value, str):
-        name = value.strip()
-        return int(name) if WHOLE.fullmatch(name) else name
+        number = WHOLE.fullmatch(value.strip())
+        return int(number[1]) if number else value.strip()
     raise DatasetError(f"{where} is {shown(value)}; give a whole number or text.")
 
 

@@ -7,7 +7,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers.make_dataset import SIZE, box, coco, save, scene
+from helpers.make_dataset import SIZE, box, coco, folders, save, scene
 from PIL import Image
 
 from easyseg.datasets import open_dataset
@@ -64,7 +64,15 @@ def test_outlines_as_tools_write_them(tmp_path, segmentation):
 
 
 @pytest.mark.parametrize(
-    ("ids", "references"), [(["1", "2"], [1, 2]), ([1, 2], ["1", "2"]), ([1.0, 2.0], [1, "2"])]
+    ("ids", "references"),
+    [
+        (["1", "2"], [1, 2]),
+        ([1, 2], ["1", "2"]),
+        ([1.0, 2.0], [1, "2"]),
+        (["0001", "0002"], [1, "2.0"]),
+        ([2**63, -1], [str(2**63), "-1"]),
+        (["a", "b "], ["a", "b"]),
+    ],
 )
 def test_ids_as_text(tmp_path, ids, references):
     rows = [{**row, "image_id": i} for row, i in zip(outlines([FLAT]), references, strict=True)]
@@ -292,6 +300,25 @@ def test_names_that_differ_in_case_or_blanks(tmp_path):
     dataset = open_dataset(labelme(tmp_path, shapes))
     assert dataset.label_set.names == ("background", "Car")
     assert "Classes 'Car' and 'car' are merged." in dataset.notes
+
+
+def test_names_of_masks_that_differ_in_case_or_blanks(tmp_path):
+    root = folders(tmp_path)
+    (root / "classes.txt").write_text("Ground\nthe  Box\n")
+    dataset = open_dataset(root, classes=["the box ", "GROUND"])
+    assert dataset.label_set.names == ("the Box", "Ground")
+    sample = dataset.split("all")[0]
+    ground, box = 1, 0  # of the values 0 and 1
+    inside = scene(int(sample.name))[1].astype(bool)
+    assert np.array_equal(sample.read_mask(), np.where(inside, box, ground))
+    (root / "classes.txt").unlink()
+    (root / "class_dict.csv").write_text("name,r,g,b\nRoad,0,0,0\nroad ,1,1,1\ncar,2,2,2\n")
+    for i in range(10):
+        save(root / f"masks/{i}.png", np.dstack([scene(i)[1] * np.uint8(1)] * 3))
+    dataset = open_dataset(root)
+    assert dataset.label_set.names == ("Road", "car")
+    assert dataset.label_set.palette == ((0, 0, 0), (2, 2, 2))
+    assert not dataset.split("all")[0].read_mask().any()
 
 
 # YOLO

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from easyseg.datasets.base import Dataset, Sample
-from easyseg.datasets.class_names import Class, find_classes, make_label_set
+from easyseg.datasets.class_names import Class, clean, find_classes, make_label_set
 from easyseg.datasets.formats.base import DATASETS, Format
 from easyseg.datasets.mask_encoding import infer_encoding
 from easyseg.datasets.mask_files import MaskFile
@@ -42,7 +42,7 @@ def read_pairs(
     if options.label_set:
         names, colors = options.label_set.names, options.label_set.palette
         classes = [Class(n, c) for n, c in zip(names, colors, strict=True)]
-    elif options.names and not (classes and set(options.names) <= {c.name for c in classes}):
+    elif options.names and not (classes and _are_among(options.names, classes)):
         if classes and len(classes) != len(options.names):
             known = [c.name for c in classes]
             unknown = next(n for n in options.names if n not in known)
@@ -56,6 +56,12 @@ def read_pairs(
     dataset = dataset_of_pairs(root, pairs, classes, values, notes=notes)
     names_to_ignore = [i for i in options.ignore if isinstance(i, str)]
     return keep_classes(dataset, DatasetOptions(ignore=names_to_ignore))
+
+
+def _are_among(names: Sequence[str], classes: Sequence[Class]) -> bool:
+    """Whether all names are those of classes, but for case and blanks."""
+    known = {clean(c.name, i).casefold() for i, c in enumerate(classes)}
+    return all(clean(name, 0).casefold() in known for name in names)
 
 
 def dataset_of_pairs(
