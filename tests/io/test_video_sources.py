@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import http.server
 import itertools
 import threading
@@ -315,3 +316,57 @@ def test_a_video_may_only_be_shown(seg, tmp_path, window):
     summary = seg.segment_video(clip, show=True, kind="cutout", progress=False)
     assert (summary.out, summary.frames) == (None, 3)
     assert window[0].shape == (64, 96, 3)
+
+
+# Playlists name other files
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#EXTM3U\n#EXTINF:5,\n{video}\n#EXT-X-ENDLIST\n",
+        "#EXTM3U\n#EXTINF:5,\nlist.m3u8\n#EXT-X-ENDLIST\n",
+        "\n ffconcat version 1.0\nfile '{video}'\n",
+        "# a comment\nffconcat version 1.0\nfile '{video}'\n",
+        "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nt=0 0\nm=video 5004 RTP/AVP 96\n",
+        "<?xml version='1.0'?><MPD><BaseURL>{video}</BaseURL></MPD>",
+    ],
+)
+@pytest.mark.parametrize("name", ["list.m3u8", "list.mp4"])
+def test_a_file_cannot_make_other_files_be_opened(tmp_path, name, text):
+    make_video(tmp_path / "video.mp4")
+    (tmp_path / name).write_text(text.format(video=tmp_path / "video.mp4"))
+    started = time.monotonic()
+    with pytest.raises(VideoError, match="is a playlist|not a video"):
+        list(open_source(tmp_path / name).frames())
+    assert time.monotonic() - started < 5
+
+
+def test_playlists_of_the_web_stay_in_the_web(tmp_path):
+    """One that names videos beside it is read; one that names files of this computer is not."""
+    with av.open(str(tmp_path / "part.ts"), "w") as out:
+        stream = out.add_stream("mpeg2video", rate=25, width=64, height=48)
+        stream.pix_fmt = "yuv420p"
+        for i in range(10):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(make_frame(i)[:48, :64].copy())))
+        out.mux(stream.encode())
+    head, end = "#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n", "\n#EXT-X-ENDLIST\n"
+    (tmp_path / "good.m3u8").write_text(f"{head}part.ts{end}")
+    (tmp_path / "bad.m3u8").write_text(f"{head}file://{tmp_path / 'part.ts'}{end}")
+    (tmp_path / "self.m3u8").write_text(f"{head}self.m3u8{end}")
+    handler = functools.partial(QuietHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,)).start()
+        try:
+            root = f"http://127.0.0.1:{server.server_port}"
+            assert len(list(open_source(f"{root}/good.m3u8").frames())) == 10
+            for name in ("bad", "self"):
+                with pytest.raises(VideoError):
+                    list(open_source(f"{root}/{name}.m3u8").frames())
+        finally:
+            server.shutdown()
+
+
+class QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -30,6 +31,19 @@ TIMEOUT = 10  # seconds without an answer from a server
 DEFAULT_RATE = Fraction(25)
 # FFmpeg opens texts and images as videos of one frame, by formats with these words in their names
 NOT_VIDEO_FORMATS = ("tty", "image2", "_pipe")
+# FFmpeg probes what it is given: of its 370 formats these hold videos, or are refused by name. Not
+# among them are those that open other files and devices: hls, concat, dash, image2, lavfi, sdp, ...
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,asf,asf_o,flv,live_flv,"
+    "ogg,mxf,mjpeg,mpjpeg,h261,h263,h264,hevc,av1,obu,ivf,vc1,gif,apng,yuv4mpegpipe,nut,nsv,dv,rm,"
+    "dhav,wtv,gxf,mp3,wav,flac,aac,w64,aiff,tty,png_pipe,jpeg_pipe,bmp_pipe,webp_pipe,tiff_pipe,"
+    "gif_pipe,ppm_pipe,pgm_pipe,pbm_pipe,psd_pipe,j2k_pipe,jpegxl_pipe,svg_pipe,xbm_pipe,xpm_pipe"
+)
+WEB_FORMATS = f"{FORMATS},hls,rtsp,rtp,sdp"
+WEB_PROTOCOLS = (
+    "http,https,httpproxy,tcp,tls,udp,rtp,srtp,rtsp,rtsps,rtmp,rtmps,rtmpt,rtmpe,srt,crypto,data"
+)
+PLAYLISTS = (b"#EXTM3U", b"ffconcat")
 
 
 class VideoReader:
@@ -170,7 +184,15 @@ def _open_container(source: str | Path) -> Any:
     name, is_file = str(source), isinstance(source, Path)
     if isinstance(source, Path):
         _require_video(source)
-    options = {"rtsp_transport": "tcp"} if name.lower().startswith("rtsp") else {}
+        if _is_playlist(source):
+            raise VideoError(
+                f"Cannot read {name}: it is a playlist, which names other files. Give one of the "
+                "videos that it names, or the URL of the playlist."
+            )
+    formats, protocols = (FORMATS, "file") if is_file else (WEB_FORMATS, WEB_PROTOCOLS)
+    options = {"format_whitelist": formats, "protocol_whitelist": protocols}
+    if name.lower().startswith("rtsp"):
+        options["rtsp_transport"] = "tcp"
     try:
         # "file:" keeps FFmpeg from taking a name with a colon for a URL
         return av.open(
@@ -179,7 +201,7 @@ def _open_container(source: str | Path) -> Any:
             timeout=None if is_file else TIMEOUT,
             metadata_errors="replace",
         )
-    except av.InvalidDataError as error:
+    except (av.InvalidDataError, av.ArgumentError) as error:  # the latter: none of the formats
         raise VideoError(
             f"Cannot read {name}: not a video, or an incomplete one ({error.strerror}). "
             "Copy or download it again."
@@ -201,6 +223,15 @@ def _require_video(path: Path) -> None:
         )
     if path.is_file() and path.stat().st_size == 0:  # a pipe has no size
         raise VideoError(f"Cannot read {path}: it is empty (0 bytes). Copy or download it again.")
+
+
+def _is_playlist(path: Path) -> bool:
+    """Whether the file names other files, which a video from a stranger must not open."""
+    with contextlib.suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.read(64).lstrip(b"\xef\xbb\xbf \r\n\t").startswith(PLAYLISTS)
+    return False
 
 
 def _upright(frame: Any, size: tuple[int, int]) -> np.ndarray:
