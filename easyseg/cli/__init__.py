@@ -33,6 +33,7 @@ COMMANDS = {
     "download": ("easyseg.cli.models", "Download a model's weights, or import a file."),
     "optimize": ("easyseg.cli.optimize", "Find the fastest runtime for a model, once."),
     "check": ("easyseg.cli.check", "Check a data set before training."),
+    "clean": ("easyseg.cli.clean", "Remove incomplete files that killed runs left."),
     "info": ("easyseg.cli.models", "Describe a model."),
 }
 

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from easyseg.errors import EasysegError, ImageError, InputError
 from easyseg.inference.pipeline import run_pipeline
 from easyseg.inference.results_log import append_line, begin
+from easyseg.io.atomic import remove_leftovers
 from easyseg.io.find_images import (
     Job,
     Source,
@@ -158,6 +159,8 @@ def run_jobs(
     """Segments the images of a plan and saves each result; arguments as in `segment_folder`."""
     started = time.perf_counter()
     results_log = _results_log(jobs, out, jsonl)
+    for folder in {path.parent for path in (results_log, *(job.target for job in jobs))}:
+        remove_leftovers(folder)
     settings = json.loads(json.dumps(settings))  # as the lines of an earlier run have them
     todo = begin(jobs, results_log, settings, resume=resume)
     done, failed = 0, []

@@ -25,7 +25,7 @@ import filelock
 import numpy as np
 
 from easyseg.errors import TrainingError
-from easyseg.io.atomic import output_errors, write_bytes
+from easyseg.io.atomic import output_errors, remove_leftovers, write_bytes
 from easyseg.utils.documents import parse_json, parse_yaml
 
 LAST = "last"
@@ -95,6 +95,8 @@ def locked(run_dir: Path) -> Iterator[None]:
                 f"another run is using {run_dir}; wait for its end, or choose another run_dir."
             ) from error
     try:
+        for folder in (run_dir, run_dir / LAST):
+            remove_leftovers(folder)
         yield
     finally:
         lock.release()

@@ -337,7 +337,7 @@ def test_a_file_cannot_make_other_files_be_opened(tmp_path, name, text):
     make_video(tmp_path / "video.mp4")
     (tmp_path / name).write_text(text.format(video=tmp_path / "video.mp4"))
     started = time.monotonic()
-    with pytest.raises(VideoError, match="is a playlist|not a video"):
+    with pytest.raises(VideoError, match=r"is a playlist|not a video"):
         list(open_source(tmp_path / name).frames())
     assert time.monotonic() - started < 5
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from easyseg.errors import OutputError
-from easyseg.io.atomic import output_errors, temporary_path
+from easyseg.io.atomic import output_errors, remove_leftovers, temporary_path
 from easyseg.io.video._av import load_av
 from easyseg.io.video.audio import AudioTrack
 from easyseg.io.video.image_sequence import ImageSequenceWriter, image_pattern
@@ -116,6 +116,7 @@ class VideoWriter:
         self._audio: Any = None
         with output_errors(out):
             self._part = temporary_path(out)
+            remove_leftovers(out.parent)
             self._part.touch()  # reports what cannot be written before any work is done
         if source.audio:
             source.audio.start_copy()

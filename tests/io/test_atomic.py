@@ -1,0 +1,68 @@
+"""What a killed process leaves incomplete, and who removes it."""
+
+import os
+import re
+import subprocess
+import sys
+
+import click.testing
+import pytest
+
+from easyseg.cli import cli
+from easyseg.io.atomic import find_leftovers, remove_leftovers, temporary_path, write_bytes
+
+
+@pytest.fixture(scope="module")
+def dead_pid():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def renamed(path, pid):
+    """The name that a process of that number would have given."""
+    return path.with_name(re.sub(rf"-{os.getpid()}-", f"-{pid}-", path.name))
+
+
+@pytest.fixture
+def folder(tmp_path, dead_pid):
+    (tmp_path / "deep").mkdir()
+    mine = temporary_path(tmp_path / "a.mp4")
+    dead = renamed(temporary_path(tmp_path / "deep/b.mp4"), dead_pid)
+    tree = renamed(temporary_path(tmp_path / "net"), dead_pid)
+    (tree / "new").mkdir(parents=True)
+    host = dead.name.split("-")[1]
+    other_host = dead.with_name(dead.name.replace(f"-{host}-", "-00000000-"))
+    for path in (mine, dead, tree / "new/x", other_host, tmp_path / ".mine.part"):
+        path.write_text("half")
+    return tmp_path, {mine, other_host, tmp_path / ".mine.part"}, {dead, tree}
+
+
+def test_only_those_of_dead_processes_of_this_computer_are_left(folder):
+    root, kept, left = folder
+    assert {*find_leftovers(root), *find_leftovers(root / "deep")} == left
+    remove_leftovers(root)
+    remove_leftovers(root / "deep")
+    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in left)
+    assert find_leftovers(root / "missing") == []
+
+
+def test_clean_lists_and_removes_them(folder):
+    root, kept, left = folder
+    run = click.testing.CliRunner().invoke
+    listed = run(cli, ["clean", str(root), "--dry-run"])
+    assert sorted(listed.output.splitlines()) == sorted([*map(str, left), "2 found."])
+    assert all(path.exists() for path in left)
+    assert run(cli, ["clean", str(root)]).output.endswith("2 removed.\n")
+    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in left)
+    error = run(cli, ["clean", str(root / "missing")])
+    assert "missing. Give folders that exist" in error.output
+
+
+def test_nothing_is_left_after_an_error(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        write_bytes(tmp_path / "folder", b"")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
