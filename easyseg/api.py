@@ -76,6 +76,8 @@ class SemanticSegmentation:
             the model has at the first image.
         precision: "float32"; "bfloat16" where the processor has it; "int8" after
             `optimize(images)` has calibrated it (docs/performance.md).
+        max_pixels: Height times width above which an image is refused; `None` for
+            $EASYSEG_MAX_PIXELS, else 125 million.
         cache_dir: Folder for downloads; `None` for `$EASYSEG_HOME` or the user's cache.
         progress: Shows a bar while downloading.
 
@@ -102,10 +104,11 @@ class SemanticSegmentation:
         batch_size: int | None = None,
         runtime: str = AUTO,
         precision: str = "float32",
+        max_pixels: int | None = None,
         cache_dir: AnyPath | None = None,
         progress: bool = True,
     ) -> None:
-        options = InferenceOptions(batch_size, tile, scales, flip, runtime, precision)
+        options = InferenceOptions(batch_size, tile, scales, flip, runtime, precision, max_pixels)
         if model is None:
             _log_default()
             model = "mini"

@@ -24,6 +24,9 @@ A message names the file or argument, the rule and the cure, in one line where i
 
 from __future__ import annotations
 
+import os
+import unicodedata
+
 __all__ = [
     "ConfigError",
     "DatasetError",
@@ -44,11 +47,18 @@ __all__ = [
     "WeightsError",
     "WeightsMismatchError",
     "os_reason",
+    "printable",
+    "show_path",
 ]
+
+DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 class EasysegError(Exception):
     """Base of all errors that easyseg raises on purpose."""
+
+    def __str__(self) -> str:  # KeyError's would put the message into quotes
+        return printable(Exception.__str__(self))
 
 
 class InputError(EasysegError, ValueError):
@@ -57,8 +67,6 @@ class InputError(EasysegError, ValueError):
 
 class UnknownNameError(InputError, KeyError):
     """A name that the table does not hold."""
-
-    __str__ = Exception.__str__  # KeyError's would put the message into quotes
 
 
 class ConfigError(InputError):
@@ -156,10 +164,38 @@ class WeightsMismatchError(WeightsError):
         return type(self), (self.source, self.missing, self.unexpected, self.wrong_shape)
 
 
+def printable(text: object) -> str:
+    """The text with escapes for what would steer a terminal or cannot be encoded.
+
+    Line breaks and tabs stay. File names may hold any character.
+    """
+    text = str(text)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escape(c) if _steers(c) else c for c in text)
+
+
+def show_path(path: str | bytes | os.PathLike[str] | os.PathLike[bytes]) -> str:
+    """A path or URL for messages and logs, in one line and without control characters."""
+    return printable(os.fsdecode(path)).replace("\n", "\\n").replace("\t", "\\t")
+
+
 def os_reason(error: OSError) -> str:
     """The system's reason within a sentence: "permission denied"."""
     reason = error.strerror or str(error)
     return reason[:1].lower() + reason[1:]
+
+
+def _steers(character: str) -> bool:
+    """Whether it is a control, half of a UTF-16 pair, a line end, or turns the direction."""
+    return character not in "\n\t" and (
+        unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+        or unicodedata.bidirectional(character) in DIRECTIONS
+    )
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
 
 
 def _first(names: list[str], count: int = 3) -> str:

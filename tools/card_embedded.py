@@ -9,10 +9,8 @@ import argparse
 import csv
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from easyseg import SemanticSegmentation
+from easyseg.datasets.mask_files import read_values
 from easyseg.evaluation.metrics import ConfusionMatrix
 
 TEXT = """# mini
@@ -84,8 +82,8 @@ def main() -> None:
     matrix = ConfusionMatrix(len(seg.label_set))
     images = (args.labelled / f"JPEGImages/{name}.jpg" for name in names)
     for name, result in zip(names, seg.segment_images(images), strict=True):
-        with Image.open(args.labelled / f"SegmentationClass/{name}.png") as truth:
-            matrix.update(np.asarray(truth), result.labels)
+        truth = read_values(args.labelled / f"SegmentationClass/{name}.png")
+        matrix.update(truth, result.labels)
     rows = _joined(args.curve)
     iou = dict(zip(seg.label_set.names, matrix.iou, strict=True))
     text = TEXT.format(

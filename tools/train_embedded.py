@@ -31,9 +31,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from easyseg._keras import backend, keras
+from easyseg.datasets.mask_files import read_values
 from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.io.read_image import read_image
 from easyseg.models.build import build_model, logits_model
@@ -81,8 +81,7 @@ def prepare(args: argparse.Namespace) -> None:
         image = _shrink(read_image(image_path))
         label = np.zeros((0, 0), np.uint8)
         if mask_path is not None:
-            with Image.open(mask_path) as mask:
-                label = np.asarray(mask, np.uint8)
+            label = read_values(mask_path)
             label = cv2.resize(label, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
         part = path.with_suffix(".part.npz")
         np.savez_compressed(part, image=image, label=label)

@@ -16,7 +16,7 @@ import click
 
 import easyseg
 from easyseg.cli._startup import prepare_process
-from easyseg.errors import EasysegError
+from easyseg.errors import EasysegError, printable
 from easyseg.utils.registry import unknown_name
 
 __all__ = ["cli", "command", "is_quiet", "main", "one_line", "with_flags"]
@@ -123,7 +123,7 @@ class _Formatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         context = click.get_current_context(silent=True)
-        text = super().format(record)
+        text = printable(super().format(record))
         return with_flags(text, context.command) if context else text
 
 
@@ -134,8 +134,8 @@ def is_quiet() -> bool:
 
 
 def one_line(message: object) -> str:
-    """The message, or the error's, without line breaks."""
-    return " ".join(str(message).split())
+    """The message, or the error's, without line breaks and control characters."""
+    return " ".join(printable(message).split())
 
 
 _VALUE = r"""'[^']*'|"[^"]*"|\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|[\w.+-]*\w"""

@@ -18,6 +18,7 @@ from easyseg.cli.video import default_video
 from easyseg.errors import InputError
 from easyseg.inference.folder import plan_folder
 from easyseg.inference.video import check_video
+from easyseg.io.find_images import describe_files
 from easyseg.io.read_image import require_file
 from easyseg.io.video import is_url, is_video, open_source
 from easyseg.results.backgrounds import BACKGROUNDS, BLUR_STRENGTHS
@@ -101,11 +102,11 @@ def background(
         return method(source, out=out, keep=keep, **option, **options)
 
     subject: Any = int(sources[0]) if sources[0].isdecimal() else sources[0]
+    spec = OutputSpec("cutout" if effect == "cutout" else "overlay")
     # what cannot be read or written is reported before the network is loaded
     if len(sources) == 1 and is_video(subject):
         out = out or default_video(sources[0])
-        if out is not None:
-            check_video(subject, out, alpha=effect == "cutout")
+        check_video(subject, out, spec)
         if not isinstance(subject, int) and not is_url(subject):
             subject = open_source(subject)
         with logging_redirect_tqdm():
@@ -113,16 +114,16 @@ def background(
         echo(f"{summary} -> {out or 'the screen'}")
         return
     _refuse(video_options)
-    jobs = plan_folder(sources, out, OutputSpec("cutout" if effect == "cutout" else "overlay"))
-    if len(jobs) == 1 and not resume:
-        if "://" not in jobs[0].image.source:
-            require_file(Path(jobs[0].image.source))
-        edit(jobs[0].image.source, jobs[0].target)
-        echo(f"1 of 1 -> {jobs[0].target}")
+    plan = plan_folder(sources, out, spec)
+    job = plan.jobs[0]
+    if len(plan.jobs) == 1 and not job.image.problem and not resume:
+        if "://" not in job.image.source:
+            require_file(Path(job.image.source))
+        edit(job.image.source, job.target)
+        echo(f"1 of 1 -> {job.target}{describe_files(plan.images.passed_over, '; passed over ')}")
         return
-    images = [job.image for job in jobs]  # not searched for again
     with logging_redirect_tqdm():
-        summary = edit(images, out, resume=resume, progress=not quiet)
+        summary = edit(plan.images, out, resume=resume, progress=not quiet)
     sys.exit(report_folder(summary))
 
 

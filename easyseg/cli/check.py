@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from easyseg.cli import command
-from easyseg.cli.options import data_options
+from easyseg.cli.options import MAX_PIXELS, data_options, echo
 from easyseg.datasets import DatasetOptions
 
 __all__ = ["check"]
@@ -22,11 +22,13 @@ __all__ = ["check"]
     type=click.Path(path_type=Path),
     help="Write a contact sheet of samples, such as sheet.png.",
 )
+@MAX_PIXELS
 @click.option("--quick", is_flag=True, help="Read only the headers of images, all of the masks.")
 def check(
     source: Path,
     data_options: DatasetOptions,
     sheet: Path | None,
+    max_pixels: int | None,  # noqa: ARG001  (set for all that is read)
     quick: bool,
 ) -> None:
     """Check the data set SOURCE before training; exit code 1 if it cannot be trained on.
@@ -42,8 +44,8 @@ def check(
 
     dataset = open_with_options(source, data_options)
     report = check_dataset(dataset, quick=quick)
-    click.echo(str(report))
+    echo(report)
     if sheet is not None:
-        click.echo(f"Contact sheet: {write_image(sheet, dataset_sheet(dataset))}")
+        echo(f"Contact sheet: {write_image(sheet, dataset_sheet(dataset))}")
     if report.errors:
         sys.exit(1)

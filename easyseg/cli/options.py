@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -18,11 +19,14 @@ import click
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import is_quiet
 from easyseg.datasets import DatasetOptions
+from easyseg.errors import printable
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.runtimes import AUTO, PRECISIONS, RUNTIMES
+from easyseg.io.open_image import MAX_PIXELS_VARIABLE
 from easyseg.results.outputs import OUTPUTS, Output, OutputSpec
 
 __all__ = [
+    "MAX_PIXELS",
     "NAMES",
     "QUIET",
     "SIZE",
@@ -82,9 +86,9 @@ QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but erro
 
 
 def echo(message: object) -> None:
-    """Prints the message, unless the command is quiet."""
+    """Prints the message, unless the command is quiet; file names cannot steer the terminal."""
     if not is_quiet():
-        click.echo(message)
+        click.echo(printable(message))
 
 
 def _defaults(options: type) -> dict[str, Any]:
@@ -92,6 +96,14 @@ def _defaults(options: type) -> dict[str, Any]:
 
 
 INFERENCE, OUTPUT = _defaults(InferenceOptions), _defaults(OutputSpec)
+
+MAX_PIXELS = click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    callback=lambda context, _, value: _limit_pixels(context, value),
+    metavar="N",
+    help="Refuse images with more pixels.  [default: $EASYSEG_MAX_PIXELS, else 125 million]",
+)
 
 MODEL_OPTIONS = (
     click.option(
@@ -106,6 +118,7 @@ MODEL_OPTIONS = (
         help="For a weights file: the published weights with the same network and classes.",
     ),
     click.option("--cache-dir", type=click.Path(path_type=Path), help="Folder for downloads."),
+    MAX_PIXELS,
 )
 INFERENCE_OPTIONS = (
     *MODEL_OPTIONS,
@@ -235,6 +248,22 @@ def _group(
     return add
 
 
+def _limit_pixels(context: click.Context, value: int | None) -> int | None:
+    """Sets the limit for all that the command reads: images, masks, backgrounds."""
+    if value is not None:
+        before = os.environ.get(MAX_PIXELS_VARIABLE)
+        os.environ[MAX_PIXELS_VARIABLE] = str(value)
+        context.call_on_close(lambda: _set_variable(MAX_PIXELS_VARIABLE, before))
+    return value
+
+
+def _set_variable(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
+
+
 def _kind(kinds: Iterable[str]) -> Callable[[Command], Command]:
     text = f"{', '.join(kinds)}."
     return click.option("-k", "--kind", default=OUTPUT["kind"], show_default=True, help=text)
@@ -263,7 +292,7 @@ def _data(classes: list[str | int] | None, **options: Any) -> DatasetOptions:
 model_options = _group("open_model", MODEL_OPTIONS, lambda **options: functools.partial(
     _open_model, options.pop("model"), options
 ))  # fmt: skip
-"""Adds --model, --architecture and --cache-dir; `open_model()` opens the model."""
+"""Adds --model, --architecture, --cache-dir and --max-pixels; `open_model()` opens the model."""
 
 inference_options = _group("open_model", INFERENCE_OPTIONS, _inference)
 """Adds the options of the model and of `InferenceOptions`; `open_model()` opens the model."""

@@ -14,8 +14,8 @@ from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
 from easyseg.cli.options import QUIET, echo, inference_options, output_options
 from easyseg.cli.summary import report_folder
-from easyseg.inference.folder import plan_folder
-from easyseg.io.find_images import Job
+from easyseg.inference.folder import FolderPlan, plan_folder
+from easyseg.io.find_images import describe_files
 from easyseg.io.read_image import require_file
 from easyseg.results.outputs import OutputSpec
 
@@ -56,15 +56,16 @@ def segment(
     An image that cannot be read does not stop the others; the exit code is then 2.
     """
     # what cannot be read or written is reported before the network is loaded
-    jobs = plan_folder(sources, out, OutputSpec(**output))
-    single = len(jobs) == 1 and not resume and jsonl is None
-    if single and "://" not in jobs[0].image.source:
-        require_file(Path(jobs[0].image.source))
+    plan = plan_folder(sources, out, OutputSpec(**output))
+    image = plan.jobs[0].image
+    single = len(plan.jobs) == 1 and not image.problem and not resume and jsonl is None
+    if single and "://" not in image.source:
+        require_file(Path(image.source))
     seg = open_model()
     if single:
-        _segment_one(seg, jobs[0], output)
+        _segment_one(seg, plan, output)
         return
-    images: list[Any] = [job.image for job in jobs]  # not searched for again
+    images: Any = plan.images  # not searched for again
     with logging_redirect_tqdm():  # warnings are lines of their own, above the bar
         summary = seg.segment_folder(
             images,
@@ -77,9 +78,11 @@ def segment(
     sys.exit(report_folder(summary))
 
 
-def _segment_one(seg: SemanticSegmentation, job: Job, output: dict[str, Any]) -> None:
+def _segment_one(seg: SemanticSegmentation, plan: FolderPlan, output: dict[str, Any]) -> None:
+    job = plan.jobs[0]
     result = seg.segment_image(job.image.source, job.target, **output)
     pairs = zip(result.class_names, result.ratios, strict=True)
     seconds = sum(result.speed.values()) / 1000
     areas = ", ".join(f"{name} {100 * ratio:.1f} %" for name, ratio in pairs)
-    echo(f"{areas} ({seconds:.2f} s)\n1 of 1 -> {job.target}")
+    others = describe_files(plan.images.passed_over, "; passed over ")
+    echo(f"{areas} ({seconds:.2f} s)\n1 of 1 -> {job.target}{others}")

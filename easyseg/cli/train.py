@@ -200,7 +200,7 @@ def train(
 
 def _refuse_with_resume(context: click.Context) -> None:
     """The options of the run apply: others are refused."""
-    allowed = ("data", "resume", "quiet")
+    allowed = ("data", "resume", "max_pixels", "quiet")
     flags = [
         max(parameter.opts, key=len)
         for parameter in context.command.params

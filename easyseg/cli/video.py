@@ -15,6 +15,7 @@ from easyseg.cli.options import QUIET, echo, frame_options, inference_options, v
 from easyseg.errors import InputError
 from easyseg.inference.video import check_video
 from easyseg.io.video import is_url, open_source
+from easyseg.results.outputs import OutputSpec
 
 __all__ = ["default_video", "video"]
 
@@ -52,8 +53,7 @@ def video(
         raise InputError(f"the video of {source} has no output; give out=, or show=True.")
     subject: Any = int(source) if source.isdecimal() else source
     # what cannot be read or written is reported before the network is loaded
-    if out is not None:
-        check_video(subject, out, alpha=output["kind"] == "cutout")
+    check_video(subject, out, OutputSpec(**output), show=video_options["show"])
     if not source.isdecimal() and not is_url(source):
         subject = open_source(source)
     seg = open_model()

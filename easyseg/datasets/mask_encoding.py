@@ -14,7 +14,8 @@ import numpy as np
 from easyseg.datasets.base import IGNORE
 from easyseg.datasets.class_names import BACKGROUND, Class, Color, clean, first_spellings, is_void
 from easyseg.datasets.mask_files import NEAR, MaskEncoding, is_jpeg, pack, read_values
-from easyseg.errors import DatasetError
+from easyseg.errors import DatasetError, show_path
+from easyseg.io.open_image import open_image
 
 __all__ = ["InferredClasses", "infer_encoding"]
 
@@ -130,9 +131,7 @@ def _count(values: np.ndarray) -> dict[int, int]:
 
 
 def _palette(path: Path) -> dict[int, int]:
-    from PIL import Image  # noqa: PLC0415
-
-    with Image.open(path) as image:
+    with open_image(path, show_path(path)) as image:
         flat = image.getpalette("RGB") if image.mode == "P" else None
     colors = zip(*[iter(flat or [])] * 3, strict=False)
     return {i: _packed(color) for i, color in enumerate(colors)}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from easyseg.datasets.base import IGNORE
-from easyseg.errors import DatasetError
-from easyseg.io.read_image import DECODE_ERRORS
+from easyseg.errors import DatasetError, ImageError, show_path
+from easyseg.io.open_image import image_errors, open_image
 
 __all__ = ["MaskEncoding", "MaskFile", "fit_mask", "is_jpeg", "pack", "read_values"]
 
@@ -124,26 +123,21 @@ def read_values(path: Path, *, colors: bool = False) -> np.ndarray:
     Raises:
         DatasetError: The file is not an image, or damaged.
     """
-    from PIL import Image  # noqa: PLC0415
-
+    name = show_path(path)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                if image.mode == "1":
-                    return np.asarray(image).astype(np.uint8)
-                if image.mode == "L" or (image.mode == "P" and not colors):
-                    return np.asarray(image)
-                if image.mode.startswith("I") or image.mode == "F":
-                    return _wide(np.asarray(image), path)
-                if image.mode in ("LA", "La"):
-                    return np.asarray(image)[..., 0]
-                return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    except DatasetError:
-        raise
-    except DECODE_ERRORS as error:  # of which UnidentifiedImageError is one
+        with open_image(path, name) as image, image_errors(name):
+            if image.mode == "1":
+                return np.asarray(image).astype(np.uint8)
+            if image.mode == "L" or (image.mode == "P" and not colors):
+                return np.asarray(image)
+            if image.mode.startswith("I") or image.mode == "F":
+                return _wide(np.asarray(image), path)
+            if image.mode in ("LA", "La"):
+                return np.asarray(image)[..., 0]
+            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    except ImageError as error:
         raise DatasetError(
-            f"Cannot read {path} as a mask: {error}. Replace it, or remove it and its image."
+            f"{error} It is a mask: you may also remove it and its image."
         ) from error
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,8 +14,14 @@ import numpy as np
 
 from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.datasets.mask_files import is_jpeg
-from easyseg.errors import DatasetError, EasysegError, ImageError
-from easyseg.io.read_image import DECODE_ERRORS, IMAGE_EXTENSIONS, require_file
+from easyseg.errors import DatasetError, EasysegError, ImageError, show_path
+from easyseg.io.open_image import (
+    IMAGE_EXTENSIONS,
+    image_errors,
+    open_image,
+    require_file,
+    without_warnings,
+)
 
 __all__ = ["DatasetScan", "SampleScan", "scan_dataset"]
 
@@ -123,19 +128,15 @@ def _scan(split: str, sample: Sample, classes: int, *, quick: bool) -> SampleSca
 def _read(sample: Sample, *, quick: bool) -> tuple[tuple[int, int], int, np.ndarray | None]:
     """`(height, width)` of the upright image, its EXIF orientation, and its thumbnail."""
     require_file(sample.image)
-    source = sample.image_source()
-    try:
-        with _opened(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
-            # of a PNG only from its header, because Pillow decodes it for more
-            has_exif = image.format != "PNG" or "exif" in image.info
+    source, name = sample.image_source(), show_path(sample.image)
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    with open_image(file, name) as image, image_errors(name):
+        # of a PNG only from its header, because Pillow decodes it for more
+        has_exif = image.format != "PNG" or "exif" in image.info
+        with without_warnings():  # of damaged EXIF
             orientation = int(image.getexif().get(EXIF_ORIENTATION, 1)) if has_exif else 1
-            width, height = image.size
-            thumbnail = None if quick else _thumbnail(image)
-    except DECODE_ERRORS as error:
-        raise ImageError(
-            f"Cannot read {sample.image}: {' '.join(str(error).split())}. "
-            "Replace it, or remove it and its mask."
-        ) from error
+        width, height = image.size
+        thumbnail = None if quick else _thumbnail(image)
     size = (width, height) if orientation in SWAPS_SIDES else (height, width)
     return size, orientation, thumbnail
 
@@ -152,13 +153,5 @@ def _mask_size(path: Path) -> tuple[int, int] | None:
     """`(height, width)` of a mask that is an image."""
     if path.suffix.lower() not in IMAGE_EXTENSIONS:
         return None
-    with _opened(path) as image:
+    with open_image(path, show_path(path)) as image:
         return image.height, image.width
-
-
-def _opened(file: Path | io.BytesIO) -> Any:
-    from PIL import Image  # noqa: PLC0415
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of damaged EXIF, and of sizes
-        return Image.open(file)

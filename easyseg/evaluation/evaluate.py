@@ -9,8 +9,6 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 
-from tqdm import tqdm
-
 from easyseg.datasets import Dataset, DatasetOptions, open_with_options
 from easyseg.datasets.base import IGNORE, Sample
 from easyseg.errors import DatasetError, InputError
@@ -22,6 +20,7 @@ from easyseg.inference.pipeline import run_pipeline
 from easyseg.inference.predictor import Predictor
 from easyseg.inference.types import PreparedImage, RawPrediction
 from easyseg.results.label_set import LabelSet
+from easyseg.utils.progress import progress_bar
 
 __all__ = ["evaluate", "evaluate_dataset"]
 
@@ -67,7 +66,7 @@ def evaluate(
     outcomes = run_pipeline(predictor, samples, lambda sample: _read(predictor, sample), finish)
     with (
         contextlib.closing(outcomes),
-        tqdm(total=total, unit="image", disable=not progress) as bar,
+        progress_bar(progress, total, "image") as bar,
     ):
         for outcome in outcomes:
             image, prediction = outcome.get()

@@ -81,8 +81,7 @@ def edit_background(
             raise InputError(
                 "resume=True needs a folder or a list of images. Leave it out for videos."
             )
-        if out is not None:
-            check_video(source, Path(out), alpha=effect == CUTOUT)
+        check_video(source, None if out is None else Path(out), spec)
         result = segment_video(
             predictor, source, out, spec=paint, frame_stride=frame_stride,
             smoothing=smoothing, start=start, end=end, show=show, progress=progress,

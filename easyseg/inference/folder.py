@@ -13,38 +13,53 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
-
-from easyseg.errors import EasysegError, ImageError, InputError
+from easyseg.errors import EasysegError, ImageError, InputError, show_path
 from easyseg.inference.pipeline import run_pipeline
 from easyseg.inference.results_log import append_line, begin
 from easyseg.io.atomic import remove_leftovers
 from easyseg.io.find_images import (
+    FoundImages,
     Job,
     Source,
     check_overwrite,
     common_folder,
+    describe_files,
     find_images,
     require_writable,
     result_paths,
 )
-from easyseg.io.read_image import IMAGE_EXTENSIONS
+from easyseg.io.open_image import IMAGE_EXTENSIONS, header_pixels, pixel_limit
 from easyseg.io.write_image import FORMATS
 from easyseg.results.outputs import OUTPUTS
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Segmentation
+from easyseg.utils.concurrency import Budget
+from easyseg.utils.progress import progress_bar
 
 if TYPE_CHECKING:
     from easyseg.inference.predictor import Predictor
     from easyseg.inference.types import PreparedImage, RawPrediction
 
-__all__ = ["FolderSummary", "Save", "plan_folder", "run_jobs", "segment_folder"]
+__all__ = ["FolderPlan", "FolderSummary", "Save", "plan_folder", "run_jobs", "segment_folder"]
 
 RESULTS_LOG = "results.jsonl"
 DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # every later write would fail too
 
 Save = Callable[[Segmentation, Path], Segmentation]
 """Writes a file; returns what is logged of it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderPlan:
+    """What a run over many images will do.
+
+    Attributes:
+        images: The images, and what was passed over.
+        jobs: Each image with the path of its result.
+    """
+
+    images: FoundImages
+    jobs: list[Job]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,6 +73,7 @@ class FolderSummary:
         elapsed: Seconds.
         out: Folder of the results; `None` where they lie beside the images.
         jsonl: The results log.
+        passed_over: Files in the folders that are no images by their names.
     """
 
     done: int
@@ -66,20 +82,22 @@ class FolderSummary:
     elapsed: float
     out: Path | None
     jsonl: Path
+    passed_over: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         total = self.done + self.skipped + len(self.failed)
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         failed = f", {len(self.failed)} failed" if self.failed else ""
         out = self.out or "beside the images"
-        return f"{self.done} of {total} done{skipped}{failed} in {self.elapsed:.1f} s -> {out}"
+        done = f"{self.done} of {total} done{skipped}{failed} in {self.elapsed:.1f} s -> {out}"
+        return done + describe_files(self.passed_over, "; passed over ")
 
 
 def plan_folder(
     sources: Source | Iterable[Source],
     out: str | os.PathLike[str] | None = None,
     spec: OutputSpec = OutputSpec(),  # noqa: B008  (frozen)
-) -> list[Job]:
+) -> FolderPlan:
     """Which images `segment_folder` will read and which files it will write.
 
     Raises:
@@ -98,7 +116,7 @@ def plan_folder(
     spec.check_path(targets[0])  # all have one extension
     require_writable(targets[0].parent)
     check_overwrite(images, targets)
-    return [Job(*pair) for pair in zip(images, targets, strict=True)]
+    return FolderPlan(images, [Job(*pair) for pair in zip(images, targets, strict=True)])
 
 
 def segment_folder(
@@ -147,7 +165,7 @@ def segment_folder(
 
 def run_jobs(
     predictor: Predictor,
-    jobs: list[Job],
+    plan: FolderPlan,
     save: Save,
     *,
     out: Path | None,
@@ -157,23 +175,22 @@ def run_jobs(
     progress: bool = True,
 ) -> FolderSummary:
     """Segments the images of a plan and saves each result; arguments as in `segment_folder`."""
-    started = time.perf_counter()
+    started, jobs = time.perf_counter(), plan.jobs
     results_log = _results_log(jobs, out, jsonl)
     for folder in {path.parent for path in (results_log, *(job.target for job in jobs))}:
         remove_leftovers(folder)
     settings = json.loads(json.dumps(settings))  # as the lines of an earlier run have them
     todo = begin(jobs, results_log, settings, resume=resume)
     done, failed = 0, []
+    budget = Budget(pixel_limit(predictor.options.max_pixels))  # else few large images fill memory
     outcomes = run_pipeline(
         predictor,
         todo,
-        functools.partial(_read, predictor),
-        functools.partial(_save_and_describe, save),
+        functools.partial(_read, predictor, budget),
+        functools.partial(_save_and_describe, save, budget),
     )
-    with (
-        contextlib.closing(outcomes),
-        tqdm(total=len(todo), disable=not progress or len(todo) < 2, unit="image") as bar,
-    ):
+    shown = progress and len(todo) > 1
+    with contextlib.closing(outcomes), progress_bar(shown, len(todo), "image") as bar:
         for job, result, error in outcomes:
             if error is None:
                 done += 1
@@ -185,7 +202,8 @@ def run_jobs(
             append_line(results_log, {**line, "settings": settings})
             bar.update()
     elapsed = time.perf_counter() - started
-    return FolderSummary(done, len(jobs) - len(todo), tuple(failed), elapsed, out, results_log)
+    skipped, others = len(jobs) - len(todo), tuple(plan.images.passed_over)
+    return FolderSummary(done, skipped, tuple(failed), elapsed, out, results_log, others)
 
 
 def _check_file_name(out: Path, kind: str, image_count: int) -> None:
@@ -204,22 +222,29 @@ def _check_file_name(out: Path, kind: str, image_count: int) -> None:
         )
 
 
-def _read(predictor: Predictor, job: Job) -> PreparedImage:
+def _read(predictor: Predictor, budget: Budget, job: Job) -> PreparedImage:
     source = job.image.source
     if job.image.problem:
         raise ImageError(job.image.problem)
+    count = 0 if "://" in source else header_pixels(Path(source), predictor.options.max_pixels)
+    budget.take(count)
     try:
-        return predictor.prepare(source, item=job)
-    except EasysegError:
-        raise
+        return predictor.prepare(source, item=(job, count))
     except Exception as error:  # a decoder's bug must not stop a long run
+        budget.give(count)
+        if isinstance(error, EasysegError):
+            raise
+        source = show_path(source)
         raise ImageError(f"Cannot read {source}: {type(error).__name__}: {error}.") from error
 
 
-def _save_and_describe(save: Save, prediction: RawPrediction) -> dict[str, Any]:
+def _save_and_describe(save: Save, budget: Budget, prediction: RawPrediction) -> dict[str, Any]:
     """Writes the result; returns the image's line of the results log."""
-    job: Job = prediction.item
-    result = save(prediction.finish(), job.target)
+    job, count = prediction.item
+    try:
+        result = save(prediction.finish(), job.target)
+    finally:
+        budget.give(count)
     height, width = result.labels.shape
     classes = zip(result.class_ids, result.class_names, result.ratios, strict=True)
     pixels = width * height

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from easyseg.errors import InputError
 from easyseg.inference.runtimes import AUTO, check_runtime
+from easyseg.io.open_image import pixel_limit
 from easyseg.utils.validation import is_count
 
 __all__ = ["InferenceOptions"]
@@ -29,6 +30,8 @@ class InferenceOptions:
         runtime: What runs the network: an entry of `easyseg.inference.runtimes.RUNTIMES`, or
             "auto". Only "keras" follows the model's weights when they change.
         precision: "float32", "bfloat16" or "int8".
+        max_pixels: Height times width above which an image is refused; `None` for
+            $EASYSEG_MAX_PIXELS, else 125 million.
 
     Raises:
         UnknownNameError: No such runtime or precision.
@@ -41,6 +44,7 @@ class InferenceOptions:
     flip: bool = False
     runtime: str = AUTO
     precision: str = "float32"
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         if self.batch_size is not None and not is_count(self.batch_size):
@@ -56,6 +60,7 @@ class InferenceOptions:
             )
         if not isinstance(self.flip, bool):
             raise InputError(f"flip={self.flip!r} must be True or False.")
+        pixel_limit(self.max_pixels)
         object.__setattr__(self, "scales", tuple(self.scales))
         check_runtime(self.runtime, self.precision)
 

@@ -174,7 +174,8 @@ class Predictor:
         return self.network.benchmark(self._padded(images))  # type: ignore[attr-defined]
 
     def _padded(self, images: Iterable[ImageSource]) -> list[np.ndarray]:
-        return [letterbox(read_image(image), self.input_size).padded for image in images]
+        limit, size = self.options.max_pixels, self.input_size
+        return [letterbox(read_image(i, max_pixels=limit), size).padded for i in images]
 
     def prepare(self, image: ImageSource, *, item: Any = None) -> PreparedImage:
         """Reads an image and pads it to the network's input; may run in any thread.
@@ -187,7 +188,7 @@ class Predictor:
             ImageError: It cannot be read.
         """
         started = time.perf_counter()
-        pixels = read_image(image)
+        pixels = read_image(image, max_pixels=self.options.max_pixels)
         tiled = self.tile is not None and max(pixels.shape[:2]) > self.tile
         letterboxed = None if tiled else letterbox(pixels, self.input_size)
         source = str(image) if isinstance(image, (str, os.PathLike)) else None

@@ -13,23 +13,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from tqdm import tqdm
 
-from easyseg.errors import InputError
+from easyseg.errors import InputError, OutputError, show_path
 from easyseg.inference.pipeline import Outcome, run_pipeline
 from easyseg.inference.smoothing import Smoother
 from easyseg.inference.types import RawPrediction
 from easyseg.io.video.clip import Clip
+from easyseg.io.video.image_sequence import image_pattern
 from easyseg.io.video.open import is_url, open_source
 from easyseg.io.video.types import Frame, VideoSource
 from easyseg.io.video.window import Window
 from easyseg.io.video.writer import check_target, open_writer
 from easyseg.results.label_set import Classes
-from easyseg.results.outputs.base import OUTPUTS, Document
+from easyseg.results.outputs.base import OUTPUTS, Document, Output
 from easyseg.results.outputs.cutout import draw_cutout
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Segmentation
 from easyseg.utils.concurrency import newest
+from easyseg.utils.progress import progress_bar
 from easyseg.utils.validation import is_count
 
 if TYPE_CHECKING:
@@ -39,8 +40,9 @@ __all__ = ["Draw", "VideoSummary", "check_video", "segment_video", "stream_video
 
 log = logging.getLogger(__name__)
 
-Draw = Callable[[Segmentation], np.ndarray]
-"""From a frame's result to `(H, W, 3) uint8 RGB` or `(H, W, 4) uint8 RGBA`."""
+Draw = Callable[[Segmentation], Any]
+"""From a frame's result to `(H, W, 3) uint8 RGB` or `(H, W, 4) uint8 RGBA`; for PNG files alone,
+also to a `PIL.Image.Image`."""
 
 CUTOUT = "cutout"
 MAX_AHEAD = 8  # frames that skip the network are read ahead, and take memory
@@ -98,9 +100,8 @@ def segment_video(
     _check(frame_stride, smoothing, start, end)
     target = None if out is None else Path(out)
     draw = _drawer(spec, predictor)
-    if target is not None:
-        check_video(video, target, alpha=isinstance(spec, OutputSpec) and spec.kind == CUTOUT)
-    elif not show:
+    check_video(video, target, spec if isinstance(spec, OutputSpec) else OutputSpec(), show=show)
+    if target is None and not show:
         raise InputError("Expected an output for the video. Give out, or show=True to see it.")
     began = time.perf_counter()
     frames, seconds = 0, 0.0
@@ -112,11 +113,10 @@ def segment_video(
             stack.enter_context(writer)
         results = _segment_frames(predictor, source, frame_stride, smoothing)
         stack.enter_context(contextlib.closing(results))
-        bar = stack.enter_context(tqdm(total=source.expected, unit="frame", disable=not progress))
+        bar = stack.enter_context(progress_bar(progress, source.expected, "frame"))
         try:
             for frame, result in results:
-                image = draw(result)
-                _check_drawn(image)
+                image = _checked(draw(result))
                 if writer:
                     writer.write(image, frame)
                 frames += 1
@@ -134,14 +134,38 @@ def segment_video(
     return VideoSummary(target, frames, seconds, time.perf_counter() - began, source.damage)
 
 
-def check_video(video: Any, out: Path, *, alpha: bool = False) -> None:
-    """Checks the names of a video and its result, transparent with `alpha`; opens nothing.
+def check_video(
+    video: Any,
+    out: Path | None,
+    spec: OutputSpec = OutputSpec(),  # noqa: B008  (frozen)
+    *,
+    show: bool | str = False,
+) -> None:
+    """Checks the names of a video and its result, and whether that can hold it; opens nothing.
 
     Raises:
-        OutputError: The extension is unknown, or has no transparency.
-        InputError: The result would overwrite the source, or is one image.
+        OutputError: The extension is unknown, or its format cannot hold the kind.
+        InputError: The result would overwrite the source, or is one image; or a window would show
+            values that are no colors.
     """
-    check_target(out, alpha=alpha)
+    exact = _is_exact(spec.kind)
+    if exact and show:
+        raise InputError(
+            f"show={show!r} cannot show kind={spec.kind!r}, which holds values, not colors. "
+            "Choose kind='color'."
+        )
+    if out is None:
+        return
+    check_target(out, alpha=spec.kind == CUTOUT)
+    pattern = image_pattern(out)
+    if exact and not pattern:
+        raise OutputError(
+            f"Cannot write {out}: a video changes values, and kind={spec.kind!r} needs them "
+            f"exactly. Give a folder or a pattern such as {out.with_suffix('')}/%05d.png, or "
+            "choose kind='color'."
+        )
+    if exact:
+        spec.check_path(pattern)
     if isinstance(video, (str, os.PathLike)) and not is_url(video):
         path = Path(video)
         if out.exists() and path.exists() and out.samefile(path):
@@ -220,28 +244,40 @@ def _drawer(spec: OutputSpec | Draw, predictor: Predictor) -> Draw:
     if not isinstance(spec, OutputSpec):
         return spec
     kind, alpha, legend = spec.kind, spec.alpha, spec.legend
-    if isinstance(OUTPUTS[kind], Document):
+    output = OUTPUTS[kind]
+    if isinstance(output, Document):
         raise InputError(
             f"kind={kind!r} is a document, which cannot be drawn as a video. Use stream_video() "
             f"and result.save(path, {kind!r}) for each frame."
         )
     ids = None if spec.classes is None else predictor.label_set.ids_of(spec.classes)
 
-    def draw(result: Segmentation) -> np.ndarray:
+    def draw(result: Segmentation) -> Any:
         result = result if ids is None else result.filter(ids)
         if kind == CUTOUT:
             return np.asarray(draw_cutout(result))  # plot() has no transparency
+        if _is_exact(kind):
+            return output.draw(result, alpha)  # plot() shows ids in their colors
         return result.plot(kind, alpha=alpha, legend=legend)
 
     return draw
 
 
-def _check_drawn(image: np.ndarray) -> None:
+def _is_exact(kind: str) -> bool:
+    """Whether the kind is an image of values, such as ids, rather than of colors."""
+    output = OUTPUTS[kind]
+    return isinstance(output, Output) and bool(output.suffixes) and kind != CUTOUT
+
+
+def _checked(image: Any) -> Any:
+    if not isinstance(image, np.ndarray):  # ids as a PIL image
+        return image
     if image.ndim != 3 or image.shape[2] not in (3, 4) or image.dtype != np.uint8:
         raise InputError(
             f"Expected a drawn frame as uint8 of shape (H, W, 3) or (H, W, 4), got {image.dtype} "
             f"of shape {image.shape}."
         )
+    return image
 
 
 def _check(frame_stride: int, smoothing: float, start: float, end: float | None) -> None:
@@ -257,4 +293,4 @@ def _check(frame_stride: int, smoothing: float, start: float, end: float | None)
 
 def _log_damage(source: VideoSource) -> None:
     if source.damage:
-        log.warning("%s: %s.", source.name, source.damage)
+        log.warning("%s: %s.", show_path(source.name), source.damage)

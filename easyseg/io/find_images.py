@@ -12,21 +12,25 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlparse
 
-from easyseg.errors import ImageNotFoundError, InputError, os_reason
+from easyseg.errors import ImageNotFoundError, InputError, os_reason, show_path
 from easyseg.io.atomic import output_errors
-from easyseg.io.read_image import IMAGE_EXTENSIONS
+from easyseg.io.open_image import IMAGE_EXTENSIONS
 
 __all__ = [
     "Found",
+    "FoundImages",
     "Job",
     "Source",
     "check_overwrite",
     "common_folder",
+    "describe_files",
     "find_images",
     "require_writable",
     "result_paths",
 ]
 
+MAX_NAMES = 4  # of files that are listed by their names, and of kinds
+LOG_EXTENSION = ".jsonl"
 RESULT_MARK = ".seg"  # before the extension of results that lie beside images
 
 Source = str | os.PathLike[str]
@@ -48,6 +52,17 @@ class Found(NamedTuple):
     problem: str = ""
 
 
+class FoundImages(list[Found]):
+    """Images, in order.
+
+    Attributes:
+        passed_over: Files that were searched or matched too, and are no images by their names.
+            Hidden files and easyseg's own results are not among them.
+    """
+
+    passed_over: Sequence[str] = ()
+
+
 class Job(NamedTuple):
     """An image, and the path of its result."""
 
@@ -57,7 +72,7 @@ class Job(NamedTuple):
 
 def find_images(
     sources: Source | Found | Iterable[Source | Found], *, results: Path | None = None
-) -> list[Found]:
+) -> FoundImages:
     """The images that files, folders, glob patterns and http(s) URLs name, in order.
 
     Folders are searched recursively for files with an image's extension; results that easyseg
@@ -72,20 +87,30 @@ def find_images(
         ImageNotFoundError: A folder or pattern has no image, or there are no sources.
         InputError: `results` is a folder that is searched, or a list cannot be read.
     """
+    if isinstance(sources, FoundImages):
+        return sources
     if isinstance(sources, (str, os.PathLike, Found)):
         sources = [sources]
     if not isinstance(sources, Iterable):
         raise _not_a_source(sources)
     unique: dict[str, Found] = {}
-    for image in itertools.chain.from_iterable(_expand(source, results) for source in sources):
+    others: list[str] = []
+    for image in (image for source in sources for image in _expand(source, results, others)):
         is_url = "://" in image.source
         unique.setdefault(image.source if is_url else os.path.abspath(image.source), image)  # noqa: PTH100  (quicker, for lists of many thousands)
     if not unique:
         raise ImageNotFoundError("Expected at least one image. Give files, folders or patterns.")
-    return list(unique.values())
+    images = FoundImages(unique.values())
+    images.passed_over = [
+        path
+        for path in sorted(set(others))
+        if os.path.abspath(path) not in unique  # noqa: PTH100
+    ]
+    return images
 
 
-def _expand(source: Source | Found, results: Path | None) -> list[Found]:
+def _expand(source: Source | Found, results: Path | None, others: list[str]) -> list[Found]:
+    """The images that a source names; adds what else is there to `others`."""
     if isinstance(source, Found):
         return [source]
     if not isinstance(source, (str, os.PathLike)):
@@ -96,12 +121,13 @@ def _expand(source: Source | Found, results: Path | None) -> list[Found]:
     if source.lower().startswith(("http://", "https://")):
         return [Found(source, Path(Path(urlparse(source).path).name or "image"))]
     if os.path.isdir(source):  # noqa: PTH112  (False, where Path raises, for impossible names)
-        return _search(Path(source), results)
+        return _search(Path(source), results, others)
     if not os.path.exists(source):  # noqa: PTH110
         if source.startswith("@"):
-            return [image for line in _read_list(source) for image in _expand(line, results)]
+            lines = _read_list(source)
+            return [image for line in lines for image in _expand(line, results, others)]
         if glob.has_magic(source):
-            return _match(source)
+            return _match(source, others)
     return [Found(source, Path(Path(source).name))]
 
 
@@ -111,7 +137,7 @@ def _not_a_source(value: object) -> InputError:
     )
 
 
-def _search(folder: Path, results: Path | None) -> list[Found]:
+def _search(folder: Path, results: Path | None, others: list[str]) -> list[Found]:
     skipped = results.resolve() if results else None
     if folder.resolve() == skipped:
         raise InputError(
@@ -119,12 +145,13 @@ def _search(folder: Path, results: Path | None) -> list[Found]:
             f"none for results beside the images, named *{RESULT_MARK}.png."
         )
     errors: list[OSError] = []
-    images = []
+    images, passed_over = [], []
     for root, folders, names in os.walk(folder, onerror=errors.append):
         if skipped:
             folders[:] = [name for name in folders if Path(root, name).resolve() != skipped]
-        paths = (Path(root, name) for name in names)
+        paths = [Path(root, name) for name in names]
         images += [Found(str(p), p.relative_to(folder)) for p in paths if _is_image(p)]
+        passed_over += [str(path) for path in paths if _is_passed_over(path)]
     images += [
         Found(
             error.filename,
@@ -135,13 +162,17 @@ def _search(folder: Path, results: Path | None) -> list[Found]:
     ]
     if not images:
         raise ImageNotFoundError(
-            f"{folder} has no images. Expected files named {', '.join(IMAGE_EXTENSIONS)}."
+            f"{folder} has no images{describe_files(sorted(passed_over), ', but ')}. "
+            f"Expected files named {', '.join(IMAGE_EXTENSIONS)}."
         )
+    others += passed_over
     return sorted(images, key=lambda image: image.relative_path)
 
 
-def _match(pattern: str) -> list[Found]:
-    matches = sorted(m for m in glob.iglob(pattern, recursive=True) if _is_image(Path(m)))  # noqa: PTH207
+def _match(pattern: str, others: list[str]) -> list[Found]:
+    paths = sorted(glob.iglob(pattern, recursive=True))  # noqa: PTH207
+    matches = [path for path in paths if _is_image(Path(path))]
+    others += [path for path in paths if _is_passed_over(Path(path))]
     if not matches:
         raise ImageNotFoundError(f"No image matches {pattern!r}. Check the pattern.")
     return [Found(m, Path(Path(m).name)) for m in matches]
@@ -165,6 +196,26 @@ def _is_image(path: Path) -> bool:
     if path.suffix.lower() not in IMAGE_EXTENSIONS or path.stem.endswith(RESULT_MARK):
         return False
     return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113  (no raising)
+
+
+def _is_passed_over(path: Path) -> bool:
+    """Whether it is there, not hidden, none of easyseg's results, and no image."""
+    own = path.stem.endswith(RESULT_MARK) or path.suffix == LOG_EXTENSION
+    if own or path.name.startswith(".") or _is_image(path):
+        return False
+    return os.path.exists(path) and not os.path.isdir(path)  # noqa: PTH110, PTH112
+
+
+def describe_files(paths: Sequence[str], start: str) -> str:
+    """`start` and how many files there are, with their names or extensions; "" for none."""
+    if not paths:
+        return ""
+    names = [show_path(Path(path).name) for path in paths]
+    if len(names) > MAX_NAMES:
+        kinds = Counter(Path(name).suffix.lower() or name for name in names).most_common()
+        names = [f"{count} {kind}" for kind, count in kinds[:MAX_NAMES]]
+        names += [f"{len(kinds) - MAX_NAMES} other kinds"] * (len(kinds) > MAX_NAMES)
+    return f"{start}{len(paths)} other file{'s' * (len(paths) > 1)} ({', '.join(names)})"
 
 
 def result_paths(

@@ -8,16 +8,19 @@ from typing import Any
 import cv2
 import numpy as np
 
+from easyseg.errors import ImageTooLargeError
+
 __all__ = ["apply_orientation", "decode_jpeg"]
 
 START_OF_IMAGE, START_OF_SCAN, END_OF_IMAGE = b"\xff\xd8", 0xDA, b"\xff\xd9"
 # within a scan, stuffed bytes (00), restart markers (D0 to D7) and fill bytes (FF) are no segments
 NEXT_SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+MAX_SCANNED = 8_000_000_000  # pixels times scans: some seconds; usual files have a dozen scans
 TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that store the image's columns as rows
 FLIP_CODES = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # of cv2.flip, after transposing
 
 
-def decode_jpeg(image: Any) -> np.ndarray | None:
+def decode_jpeg(image: Any, name: str) -> np.ndarray | None:
     """Decodes a JPEG file, without applying its EXIF orientation.
 
     OpenCV fills the missing part of a truncated file with gray, so those files are left to
@@ -25,14 +28,26 @@ def decode_jpeg(image: Any) -> np.ndarray | None:
 
     Args:
         image: The `PIL.ImageFile.ImageFile` that Pillow opened, not yet decoded.
+        name: For messages.
 
     Returns:
         `(H, W, 3) uint8 RGB`, or `None` where Pillow must decode.
+
+    Raises:
+        ImageTooLargeError: Its pixels are refined more often than any camera or program does.
     """
-    if image.format not in ("JPEG", "MPO") or image.mode not in ("RGB", "L"):
+    if image.format not in ("JPEG", "MPO"):
         return None
     image.fp.seek(0)
     content = image.fp.read()
+    scans = content.count(bytes([0xFF, START_OF_SCAN]))
+    if scans * image.width * image.height > MAX_SCANNED:
+        raise ImageTooLargeError(
+            f"Cannot read {name}: {scans} scans of {image.width}x{image.height} pixels would take "
+            "too long. Save it again as a baseline JPEG."
+        )
+    if image.mode not in ("RGB", "L"):
+        return None
     if not content.endswith(END_OF_IMAGE) and not _is_complete(content):
         return None
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION

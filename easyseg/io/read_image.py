@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import logging
 import os
-import struct
-import threading
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,53 +16,50 @@ from easyseg.errors import (
     ImageTooLargeError,
     InputError,
     UnreadableImageError,
-    os_reason,
+    show_path,
 )
+from easyseg.io.color_profile import pixels_to_srgb, profile_of, to_srgb
 from easyseg.io.jpeg import apply_orientation, decode_jpeg
+from easyseg.io.open_image import (
+    IMAGE_EXTENSIONS,
+    check_size,
+    image_errors,
+    open_image,
+    pixel_limit,
+    require_file,
+    without_warnings,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = [
-    "DECODE_ERRORS",
-    "IMAGE_EXTENSIONS",
-    "MAX_PIXELS",
-    "ImageSource",
-    "read_image",
-    "require_file",
-]
+__all__ = ["IMAGE_EXTENSIONS", "ImageSource", "read_image", "require_file"]
 
 log = logging.getLogger(__name__)
 
 ImageSource = Any
 """A path, an http(s) URL, the bytes of a file, a `PIL.Image.Image`, or an array."""
 
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-MAX_PIXELS = 250_000_000
-"""Images with more pixels are refused before they are decoded; see `read_image`."""
 MAX_DOWNLOAD_BYTES = 200 * 2**20
 DOWNLOAD_TIMEOUT = 30  # seconds without a byte from a server
 STRIPE_HEIGHT = 64  # rows
+FULL_SCALES = [2**bits - 1 for bits in (8, 10, 12, 14, 16)]  # of sensors, in files of 16 bits
 ARRAY_RULE = "(H, W, 3) RGB, (H, W, 4) RGBA or (H, W) gray, uint8 or uint16"
 
-DECODE_ERRORS = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error)
-"""What Pillow's decoders raise for damaged files."""
 
-_lock = threading.Lock()  # of Pillow's limit and of the warning filters, which are global
-
-
-def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def read_image(source: ImageSource, *, max_pixels: int | None = None) -> np.ndarray:
     """Reads an image.
 
-    Images are turned upright by their EXIF tag. Gray, palette, CMYK and 16-bit images become
-    8-bit RGB; transparent images are blended onto white. Of an animation the first frame is
-    read, which is logged.
+    Images are turned upright by their EXIF tag, and colors of other profiles become sRGB. Gray,
+    palette, CMYK, 16-bit, 32-bit and float images become 8-bit RGB; transparent images are blended
+    onto white. Of an animation the first frame is read, which is logged.
 
     Args:
         source: Path, http(s) URL, bytes of a file, `PIL.Image.Image`, or array `(H, W, 3)`
             RGB, `(H, W, 4)` RGBA or `(H, W)` gray, uint8 or uint16. Arrays from `cv2.imread`
             are BGR: convert them with `array[..., ::-1]` first.
-        max_pixels: Height times width above which an image is refused.
+        max_pixels: Height times width above which an image is refused; `None` for
+            $EASYSEG_MAX_PIXELS, else 125 million.
 
     Returns:
         `(H, W, 3) uint8 RGB`, contiguous.
@@ -79,49 +72,21 @@ def read_image(source: ImageSource, *, max_pixels: int = MAX_PIXELS) -> np.ndarr
     """
     from PIL import Image  # noqa: PLC0415
 
+    limit = pixel_limit(max_pixels)
     if isinstance(source, np.ndarray):
-        return _array_to_rgb(source, max_pixels)
+        return _array_to_rgb(source, limit)
     if isinstance(source, Image.Image):
-        return _decode(source, "the PIL image", max_pixels)
+        return _decode(source, "the PIL image", limit)
     if isinstance(source, (bytes, bytearray, memoryview)):
-        return _read_file(io.BytesIO(source), f"the image of {len(source)} bytes", max_pixels)
+        return _read_file(io.BytesIO(source), f"the image of {len(source)} bytes", limit)
     if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
-        return _read_file(io.BytesIO(_download(source)), source, max_pixels)
+        return _read_file(io.BytesIO(_download(source)), show_path(source), limit)
     if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
-        require_file(path)
-        return _read_file(path, str(path), max_pixels)
+        return _read_file(Path(source), show_path(source), limit)
     raise InputError(
         f"Expected an image, got {type(source).__name__}. Give a path, an http(s) URL, the bytes "
         "of a file, a PIL image or an (H, W, 3) uint8 RGB array."
     )
-
-
-def require_file(path: Path) -> None:
-    """Raises the ImageError that says why no image can be read from `path`, if so."""
-    try:
-        is_folder, exists = path.is_dir(), path.exists()
-        size = path.stat().st_size if exists else 0
-    except OSError as error:  # a name that is too long, a folder without permission
-        raise _cannot_open(str(path), error) from error
-    if is_folder:
-        raise UnreadableImageError(
-            f"Expected an image, got the folder {path}. Give the path of one file in it."
-        )
-    if not exists and path.is_symlink():
-        raise ImageNotFoundError(
-            f"Cannot read {path}: it is a link to {path.readlink()}, which does not exist. "
-            "Fix or remove the link."
-        )
-    if not exists:
-        raise ImageNotFoundError(
-            f"Cannot read {path}: it does not exist. "
-            f"Check the path (the working directory is {Path.cwd()})."
-        )
-    if size == 0 and path.is_file():  # a pipe has no size
-        raise UnreadableImageError(
-            f"Cannot read {path}: it is empty (0 bytes). Copy or download it again."
-        )
 
 
 def _download(url: str) -> bytes:
@@ -150,134 +115,114 @@ def _download(url: str) -> bytes:
     return bytes(content)
 
 
-def _read_file(file: Any, name: str, max_pixels: int) -> np.ndarray:
-    from PIL import Image, UnidentifiedImageError  # noqa: PLC0415
-
-    try:
-        with _pillow_limit(max_pixels), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of bombs, for which there is max_pixels, and of EXIF
-            image = Image.open(file)
-    except UnidentifiedImageError as error:
-        raise UnreadableImageError(
-            f"Cannot read {name}: not an image in a format that Pillow reads. "
-            "Convert it to JPEG or PNG."
-        ) from error
-    except Image.DecompressionBombError as error:
-        raise _too_large(name, f"over {2 * max_pixels / 1e6:g} megapixels", max_pixels) from error
-    except OSError as error:
-        raise (_cannot_open if error.errno else _damaged)(name, error) from error
-    except DECODE_ERRORS as error:
-        raise _damaged(name, error) from error
-    with image:
-        return _decode(image, name, max_pixels, undecoded=True)
+def _read_file(file: Path | IO[bytes], name: str, limit: int) -> np.ndarray:
+    with open_image(file, name, max_pixels=limit) as image:
+        return _decode(image, name, limit, undecoded=True)
 
 
-@contextlib.contextmanager
-def _pillow_limit(max_pixels: int) -> Iterator[None]:
-    """Lets Pillow open what `max_pixels` allows; it refuses twice its own limit."""
-    from PIL import Image  # noqa: PLC0415
-
-    with _lock:
-        before = Image.MAX_IMAGE_PIXELS
-        Image.MAX_IMAGE_PIXELS = max(max_pixels, before or 0)
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
-
-
-def _decode(
-    image: Image.Image, name: str, max_pixels: int, *, undecoded: bool = False
-) -> np.ndarray:
+def _decode(image: Image.Image, name: str, limit: int, *, undecoded: bool = False) -> np.ndarray:
     """The upright pixels; an image that a user gave may differ from its file by now."""
-    from PIL import ExifTags, Image, ImageOps  # noqa: PLC0415
+    from PIL import ExifTags, ImageOps  # noqa: PLC0415
 
-    width, height = image.size
-    if width * height > max_pixels:
-        raise _too_large(name, f"{width}x{height}", max_pixels)
-    if width * height == 0:
-        raise UnreadableImageError(
-            f"Cannot read {name}: it has no pixels ({width}x{height}). Give another image."
-        )
-    try:
-        frames = getattr(image, "n_frames", 1)
-        if frames > 1 and image.tell() == 0 and image.format != "MPO":  # a camera's by-products
-            log.warning("%s has %d frames; the first one is used.", name, frames)
-        pixels = decode_jpeg(image) if undecoded else None
+    check_size(*image.size, name, limit)
+    with image_errors(name, limit):
+        animated = getattr(image, "is_animated", False) and image.tell() == 0
+        if animated and image.format != "MPO":  # whose others are a camera's by-products
+            log.warning("%s has several frames; the first one is used.", name)
+        pixels = decode_jpeg(image, name) if undecoded else None
         if pixels is None:
             image.load()
-        with _lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # damaged EXIF does not harm the pixels
+        with without_warnings():  # of damaged EXIF, which does not harm the pixels
             orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
             if pixels is None and orientation != 1:  # it always copies
                 image = ImageOps.exif_transpose(image)
-        return _pil_to_rgb(image) if pixels is None else apply_orientation(pixels, orientation)
-    except Image.DecompressionBombError as error:
-        raise _too_large(name, f"a frame of it: {error}", max_pixels) from error
-    except DECODE_ERRORS as error:
-        raise _damaged(name, error) from error
+        if pixels is None:
+            return _pil_to_rgb(image)
+        pixels = pixels_to_srgb(pixels, profile_of(image))
+        return apply_orientation(pixels, orientation)
 
 
 def _pil_to_rgb(image: Image.Image) -> np.ndarray:
-    """Gray, palette, CMYK and wide images as 8-bit RGB; transparent ones blended onto white."""
-    from PIL import Image  # noqa: PLC0415
-
-    if image.mode.startswith("I;16"):
-        return _array_to_rgb(np.asarray(image).astype(np.uint16), MAX_PIXELS)
-    if image.mode in ("F", "I"):
-        return _wide_gray_to_rgb(np.asarray(image))
-    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return _copy_pixels(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def _copy_pixels(image: Image.Image) -> np.ndarray:
-    """`(H, W, 3) uint8`, in stripes: Pillow needs twice the memory of what it hands over."""
-    width, height = image.size
-    pixels = np.empty((height, width, 3), np.uint8)
-    for top in range(0, height, STRIPE_HEIGHT):
-        bottom = min(top + STRIPE_HEIGHT, height)
-        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    """`(H, W, 3) uint8`, in stripes: what each needs beside the image would add up otherwise."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    profile = profile_of(image)
+    scale = _gray_scale(image) if image.mode.startswith(("I", "F")) else None
+    for rows, part in _stripes(image):
+        pixels[rows] = np.asarray(_to_rgb(scale(part) if scale else part, profile))
     return pixels
 
 
-def _wide_gray_to_rgb(values: np.ndarray) -> np.ndarray:
-    """32-bit and float images, whose range is unknown: 0 to 1, 0 to 255, 0 to 65535, or any.
+def _stripes(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
+    width, height = image.size
+    for top in range(0, height, STRIPE_HEIGHT):
+        bottom = min(top + STRIPE_HEIGHT, height)
+        yield slice(top, bottom), image.crop((0, top, width, bottom))
 
-    NaN becomes the lowest finite value; infinities become the lowest and the highest.
+
+def _to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """8-bit gray, palette, CMYK and others as sRGB; transparent ones blended onto white."""
+    from PIL import Image  # noqa: PLC0415
+
+    if not image.has_transparency_data:
+        return to_srgb(image.convert("RGB") if image.mode in ("P", "1") else image, profile)
+    image = image.convert("RGBA")
+    opaque = to_srgb(image.convert("RGB"), profile)
+    opaque.putalpha(image.getchannel("A"))
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, opaque).convert("RGB")
+
+
+def _gray_scale(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
+    """How the values of a 16-bit, 32-bit or float image become gray levels from 0 to 255.
+
+    Nothing says which range they have. It is from 0 to 1 (of floats), or to the largest number of
+    8, 10, 12, 14 or 16 bits that holds all values, or from the lowest to the highest value.
+    Infinities become the lowest and the highest value, NaN the lowest.
     """
-    is_float = values.dtype.kind == "f"
-    values = values.astype(np.float64)
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
-    if is_float and low >= 0 and high <= 1:
-        gray = values * 255
-    elif low >= 0 and high <= 65535:
-        gray = values / 257 if high > 255 else values
+    from PIL import Image  # noqa: PLC0415
+
+    low, high = _finite_range(image)
+    full = next((each for each in FULL_SCALES if high <= each), None)
+    if image.mode == "F" and high <= 1:
+        full = 1
+    if low < 0 or full is None:
+        offset, factor = low, 255 / max(high - low, 1e-12)
     else:
-        gray = (values - low) / max(high - low, 1e-12) * 255
-    return np.repeat(np.rint(gray).astype(np.uint8)[..., None], 3, axis=2)
+        offset, factor = 0.0, 255 / full
+
+    def scale(part: Image.Image) -> Image.Image:
+        values = np.nan_to_num(np.asarray(part).astype(float), nan=low, posinf=high, neginf=low)
+        return Image.fromarray(np.rint((values - offset) * factor).astype(np.uint8))
+
+    return scale
 
 
-def _array_to_rgb(array: np.ndarray, max_pixels: int) -> np.ndarray:
+def _finite_range(image: Image.Image) -> tuple[float, float]:
+    lows, highs = [], []
+    for _, part in _stripes(image):
+        values = np.asarray(part)
+        values = values[np.isfinite(values)]
+        if values.size:
+            lows.append(float(values.min()))
+            highs.append(float(values.max()))
+    return min(lows, default=0.0), max(highs, default=0.0)
+
+
+def _array_to_rgb(array: np.ndarray, limit: int) -> np.ndarray:
     """A copy of an array as 8-bit RGB: the caller may reuse a frame buffer."""
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] in (3, 4))
     if not is_image or 0 in array.shape:
         raise InputError(f"Expected an array {ARRAY_RULE}, got shape {array.shape}.")
-    if array.dtype == np.uint16:
-        array = np.rint(array / 257).astype(np.uint8)
+    check_size(array.shape[1], array.shape[0], "the array", limit)
+    if array.dtype == np.uint16:  # by table: no float takes eight bytes a pixel
+        array = np.rint(np.arange(65536) / 257).astype(np.uint8)[array]
     if array.dtype != np.uint8:
         raise InputError(
             f"Expected an array {ARRAY_RULE}, got {array.dtype}. "
             "Convert values from 0 to 1 by (array * 255).round().astype('uint8')."
         )
-    height, width = array.shape[:2]
-    if height * width > max_pixels:
-        raise _too_large("the array", f"{width}x{height}", max_pixels)
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)
     if array.shape[2] == 4:
@@ -285,22 +230,3 @@ def _array_to_rgb(array: np.ndarray, max_pixels: int) -> np.ndarray:
 
         return _pil_to_rgb(Image.fromarray(np.ascontiguousarray(array)))
     return np.array(array, order="C")
-
-
-def _too_large(name: str, size: str, max_pixels: int) -> ImageTooLargeError:
-    return ImageTooLargeError(
-        f"Cannot read {name}: it is too large ({size}; the limit is {max_pixels / 1e6:g} "
-        "megapixels). Scale it down first, or raise max_pixels of read_image."
-    )
-
-
-def _damaged(name: str, error: Exception) -> UnreadableImageError:
-    return UnreadableImageError(
-        f"Cannot read {name}: it is damaged ({error}). Copy or download it again."
-    )
-
-
-def _cannot_open(name: str, error: OSError) -> UnreadableImageError:
-    return UnreadableImageError(
-        f"Cannot read {name}: {os_reason(error)}. Check its name and its permissions."
-    )

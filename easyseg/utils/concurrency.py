@@ -1,4 +1,4 @@
-"""A generator that runs in another thread."""
+"""A generator that runs in another thread, and an amount that threads share."""
 
 from __future__ import annotations
 
@@ -8,9 +8,48 @@ import threading
 from collections.abc import Generator
 from typing import Any, NamedTuple, TypeVar
 
-__all__ = ["newest"]
+__all__ = ["Budget", "newest"]
 
 T = TypeVar("T")
+
+
+class Budget:
+    """An amount that threads share: who would exceed it waits until another gives back.
+
+    When all who hold a part are waiting, one goes on nevertheless, so that none waits for ever.
+
+    Args:
+        amount: What all may hold together; a larger part is given to one thread alone.
+    """
+
+    def __init__(self, amount: int) -> None:
+        self._amount = amount
+        self._held: dict[int, int] = {}  # by thread
+        self._waiting: set[int] = set()
+        self._changed = threading.Condition()
+
+    def take(self, part: int) -> None:
+        """Waits until the part is free, and holds it for this thread."""
+        thread = threading.get_ident()
+        with self._changed:
+            self._waiting.add(thread)
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._is_free(part))
+            self._waiting.discard(thread)
+            self._held[thread] = self._held.get(thread, 0) + part
+
+    def give(self, part: int) -> None:
+        """Gives back what this thread took."""
+        thread = threading.get_ident()
+        with self._changed:
+            self._held[thread] -= part
+            if not self._held[thread]:
+                del self._held[thread]
+            self._changed.notify_all()
+
+    def _is_free(self, part: int) -> bool:
+        fits = sum(self._held.values()) + part <= self._amount
+        return fits or self._held.keys() <= self._waiting
 
 
 class _End(NamedTuple):

@@ -20,6 +20,7 @@ from PIL import Image
 from easyseg import Predictor, SemanticSegmentation, read_image
 from easyseg.errors import ImageNotFoundError, InputError, OutputError, UnknownNameError
 from easyseg.inference import folder as folder_module
+from easyseg.inference import predictor as predictor_module
 from easyseg.inference.options import InferenceOptions
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.utils.threads import thread_count
@@ -226,6 +227,43 @@ def test_bad_images_do_not_lose_their_neighbors(mini, small, photos):
         assert (alone == batched).mean() > 0.99
 
 
+def test_every_format_is_found_and_the_rest_is_named(small, tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.avif", "b.jp2", "c.jfif", "d.ppm", "e.PGM", "f.webp"):
+        draw(f"photos/{name}")
+    for name in ("notes.txt", "raw.cr2", ".DS_Store"):
+        Path(f"photos/{name}").touch()
+    summary = segment_folder(small, "photos", "out", progress=False)
+    assert (summary.done, summary.passed_over) == (6, ("photos/notes.txt", "photos/raw.cr2"))
+    assert str(summary).endswith(" -> out; passed over 2 other files (notes.txt, raw.cr2)")
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+def test_large_images_are_not_decoded_all_at_once(mini, photos, monkeypatch, batch_size):
+    held, peaks, lock = [0], [], threading.Lock()
+    read = predictor_module.read_image
+
+    def counted(source, **options):
+        image = read(source, **options)
+        with lock:
+            held[0] += image.shape[0] * image.shape[1]
+            peaks.append(held[0])
+        time.sleep(0.01)
+        with lock:
+            held[0] -= image.shape[0] * image.shape[1]
+        return image
+
+    monkeypatch.setattr(predictor_module, "read_image", counted)
+    for number in range(8):
+        draw(f"large/{number}.png", number=number, size=(300, 200))
+    monkeypatch.setenv("EASYSEG_MAX_PIXELS", "60000")
+    summary = segment_folder(predictor(mini, batch_size), "large", "out", progress=False)
+    assert summary.done == 8
+    assert max(peaks) <= 60000 * batch_size
+    monkeypatch.setenv("EASYSEG_MAX_PIXELS", "59999")
+    assert len(segment_folder(predictor(mini), "large", "out", progress=False).failed) == 8
+
+
 @pytest.fixture
 def nobody():
     """A user whom permissions bind (they do not bind root)."""
@@ -262,7 +300,7 @@ def test_a_decoder_that_breaks(small, photos, monkeypatch):
             raise ZeroDivisionError("oops")
         return read_image(source)
 
-    monkeypatch.setattr("easyseg.inference.predictor.read_image", read)
+    monkeypatch.setattr("predictor_module.read_image", read)
     summary = segment_folder(small, "photos", "out", progress=False)
     assert summary.done == 4
     assert summary.failed == (
@@ -560,7 +598,7 @@ def test_only_a_few_images_are_held(small, photos, monkeypatch):
             through[0] += len(batch)
             return network(batch)
 
-    monkeypatch.setattr("easyseg.inference.predictor.read_image", read)
+    monkeypatch.setattr("predictor_module.read_image", read)
     slow = Predictor(Slow(), small.label_set, input_size=(65, 65))
     segment_folder(slow, "many", "out", progress=False)
     assert through[0] == 60

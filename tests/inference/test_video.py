@@ -212,6 +212,32 @@ def test_numbered_images(videos, clip, tmp_path, out):
     assert values[50, 50, 3] == 0
 
 
+@pytest.mark.parametrize("legend", [False, True])
+def test_a_mask_is_ids_or_is_refused(videos, clip, tmp_path, legend):
+    options = {"kind": "mask", "progress": False, "legend": legend}
+    if legend:
+        with pytest.raises(InputError, match="legend=True cannot be written with kind='mask'"):
+            videos.segment_video(clip, tmp_path / "%05d.png", **options)
+        return
+    videos.segment_video(clip, tmp_path / "a/%05d.png", **options)
+    videos.segment_video(clip, tmp_path / "b", **options)
+    for number, result in enumerate(videos.stream_video(clip), 1):
+        for folder in ("a", "b"):
+            with Image.open(tmp_path / folder / f"{number:05d}.png") as image:
+                np.testing.assert_array_equal(np.asarray(image), result.labels)
+    for name in ("c.mp4", "c.webm", "c.mkv"):
+        with pytest.raises(OutputError, match=r"Give a folder or a pattern such as .*/c/%05d\.png"):
+            videos.segment_video(clip, tmp_path / name, **options)
+    for out in (None, tmp_path / "d"):
+        with pytest.raises(
+            InputError, match=r"which holds values, not colors\. Choose kind='color'"
+        ):
+            videos.segment_video(clip, out, show=True, **options)
+    with pytest.raises(OutputError, match="expected a video with one of the extensions"):
+        videos.segment_video(clip, tmp_path / "e.gif", **options)
+    assert files(tmp_path) == ["a", "b"]
+
+
 def test_only_some_classes(videos, clip, tmp_path):
     videos.segment_video(clip, tmp_path / "b.mp4", classes="background", progress=False)
     assert not is_green(read_video(tmp_path / "b.mp4")[1][5]).any()

@@ -6,7 +6,13 @@ from pathlib import Path
 import pytest
 
 from easyseg.errors import ImageNotFoundError
-from easyseg.io.find_images import Found, common_folder, find_images, result_paths
+from easyseg.io.find_images import (
+    Found,
+    common_folder,
+    describe_files,
+    find_images,
+    result_paths,
+)
 
 
 @pytest.fixture
@@ -83,6 +89,22 @@ def test_a_folder_without_images(folder):
     (folder / "empty").mkdir()
     with pytest.raises(ImageNotFoundError, match=r"empty has no images\. Expected files named"):
         find_images(["photos", "empty"])
+    for name in ("a.psd", "b.txt", ".hidden", "c.seg.json", "results.jsonl"):
+        (folder / "empty" / name).touch()
+    with pytest.raises(ImageNotFoundError, match=r"images, but 2 other files \(a\.psd, b"):
+        find_images("empty")
+
+
+def test_what_is_passed_over_is_named(folder):
+    for name in "12345":
+        (folder / f"photos/{name}.CR2").touch()
+    images = find_images(["photos", "photos/*", "other"])
+    others = [f"{name}.CR2" for name in "12345"] + ["notes.txt"]
+    assert [Path(path).name for path in images.passed_over] == others
+    assert len(find_images(["photos", "photos/notes.txt"]).passed_over) == 5
+    assert find_images(images).passed_over == images.passed_over
+    text = "; passed over 6 other files (5 .cr2, 1 .txt)"
+    assert describe_files(images.passed_over, "; passed over ") == text
 
 
 @pytest.mark.parametrize(

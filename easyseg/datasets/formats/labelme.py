@@ -22,8 +22,8 @@ from easyseg.datasets.pairing import image_folders, split_of
 from easyseg.datasets.rasterize import Shape, draw_annotations, drawing_size
 from easyseg.datasets.splits import make_dataset
 from easyseg.datasets.values import entries, numbers, read_json, read_text, text
-from easyseg.errors import DatasetError
-from easyseg.io.read_image import DECODE_ERRORS
+from easyseg.errors import DatasetError, ImageError
+from easyseg.io.open_image import image_errors, open_image
 
 CORNERS = 64  # of a circle, which is drawn as a polygon
 AREAS = ("polygon", "rectangle", "circle", "mask")  # shape types that have an area
@@ -97,18 +97,16 @@ def _full_size_mask(
     encoded: Any, points: np.ndarray, size: tuple[int, int], where: str
 ) -> dict[str, Any]:
     """Labelme's mask, a PNG in base64 whose upper left corner is the first point: run lengths."""
-    from PIL import Image  # noqa: PLC0415
-
     height, width = size
     try:
         png = base64.b64decode(encoded)
         sides = struct.unpack(">II", png[16:24])  # of the header, before anything is decoded
         if sides[0] > width or sides[1] > height:
-            raise ValueError(f"its mask has {sides[0]}x{sides[1]} pixels")
-        with Image.open(io.BytesIO(png), formats=["PNG"]) as image:
+            raise ValueError(f"its mask has {sides[0]}x{sides[1]} pixels")  # noqa: TRY301
+        with open_image(io.BytesIO(png), "its PNG") as image, image_errors("its PNG"):
             part = np.asarray(image.convert("1"))
         x, y = np.rint(points[0]).astype(int)
-    except (*DECODE_ERRORS, Image.DecompressionBombError) as error:
+    except (ImageError, ValueError, TypeError, IndexError, struct.error) as error:
         raise DatasetError(
             f"{where} cannot be read ({error}); draw it again in labelme."
         ) from error

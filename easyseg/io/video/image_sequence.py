@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
-
-import numpy as np
+from typing import Any, Self
 
 from easyseg.errors import InputError, OutputError
 from easyseg.io.atomic import output_errors
@@ -39,8 +37,8 @@ class ImageSequenceWriter:
                 "two videos would be mixed. Choose a new folder or delete the old frames."
             )
 
-    def write(self, image: np.ndarray, frame: Frame) -> None:  # noqa: ARG002  (as VideoWriter)
-        """Writes an image, `(H, W, 3) uint8 RGB` or `(H, W, 4) uint8 RGBA`."""
+    def write(self, image: Any, frame: Frame) -> None:  # noqa: ARG002  (as VideoWriter)
+        """Writes `(H, W, 3) uint8 RGB`, `(H, W, 4) uint8 RGBA`, or a PIL image of ids."""
         write_image(self._path(self._frames + 1), image)
         self._frames += 1
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 import cv2
 import numpy as np
 
-from easyseg.errors import OutputError
+from easyseg.errors import OutputError, show_path
 from easyseg.io.atomic import output_errors, remove_leftovers, temporary_path
 from easyseg.io.video._av import load_av
 from easyseg.io.video.audio import AudioTrack
@@ -155,7 +155,11 @@ class VideoWriter:
                 if self._frames:
                     self._finish()
                     if error is not None:
-                        log.warning("%s holds the %d frames before that.", self._out, self._frames)
+                        log.warning(
+                            "%s holds the %d frames before that.",
+                            show_path(self._out),
+                            self._frames,
+                        )
         except OutputError:
             if error is None:  # else the first error is the one to report
                 raise
@@ -197,7 +201,9 @@ class VideoWriter:
         try:
             return self._container.add_stream_from_template(audio.stream)
         except ValueError as error:
-            log.warning("%s is written without audio: %s; use .mkv to keep it.", self._out, error)
+            log.warning(
+                "%s is written without audio: %s; use .mkv to keep it.", show_path(self._out), error
+            )
             audio.stop_copy()
             return None
 

@@ -125,5 +125,6 @@ def image_name(result: Segmented) -> str:
 
 
 def to_json_text(values: Any) -> bytes:
-    """The values as a JSON document in UTF-8."""
-    return json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    """The values as a JSON document in UTF-8; escapes hold file names that are not UTF-8."""
+    text = json.dumps(values, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace") + b"\n"

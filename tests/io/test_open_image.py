@@ -1,0 +1,176 @@
+"""One list of formats and one limit for everything that opens an image."""
+
+import io
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from easyseg import read_image
+from easyseg.datasets.mask_files import read_values
+from easyseg.errors import (
+    DatasetError,
+    EasysegError,
+    ImageTooLargeError,
+    InputError,
+    UnreadableImageError,
+    printable,
+    show_path,
+)
+from easyseg.io.find_images import find_images
+from easyseg.io.open_image import FORMATS, IMAGE_EXTENSIONS, MAX_PIXELS, open_image
+
+NOISE = np.random.default_rng(7).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+
+
+def encoded(image, kind, **options) -> bytes:
+    buffer = io.BytesIO()
+    image = image if isinstance(image, Image.Image) else Image.fromarray(image)
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_folder_has_every_file_that_is_read_alone(kind, tmp_path):
+    content = encoded(NOISE, kind)
+    for extension in FORMATS[kind].extensions:
+        (tmp_path / f"a{extension}").write_bytes(content)
+        assert read_image(tmp_path / f"a{extension}").shape == NOISE.shape
+    assert len(find_images(tmp_path)) == len(FORMATS[kind].extensions)
+
+
+def test_no_other_program_or_format_opens_an_image(tmp_path, monkeypatch):
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("Ghostscript"))
+    others = [EPS, *(encoded(NOISE, kind) for kind in ("PCX", "TGA", "ICO", "SGI", "DDS"))]
+    for number, content in enumerate(others):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(content)
+        with pytest.raises(UnreadableImageError, match="not an image in a format that easyseg"):
+            read_image(path)
+        with pytest.raises(DatasetError, match="not an image in a format that easyseg"):
+            read_values(path)
+
+
+def test_heic_is_read_where_pillow_heif_is_installed(tmp_path, monkeypatch):
+    """By a stand-in for the package, which is not among the requirements of the tests."""
+    path = tmp_path / "photo.heic"
+    path.write_bytes(b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(99))
+    (tmp_path / "pillow_heif").mkdir()
+    (tmp_path / "pillow_heif/__init__.py").touch()
+    (tmp_path / "pillow_heif/as_plugin.py").write_text(
+        "from PIL import Image\n"
+        "def HeifImageFile(file):\n"
+        "    return Image.new('RGB', (3, 2), 'red')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("pillow_heif", "pillow_heif.as_plugin"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    assert read_image(path).tolist() == [[[255, 0, 0]] * 3] * 2
+    assert ".heic" in IMAGE_EXTENSIONS
+    for name in ("pillow_heif", "pillow_heif.as_plugin"):
+        sys.modules.pop(name)
+
+
+def test_the_limit_is_an_argument_or_a_variable(monkeypatch, tmp_path):
+    content = encoded(NOISE, "PNG")
+    (tmp_path / "mask.png").write_bytes(encoded(NOISE[..., 0], "PNG"))
+    monkeypatch.setenv("EASYSEG_MAX_PIXELS", "2399")
+    with pytest.raises(ImageTooLargeError, match=r"EASYSEG_MAX_PIXELS=2400\."):
+        read_image(content)
+    with pytest.raises(DatasetError, match=r"EASYSEG_MAX_PIXELS=2400\."):
+        read_values(tmp_path / "mask.png")
+    assert read_image(content, max_pixels=2400).shape == NOISE.shape
+    monkeypatch.setenv("EASYSEG_MAX_PIXELS", "2400")
+    assert read_image(content).shape == NOISE.shape
+    assert read_values(tmp_path / "mask.png").shape == (40, 60)
+    for wrong in ("many", "0", "-5", "1e6"):
+        monkeypatch.setenv("EASYSEG_MAX_PIXELS", wrong)
+        with pytest.raises(InputError, match=f"EASYSEG_MAX_PIXELS='?{wrong}'? must be a whole num"):
+            read_image(content)
+    with pytest.raises(InputError, match="max_pixels=0 must be"):
+        read_image(content, max_pixels=0)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "AVIF", "GIF"])
+def test_an_animation_is_charged_for_what_its_decoder_holds(kind):
+    frames = [Image.new("RGB", (64, 48), color) for color in ("red", "lime", "blue")]
+    content = encoded(frames[0], kind, save_all=True, append_images=frames[1:])
+    needed = 64 * 48 * FORMATS[kind].cost
+    with pytest.raises(ImageTooLargeError, match=f"max_pixels={needed} "):
+        read_image(content, max_pixels=needed - 1 if kind != "GIF" else 64 * 48 - 1)
+    assert read_image(content, max_pixels=needed).shape == (48, 64, 3)
+
+
+def test_a_frame_larger_than_its_canvas_is_charged_too():
+    content = bytearray(encoded(Image.new("P", (8, 8)), "GIF"))
+    at = content.index(b"\x2c") + 5  # width and height of the frame
+    content[at : at + 4] = b"\xff\xff\xff\xff"
+    with pytest.raises(ImageTooLargeError):
+        read_image(bytes(content))
+
+
+def test_pillow_s_own_limit_and_warning_do_not_matter(monkeypatch, tmp_path):
+    (tmp_path / "mask.png").write_bytes(encoded(NOISE[..., 0], "PNG"))
+    for limit in (100, 2000):  # beyond twice the limit it raises, below it warns
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        assert read_values(tmp_path / "mask.png").shape == (40, 60)
+        assert limit == Image.MAX_IMAGE_PIXELS
+    assert MAX_PIXELS == 125_000_000
+
+
+@pytest.mark.parametrize("name", ["photo.jpg", "mask.png"])
+def test_what_is_no_ordinary_file_is_not_opened(name, tmp_path):
+    os.mkfifo(tmp_path / name)
+    for path in (tmp_path / name, Path("/dev/zero")):
+        with pytest.raises(UnreadableImageError, match=r"it is a pipe or a device\. Give a file"):
+            read_image(path)
+        with pytest.raises(DatasetError, match=r"it is a pipe or a device\. Give a file"):
+            read_values(path)
+
+
+@pytest.mark.parametrize("size", [(1, 20_000), (20_000, 1)])
+def test_images_of_one_row_or_column(size):
+    assert read_image(encoded(np.zeros((*size, 3), np.uint8), "PNG")).shape == (*size, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"a\x1b[31m.png", r"a\x1b[31m.png"),
+        (b"a\nb\r\t.png", r"a\nb\r\t.png"),
+        (b"caf\xe9.png", r"caf\udce9.png"),
+        ("a\u202egnp.jpg".encode(), r"a\u202egnp.jpg"),
+        ("Straße 犬.png".encode(), "Straße 犬.png"),
+    ],
+)
+def test_names_cannot_steer_the_terminal(name, shown, tmp_path):
+    path = os.path.join(os.fsencode(tmp_path), name)  # noqa: PTH118  (bytes)
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.write(b"no image")
+    with pytest.raises(UnreadableImageError) as caught:
+        read_image(os.fsdecode(path))
+    assert str(caught.value).startswith(f"Cannot read {tmp_path}/{shown}: not an image")
+    str(caught.value).encode()
+    assert show_path(name) == shown
+    with open(path, "wb") as file:  # noqa: PTH123
+        file.write(encoded(NOISE, "PNG"))
+    np.testing.assert_array_equal(read_image(os.fsdecode(path)), NOISE)
+
+
+def test_every_error_of_easyseg_is_printable():
+    assert str(EasysegError("a\x07b\x9b1m\nnext line")) == "a\\x07b\\x9b1m\nnext line"
+    assert printable("plain ä\n\t") == "plain ä\n\t"
+
+
+def test_a_damaged_image_is_closed(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(NOISE, "PNG"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        with pytest.raises(ImageTooLargeError):
+            open_image(path, "a.png", max_pixels=10)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
