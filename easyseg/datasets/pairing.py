@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from easyseg.datasets.base import SPLITS
 from easyseg.errors import DatasetError
-from easyseg.io.read_image import IMAGE_EXTENSIONS
+from easyseg.io.open_image import IMAGE_EXTENSIONS
 
 __all__ = ["Pairs", "bare_stem", "find_pairs", "image_folders", "pair_files", "split_of"]
 

@@ -18,7 +18,7 @@ from easyseg.datasets.base import IGNORE
 from easyseg.datasets.mask_files import fit_mask, same_aspect
 from easyseg.datasets.values import numbers, whole_number
 from easyseg.errors import DatasetError
-from easyseg.io.read_image import MAX_PIXELS
+from easyseg.io.open_image import pixel_limit
 
 __all__ = ["NO_OUTLINE", "Shape", "draw_annotations", "draw_shapes", "drawing_size"]
 
@@ -68,7 +68,7 @@ def drawing_size(
     if (h, w) == size:
         return size
     real = f"{size[1]}x{size[0]}"
-    if same_aspect((h, w), size) and h * w <= MAX_PIXELS:
+    if same_aspect((h, w), size) and h * w <= pixel_limit():
         return h, w
     if same_aspect((w, h), size):
         raise DatasetError(

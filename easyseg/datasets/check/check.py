@@ -12,7 +12,7 @@ from easyseg.datasets.check.report import CheckReport, Proposal
 from easyseg.datasets.class_weights import median_frequency_weights
 from easyseg.datasets.scan import DatasetScan, scan_dataset
 from easyseg.datasets.splits import with_validation_split
-from easyseg.io.read_image import IMAGE_EXTENSIONS
+from easyseg.io.open_image import IMAGE_EXTENSIONS
 
 __all__ = ["check_dataset"]
 
