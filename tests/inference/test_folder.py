@@ -300,7 +300,7 @@ def test_a_decoder_that_breaks(small, photos, monkeypatch):
             raise ZeroDivisionError("oops")
         return read_image(source)
 
-    monkeypatch.setattr("predictor_module.read_image", read)
+    monkeypatch.setattr("easyseg.inference.predictor.read_image", read)
     summary = segment_folder(small, "photos", "out", progress=False)
     assert summary.done == 4
     assert summary.failed == (
@@ -598,7 +598,7 @@ def test_only_a_few_images_are_held(small, photos, monkeypatch):
             through[0] += len(batch)
             return network(batch)
 
-    monkeypatch.setattr("predictor_module.read_image", read)
+    monkeypatch.setattr("easyseg.inference.predictor.read_image", read)
     slow = Predictor(Slow(), small.label_set, input_size=(65, 65))
     segment_folder(slow, "many", "out", progress=False)
     assert through[0] == 60
