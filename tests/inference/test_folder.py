@@ -295,7 +295,7 @@ def test_images_and_folders_without_permission(small, photos, nobody):
 
 
 def test_a_decoder_that_breaks(small, photos, monkeypatch):
-    def read(source):
+    def read(source, **_):
         if source.endswith("b.png"):
             raise ZeroDivisionError("oops")
         return read_image(source)
@@ -578,7 +578,7 @@ def test_only_a_few_images_are_held(small, photos, monkeypatch):
         draw(f"many/{number:02}.png", number=number)
     begun, most, threads = [0], [0], set()
 
-    def read(source):
+    def read(source, **_):
         begun[0] += 1
         threads.add(threading.current_thread())
         return read_image(source)
