@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from easyseg.datasets.base import IGNORE, Dataset
 from easyseg.datasets.check.near_duplicates import find_near_duplicates
 from easyseg.datasets.check.report import CheckReport, Proposal
 from easyseg.datasets.class_weights import median_frequency_weights
+from easyseg.datasets.open import open_dataset
 from easyseg.datasets.scan import DatasetScan, scan_dataset
 from easyseg.datasets.splits import with_validation_split
 from easyseg.io.open_image import IMAGE_EXTENSIONS
@@ -22,15 +24,18 @@ SMALL = 33  # pixels; a network of stride 32 sees a single cell of a smaller ima
 MAX_CROP = 513
 
 
-def check_dataset(dataset: Dataset, *, quick: bool = False) -> CheckReport:
+def check_dataset(data: str | os.PathLike[str] | Dataset, *, quick: bool = False) -> CheckReport:
     """Reads all samples and reports what is wrong.
 
     Args:
-        dataset: What to check. Without a validation split, the one that training would hold out
-            is part of the report.
+        data: What to check, as for `open_dataset`. Without a validation split, the one that
+            training would hold out is part of the report.
         quick: Read only the headers of images: damaged images and duplicates are not noticed.
+
+    Raises:
+        DatasetError: The data set cannot be opened.
     """
-    scan = scan_dataset(with_validation_split(dataset), quick=quick)
+    scan = scan_dataset(with_validation_split(open_dataset(data)), quick=quick)
     return CheckReport(
         scan=scan,
         errors=[*map(str, scan.errors), *_about_labels(scan)],
