@@ -24,6 +24,7 @@ __all__ = ["NO_OUTLINE", "Shape", "draw_annotations", "draw_shapes", "drawing_si
 
 NO_OUTLINE = "boxes and points without an outline, left out"  # in notes, with their number
 MAX_DISTANCE = 4  # image sizes; corners further away are not in pixels
+MAX_SCALE = 16  # by which the declared size may exceed the image's: images that were reduced
 MAX_OUTLINE = 2_000_000  # pixels along one polygon, for which pycocotools needs 150 MB
 DAMAGED = np.array([-1])  # run lengths that fit no image
 MAX_OUTLINES = 10_000_000  # pixels along all polygons of an image
@@ -68,7 +69,8 @@ def drawing_size(
     if (h, w) == size:
         return size
     real = f"{size[1]}x{size[0]}"
-    if same_aspect((h, w), size) and h * w <= pixel_limit():
+    largest = min(pixel_limit(), MAX_SCALE**2 * size[0] * size[1])
+    if same_aspect((h, w), size) and h * w <= largest:
         return h, w
     if same_aspect((w, h), size):
         raise DatasetError(

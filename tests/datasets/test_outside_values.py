@@ -248,6 +248,9 @@ def test_an_image_within_the_json(tmp_path):
     assert np.array_equal(sample.read_image(), scene(1)[0])
     assert (sample.read_mask() == 1).sum() == 100
     content = json.loads((root / "1.json").read_text())
+    (root / "0.json").write_text(
+        (root / "0.json").read_text().replace("iVBOR", "data:image/png;base64,iVBOR")
+    )
     for damaged in ("x", "eHh4", 5, content["imageData"][:400]):
         (root / "1.json").write_text(json.dumps({**content, "imageData": damaged}))
         with pytest.raises(EasysegError, match=r"1\.json"):

@@ -77,10 +77,10 @@ def coco(tmp_path_factory):
     return root
 
 
-def attack_coco(root: Path):
+def attack_coco(root: Path, **options):
     def attack(content: bytes):
         (root / "instances.json").write_bytes(content)
-        use(root, format="coco")
+        use(root, **options)
 
     return attack
 
@@ -88,7 +88,7 @@ def attack_coco(root: Path):
 @each_run(0.25)
 def test_coco_of_odd_values(coco, examples):
     documents = mutated_documents(COCO, odd_values())
-    run(attack_coco(coco), documents.map(lambda d: json.dumps(d).encode()), examples)
+    run(attack_coco(coco, format="coco"), documents.map(lambda d: json.dumps(d).encode()), examples)
 
 
 @each_run(0.05)
@@ -118,13 +118,13 @@ def labelme_document(root: Path):
             "imageWidth": WIDTH, "imageData": base64.b64encode(png).decode()}  # fmt: skip
 
 
-def attack_labelme(root: Path):
+def attack_labelme(root: Path, **options):
     valid = {**labelme_document(root), "imagePath": "2.png"}
 
     def attack(content: bytes):
         (root / "0.json").write_bytes(content)
         (root / "2.json").write_text(json.dumps(valid))
-        use(root, format="labelme")
+        use(root, **options)
 
     return attack
 
@@ -132,7 +132,11 @@ def attack_labelme(root: Path):
 @each_run(0.2)
 def test_labelme_of_odd_values(labelme, examples):
     documents = mutated_documents(labelme_document(labelme), odd_values())
-    run(attack_labelme(labelme), documents.map(lambda d: json.dumps(d).encode()), examples)
+    run(
+        attack_labelme(labelme, format="labelme"),
+        documents.map(lambda d: json.dumps(d).encode()),
+        examples,
+    )
 
 
 @each_run(0.05)
@@ -212,10 +216,10 @@ def write_yolo(root: Path, content: bytes = yaml.safe_dump(YAML).encode(), lines
         (root / f"labels/{i}.txt").write_bytes(text.encode("utf-8", "surrogatepass"))
 
 
-def attack_yolo(root: Path):
+def attack_yolo(root: Path, **options):
     def attack(content: bytes):
         write_yolo(root, content)
-        use(root, format="yolo")
+        use(root, **options)
 
     return attack
 
@@ -228,7 +232,7 @@ def dumped(document) -> bytes:
 def test_yolo_of_odd_values(yolo, examples):
     scalars = st.one_of(SCALARS, st.sampled_from(["images", "train.txt", "labels", "data.yaml"]))
     documents = mutated_documents(YAML, odd_values(scalars))
-    run(attack_yolo(yolo), documents.map(dumped), examples)
+    run(attack_yolo(yolo, format="yolo"), documents.map(dumped), examples)
 
 
 @each_run(0.05)

@@ -60,8 +60,9 @@ class _EmbeddedImage:
 
     def __call__(self) -> bytes:
         try:
-            return base64.b64decode(_parse(self.path).get("imageData") or "")
-        except (ValueError, TypeError) as error:
+            encoded = _parse(self.path)["imageData"]
+            return base64.b64decode(encoded.rpartition(",")[2])  # after `data:image/png;base64,`
+        except (ValueError, LookupError, AttributeError) as error:
             if isinstance(error, DatasetError):
                 raise
             raise DatasetError(
