@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from helpers.fuzz import (
 )
 from helpers.make_dataset import SIZE, folders, save, scene
 from hypothesis import strategies as st
+from PIL import Image
 
 from easyseg.datasets import open_dataset
 from easyseg.datasets.base import IGNORE
@@ -334,3 +336,33 @@ def test_names_of_files(tmp_path, examples):
     pieces += [b" ", b"\\", b"%20", b"_mask", b"train", b"*", b"[", b"'", b"\x7f", b"-"]
     names = st.lists(st.sampled_from(pieces), min_size=1, max_size=6).map(b"".join)
     run(attack, st.lists(names, min_size=1, max_size=4, unique=True), examples)
+
+
+def mask_files() -> list[tuple[str, bytes]]:
+    """Masks of every mode, as name and content."""
+    mask, files = scene(0)[1], []
+    palette = Image.fromarray(mask).convert("P")
+    palette.putpalette([0, 0, 0, 9, 9, 9])
+    modes = (Image.fromarray(mask), palette, Image.fromarray(mask * np.uint16(300)))
+    modes += (Image.fromarray(mask > 0), Image.fromarray(np.dstack([mask] * 3)))
+    for image in modes:
+        for name in ("0.png", "0.tif"):
+            buffer = io.BytesIO()
+            image.save(buffer, Image.registered_extensions()[Path(name).suffix])
+            files.append((name, buffer.getvalue()))
+    return files
+
+
+@each_run(0.05)
+def test_damaged_masks(tmp_path, examples):
+    root = folders(tmp_path, 3)
+
+    def attack(case: tuple[str, bytes]):
+        name, content = case
+        for path in (root / "masks").glob("0.*"):
+            path.unlink()
+        (root / "masks" / name).write_bytes(content)
+        use(root)
+
+    files = st.sampled_from(mask_files())
+    run(attack, files.flatmap(lambda f: st.tuples(st.just(f[0]), mutated_bytes(f[1]))), examples)
