@@ -15,6 +15,7 @@ from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
 from easyseg.cli.options import QUIET, data_options, echo, inference_options
 from easyseg.datasets import ALL, SPLITS, DatasetOptions, open_with_options
+from easyseg.datasets.splits import with_validation_split
 from easyseg.io.atomic import write_bytes
 
 __all__ = ["evaluate"]
@@ -82,6 +83,8 @@ def evaluate(
     Metrics are from 0 to 1, by the data set's classes, at the images' own sizes.
     """
     dataset = open_with_options(data, data_options)
+    if (split or dataset.default_split) == "val":
+        dataset = with_validation_split(dataset)
     dataset.split(split)  # errors come before the network is loaded
     seg = open_model()
     scores = seg.evaluate(

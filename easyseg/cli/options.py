@@ -221,6 +221,7 @@ DATA_OPTIONS = (
         "--classes", type=NAMES, help="Classes to keep, or the names of the masks' ids: road,car."
     ),
     click.option("--ignore", type=NAMES, help="Classes, by name or id, whose pixels are ignored."),
+    click.option("--strict", is_flag=True, help="Refuse files outside the data set's folder."),
 )
 
 
@@ -286,7 +287,7 @@ def _open_model(model: str | None, options: Mapping[str, Any]) -> SemanticSegmen
 
 def _data(classes: list[str | int] | None, **options: Any) -> DatasetOptions:
     names = None if classes is None else map(str, classes)
-    return DatasetOptions(options["format"], names, options["ignore"] or ())
+    return DatasetOptions(options["format"], names, options["ignore"] or (), options["strict"])
 
 
 model_options = _group("open_model", MODEL_OPTIONS, lambda **options: functools.partial(

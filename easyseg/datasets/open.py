@@ -9,14 +9,16 @@ from pathlib import Path
 
 from easyseg.datasets.base import Dataset
 from easyseg.datasets.formats.base import DATASETS
+from easyseg.datasets.lookup import image_folders, walk
 from easyseg.datasets.options import DatasetOptions
-from easyseg.datasets.pairing import image_folders
+from easyseg.datasets.pairing import home_of
 from easyseg.datasets.remap import keep_classes
 from easyseg.errors import DatasetError, InputError
 from easyseg.results.label_set import LabelSet
 
 __all__ = ["open_dataset", "open_with_options"]
 
+ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 LAST = "folders"  # matches any folders of images: formats of other packages are tried before
 
 
@@ -26,6 +28,7 @@ def open_dataset(
     format: str | None = None,  # noqa: A002  (the word that users look for)
     classes: Iterable[str] | LabelSet | None = None,
     ignore: Iterable[str | int] = (),
+    strict: bool = False,
 ) -> Dataset:
     """Opens a data set; its format is detected.
 
@@ -37,13 +40,15 @@ def open_dataset(
             become background, or are ignored where there is no background. For masks whose
             classes have no names, the names of their values in order.
         ignore: Classes, by name or id, whose pixels are ignored.
+        strict: Refuses files outside the data set's folder, to which absolute paths, `..` and
+            links may lead. Otherwise the notes name them.
 
     Raises:
         DatasetError: There is nothing at `source`, or nothing in a known format.
         UnknownNameError: `format` or a class is not known.
         InputError: An option or `source` has the wrong type.
     """
-    return open_with_options(source, DatasetOptions(format, classes, ignore))
+    return open_with_options(source, DatasetOptions(format, classes, ignore, strict))
 
 
 def open_with_options(source: str | os.PathLike[str] | Dataset, options: DatasetOptions) -> Dataset:
@@ -66,28 +71,79 @@ def open_with_options(source: str | os.PathLike[str] | Dataset, options: Dataset
         )
     root = root.resolve() if not root.name else root  # "." has no name
     name = options.format or _detect(root)
-    entry = DATASETS[name]
-    dataset = entry.read(root, options)
-    if not entry.uses_options:
+    dataset = _with_origins(_read(root, name, options), root, strict=options.strict)
+    if not DATASETS[name].uses_options:
         dataset = keep_classes(dataset, options)
     return dataclasses.replace(dataset, format=name, source=root, options=options)
 
 
 def _detect(root: Path) -> str:
-    """The name of the first format that matches."""
-    names = [name for name in DATASETS if name != LAST]
-    for name in [*names, LAST]:
-        if DATASETS[name].detect(root):
-            return name
+    """The name of the first format that matches.
+
+    Raises:
+        DatasetError: None does. It says what is missing of the format of which there is a part.
+    """
+    reasons: list[DatasetError] = []
+    for name in [*(name for name in DATASETS if name != LAST), LAST]:
+        try:
+            if DATASETS[name].detect(root):
+                return name
+        except DatasetError as error:
+            reasons.append(error)
+    if reasons:
+        raise reasons[0]
     known = ", ".join(DATASETS)
     if root.is_file():
-        raise DatasetError(
-            f"{root} is not a data set in a known format ({known}); give the folder it is in."
-        )
+        archive = root.name.lower().endswith(ARCHIVES)
+        cure = "unpack it and give its folder" if archive else "give the folder it is in"
+        raise DatasetError(f"{root} is not a data set in a known format ({known}); {cure}.")
     count = sum(map(len, image_folders(root).values()))
     if not count:
-        raise DatasetError(f"{root} holds no images; give the folder of a data set.")
+        archives = [
+            path for _, files in walk(root) for path in files if path.name.endswith(ARCHIVES)
+        ]
+        cure = f"unpack {archives[0].name}" if archives else "give the folder of a data set"
+        raise DatasetError(f"{root} holds no images; {cure}.")
     raise DatasetError(
         f"{root} holds {count} images, but no masks or annotations for them; put them into "
         f"images/ and masks/ under the same names, or name the format ({known})."
     )
+
+
+def _read(root: Path, name: str, options: DatasetOptions) -> Dataset:
+    """Reads the format; if it was named, and the files are in another one, the error says so."""
+    try:
+        return DATASETS[name].read(root, options)
+    except DatasetError as error:
+        try:
+            detected = _detect(root) if options.format else name
+        except DatasetError:
+            detected = name
+        if detected == name:
+            raise
+        raise DatasetError(
+            f"{error} The files are in another format: use format={detected!r}."
+        ) from error
+
+
+def _with_origins(dataset: Dataset, root: Path, *, strict: bool) -> Dataset:
+    """Notes files that lie outside the data set's folder, or refuses them."""
+    home = os.path.realpath(home_of(root))
+    folders: dict[Path, bool] = {}
+    outside: dict[Path, None] = {}
+    for samples in dataset.splits.values():
+        for path in (p for sample in samples for p in (sample.image, sample.mask)):
+            if path.parent not in folders:
+                folders[path.parent] = _is_inside(path.parent, home)
+            if not (folders[path.parent] if not path.is_symlink() else _is_inside(path, home)):
+                outside[path] = None
+    if not outside:
+        return dataset
+    note = f"{len(outside)} files lie outside {root}, such as {next(iter(outside))}"
+    if strict:
+        raise DatasetError(f"{note}; move them into it, or leave out strict=True.")
+    return dataclasses.replace(dataset, notes=(*dataset.notes, f"{note}."))
+
+
+def _is_inside(path: Path, home: str) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(home)

@@ -22,6 +22,7 @@ class DatasetOptions:
             background, or are ignored where there is no background. For masks whose classes have
             no names, the names of their values in order.
         ignore: Classes, by name or id, whose pixels are ignored.
+        strict: Whether files outside the data set's folder are refused.
 
     Raises:
         InputError: An option has the wrong type.
@@ -30,6 +31,7 @@ class DatasetOptions:
     format: str | None = None
     classes: Iterable[str] | LabelSet | None = None
     ignore: Iterable[str | int] = ()
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.format, str | None):
@@ -60,7 +62,12 @@ class DatasetOptions:
 
     def to_dict(self) -> dict[str, Any]:
         """The options that were chosen, as plain values; `DatasetOptions(**d)` lacks colors."""
-        options = {"format": self.format, "classes": list(self.names), "ignore": list(self.ignore)}
+        options = {
+            "format": self.format,
+            "classes": list(self.names),
+            "ignore": list(self.ignore),
+            "strict": self.strict,
+        }
         return {name: value for name, value in options.items() if value}
 
 

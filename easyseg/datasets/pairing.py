@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from easyseg.datasets.base import SPLITS
+from easyseg.datasets.lookup import Lookup, fold, image_folders
 from easyseg.errors import DatasetError
-from easyseg.io.open_image import IMAGE_EXTENSIONS
 
-__all__ = ["Pairs", "bare_stem", "find_pairs", "image_folders", "pair_files", "split_of"]
+__all__ = [
+    "SPLIT_WORDS",
+    "Pairs",
+    "bare_stem",
+    "find_pairs",
+    "home_of",
+    "image_lookup",
+    "pair_files",
+    "split_of",
+    "split_of_folder",
+    "words_of",
+]
 
 SPLIT_WORDS = {"train": "train", "training": "train", "val": "val", "valid": "val",
                "validation": "val", "dev": "val", "test": "test", "testing": "test"}  # fmt: skip
 MASK_WORDS = {"mask", "masks", "annot", "annots", "annotation", "annotations", "gt", "label",
               "labels", "groundtruth", "truth", "ground", "seg", "segmentation", "segmentations",
-              "target", "targets", "segmaps"}  # fmt: skip
+              "target", "targets", "segmaps", "ann", "anns", "msk", "msks"}  # fmt: skip
 IMAGE_WORDS = {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "input",
                "inputs", "rgb", "frames", "jpegimages", "original", "originals"}  # fmt: skip
+NEUTRAL_WORDS = {"dir", "dirs", "folder", "folders"}
 SKIPPED_WORDS = {"visualization", "visualisation", "overlay", "overlays", "preview"}
-JOINED = re.compile(rf"({'|'.join(SPLIT_WORDS)})({'|'.join(MASK_WORDS | IMAGE_WORDS)})")
+SKIPPED_FOLDERS = {"masks_human"}  # Supervisely's colored copies of masks_machine
+JOINED = re.compile(
+    rf"({'|'.join(SPLIT_WORDS)})({'|'.join(MASK_WORDS | IMAGE_WORDS)}|aug)|(\w+)(annot)"
+)
 AFFIX = "image|img|photo|sat|rgb|mask|label|labels|gt|seg|segmentation|annotation|target|matte"
 AFFIXES = re.compile(
     rf"^(?:{AFFIX})s?[_\- ]+(?=.)|"
@@ -33,7 +47,6 @@ AFFIXES = re.compile(
 MASK_AFFIX = re.compile(
     r"^(?:mask|label|gt|seg)s?[_\- ]|[_\- ](?:mask|labels?|gt|seg|segmentation|L|matte)$"
 )
-MAX_DEPTH = 6  # folders below the data set's; links are followed, and may form circles
 
 
 class Pairs(NamedTuple):
@@ -43,11 +56,13 @@ class Pairs(NamedTuple):
         pairs: `(split or "", name, image, mask)`.
         images: Images without a mask.
         masks: Masks without an image.
+        notes: What lists name that is not there, and the like.
     """
 
     pairs: list[tuple[str, str, Path, Path]]
     images: list[Path]
     masks: list[Path]
+    notes: tuple[str, ...] = ()
 
 
 class FolderRole(NamedTuple):
@@ -58,24 +73,34 @@ class FolderRole(NamedTuple):
     rest: tuple[str, ...]
 
 
-def image_folders(root: Path) -> dict[Path, list[Path]]:
-    """Folders below `root` (and itself) that hold images, with the images, in order."""
-    images_of = {}
-    for path, folders, files in os.walk(root, followlinks=True):
-        here = Path(path)
-        too_deep = len(here.relative_to(root).parts) >= MAX_DEPTH
-        folders[:] = [] if too_deep else sorted(f for f in folders if not f.startswith((".", "__")))
-        images = sorted(
-            f for f in files if f.lower().endswith(IMAGE_EXTENSIONS) and not f.startswith(".")
-        )
-        if images:
-            images_of[here] = [here / name for name in images]
-    return images_of
-
-
 def split_of(name: str) -> str:
-    """The split that a word of the name stands for: "train", "val" or "test"; else ""."""
-    return next((SPLIT_WORDS[word] for word in _words(name) if word in SPLIT_WORDS), "")
+    """The split that a word of the name stands for; "" if there is none, or more than one."""
+    splits = {SPLIT_WORDS[word] for word in words_of(name) if word in SPLIT_WORDS}
+    return splits.pop() if len(splits) == 1 else ""
+
+
+def split_of_folder(relative: Path) -> str:
+    """The split that a folder below the data set's stands for, or ""."""
+    return _role(relative).split
+
+
+def home_of(root: Path) -> Path:
+    """The data set's folder, where `root` is one of its files: above `annotations`."""
+    if not root.is_file():
+        return root
+    above = _role(Path(root.parent.name)).is_mask and root.parent.parent != root.parent
+    return root.parent.parent if above else root.parent
+
+
+def image_lookup(root: Path, *, masks: bool = False, without: Collection[Path] = ()) -> Lookup:
+    """Finds images below `root` by name, except some; if in doubt, no masks, or masks."""
+
+    def is_likely(folder: Path) -> bool:
+        return _role(folder).is_mask == masks and not _is_skipped(folder)
+
+    paths = (path for images in image_folders(root).values() for path in images)
+    likely = (path for path in paths if path not in without)
+    return Lookup(root, likely, split_of=split_of_folder, is_likely=is_likely)
 
 
 def find_pairs(root: Path) -> Pairs:
@@ -87,57 +112,120 @@ def find_pairs(root: Path) -> Pairs:
     `x.jpg` and `x.png`, or `x.png` and `x_mask.png`.
 
     Raises:
-        DatasetError: An image has two masks.
+        DatasetError: An image has two masks, or two images have one.
     """
-    images: dict[tuple[str, tuple[str, ...]], list[Path]] = defaultdict(list)
-    masks: dict[tuple[str, tuple[str, ...]], list[Path]] = defaultdict(list)
+    groups: dict[tuple[str, ...], tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
+    rests: dict[Path, tuple[str, ...]] = {}
     for folder, files in image_folders(root).items():
-        role = _role(folder.relative_to(root))
-        if role is not None:
-            (masks if role.is_mask else images)[role.split, role.rest] += files
+        relative = folder.relative_to(root)
+        role = _role(relative)
+        if not _is_skipped(relative):
+            rests[folder] = role.rest
+            groups[role.split, *map(fold, role.rest)][role.is_mask].extend(files)
     result = Pairs([], [], [])
-    for split, rest in dict.fromkeys([*images, *masks]):
-        image_files, mask_files = images[split, rest], masks[split, rest]
-        if image_files and not mask_files:
-            image_files, mask_files = _in_one_folder(image_files)
-        paired, unpaired_images, unpaired_masks = pair_files(image_files, mask_files)
+    for (split, *_), images, masks in _joined(groups):
+        paired, unpaired_images, unpaired_masks = pair_files(images, masks)
         result.pairs.extend(
-            (split, "/".join([*rest, image.stem]), image, mask) for image, mask in paired
+            (split, "/".join([*rests[image.parent], image.stem]), image, mask)
+            for image, mask in paired
         )
         result.images.extend(unpaired_images)
         result.masks.extend(unpaired_masks)
     return Pairs(sorted(result.pairs, key=_order), result.images, result.masks)
 
 
+def _joined(
+    groups: dict[tuple[str, ...], tuple[list[Path], list[Path]]],
+) -> Iterable[tuple[tuple[str, ...], list[Path], list[Path]]]:
+    """The groups, each with images and masks: its own, or those of the only group that fits."""
+    images = {key: images for key, (images, masks) in groups.items() if images and not masks}
+    lone = {key: masks for key, (images, masks) in groups.items() if masks and not images}
+    for key, (own, masks) in groups.items():
+        if own and masks:
+            yield key, own, masks
+    for key, own in images.items():
+        own, masks = _in_one_folder(own)  # noqa: PLW2901
+        if not masks:
+            fits = [k for k in lone if _fit(k, key) and [i for i in images if _fit(k, i)] == [key]]
+            masks = lone.pop(fits[0]) if len(fits) == 1 else []
+        yield key, own, masks
+    for key, masks in lone.items():
+        yield key, [], masks
+
+
+def _fit(key: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether folders belong together: of one split, one with words that the other lacks."""
+    (split, *rest), (other_split, *other_rest) = key, other
+    return split == other_split and (set(rest) <= set(other_rest) or set(rest) >= set(other_rest))
+
+
 def pair_files(
-    images: Iterable[Path], masks: Iterable[Path]
+    images: Iterable[Path],
+    masks: Iterable[Path],
+    *,
+    folder_of: Callable[[Path], str] | None = None,
 ) -> tuple[list[tuple[Path, Path]], list[Path], list[Path]]:
-    """Pairs images and masks of the same name, up to a customary affix (`_mask`).
+    """Pairs images and masks of the same name, up to case and a customary affix (`_mask`).
+
+    Args:
+        images: Images.
+        masks: Masks.
+        folder_of: The folder that must agree too, unless all images or all masks lie in one.
 
     Returns:
         Pairs, images without a mask, masks without an image.
 
     Raises:
-        DatasetError: An image has two masks.
+        DatasetError: An image has two masks, or two images have one.
     """
-    images = list(images)
-    by_stem, by_bare_stem = defaultdict(list), defaultdict(list)
-    for mask in masks:
-        by_stem[mask.stem].append(mask)
-        by_bare_stem[bare_stem(mask.stem)].append(mask)
-    pairs, unpaired, used = [], [], set()
-    for image in images:
-        matches = by_stem.get(image.stem) or by_bare_stem.get(bare_stem(image.stem)) or []
-        if len(matches) > 1:
-            raise DatasetError(
-                f"{image} has two masks, {matches[0]} and {matches[1]}; remove or rename one."
+    images, masks = list(images), list(masks)
+    pairs: dict[Path, Path] = {}
+    used: set[Path] = set()
+    for where in _folders(images, masks, folder_of):
+        for name_of, stem_of in NAMES:
+            groups: dict[tuple[str, str], tuple[list[Path], list[Path]]] = defaultdict(
+                lambda: ([], [])
             )
-        if matches:
-            pairs.append((image, matches[0]))
-            used.add(matches[0])
-        else:
-            unpaired.append(image)
-    return pairs, unpaired, [m for group in by_stem.values() for m in group if m not in used]
+            for image in (i for i in images if i not in pairs):
+                groups[where(image), name_of(image)][0].append(image)
+            for mask in (m for m in masks if m not in used):
+                groups[where(mask), stem_of(mask)][1].append(mask)
+            for group in groups.values():
+                pairs.update(_match(*group))
+            used.update(pairs.values())
+    return (
+        [(image, pairs[image]) for image in images if image in pairs],
+        [image for image in images if image not in pairs],
+        [mask for mask in masks if mask not in used],
+    )
+
+
+def _folders(
+    images: list[Path], masks: list[Path], folder_of: Callable[[Path], str] | None
+) -> list[Callable[[Path], str]]:
+    if folder_of is None:
+        return [lambda _: ""]
+    is_flat = any(len(set(map(folder_of, paths))) == 1 for paths in (images, masks))
+    return [folder_of, lambda _: ""] if is_flat else [folder_of]
+
+
+def _match(images: Sequence[Path], masks: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Pairs of one name: one, or one for each extension."""
+    if not images or not masks:
+        return []
+    by_extension = [{path.suffix.lower(): path for path in paths} for paths in (images, masks)]
+    if len(images) == len(masks) == 1:
+        return [(images[0], masks[0])]
+    if set(by_extension[0]) == set(by_extension[1]) and len(images) == len(by_extension[0]):
+        return [(image, by_extension[1][key]) for key, image in by_extension[0].items()]
+    if len(images) == 1:
+        raise DatasetError(
+            f"{images[0]} has two masks, {masks[0]} and {masks[1]}; remove or rename one."
+        )
+    raise DatasetError(
+        f"{images[0]} and {images[1]} have one mask, {masks[0]}; remove or rename one of both, "
+        "so that each image has a mask of its name."
+    )
 
 
 def bare_stem(stem: str) -> str:
@@ -145,23 +233,45 @@ def bare_stem(stem: str) -> str:
     return AFFIXES.sub("", stem) or stem
 
 
-def _role(relative: Path) -> FolderRole | None:
-    split, is_mask, rest = "", False, []
-    for part in relative.parts:
-        words = _words(part)
-        if SKIPPED_WORDS & set(words):
-            return None
-        for word in words:
-            if word in SPLIT_WORDS:
-                split = SPLIT_WORDS[word]
-            elif word in MASK_WORDS:
-                is_mask = True
-            elif word not in IMAGE_WORDS:
-                rest.append(word)
+# by which names of an image and of a mask belong together, the strictest first
+NAMES: tuple[tuple[Callable[[Path], str], Callable[[Path], str]], ...] = (
+    (lambda image: image.name, lambda mask: mask.stem),  # a.jpg and a.jpg.png
+    (lambda image: image.stem, lambda mask: mask.stem),
+    (lambda image: fold(image.stem), lambda mask: fold(mask.stem)),
+    (lambda image: fold(bare_stem(image.stem)), lambda mask: fold(bare_stem(mask.stem))),
+)
+
+
+def _role(relative: Path) -> FolderRole:
+    """What the folders' names say; names of nothing but a split and a role go before others."""
+    named = [(part, words_of(part)) for part in relative.parts]
+    plain = [words for _, words in named if _is_plain(words)]
+    roles = [w for w in plain if (MASK_WORDS | IMAGE_WORDS) & set(w)] or [w for _, w in named]
+    is_mask = any(MASK_WORDS & set(words) for words in roles)
+    split = next((SPLIT_WORDS[w] for words in plain for w in words if w in SPLIT_WORDS), "")
+    known = MASK_WORDS | IMAGE_WORDS | NEUTRAL_WORDS | set(() if split else SPLIT_WORDS)
+    rest: list[str] = []
+    for part, words in named:
+        if words in plain:
+            continue
+        others = [word for word in words if word not in known]
+        rest += [part] if others == words else others
+        split = split or next((SPLIT_WORDS[w] for w in words if w in SPLIT_WORDS), "")
     return FolderRole(split, is_mask, tuple(rest))
 
 
-def _words(name: str) -> list[str]:
+def _is_plain(words: Sequence[str]) -> bool:
+    return bool(words) and {*words} <= MASK_WORDS | IMAGE_WORDS | NEUTRAL_WORDS | set(SPLIT_WORDS)
+
+
+def _is_skipped(relative: Path) -> bool:
+    return any(
+        part.lower() in SKIPPED_FOLDERS or SKIPPED_WORDS & set(words_of(part))
+        for part in relative.parts
+    )
+
+
+def words_of(name: str) -> list[str]:
     """The words "train", "masks" of "Train_Masks", "trainMasks" and "trainmasks"."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
     words: list[str] = []
@@ -169,7 +279,7 @@ def _words(name: str) -> list[str]:
         if word.rstrip("0123456789") in SPLIT_WORDS:  # train2017
             word = word.rstrip("0123456789")  # noqa: PLW2901
         joined = JOINED.fullmatch(word)
-        words += joined.groups() if joined else [word] if word else []
+        words += filter(None, joined.groups()) if joined else [word] if word else []
     return words
 
 
@@ -177,8 +287,8 @@ def _in_one_folder(images: list[Path]) -> tuple[list[Path], list[Path]]:
     """Images and masks of a folder that holds both; all are images if it holds no masks."""
     masks = [p for p in images if MASK_AFFIX.search(p.stem)]
     if not masks:
-        stems = {p.stem for p in images if p.suffix.lower() in (".jpg", ".jpeg")}
-        masks = [p for p in images if p.suffix.lower() == ".png" and p.stem in stems]
+        stems = {fold(p.stem) for p in images if p.suffix.lower() in (".jpg", ".jpeg")}
+        masks = [p for p in images if p.suffix.lower() == ".png" and fold(p.stem) in stems]
     is_mask = set(masks)
     return [p for p in images if p not in is_mask], masks
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from easyseg.datasets.base import Dataset, Sample
+from easyseg.datasets.base import SPLITS, Dataset, Sample
+from easyseg.errors import DatasetError
 from easyseg.results.label_set import LabelSet
 
 __all__ = ["make_dataset", "with_validation_split"]
@@ -29,8 +31,9 @@ def make_dataset(
 
     If no sample has a split, they are divided 80/10/10 by a hash of their names, so that neither
     the order of the files nor the machine matters: with two samples or more there is one for
-    validation, with five or more one for the test. If there are training samples and no
-    validation split, a tenth of them is held out for it.
+    validation, with five or more one for the test.
+
+    An image that is listed again is one sample. Of two splits, one may be all of the other.
 
     Args:
         name: Of the data set.
@@ -39,13 +42,14 @@ def make_dataset(
         notes: What was assumed, merged or left out.
         images_without_mask: Images that are not used.
         masks_without_image: Masks that are not used.
+
+    Raises:
+        DatasetError: An image is in two splits, or has two masks.
     """
-    splits: dict[str, list[Sample]] = {"train": [], "val": [], "test": []}
-    unassigned: list[Sample] = []
-    for split, sample in samples:
-        (splits[split] if split else unassigned).append(sample)
+    splits, same = _by_split(samples)
+    unassigned = splits.pop("")
     has_own_splits = any(splits.values()) or not unassigned
-    notes = list(notes)
+    notes = [*notes, *same]
     if not has_own_splits:
         splits = _divide(unassigned)
         counts = ", ".join(f"{split} ({len(part)})" for split, part in splits.items())
@@ -53,7 +57,7 @@ def make_dataset(
     elif unassigned:
         splits["train"] += unassigned
         notes.append(f"{len(unassigned)} samples without a split are used for training.")
-    dataset = Dataset(
+    return Dataset(
         name=name,
         format="",
         label_set=label_set,
@@ -63,7 +67,6 @@ def make_dataset(
         masks_without_image=tuple(masks_without_image),
         has_own_splits=has_own_splits,
     )
-    return with_validation_split(dataset) if len(splits["train"]) > 1 else dataset
 
 
 def with_validation_split(dataset: Dataset) -> Dataset:
@@ -84,6 +87,32 @@ def with_validation_split(dataset: Dataset) -> Dataset:
         note = f"There is no validation split: {len(val)} training samples are held out for it."
     splits = {**dataset.splits, "train": train, "val": val}
     return dataclasses.replace(dataset, splits=splits, notes=(*dataset.notes, note))
+
+
+def _by_split(samples: Iterable[tuple[str, Sample]]) -> tuple[dict[str, list[Sample]], list[str]]:
+    """Samples by split ("" for none), each image once, and notes of splits that are the same."""
+    by_image: dict[str, dict[str, Sample]] = {split: {} for split in ("train", "val", "test", "")}
+    for split, sample in samples:
+        path = os.path.realpath(sample.image)
+        other = by_image[split].setdefault(path, sample)
+        if other.mask != sample.mask:
+            raise DatasetError(
+                f"{sample.image} has two masks, {other.mask} and {sample.mask}; remove one of both."
+            )
+    notes = []
+    for one, two in itertools.combinations(SPLITS, 2):
+        both = by_image[one].keys() & by_image[two].keys()
+        if both and by_image[one].keys() == by_image[two].keys():
+            notes.append(f"{one} and {two} are the same images, so metrics will be too good.")
+        elif both:
+            sample = by_image[one][min(both)]
+            raise DatasetError(
+                f"{sample.image} is in two splits, {one} and {two}, as {len(both)} images are; "
+                "remove it from one of both."
+            )
+    in_a_split = set().union(*(by_image[split] for split in SPLITS))
+    by_image[""] = {path: s for path, s in by_image[""].items() if path not in in_a_split}
+    return {split: list(part.values()) for split, part in by_image.items()}, notes
 
 
 def _divide(samples: Sequence[Sample]) -> dict[str, list[Sample]]:

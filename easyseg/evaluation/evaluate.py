@@ -11,6 +11,7 @@ from pathlib import Path
 
 from easyseg.datasets import Dataset, DatasetOptions, open_with_options
 from easyseg.datasets.base import IGNORE, Sample
+from easyseg.datasets.splits import with_validation_split
 from easyseg.errors import DatasetError, InputError
 from easyseg.evaluation.boundary import BoundaryScores
 from easyseg.evaluation.class_mapping import ClassMapping, map_classes
@@ -122,6 +123,7 @@ def evaluate_dataset(
         options = dataset.options
         source = str(dataset.source or dataset.name)
         split = split or dataset.default_split
+        dataset = with_validation_split(dataset) if split == "val" else dataset
         samples, label_set, notes = dataset.split(split), dataset.label_set, dataset.notes
     elif options.to_dict():
         raise InputError(

@@ -148,7 +148,7 @@ def test_roboflow_masks_with_values(tmp_path):
     (tmp_path / "train/_classes.csv").write_text("Pixel Value, Class\n0, background\n2, box\n")
     dataset = open_dataset(tmp_path)
     assert dataset.label_set.names == ("background", "box")
-    assert sizes(dataset) == {"train": 3, "val": 1}
+    assert sizes(dataset) == {"train": 4}
 
 
 def test_coco_crowd_overlap_and_names(tmp_path):

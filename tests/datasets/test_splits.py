@@ -59,13 +59,9 @@ def test_own_splits_are_kept(tmp_path):
     dataset = open_dataset(tmp_path)
     assert dataset.has_own_splits
     assert dataset.default_split == "val"
-    assert {split: len(samples) for split, samples in dataset.splits.items()} == {
-        "train": 2,
-        "test": 2,
-        "val": 1,
-    }
+    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 3, "test": 2}
     every = names(dataset.split("all"))
     assert len(set(every)) == 5  # names occur in both splits
     assert "test/0" in every
-    with pytest.raises(InputError, match=r"no split 'valid'; choose one of: .*val \(1\), all"):
+    with pytest.raises(InputError, match=r"no split 'valid'; choose one of: .*test \(2\), all"):
         dataset.split("valid")

@@ -10,6 +10,7 @@ from easyseg.datasets.formats.base import DATASETS, Format
 from easyseg.datasets.mask_files import MaskEncoding, MaskFile
 from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import find_pairs
+from easyseg.datasets.split_lists import listed_pairs
 from easyseg.datasets.splits import make_dataset
 from easyseg.errors import DatasetError
 from easyseg.results.label_set import load_label_set
@@ -24,7 +25,7 @@ def _detect(root: Path) -> bool:
 
 
 def _read(root: Path, _: DatasetOptions) -> Dataset:
-    pairs = find_pairs(root)
+    pairs = listed_pairs(root)
     if not pairs.pairs:
         raise DatasetError(
             f"{root} has no images in images/training with masks in annotations/training; "
@@ -37,7 +38,10 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
             (split, Sample(name, image, mask, MaskFile(mask, image, ENCODING)))
             for split, name, image, mask in pairs.pairs
         ),
-        notes=["Files are named as ADE20K's: ids 1 to 150 are its classes, 0 is ignored."],
+        notes=[
+            "Files are named as ADE20K's: ids 1 to 150 are its classes, 0 is ignored.",
+            *pairs.notes,
+        ],
         images_without_mask=pairs.images,
         masks_without_image=pairs.masks,
     )

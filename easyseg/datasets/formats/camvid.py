@@ -11,6 +11,7 @@ from easyseg.datasets.formats.base import DATASETS, Format
 from easyseg.datasets.formats.image_mask_folders import dataset_of_pairs
 from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import find_pairs
+from easyseg.datasets.split_lists import listed_pairs
 
 CLASSES = (
     Class("sky", (128, 128, 128)),
@@ -39,7 +40,7 @@ def _detect(root: Path) -> bool:
 
 def _read(root: Path, _: DatasetOptions) -> Dataset:
     note = "Files are named as CamVid's: ids 0 to 10 are its classes, 11 is void."
-    return dataset_of_pairs(root, find_pairs(root), CLASSES, notes=[note])
+    return dataset_of_pairs(root, listed_pairs(root), CLASSES, notes=[note])
 
 
 DATASETS.register("camvid")(Format(_detect, _read))

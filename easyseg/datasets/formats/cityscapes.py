@@ -36,7 +36,9 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
             f"{root} has no gtFine/*/*/*_gtFine_labelIds.png; unpack gtFine_trainvaltest.zip there."
         )
     images = sorted(data_root.glob("leftImg8bit/*/**/*_leftImg8bit.*"))
-    pairs, unpaired, orphans = pair_files(images, masks[suffix])
+    pairs, unpaired, orphans = pair_files(
+        images, masks[suffix], folder_of=lambda p: "/".join(p.relative_to(data_root).parts[1:-1])
+    )
     if not pairs:
         raise DatasetError(f"{data_root} has no images for its masks; unpack leftImg8bit there.")
     ids = {value: i for i, value in enumerate(MASKS[suffix])}

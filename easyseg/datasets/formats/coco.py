@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ import numpy as np
 from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.datasets.class_names import ClassTable, clean, make_label_set
 from easyseg.datasets.formats.base import DATASETS, Format
+from easyseg.datasets.lookup import Name, image_folders
 from easyseg.datasets.options import DatasetOptions
-from easyseg.datasets.pairing import image_folders, split_of
+from easyseg.datasets.pairing import home_of, image_lookup, split_of, split_of_folder
 from easyseg.datasets.rasterize import NO_OUTLINE, Shape, draw_annotations, drawing_size
 from easyseg.datasets.splits import make_dataset
 from easyseg.datasets.values import (
@@ -31,6 +32,8 @@ from easyseg.errors import DatasetError
 
 __all__ = ["annotation_files"]
 
+LIST = r"\s*:\s*\["
+FIRST = 8  # files that are read to tell whether they are COCO's
 PARTS = ("images", "annotations", "categories")
 OTHER_FILES = ("person_keypoints", "captions", "panoptic", "stuff", "image_info")  # of COCO itself
 
@@ -51,21 +54,28 @@ class _DrawnMask:
         return draw_annotations(self.shapes, drawn, size, file=self.file, image=self.image)
 
 
+@dataclasses.dataclass
+class _Image:
+    """What all files say of an image."""
+
+    name: str
+    split: str
+    size: tuple[Any, Any]  # height and width, as the file has them
+    file: Path
+    shapes: list[Shape]
+
+
 class _Contents:
     """What the files of a data set have held so far."""
 
     def __init__(self, root: Path) -> None:
         self.classes = ClassTable()
-        self.samples: list[tuple[str, Sample]] = []
+        self.images: dict[Path, _Image] = {}
         self.names_used: set[tuple[str, str]] = set()
         self.counts: Counter[str] = Counter()
         self.examples: dict[str, str] = {}
         self.category_notes: list[str] = []
-        self.images: dict[str, list[Path]] = defaultdict(list)
-        self.folders = image_folders(root)
-        for images in self.folders.values():
-            for path in images:
-                self.images[path.name].append(path)
+        self.root = root
 
     def count(self, what: str, example: object) -> None:
         """Counts what goes into the notes."""
@@ -79,12 +89,18 @@ class _Contents:
         ]
         return [*dict.fromkeys([*self.category_notes, *self.classes.notes]), *counted]
 
+    def samples(self) -> Iterator[tuple[str, Sample]]:
+        """Splits and samples."""
+        for path, image in self.images.items():
+            mask = _DrawnMask(tuple(image.shapes), *image.size, image.file, path)
+            yield image.split, Sample(image.name, path, image.file, mask)
+
     def unlisted(self) -> list[Path]:
         """Images that no file lists, in the folders of those that are listed."""
-        listed = {sample.image.resolve() for _, sample in self.samples}
+        listed = {path.resolve() for path in self.images}
         return [
             path
-            for images in self.folders.values()
+            for images in image_folders(self.root).values()
             if not listed.isdisjoint(resolved := [path.resolve() for path in images])
             for path, same in zip(images, resolved, strict=True)
             if same not in listed
@@ -97,26 +113,43 @@ def annotation_files(root: Path) -> list[Path]:
         return [root] if root.suffix == ".json" and _is_coco(root) else []
     files = [p for pattern in ("*.json", "*/*.json", "*/*/*.json") for p in root.glob(pattern)]
     named = [p for p in files if "_annotations.coco" in p.name or p.name.startswith("instances")]
-    files = named or files[:8]
-    return sorted(p for p in files if not p.name.startswith(OTHER_FILES) and _is_coco(p))
+    files = sorted(p for p in named or files if not p.name.startswith(OTHER_FILES))
+    files = [p for p in files if _is_coco(p)] if any(map(_is_coco, files[:FIRST])) else []
+    return [p for p in files if _is_coco(p, LIST)] or files
 
 
-def _is_coco(path: Path) -> bool:
+def _is_coco(path: Path, after: str = "") -> bool:
+    """Whether the parts are named in the file, before what `after` matches."""
     try:
         text = read_text(path)
     except DatasetError:
         return False
-    return all(f'"{part}"' in text for part in PARTS)
+    return all(re.search(f'"{part}"{after}', text) for part in PARTS)
+
+
+def _detect(root: Path) -> bool:
+    files = annotation_files(root)
+    if files and not _is_coco(files[0], LIST):
+        _parse(files[0])  # says what is wrong with it
+    return bool(files)
 
 
 def _read(root: Path, _: DatasetOptions) -> Dataset:
     files = annotation_files(root)
     if not files:
         raise DatasetError(f"{root} has no JSON with {', '.join(PARTS)}; give the COCO file.")
-    contents = _Contents(root.parent if root.is_file() else root)
-    for file in files:
-        _add(contents, file, len(files))
-    if not contents.samples:
+    home = home_of(root)
+    contents = _Contents(home)
+    parsed = [(file, _parse(file), _split(file, home, len(files))) for file in files]
+    names = [
+        Name(entry["file_name"], file, split)
+        for file, content, split in parsed
+        for entry in content["images"]
+    ]
+    paths = iter(image_lookup(home).find_all(names))
+    for file, content, split in parsed:
+        _add(contents, file, content, split, paths)
+    if not contents.images:
         raise DatasetError(
             f"none of the images listed in {files[0]} exist (the first is "
             f"{contents.examples.get('missing images, left out', 'not named')}); "
@@ -126,38 +159,53 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
     return make_dataset(
         name,
         make_label_set(name, contents.classes.names),
-        contents.samples,
+        contents.samples(),
         notes=[*contents.notes(), "Where objects overlap, the smallest is on top."],
         # several files beside each other may list images of their own
         images_without_mask=() if root.is_file() else contents.unlisted(),
     )
 
 
-def _add(contents: _Contents, file: Path, files: int) -> None:
-    content = _parse(file)
-    split = split_of(file.stem) or split_of(file.parent.name) if files > 1 else split_of(file.stem)
+def _split(file: Path, home: Path, files: int) -> str:
+    """The split that the file is for: its name says it, or the folder of one of several."""
+    folder = split_of_folder(file.relative_to(home).parent) if files > 1 else ""
+    return split_of(file.stem) or folder
+
+
+def _add(
+    contents: _Contents,
+    file: Path,
+    content: Mapping[str, Any],
+    split: str,
+    paths: Iterator[Path | None],
+) -> None:
+    """Adds the images of a file; `paths` gives theirs."""
     annotations = defaultdict(list)
     for annotation in content["annotations"]:
         annotations[annotation["image_id"]].append(annotation)
     classes = _classes(contents, content, file)
-    drawn = 0
+    drawn = annotated = 0
     for entry in content["images"]:
         objects = annotations.pop(entry["id"], [])
-        image_path = _image(contents, file, entry["file_name"], split)
-        if image_path is None:
+        path = next(paths)
+        if path is None:
             contents.count("missing images, left out", entry["file_name"])
             continue
         shapes = [s for item in objects if (s := _shape(contents, item, classes, file))]
         drawn += len(shapes)
-        name = image_path.stem
+        annotated += bool(objects)
+        size = entry.get("height"), entry.get("width")
+        if path in contents.images:
+            _merge(contents, path, _Image("", split, size, file, shapes))
+            continue
+        name = path.stem
         if (split, name) in contents.names_used:
             name = f"{name}-{entry['id']}"
         contents.names_used.add((split, name))
-        mask = _DrawnMask(tuple(shapes), entry.get("height"), entry.get("width"), file, image_path)
-        contents.samples.append((split, Sample(name, image_path, file, mask)))
+        contents.images[path] = _Image(name, split, size, file, shapes)
         if not objects:
-            contents.count("images without annotations, all background", image_path.name)
-    if content["annotations"] and not drawn and contents.samples:
+            contents.count("images without annotations, all background", path.name)
+    if annotated and not drawn:
         raise DatasetError(
             f"{file} has boxes or points but no polygons or masks; export it with segmentation."
         )
@@ -165,6 +213,23 @@ def _add(contents: _Contents, file: Path, files: int) -> None:
         contents.count(
             "annotations of images that are not listed", f"image_id {image_id} in {file.name}"
         )
+
+
+def _merge(contents: _Contents, path: Path, again: _Image) -> None:
+    """Adds what another file, or another entry, says of an image."""
+    image = contents.images[path]
+    if again.split and image.split and again.split != image.split:
+        raise DatasetError(
+            f"{path} is in two splits: {image.file} lists it for {image.split}, {again.file} for "
+            f"{again.split}; remove it from one of both."
+        )
+    if None not in (*image.size, *again.size) and again.size != image.size:
+        raise DatasetError(
+            f"{path} has two sizes, in {image.file} and in {again.file}; correct one of both."
+        )
+    image.split = image.split or again.split
+    image.shapes += again.shapes
+    contents.count("images listed again, whose annotations are merged", path.name)
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -245,15 +310,4 @@ def _are_corners(part: list[Any]) -> bool:
     return len(part) >= 3 and all(isinstance(p, list) and len(p) == 2 for p in part)
 
 
-def _image(contents: _Contents, file: Path, name: str, split: str) -> Path | None:
-    """The image: beside the file, or one of this name, preferably in the split's folder."""
-    relative = PurePosixPath(name.replace("\\", "/"))
-    beside = file.parent / relative
-    if os.path.isfile(beside):  # noqa: PTH113  (False, where Path raises, for impossible names)
-        return beside
-    candidates = contents.images.get(relative.name, [])
-    in_split = [p for p in candidates if any(split_of(part) == split for part in p.parts[-4:-1])]
-    return next(iter([*in_split, *candidates] if split else candidates), None)
-
-
-DATASETS.register("coco")(Format(lambda root: bool(annotation_files(root)), _read))
+DATASETS.register("coco")(Format(_detect, _read))

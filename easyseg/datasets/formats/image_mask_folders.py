@@ -12,8 +12,9 @@ from easyseg.datasets.formats.base import DATASETS, Format
 from easyseg.datasets.mask_encoding import infer_encoding
 from easyseg.datasets.mask_files import MaskFile
 from easyseg.datasets.options import DatasetOptions
-from easyseg.datasets.pairing import Pairs, find_pairs
+from easyseg.datasets.pairing import Pairs
 from easyseg.datasets.remap import keep_classes
+from easyseg.datasets.split_lists import listed_pairs
 from easyseg.datasets.splits import make_dataset
 from easyseg.errors import DatasetError
 from easyseg.utils.registry import unknown_name
@@ -22,13 +23,13 @@ __all__ = ["dataset_of_pairs", "read_pairs"]
 
 
 def _detect(root: Path) -> bool:
-    return root.is_dir() and bool(find_pairs(root).pairs)
+    return root.is_dir() and bool(listed_pairs(root).pairs)
 
 
 def _read(root: Path, options: DatasetOptions) -> Dataset:
     classes, file = find_classes(root)
     notes = [f"Class names are from {file}."] if file else []
-    return read_pairs(root, find_pairs(root), options, classes, notes)
+    return read_pairs(root, listed_pairs(root), options, classes, notes)
 
 
 def read_pairs(
@@ -86,7 +87,7 @@ def dataset_of_pairs(
             (split, Sample(name, image, mask, MaskFile(mask, image, inferred.encoding)))
             for split, name, image, mask in pairs.pairs
         ],
-        notes=[*notes, *inferred.notes],
+        notes=[*notes, *pairs.notes, *inferred.notes],
         images_without_mask=pairs.images,
         masks_without_image=pairs.masks,
     )

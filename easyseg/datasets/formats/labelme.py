@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
-import os
 import struct
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +16,19 @@ import numpy as np
 from easyseg.datasets.base import Dataset, Sample
 from easyseg.datasets.class_names import ClassTable, clean, find_classes, make_label_set
 from easyseg.datasets.formats.base import DATASETS, Format
+from easyseg.datasets.lookup import Lookup, Name, walk
 from easyseg.datasets.options import DatasetOptions
-from easyseg.datasets.pairing import image_folders, split_of
+from easyseg.datasets.pairing import image_lookup, split_of_folder
 from easyseg.datasets.rasterize import Shape, draw_annotations, drawing_size
+from easyseg.datasets.split_lists import find_lists, read_lists
 from easyseg.datasets.splits import make_dataset
 from easyseg.datasets.values import entries, numbers, read_json, read_text, text
 from easyseg.errors import DatasetError, ImageError
 from easyseg.io.open_image import image_errors, open_image
 
+FIRST = 8  # files that are read to tell whether they are labelme's
 CORNERS = 64  # of a circle, which is drawn as a polygon
 AREAS = ("polygon", "rectangle", "circle", "mask")  # shape types that have an area
-PATTERNS = ("*.json", "*/*.json", "*/*/*.json")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,21 +137,26 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _files(root: Path) -> list[Path]:
-    return sorted({path for pattern in PATTERNS for path in root.glob(pattern)})
+    return sorted(p for _, files in walk(root) for p in files if p.suffix.lower() == ".json")
 
 
 def _detect(root: Path) -> bool:
-    return root.is_dir() and any(
-        all(f'"{part}"' in read_text(path) for part in ("shapes", "imagePath"))
-        for path in _files(root)[:3]
-    )
+    errors = []
+    for path in _files(root)[:FIRST] if root.is_dir() else ():
+        try:
+            if all(f'"{part}"' in read_text(path) for part in ("shapes", "imagePath")):
+                _parse(path)
+                return True
+        except DatasetError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return False
 
 
 def _read(root: Path, _: DatasetOptions) -> Dataset:
-    images = sorted({p for paths in image_folders(root).values() for p in paths})
-    by_stem = {p.with_suffix(""): p for p in images}
-    pairs: list[tuple[Path, Path]] = []
-    missing: list[Path] = []
+    contents: list[tuple[Path, str]] = []
+    embedded: set[Path] = set()
     errors: list[DatasetError] = []
     labels: set[str] = set()
     types: Counter[str] = Counter()
@@ -162,13 +168,12 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
             continue
         labels.update(entry["label"] for entry in content["shapes"])
         types.update(entry["shape_type"] for entry in content["shapes"])
-        beside = path.parent / str(content.get("imagePath") or "").replace("\\", "/")
-        is_there = os.path.isfile(beside)  # noqa: PTH113  (False for impossible names)
-        image = beside if is_there else by_stem.get(path.with_suffix(""))
-        if image or content.get("imageData"):
-            pairs.append((path, image or path))
-        else:
-            missing.append(path)
+        contents.append((path, str(content.get("imagePath") or "")))
+        embedded |= {path} if content.get("imageData") else set()
+    lookup = image_lookup(root)
+    images = dict.fromkeys(embedded) | _images(lookup, contents)
+    pairs = [(path, images[path] or path) for path, _ in contents if path in images]
+    missing = [path for path, _ in contents if path not in images]
     if not (pairs or errors or missing):
         raise DatasetError(
             f"{root} has no labelme files (.json with shapes). Give the folder they are in, or "
@@ -190,20 +195,40 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
     names = list(dict.fromkeys([*listed, *sorted(labels)]))
     classes = dict(zip(names, table.add(names), strict=True))
     notes += table.notes
+    listed_images = read_lists(find_lists(root), lookup, lookup, strict=False)
+    samples = listed_images.sort(
+        (split, image, sample)
+        for path, image in pairs
+        for split, sample in [_sample(root, path, image, classes)]
+    )
     used = {image.resolve() for _, image in pairs}
     return make_dataset(
         root.name,
         make_label_set(root.name, table.names),
-        [_sample(root, path, image, classes) for path, image in pairs],
-        notes=notes,
-        images_without_mask=[p for p in images if p.resolve() not in used],
+        samples,
+        notes=[*notes, *listed_images.notes],
+        images_without_mask=[p for p in lookup.paths if p.resolve() not in used],
         masks_without_image=missing,
     )
 
 
+def _images(lookup: Lookup, contents: Sequence[tuple[Path, str]]) -> dict[Path, Path | None]:
+    """The image of each file: the one that it names, else the one of its own name."""
+    named = lookup.find_all([Name(image, file) for file, image in contents])
+    images: dict[Path, Path | None] = {
+        file: path for (file, _), path in zip(contents, named, strict=True) if path
+    }
+    others = [file for file, _ in contents if file not in images]
+    paths = lookup.find_all([Name(file.stem, file) for file in others])
+    taken = set(images.values())
+    return images | {f: p for f, p in zip(others, paths, strict=True) if p and p not in taken}
+
+
 def _sample(root: Path, path: Path, image: Path, classes: Mapping[str, int]) -> tuple[str, Sample]:
     relative = path.relative_to(root)
-    split = next((s for part in relative.parts[:-1] if (s := split_of(part))), "")
+    split = split_of_folder(relative.parent)
+    if not split and image.is_relative_to(root):
+        split = split_of_folder(image.relative_to(root).parent)
     name = relative.with_suffix("").as_posix()
     embedded = _EmbeddedImage(path) if image == path else None
     return split, Sample(name, image, path, _DrawnMask(path, image, classes), embedded)

@@ -6,12 +6,14 @@ import dataclasses
 import re
 from pathlib import Path
 
-from easyseg.datasets.base import SPLITS, Dataset
-from easyseg.datasets.class_names import Class, find_classes, read_lines
+from easyseg.datasets.base import Dataset
+from easyseg.datasets.class_names import Class, find_classes
 from easyseg.datasets.formats.base import DATASETS, Format
 from easyseg.datasets.formats.image_mask_folders import read_pairs
+from easyseg.datasets.lookup import Lookup, fold, image_folders
 from easyseg.datasets.options import DatasetOptions
-from easyseg.datasets.pairing import Pairs, image_folders, pair_files
+from easyseg.datasets.pairing import Pairs, pair_files
+from easyseg.datasets.split_lists import find_lists, read_lists
 from easyseg.errors import DatasetError
 from easyseg.results.label_set import load_label_set
 
@@ -35,11 +37,8 @@ def _read(root: Path, options: DatasetOptions) -> Dataset:
             f"{root} has no JPEGImages and SegmentationClass; give the folder that holds both."
         )
     data_root, mask_folder = folders
-    images = {
-        p.stem: p for paths in image_folders(data_root / "JPEGImages").values() for p in paths
-    }
-    masks = {p.stem: p for paths in image_folders(mask_folder).values() for p in paths}
-    pairs, notes = _pairs(data_root, images, masks)
+    pairs = _pairs(data_root, mask_folder)
+    notes = list(pairs.notes)
     classes, file = find_classes(data_root)
     if file:
         notes.append(f"Class names are from {file}.")
@@ -53,36 +52,42 @@ def _read(root: Path, options: DatasetOptions) -> Dataset:
     return dataclasses.replace(dataset, label_set=voc) if same else dataset
 
 
-def _pairs(
-    data_root: Path, images: dict[str, Path], masks: dict[str, Path]
-) -> tuple[Pairs, list[str]]:
+def _pairs(data_root: Path, mask_folder: Path) -> Pairs:
     """The pairs listed in ImageSets/Segmentation; all pairs if there are no lists."""
-    lists = {p.stem: read_lines(p) for p in (data_root / "ImageSets/Segmentation").glob("*.txt")}
-    lists = {name: stems for name, stems in lists.items() if stems}
-    by_split = {name: lists[name] for name in SPLITS if name in lists}
-    if "train" not in by_split and "trainval" in lists:
-        val = by_split.get("val", ())
-        by_split["train"] = [stem for stem in lists["trainval"] if stem not in val]
-    if not by_split:
-        by_split = {"": next(iter(lists.values()))} if lists else {}
-    if not by_split:
-        paired, unpaired, orphans = pair_files(images.values(), masks.values())
-        return Pairs([("", p.stem, p, m) for p, m in paired], unpaired, orphans), []
-    result = Pairs([], [], [])
-    missing = []
-    for split, lines in by_split.items():
-        for line in dict.fromkeys(lines):
-            stem = Path(line.split()[0]).stem
-            if stem in images and stem in masks:
-                result.pairs.append((split, stem, images[stem], masks[stem]))
-            elif stem in images:
-                result.images.append(images[stem])
-            else:
-                missing.append(stem)
-    notes = (
-        [f"{len(missing)} listed images are missing, the first: {missing[0]}."] if missing else []
+    image_folder = data_root / "JPEGImages"
+    images = [p for paths in image_folders(image_folder).values() for p in paths]
+    masks = [p for paths in image_folders(mask_folder).values() for p in paths]
+    paired, unpaired, orphans = pair_files(images, masks, folder_of=_folder)
+    mask_of = dict(paired)
+    lists = find_lists(data_root / "ImageSets/Segmentation", any_name=True) or find_lists(data_root)
+    lists = {split: files for split, files in lists.items() if split} or lists
+    listed = read_lists(
+        lists, Lookup(data_root, images), Lookup(data_root, masks), folders=(image_folder,)
     )
-    return result, notes
+    if not listed.splits:
+        return Pairs([("", _name(p), p, m) for p, m in paired], unpaired, orphans)
+    result: list[tuple[str, str, Path, Path]] = []
+    without: list[Path] = []
+    for split, part in listed.splits.items():
+        for image, listed_mask in part.items():
+            mask = listed_mask or mask_of.get(image)
+            if mask:
+                result.append((split, _name(image), image, mask))
+            else:
+                without.append(image)
+    return Pairs(result, without, [], tuple(listed.notes))
+
+
+def _folder(path: Path) -> str:
+    """The folder below JPEGImages or SegmentationClass."""
+    names = ("JPEGImages", *MASKS)
+    last = max(i for i, part in enumerate(path.parts) if part in names)
+    return fold("/".join(path.parts[last + 1 : -1]))
+
+
+def _name(image: Path) -> str:
+    folder = _folder(image)
+    return f"{folder}/{image.stem}" if folder else image.stem
 
 
 DATASETS.register("voc")(

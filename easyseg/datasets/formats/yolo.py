@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,19 @@ import numpy as np
 from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.datasets.class_names import ClassTable, clean, make_label_set
 from easyseg.datasets.formats.base import DATASETS, Format
+from easyseg.datasets.lookup import Lookup, Name, fold, image_folders, is_image_name, walk
 from easyseg.datasets.options import DatasetOptions
-from easyseg.datasets.pairing import image_folders, split_of
+from easyseg.datasets.pairing import home_of, image_lookup, split_of_folder
 from easyseg.datasets.rasterize import NO_OUTLINE, Shape, draw_shapes
+from easyseg.datasets.split_lists import ListedPairs, find_lists, read_lists
 from easyseg.datasets.splits import make_dataset
 from easyseg.datasets.values import read_lines, read_yaml, text, whole_number
 from easyseg.errors import DatasetError
 
 KEYS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
+ENDINGS = (".yaml", ".yml")
+LISTS = (".txt", ".lst", ".list", ".csv")
+NUMBERS = re.compile(r"[\d.eE+\-\s]+")
 BOX = 4  # numbers of a box, not of a polygon
 
 
@@ -81,15 +87,24 @@ def _names(names: Any, file: Path) -> list[str]:
 
 
 def _class_file(root: Path) -> tuple[Path, list[str]] | None:
-    """The YAML file that names the classes, and the names."""
-    files = (
-        [root] if root.is_file() else [*sorted(root.glob("*.yaml")), *sorted(root.glob("*.yml"))]
-    )
+    """The YAML file that names the classes, and the names.
+
+    Raises:
+        DatasetError: There is none, and one of several files cannot be read.
+    """
+    files = [root] if root.is_file() else sorted(root.glob("*.y*ml"), key=lambda p: p.suffix)
+    errors = []
     for file in files:
-        content = _content(file) if file.suffix in (".yaml", ".yml") else {}
-        names = _names(content.get("names"), file)
+        try:
+            content = _content(file) if file.suffix in ENDINGS else {}
+            names = _names(content.get("names"), file)
+        except DatasetError as error:
+            errors.append(error)
+            continue
         if names:
             return file, names
+    if errors:
+        raise errors[0]
     return None
 
 
@@ -99,21 +114,80 @@ def _content(file: Path) -> dict[str, Any]:
 
 
 def _detect(root: Path) -> bool:
-    named = _class_file(root) if root.is_dir() or root.suffix in (".yaml", ".yml") else None
-    data_root = root if root.is_dir() else root.parent
-    return named is not None and any(
-        _label_file(image) for images in image_folders(data_root).values() for image in images[:50]
-    )
+    if not (root.is_dir() or root.suffix in ENDINGS):
+        return False
+    try:
+        named, error = _class_file(root), None
+    except DatasetError as problem:
+        named, error = None, problem
+    data_root = _data_root(named[0], home_of(root)) if named else home_of(root)
+    label_of = _LabelFiles(data_root)
+    first = next(
+        (text for images in image_folders(data_root).values() for image in images[:50]
+         if (text := label_of(image))), None
+    )  # fmt: skip
+    if root.is_file() and named and _entries(named[0]):
+        return True
+    if first is None or (named is None and not _looks_like_labels(first)):
+        return False
+    if named is None:
+        raise error or DatasetError(
+            f"{root} has labels as YOLO's, such as {first}, but no data.yaml with `names:`; write "
+            "the classes into it."
+        )
+    return True
 
 
-def _label_file(image: Path) -> Path | None:
-    """`labels/x.txt` for `images/x.jpg`, or `x.txt` beside it."""
-    parts = image.with_suffix(".txt").parts
-    last = max((i for i, part in enumerate(parts[:-1]) if part == "images"), default=None)
-    paths = [image.with_suffix(".txt")]
-    if last is not None:
-        paths.insert(0, Path(*parts[:last], "labels", *parts[last + 1 :]))
-    return next((path for path in paths if path.is_file()), None)
+def _looks_like_labels(path: Path) -> bool:
+    lines = read_lines(path)[:1]
+    return bool(lines) and len(lines[0].split()) > BOX and NUMBERS.fullmatch(lines[0]) is not None
+
+
+def _base(file: Path, home: Path) -> Path:
+    """The folder that `path:` names, to which splits are relative; `home` if it is not there."""
+    path = _content(file).get("path")
+    for folder in (file.parent, home) if path else ():
+        base = Path(os.path.normpath(folder / str(path)))
+        if base.is_dir() and base.resolve().parent != base.resolve():  # not `/`
+            return base
+    return home
+
+
+def _data_root(file: Path, home: Path) -> Path:
+    """The folder that is searched: the one that is opened, or the one that `path:` names."""
+    base = _base(file, home)
+    return home if base.resolve().is_relative_to(home.resolve()) else base
+
+
+class _LabelFiles:
+    """Finds `labels/x.txt` for `images/x.jpg`, or `x.txt` beside it; case does not matter."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._by_name = {
+            fold(path.relative_to(root).as_posix()): path
+            for _, files in walk(root)
+            for path in files
+            if path.suffix.lower() == ".txt"
+        }
+
+    def __call__(self, image: Path) -> Path | None:
+        """The labels of an image below the root, or elsewhere."""
+        if not image.is_relative_to(self.root):
+            paths = (Path(name + ".txt") for name in _label_names(image.with_suffix("").as_posix()))
+            return next((path for path in paths if path.is_file()), None)
+        relative = fold(image.relative_to(self.root).with_suffix("").as_posix())
+        names = _label_names(relative)
+        return next((self._by_name[f"{n}.txt"] for n in names if f"{n}.txt" in self._by_name), None)
+
+
+def _label_names(image: str) -> Iterator[str]:
+    """Where the labels of an image may lie, both without extension."""
+    parts = image.split("/")
+    for i in reversed(range(len(parts) - 1)):
+        if parts[i].casefold() == "images":
+            yield "/".join([*parts[:i], "labels", *parts[i + 1 :]])
+    yield image
 
 
 def _read(root: Path, _: DatasetOptions) -> Dataset:
@@ -121,23 +195,30 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
     if named is None:
         raise DatasetError(f"{root} has no data.yaml with `names:`; write the classes into it.")
     file, names = named
-    data_root = root if root.is_dir() else root.parent
-    split_folders = _split_folders(file, data_root)
+    data_root = _data_root(file, home_of(root))
+    label_of = _LabelFiles(data_root)
+    folders = image_folders(data_root)
+    listed = _listed(file, _base(file, home_of(root)), data_root, folders, label_of)
+    images = [
+        (split_of_folder(folder.relative_to(data_root)), image, image)
+        for folder, paths in folders.items()
+        for image in paths
+    ]
+    outside = {
+        i for part in listed.splits.values() for i in part if not i.is_relative_to(data_root)
+    }
+    images += [("", image, image) for image in sorted(outside)]
     table = ClassTable()
     classes = tuple(table.add(names))
     samples, unlabeled = [], []
-    for folder, images in image_folders(data_root).items():
-        split = next((s for path, s in split_folders.items() if folder.is_relative_to(path)), None)
-        if split is None:
-            parts = map(split_of, folder.relative_to(data_root).parts)
-            split = next((part for part in parts if part), "")
-        for image in images:
-            labels = _label_file(image)
-            if labels is None:
-                unlabeled.append(image)
-                continue
-            name = image.relative_to(data_root).with_suffix("").as_posix()
-            samples.append((split, Sample(name, image, labels, _Lines(labels, classes))))
+    for split, image in listed.sort(images):
+        labels = label_of(image)
+        if labels is None:
+            unlabeled.append(image)
+            continue
+        inside = image.relative_to(data_root) if image not in outside else Path(image.name)
+        name = inside.with_suffix("").as_posix()
+        samples.append((split, Sample(name, image, labels, _Lines(labels, classes))))
     if not samples:
         raise DatasetError(f"{data_root} has no labels/*.txt for its images; export it again.")
     return make_dataset(
@@ -145,7 +226,7 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         make_label_set(data_root.name, table.names),
         samples,
         notes=[f"Class names are from {file}; pixels outside all polygons are background.",
-               "Where objects overlap, the smallest is on top.",
+               "Where objects overlap, the smallest is on top.", *listed.notes,
                *table.notes, *_about_boxes([sample.mask for _, sample in samples])],
         images_without_mask=unlabeled,
     )  # fmt: skip
@@ -169,19 +250,97 @@ def _about_boxes(files: Sequence[Path]) -> list[str]:
     return [f"{NO_OUTLINE}: {boxes}, such as {first}."] * (boxes > 0)
 
 
-def _split_folders(file: Path, data_root: Path) -> dict[Path, str]:
-    """Folders that the YAML assigns to splits, where they exist (exports often name others)."""
+def _listed(
+    file: Path, base: Path, root: Path, folders: Mapping[Path, list[Path]], label_of: _LabelFiles
+) -> ListedPairs:
+    """The images that the YAML assigns to splits, by folders, lists, or one by one.
+
+    Raises:
+        DatasetError: A list is not there, or no folder that is named for training.
+    """
+    entries = _entries(file)
+    images = image_lookup(root)
+    if not entries:
+        labels = {label_of(image) for image in images.paths}
+        lists = {
+            split: [path for path in paths if path not in labels]
+            for split, paths in find_lists(root).items()
+        }
+        return read_lists(lists, images, images, strict=False)
+    lists = {}
+    for split, entry in entries:
+        if entry.lower().endswith(LISTS):
+            lists.setdefault(split, []).append(_list_file(split, entry, file, base, root))
+    splits, notes = read_lists(lists, images, images, folders=(base,))
+    single = [Name(entry, file, split, (base,)) for split, entry in entries if is_image_name(entry)]
+    for name, path in zip(single, images.find_all(single), strict=True):
+        if path is None:
+            raise _absent(file, name.split, name.text)
+        splits.setdefault(name.split, {})[path] = None
+    rest = [e for e in entries if not is_image_name(e[1]) and not e[1].lower().endswith(LISTS)]
+    missing = []
+    for (split, entry), folder in zip(rest, _folders(rest, file, base, root, folders), strict=True):
+        if folder is None:
+            missing.append((split, entry))
+            continue
+        below = folders if folder.is_relative_to(root) else image_folders(folder)
+        paths = [p for f, paths in below.items() if f.is_relative_to(folder) for p in paths]
+        splits.setdefault(split, {}).update(dict.fromkeys(paths))
+    for split, entry in missing:
+        if split == "train" and split not in splits:
+            raise _absent(file, split, entry)
+        notes.append(f"{file} names {entry} for {split}, which is not there.")
+    return ListedPairs(splits, notes)
+
+
+def _entries(file: Path) -> list[tuple[str, str]]:
+    """Splits and what the YAML says of them: folders, lists, or images."""
     content = _content(file)
-    base = data_root / str(content.get("path") or "")
-    folders = {}
+    entries = []
     for key, split in KEYS.items():
-        entries = content.get(key) or []
-        for entry in [entries] if isinstance(entries, str) else entries:
-            paths = (base / str(entry), data_root / str(entry), data_root / str(entry).lstrip("./"))
-            path = next((p.resolve() for p in paths if os.path.isdir(p)), None)  # noqa: PTH112  (False for impossible names)
-            if path and path.is_relative_to(data_root.resolve()):
-                folders[data_root / path.relative_to(data_root.resolve())] = split
-    return folders
+        value = content.get(key) or []
+        values = value if isinstance(value, list) else [value]
+        entries += [
+            (split, re.sub(r"[/\\]?\*[^/\\]*$", "", str(entry).strip())) for entry in values
+        ]
+    return entries
+
+
+def _list_file(split: str, entry: str, file: Path, base: Path, root: Path) -> Path:
+    lists = [p for _, files in walk(root) for p in files if p.suffix.lower() in LISTS]
+    path = Lookup(root, lists).find(Name(entry, file, "", (base,)))
+    if path is None:
+        raise _absent(file, split, entry)
+    return path
+
+
+def _folders(
+    entries: list[tuple[str, str]], file: Path, base: Path, root: Path, known: Iterable[Path]
+) -> list[Path | None]:
+    """The folder of each entry: below the root if it can be, else where the entry says."""
+    below = {
+        f for path in known for f in (path, *path.parents) if f != root and f.is_relative_to(root)
+    }
+    lookup = Lookup(root, sorted(below), split_of=split_of_folder)
+    found: list[Path | None] = []
+    others = lookup.find_all([Name(entry, file, split) for split, entry in entries])
+    for (_, entry), other in zip(entries, others, strict=True):
+        entry = entry.replace("\\", "/")  # noqa: PLW2901
+        near = [
+            os.path.normpath(f / t)
+            for t in (entry, entry.lstrip("./"))
+            for f in (base, file.parent, root)
+        ]
+        there = [Path(path) for path in near if os.path.isdir(path)]  # noqa: PTH112
+        inside = next((path for path in there if path.is_relative_to(root)), None)
+        found.append(inside or other or next(iter(there), None))
+    return found
+
+
+def _absent(file: Path, split: str, entry: str) -> DatasetError:
+    return DatasetError(
+        f"{file} names {entry} for {split}, but it is not there; correct the path, or remove it."
+    )
 
 
 DATASETS.register("yolo")(Format(_detect, _read))

@@ -1,0 +1,277 @@
+"""The files of a data set, found by the names that lists and annotations have for them."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from easyseg.errors import DatasetError
+from easyseg.io.open_image import IMAGE_EXTENSIONS
+
+__all__ = ["Lookup", "Name", "fold", "image_folders", "is_image_name", "walk"]
+
+MAX_DEPTH = 6  # folders below the data set's
+KERNEL = ("/proc", "/sys", "/dev")  # hold no stored files
+PREFIX = re.compile(r"[a-z][a-z0-9+.-]+://[^/]*|[a-z]:(?=[/\\])|.*\?d=", re.IGNORECASE)
+
+
+class Name(NamedTuple):
+    """What a list says of a file.
+
+    Attributes:
+        text: Its name: relative or absolute, of this machine or another one, with or without an
+            extension.
+        file: The list or annotation file that says it.
+        split: The split that the list is for, or "".
+        folders: To which the name may be relative, beside the list's and the data set's.
+    """
+
+    text: str
+    file: Path
+    split: str = ""
+    folders: tuple[Path, ...] = ()
+
+
+class _Hit(NamedTuple):
+    path: Path
+    length: int  # names of folders and file that agree, from the end
+    nearness: int  # folders that it shares with the list
+    split: int  # 2: its folder is the split's, 1: of none, 0: of another one
+    ending: bool  # it has the extension that the name has, if that has one
+    is_whole: bool  # all of the name agrees
+    is_exact: bool = False  # it is where the name says
+
+
+class Lookup:
+    """Finds files by names.
+
+    A name that is a path, from its list or from the data set's folder, is that file. Of all others
+    the longest common end of both paths decides, then the folder nearest to the list, then the
+    split. Case, Unicode form, percent-encoding, back slashes, and what another machine has before
+    do not matter, unless several files are left: then the one spelled as the name is meant.
+
+    Args:
+        root: The data set's folder; what lies above it has no meaning.
+        paths: The files below it that may be meant.
+        split_of: The split that a folder, relative to the root, stands for, or "".
+        is_likely: Whether what lies in the folder, relative to the root, may be meant; others are
+            if there is nothing else.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        paths: Iterable[Path],
+        *,
+        split_of: Callable[[Path], str] = lambda _: "",
+        is_likely: Callable[[Path], bool] = lambda _: True,
+    ) -> None:
+        self.root, self.paths = root, list(paths)
+        self._split_of, self._is_likely = split_of, is_likely
+        self._by_stem: dict[str, list[tuple[tuple[str, ...], Path]]] = defaultdict(list)
+        for path in self.paths:
+            parts = _parts(path.relative_to(root).as_posix())
+            self._by_stem[_without_extension(parts[-1])].append((parts, path))
+
+    def find(self, name: Name) -> Path | None:
+        """The file of one name, or `None`; see `find_all`."""
+        return self.find_all([name])[0]
+
+    def find_all(self, names: Sequence[Name]) -> list[Path | None]:
+        """The file of each name, or `None`.
+
+        A file that fits several names is that of the name which it fits best.
+
+        Raises:
+            DatasetError: A name fits several files, or two names of a list fit one file.
+        """
+        hits = [self._find(name) for name in names]
+        best: dict[Path, _Hit] = {}
+        for own in filter(None, hits):
+            best[own.path] = max(own, best.get(own.path, own), key=lambda h: h[1:])
+        found = [h.path if h and not _is_worse(h, best[h.path]) else None for h in hits]
+        users: dict[tuple[Path, Path], str] = {}
+        for name, hit, path in zip(names, hits, found, strict=True):
+            if hit and path and not (hit.is_exact or hit.is_whole):
+                other = users.setdefault((path, name.file), name.text)
+                if _parts(other) != _parts(name.text):
+                    raise DatasetError(
+                        f"{name.file} names {other} and {name.text}, but of both there is only "
+                        f"{path}; restore the other one, or remove its entry."
+                    )
+        return found
+
+    def fits(self, text: str, length: int = 1) -> bool:
+        """Whether the last `length` parts of the name, or all, are those of a file."""
+        parts = _parts(text)
+        length = min(length, len(parts))
+        return any(_common(parts, other) >= length for other, _ in self._of_stem(parts))
+
+    def _of_stem(self, parts: tuple[str, ...]) -> list[tuple[tuple[str, ...], Path]]:
+        stems = {parts[-1], _without_extension(parts[-1])} if parts else ()
+        return [entry for stem in stems for entry in self._by_stem.get(stem, ())]
+
+    def _find(self, name: Name) -> _Hit | None:
+        text = name.text.replace("\\", "/")
+        outside = None
+        for folder in dict.fromkeys((name.file.parent, *name.folders, self.root)):
+            path = os.path.normpath(os.path.join(folder, text))  # noqa: PTH118  (quicker)
+            if _is_file(path):
+                inside = _below(path, self.root)
+                if inside:
+                    return _Hit(inside, 99, 99, 2, ending=True, is_whole=True, is_exact=True)
+                outside = outside or Path(path)
+        hit = self._best(name, _parts(text))
+        if outside and not (hit and hit.is_whole):
+            return _Hit(outside, 99, 99, 2, ending=True, is_whole=True, is_exact=True)
+        return hit
+
+    def _best(self, name: Name, parts: tuple[str, ...]) -> _Hit | None:
+        """The file below the root that fits best."""
+        spelled = Path(name.text.replace("\\", "/")).parts[::-1]
+        ranked = defaultdict(list)
+        for other, path in self._of_stem(parts):
+            folder = path.parent.relative_to(self.root)
+            length, split = _common(parts, other), self._split_of(folder) if name.split else ""
+            hit = _Hit(
+                path,
+                length,
+                _nearness(path.parent, name.file.parent, self.root),
+                split=1 if not split else 2 if split == name.split else 0,
+                ending=other[-1] == parts[-1] or not is_image_name(parts[-1]),
+                is_whole=length == len(parts),
+            )
+            if split and hit.split == 0 and not hit.is_whole:
+                continue  # another split's
+            exact = [a == b for a, b in zip(spelled[1:], path.parts[-2::-1], strict=False)]
+            spelling = (spelled[0] in (path.name, path.stem), *exact[: length - 1])
+            ranked[length, self._is_likely(folder), hit[2:5], spelling].append(hit)
+        if not ranked:
+            return None
+        first, *others = ranked[max(ranked)]
+        if others:
+            raise DatasetError(
+                f"{name.file} names {name.text}, which may be {first.path} or {others[0].path}; "
+                "write their folders into it, or remove one of both."
+            )
+        return first
+
+
+def walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """The folders from `root` down with their files, in order.
+
+    Links are followed, except to a folder that holds the link itself, as `/` does. Hidden files
+    and folders are left out.
+
+    Raises:
+        DatasetError: A pipe or a device is named as an image.
+    """
+    pending = [(root, 0)]
+    while pending:
+        folder, depth = pending.pop()
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError:
+            continue
+        below, files = [], []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            path = folder / entry.name
+            is_link = entry.is_symlink()
+            if os.path.isdir(path) if is_link else entry.is_dir(follow_symlinks=False):  # noqa: PTH112  (no raising)
+                if not (entry.name.startswith("__") or (is_link and _is_circle(path))):
+                    below.append((path, depth + 1))
+            else:
+                files.append(path)
+                if is_image_name(entry.name) and (is_link or not entry.is_file()):
+                    _is_file(path)
+        yield folder, files
+        pending += reversed(below if depth < MAX_DEPTH else [])
+
+
+def image_folders(root: Path) -> dict[Path, list[Path]]:
+    """Folders below `root` (and itself) that hold images, with the images, in order."""
+    folders = {folder: [p for p in files if is_image_name(p.name)] for folder, files in walk(root)}
+    return {folder: images for folder, images in folders.items() if images}
+
+
+def is_image_name(name: str) -> bool:
+    """Whether it ends as the names of images do."""
+    return name.lower().endswith(IMAGE_EXTENSIONS)
+
+
+def fold(name: str) -> str:
+    """The same for names that differ in case, Unicode form or percent-encoding only."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", unquote(name)).casefold())
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    """Folded names of folders and file, without what stands for a machine or a store."""
+    prefix = PREFIX.match(text)
+    if prefix:
+        text = text[prefix.end() :]
+        text = text.partition("?")[0] if "://" in prefix[0] else text
+    path = posixpath.normpath(fold(text).replace("\\", "/"))
+    return tuple(part.strip() for part in path.split("/") if part not in ("", ".", ".."))
+
+
+def _without_extension(name: str) -> str:
+    return os.path.splitext(name)[0] if is_image_name(name) else name  # noqa: PTH122
+
+
+def _common(name: tuple[str, ...], other: tuple[str, ...]) -> int:
+    """How many parts agree from the end; the last does, up to its extension."""
+    pairs = zip(reversed(name[:-1]), reversed(other[:-1]), strict=False)
+    shorter = min(len(name), len(other))
+    return next((i for i, (a, b) in enumerate(pairs, 1) if a != b), shorter)
+
+
+def _nearness(folder: Path, other: Path, root: Path) -> int:
+    a, b = (f.relative_to(root).parts if f.is_relative_to(root) else () for f in (folder, other))
+    return next(
+        (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
+    )
+
+
+def _is_worse(hit: _Hit, best: _Hit) -> bool:
+    """Whether the file rather belongs to a name that it fits best."""
+    if hit.is_exact or best.is_exact:
+        return not hit.is_exact and not hit.is_whole
+    return hit[2:5] < best[2:5] or (not hit.is_whole and hit.length < best.length)
+
+
+def _below(path: str, root: Path) -> Path | None:
+    """The path from `root`, whether or not one of them is absolute or leads over a link."""
+    for function in (os.path.abspath, os.path.realpath):
+        relative = os.path.relpath(function(path), function(root))
+        if Path(relative).parts[:1] != (os.pardir,):
+            return root / relative
+    return None
+
+
+def _is_file(path: str | Path) -> bool:
+    """Whether there is a file; never opens it.
+
+    Raises:
+        DatasetError: There is a pipe or a device.
+    """
+    if os.path.isfile(path):  # noqa: PTH113  (no raising)
+        return True
+    if os.path.exists(path) and not os.path.isdir(path):  # noqa: PTH110, PTH112
+        raise DatasetError(f"{path} is not a regular file; replace it, or remove it.")
+    return False
+
+
+def _is_circle(link: Path) -> bool:
+    """Whether the link leads to a folder that holds it, or to no stored files."""
+    target = Path(os.path.realpath(link))
+    here = os.path.realpath(link.parent)
+    return Path(here).is_relative_to(target) or any(target.is_relative_to(k) for k in KERNEL)
