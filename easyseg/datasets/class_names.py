@@ -26,8 +26,6 @@ __all__ = [
     "first_spellings",
     "is_void",
     "make_label_set",
-    "read_lines",
-    "read_text",
 ]
 
 Color = tuple[int, int, int]

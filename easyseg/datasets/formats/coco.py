@@ -235,10 +235,17 @@ def _merge(contents: _Contents, path: Path, again: _Image) -> None:
 def _parse(file: Path) -> dict[str, Any]:
     """The file's content; ids are whole numbers or text, names are text."""
     content: dict[str, Any] = read_json(file)
+    names: dict[int | str, str] = {}
     for number, image in enumerate(entries(content, "images", file), 1):
         where = f"of image {number} in {file}"
         image["id"] = id_of(image.get("id"), f"the id {where}")
         image["file_name"] = text(image.get("file_name"), f"the file_name {where}")
+        first = names.setdefault(image["id"], image["file_name"])
+        if first != image["file_name"]:
+            raise DatasetError(
+                f"{file} has two images of id {image['id']}, {first} and {image['file_name']}; "
+                "give each its own."
+            )
     for number, category in enumerate(entries(content, "categories", file), 1):
         where = f"of category {number} in {file}"
         category["id"] = id_of(category.get("id"), f"the id {where}")

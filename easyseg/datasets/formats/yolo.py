@@ -20,7 +20,7 @@ from easyseg.datasets.pairing import home_of, image_lookup, split_of_folder
 from easyseg.datasets.rasterize import NO_OUTLINE, Shape, draw_shapes
 from easyseg.datasets.split_lists import ListedPairs, find_lists, read_lists
 from easyseg.datasets.splits import make_dataset
-from easyseg.datasets.values import read_lines, read_yaml, text, whole_number
+from easyseg.datasets.values import read_lines, read_yaml, shown, text, whole_number
 from easyseg.errors import DatasetError
 
 KEYS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
@@ -78,8 +78,10 @@ def _names(names: Any, file: Path) -> list[str]:
         if len(by_number) < len(names):
             raise DatasetError(f"{file} names a class twice; give each number one name.")
         names = [by_number.get(i) for i in range(max(by_number, default=-1) + 1)]
-    if not isinstance(names, list):
+    if names is None:
         return []
+    if not isinstance(names, list):
+        raise DatasetError(f"`names` in {file} is {shown(names)}; give a list of names.")
     return [
         clean("" if name is None else text(name, f"name {i} in {file}"), i)
         for i, name in enumerate(names)
