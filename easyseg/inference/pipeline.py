@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
+from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar, cast
 
 from easyseg.inference.predictor import Predictor
@@ -77,12 +78,12 @@ def run_pipeline(
     """
     workers = workers or min(MAX_WORKERS, thread_count() + 1)
     predictor.start()
-    run = _Run(predictor, iter(items), read, finish, batch_size or predictor.batch_size, skips)
+    size, free = batch_size or predictor.batch_size, threading.Semaphore(workers * ahead + 1)
+    run = _Run(predictor, iter(items), read, finish, size, skips, free)
     threads = [
         threading.Thread(target=run.work, name=f"easyseg-pipeline-{number}", daemon=True)
         for number in range(workers)
     ]
-    run.free.release(workers * ahead + 1)
     for thread in threads:
         thread.start()
     try:
@@ -98,6 +99,7 @@ def run_pipeline(
             items.close()
 
 
+@dataclass
 class _Run(Generic[T, R]):
     """What the threads of a pipeline have in common.
 
@@ -107,27 +109,24 @@ class _Run(Generic[T, R]):
         stopped: Whether no other batch is to begin.
     """
 
-    def __init__(
-        self,
-        predictor: Predictor,
-        items: Iterator[T],
-        read: Callable[[T], PreparedImage],
-        finish: Callable[[RawPrediction], R],
-        batch_size: int,
-        skips: Callable[[T], bool],
-    ) -> None:
-        self._predictor, self._items, self._skips = predictor, items, skips
-        self._read, self._finish, self._size = read, finish, batch_size
-        self._drawing = threading.Lock()
-        self.begun: queue.SimpleQueue[Future[list[Outcome[T, R]]] | None] = queue.SimpleQueue()
-        self.free = threading.Semaphore(0)
-        self.stopped = False
+    predictor: Predictor
+    items: Iterator[T]
+    read: Callable[[T], PreparedImage]
+    finish: Callable[[RawPrediction], R]
+    batch_size: int
+    skips: Callable[[T], bool]
+    free: threading.Semaphore
+    begun: queue.SimpleQueue[Future[list[Outcome[T, R]]] | None] = field(
+        default_factory=queue.SimpleQueue
+    )
+    drawing: threading.Lock = field(default_factory=threading.Lock)
+    stopped: bool = False
 
     def work(self) -> None:
         """Takes batches through all steps until there are no more."""
         while True:
             self.free.acquire()
-            with self._drawing:
+            with self.drawing:
                 if self.stopped:
                     return
                 batch, error = self._draw()
@@ -155,10 +154,10 @@ class _Run(Generic[T, R]):
         batch: list[T] = []
         count = 0
         try:
-            for item in self._items:
+            for item in self.items:
                 batch.append(item)
-                count += not self._skips(item)
-                if count in (0, self._size):
+                count += not self.skips(item)
+                if count in (0, self.batch_size):
                     break
         except BaseException as error:  # noqa: BLE001  (likewise)
             return batch, error
@@ -168,16 +167,16 @@ class _Run(Generic[T, R]):
         outcomes: list[Outcome[T, R]] = [Outcome(item) for item in batch]
         positions, prepared = [], []
         for position, item in enumerate(batch):
-            if not self._skips(item):
+            if not self.skips(item):
                 try:
-                    prepared.append(self._read(item))
+                    prepared.append(self.read(item))
                     positions.append(position)
                 except Exception as error:  # noqa: BLE001  (the caller decides)
                     outcomes[position] = Outcome(item, error=error)
-        predictions = self._predictor.forward(prepared, batch_size=self._size)
+        predictions = self.predictor.forward(prepared, batch_size=self.batch_size)
         for position, prediction in zip(positions, predictions, strict=True):
             try:
-                outcomes[position] = Outcome(batch[position], self._finish(prediction))
+                outcomes[position] = Outcome(batch[position], self.finish(prediction))
             except Exception as error:  # noqa: BLE001  (likewise)
                 outcomes[position] = Outcome(batch[position], error=error)
         return outcomes

@@ -12,9 +12,8 @@ from easyseg.models.heads.registry import HEADS
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.models.kerashub.network import build_hub
 from easyseg.models.layers.attention import attend
-from easyseg.models.layers.conv import drop
+from easyseg.models.layers.conv import LOGITS, drop
 from easyseg.models.layers.learned_upsampling import LearnedUpsampling
-from easyseg.models.layers.logits import LOGITS
 from easyseg.models.layers.resize import AlignCornersResize
 
 __all__ = ["build_model", "logits_model"]

@@ -82,8 +82,7 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Puts another image behind what is kept."""
-        effect, image = _change(b_image_path), from_opencv(f_image_path)
-        return self._image(effect, image, output_image_name, verbose, detect)
+        return self._image(_change(b_image_path), f_image_path, output_image_name, verbose, detect)
 
     def change_frame_bg(
         self,
@@ -93,8 +92,7 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Puts another image behind what is kept."""
-        image = from_opencv(frame, frame=True)
-        return self._image(_change(b_image_path), image, None, verbose, detect)
+        return self._image(_change(b_image_path), frame, None, verbose, detect, frame=True)
 
     def change_video_bg(
         self,
@@ -133,15 +131,15 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Fills the background with a color, RGB."""
-        effect, image = BACKGROUNDS["color"](colors), from_opencv(image_path)
-        return self._image(effect, image, output_image_name, verbose, detect)
+        return self._image(
+            BACKGROUNDS["color"](colors), image_path, output_image_name, verbose, detect
+        )
 
     def color_frame(
         self, frame: np.ndarray, colors: Any, verbose: bool | None = None, detect: str | None = None
     ) -> np.ndarray:
         """Fills the background with a color, RGB."""
-        image = from_opencv(frame, frame=True)
-        return self._image(BACKGROUNDS["color"](colors), image, None, verbose, detect)
+        return self._image(BACKGROUNDS["color"](colors), frame, None, verbose, detect, frame=True)
 
     def color_video(
         self,
@@ -182,8 +180,9 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Blurs the background."""
-        effect, image = _blur(low, moderate, extreme), from_opencv(image_path)
-        return self._image(effect, image, output_image_name, verbose, detect)
+        return self._image(
+            _blur(low, moderate, extreme), image_path, output_image_name, verbose, detect
+        )
 
     def blur_frame(
         self,
@@ -195,8 +194,7 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Blurs the background."""
-        image = from_opencv(frame, frame=True)
-        return self._image(_blur(low, moderate, extreme), image, None, verbose, detect)
+        return self._image(_blur(low, moderate, extreme), frame, None, verbose, detect, frame=True)
 
     def blur_video(
         self,
@@ -238,15 +236,15 @@ class alter_bg:
         detect: str | None = None,
     ) -> np.ndarray:
         """Makes the background gray."""
-        effect, image = BACKGROUNDS["gray"](None), from_opencv(image_path)
-        return self._image(effect, image, output_image_name, verbose, detect)
+        return self._image(
+            BACKGROUNDS["gray"](None), image_path, output_image_name, verbose, detect
+        )
 
     def gray_frame(
         self, frame: np.ndarray, verbose: bool | None = None, detect: str | None = None
     ) -> np.ndarray:
         """Makes the background gray."""
-        image = from_opencv(frame, frame=True)
-        return self._image(BACKGROUNDS["gray"](None), image, None, verbose, detect)
+        return self._image(BACKGROUNDS["gray"](None), frame, None, verbose, detect, frame=True)
 
     def gray_video(
         self,
@@ -281,13 +279,15 @@ class alter_bg:
         out: Target,
         verbose: bool | None,
         detect: str | None,
+        *,
+        frame: bool = False,
     ) -> np.ndarray:
         OutputSpec().check_path(None if out is None else Path(out))
         seg = self._networks["pascalvoc"]
         paint = BackgroundPainter(effect, seg.label_set, detect)
         if verbose:
             log.warning("changing the image's background")
-        painted = paint(seg.segment_image(image))
+        painted = paint(seg.segment_image(from_opencv(image, frame=frame)))
         paint.warn()
         if out is not None:
             write_image(out, painted)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from easyseg._keras import ops
+from easyseg.datasets.base import IGNORE
 
 __all__ = ["LOSSES", "Pixels"]
 
@@ -31,7 +32,6 @@ class Pixels:
         mask: `(N, H, W)`, class ids.
         logits: `(N, H, W, classes) float32`.
         classes: Number of classes.
-        ignore_index: Id of ignored pixels.
         class_weights: Weight of each class; `None` for equal ones.
 
     Attributes:
@@ -45,12 +45,11 @@ class Pixels:
         mask: Tensor,
         logits: Tensor,
         classes: int,
-        ignore_index: int = 255,
         class_weights: Sequence[float] | None = None,
     ) -> None:
         mask = ops.cast(mask, "int32")
         known = ops.logical_and(mask >= 0, mask < classes)
-        self.valid = ops.logical_and(known, mask != ignore_index)
+        self.valid = ops.logical_and(known, mask != IGNORE)
         self.ids = ops.where(self.valid, mask, 0)
         # not multiplied: an infinite logit of an ignored pixel must not become NaN
         self.logits = ops.where(self.valid[..., None], ops.cast(logits, "float32"), 0.0)

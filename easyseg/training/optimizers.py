@@ -10,7 +10,6 @@ from easyseg._keras import keras
 from easyseg.errors import ConfigError
 from easyseg.training.schedules import Schedule
 from easyseg.utils.registry import unknown_name
-from easyseg.utils.validation import is_count
 
 __all__ = ["OPTIMIZERS", "make_optimizer"]
 
@@ -38,7 +37,7 @@ def make_optimizer(
 
     Args:
         name: An entry of `OPTIMIZERS`.
-        schedule: Learning rate of each update (`make_schedule`).
+        schedule: Learning rate of each update.
         weight_decay: Fraction of a weight, times the learning rate, that each update subtracts,
             decoupled from the gradient. Norms and biases do not decay.
         clipnorm: Largest norm of the gradient of one variable; `None` for no limit.
@@ -48,7 +47,7 @@ def make_optimizer(
             the mean beside the weights.
 
     Raises:
-        ConfigError: No such optimizer, or a value breaks a rule.
+        ConfigError: No such optimizer.
 
     References:
         Sutskever et al., "On the importance of initialization and momentum in deep learning",
@@ -59,10 +58,6 @@ def make_optimizer(
     """
     if name not in OPTIMIZERS:
         raise ConfigError(str(unknown_name("optimizer", name, OPTIMIZERS)))
-    if not is_count(accumulate):
-        raise ConfigError(f"accumulate={accumulate!r} must be a whole number of batches from 1.")
-    if ema is not None and not 0 < ema < 1:
-        raise ConfigError(f"ema={ema!r} must be a momentum between 0 and 1, such as 0.999.")
     # Keras asks for a rate, and moves the mean of the weights, with every batch.
     per_batch = Schedule(**{**schedule.get_config(), "batches_per_update": accumulate})
     optimizer = OPTIMIZERS[name](

@@ -21,7 +21,7 @@ from easyseg.training.augmentation import DEFAULT_STEPS, Augmenter
 from easyseg.training.config import TrainConfig
 from easyseg.training.distribution import device_count
 from easyseg.training.optimizers import make_optimizer
-from easyseg.training.schedules import make_schedule
+from easyseg.training.schedules import Schedule
 from easyseg.training.segmentation_loss import SegmentationLoss, make_loss
 
 log = logging.getLogger(__name__)
@@ -234,7 +234,7 @@ def build_optimizer(plan: Plan, phase: Phase, *, batches: int, accumulate: int) 
     """
     config = plan.config
     steps = max(1, batches * (phase.end - phase.begin) // accumulate)
-    schedule = make_schedule(
+    schedule = Schedule(
         config.schedule if phase.end == config.epochs else "constant",
         rate=config.learning_rate or LEARNING_RATES.get(config.optimizer, LEARNING_RATE),
         steps=steps,

@@ -9,9 +9,8 @@ from typing import Any
 from easyseg._keras import keras, ops
 from easyseg.errors import ConfigError
 from easyseg.utils.registry import unknown_name
-from easyseg.utils.validation import is_count
 
-__all__ = ["SCHEDULES", "Schedule", "make_schedule"]
+__all__ = ["SCHEDULES", "Schedule"]
 
 Tensor = Any
 
@@ -68,11 +67,19 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         curve: An entry of `SCHEDULES`.
-        rate: The highest learning rate.
+        rate: The highest learning rate, above 0.
         steps: Updates of the run, warm-up included; after the last the rate stays.
-        warmup_steps: Updates in which the rate rises linearly, to `rate` at the last of them.
+        warmup_steps: Updates in which the rate rises linearly, to `rate` at the last of them;
+            less than `steps`, or the run ends before the rate is reached.
         batches_per_update: With gradient accumulation: the optimizer asks for a rate with each
             batch.
+
+    Raises:
+        ConfigError: No such schedule.
+
+    References:
+        Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.2 (warm-up),
+        https://arxiv.org/abs/1706.02677.
     """
 
     def __init__(
@@ -83,6 +90,8 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         warmup_steps: int = 0,
         batches_per_update: int = 1,
     ) -> None:
+        if curve not in SCHEDULES:
+            raise ConfigError(str(unknown_name("schedule", curve, SCHEDULES)))
         self.curve = curve
         self.rate = rate
         self.steps = steps
@@ -103,31 +112,3 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
         """The arguments."""
         names = ("curve", "rate", "steps", "warmup_steps", "batches_per_update")
         return {name: getattr(self, name) for name in names}
-
-
-def make_schedule(name: str, *, rate: float, steps: int, warmup_steps: int = 0) -> Schedule:
-    """The learning rate of each update of a run.
-
-    Args:
-        name: An entry of `SCHEDULES`.
-        rate: The highest learning rate, above 0.
-        steps: Updates of the run, warm-up included.
-        warmup_steps: Updates in which the rate rises linearly to `rate`; less than `steps`, or
-            the run ends before the rate is reached.
-
-    Raises:
-        ConfigError: No such schedule, or a value breaks a rule.
-
-    References:
-        Goyal et al., "Accurate, Large Minibatch SGD", 2017, section 2.2 (warm-up),
-        https://arxiv.org/abs/1706.02677.
-    """
-    if name not in SCHEDULES:
-        raise ConfigError(str(unknown_name("schedule", name, SCHEDULES)))
-    if not (rate > 0 and math.isfinite(rate)):
-        raise ConfigError(f"rate={rate!r} must be a learning rate above 0, such as 0.001.")
-    if not is_count(steps):
-        raise ConfigError(f"steps={steps!r} must be a whole number of updates from 1.")
-    if warmup_steps != 0 and not is_count(warmup_steps):
-        raise ConfigError(f"warmup_steps={warmup_steps!r} must be a whole number from 0.")
-    return Schedule(name, float(rate), int(steps), int(warmup_steps))

@@ -24,13 +24,12 @@ class SegmentationLoss(keras.losses.Loss):
     """A sum of losses of logits, in float32 whatever the network computes in.
 
     Called with a mask `(N, H, W)` of class ids and logits `(N, H, W, classes)`; returns a scalar.
-    Pixels of id `ignore_index`, or of no class, are ignored: their gradient is 0. A batch of
+    Pixels of id 255, or of no class, are ignored: their gradient is 0. A batch of
     ignored pixels only has loss 0.
 
     Args:
         terms: Entries of `LOSSES` with their weights in the sum.
         classes: Number of classes.
-        ignore_index: Id of ignored pixels.
         class_weights: Weight of each class, or `None` for equal ones.
         name: Of the loss, for Keras.
     """
@@ -39,25 +38,23 @@ class SegmentationLoss(keras.losses.Loss):
         self,
         terms: Mapping[str, float],
         classes: int,
-        ignore_index: int = 255,
         class_weights: Sequence[float] | None = None,
         name: str = "loss",
     ) -> None:
         super().__init__(name=name, reduction="sum_over_batch_size", dtype="float32")
         self.terms = dict(terms)
         self.classes = classes
-        self.ignore_index = ignore_index
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """The sum, `(1,) float32`: of a scalar, Keras would not divide by the number of devices."""
-        pixels = Pixels(y_true, y_pred, self.classes, self.ignore_index, self.class_weights)
+        pixels = Pixels(y_true, y_pred, self.classes, self.class_weights)
         total = sum(weight * LOSSES[name](pixels) for name, weight in self.terms.items())
         return ops.reshape(total, (1,))
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
-        names = ("terms", "classes", "ignore_index", "class_weights", "name")
+        names = ("terms", "classes", "class_weights", "name")
         return {name: getattr(self, name) for name in names}
 
 
@@ -65,7 +62,6 @@ def make_loss(
     spec: str | Mapping[str, float],
     *,
     classes: int,
-    ignore_index: int = 255,
     class_weights: Sequence[float] | np.ndarray | None = None,
 ) -> SegmentationLoss:
     """The loss of a name or a sum of names.
@@ -74,7 +70,6 @@ def make_loss(
         spec: An entry of `LOSSES`; several with "+", as in "cross_entropy+dice"; or several with
             weights, as in {"cross_entropy": 1.0, "dice": 0.5}.
         classes: Number of classes, at least 2.
-        ignore_index: Id of ignored pixels.
         class_weights: Weight of each class, from 0, `(classes,)`, such as
             `easyseg.datasets.class_weights` computes.
 
@@ -94,7 +89,7 @@ def make_loss(
     weights = None if class_weights is None else [float(weight) for weight in class_weights]
     if weights is not None:
         _check_weights(weights, classes)
-    return SegmentationLoss(terms, classes, ignore_index, weights)
+    return SegmentationLoss(terms, classes, weights)
 
 
 def _terms(spec: str | Mapping[str, float]) -> dict[str, float]:

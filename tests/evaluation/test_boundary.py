@@ -30,8 +30,8 @@ FOUND = labels((63, 58, 35), (100, 191, 40), (30, 150, 14))
 
 def scores(*pairs, classes=4):
     result = BoundaryScores(classes)
-    for truth, found in pairs:
-        result.update(truth, found)
+    for ground_truth, actual in pairs:
+        result.update(ground_truth, actual)
     return result
 
 
@@ -42,8 +42,8 @@ def plain_border(mask):
     return mask.astype(bool) & ~inside
 
 
-def plain_f(true, found, tolerance):
-    a, b = np.argwhere(plain_border(found)), np.argwhere(plain_border(true))
+def plain_f(true, actual, tolerance):
+    a, b = np.argwhere(plain_border(actual)), np.argwhere(plain_border(true))
     distance = np.hypot(*(a[:, None] - b[None]).transpose(2, 0, 1))
     precision = (distance.min(1) < tolerance).mean()
     recall = (distance.min(0) < tolerance).mean()
@@ -98,13 +98,13 @@ def test_one_pixel_aside_is_within_the_tolerance_of_f_but_not_of_iou():
 
 
 def test_iou_of_borders_is_stricter_than_that_of_areas():
-    true, found = TRUTH == 1, FOUND == 1
-    assert scores((TRUTH, FOUND)).iou[1] < (true & found).sum() / (true | found).sum() - 0.2
+    true, actual = TRUTH == 1, FOUND == 1
+    assert scores((TRUTH, FOUND)).iou[1] < (true & actual).sum() / (true | actual).sum() - 0.2
 
 
 def test_a_class_on_one_side_only():
-    found = np.where(TRUTH == 3, 0, TRUTH)
-    result = scores((TRUTH, found))
+    actual = np.where(TRUTH == 3, 0, TRUTH)
+    result = scores((TRUTH, actual))
     assert result.f[3] == result.iou[3] == 0
     assert result.f[1] == result.iou[1] == 1
 
@@ -119,9 +119,9 @@ def test_absent_classes_and_photos_of_one_class():
 
 
 def test_what_is_found_on_ignored_pixels_does_not_count():
-    truth = np.where(disc(60, 60, 45) & ~disc(60, 60, 20), 255, TRUTH).astype(np.uint8)
-    found = np.where(truth == 255, np.arange(SIZE[1]) % 4, FOUND)
-    first, second = scores((truth, FOUND)), scores((truth, found))
+    ground_truth = np.where(disc(60, 60, 45) & ~disc(60, 60, 20), 255, TRUTH).astype(np.uint8)
+    actual = np.where(ground_truth == 255, np.arange(SIZE[1]) % 4, FOUND)
+    first, second = scores((ground_truth, FOUND)), scores((ground_truth, actual))
     np.testing.assert_array_equal(first.f, second.f)
     np.testing.assert_array_equal(first.iou, second.iou)
     assert first.f[1] == 1  # what is left of the class is right
@@ -131,8 +131,8 @@ def test_what_is_found_on_ignored_pixels_does_not_count():
 
 @pytest.mark.parametrize("void", [4, 255, 65535])
 def test_found_ids_that_are_no_class(void):
-    found = np.where(FOUND == 2, void, FOUND)
-    assert scores((TRUTH, found)).f[2] == 0
+    actual = np.where(FOUND == 2, void, FOUND)
+    assert scores((TRUTH, actual)).f[2] == 0
 
 
 def test_parts_add_up():
@@ -154,11 +154,11 @@ def test_others_do_not_add_up():
 def test_a_street_scene_takes_less_than_a_tenth_of_a_second():
     """11 classes at 480x360 take some 25 ms of processor time, whatever else the machine does."""
     rows, cols = np.mgrid[:360, :480]
-    truth = ((rows // 60 + cols // 80) % 11).astype(np.uint8)
-    found = np.roll(truth, (3, 2), (0, 1))
+    ground_truth = ((rows // 60 + cols // 80) % 11).astype(np.uint8)
+    actual = np.roll(ground_truth, (3, 2), (0, 1))
     result, spent = BoundaryScores(11), []
     for _ in range(4):
         started = time.process_time()
-        result.update(truth, found)
+        result.update(ground_truth, actual)
         spent.append(time.process_time() - started)
     assert min(spent) < 0.1

@@ -33,9 +33,9 @@ def predictor(mini):
     return predictor_of(mini, 2)
 
 
-def sample(path, truth):
+def sample(path, ground_truth):
     """A sample in memory; `truth` is an array."""
-    return Sample(path.stem, path, path.with_suffix(".png"), lambda _: np.asarray(truth))
+    return Sample(path.stem, path, path.with_suffix(".png"), lambda _: np.asarray(ground_truth))
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +58,10 @@ def samples(predictor, photos):
     """Truths are what the network finds, but for one column that is wrong and one ignored."""
     rows = []
     for path, result in zip(photos, predictor(photos), strict=True):
-        truth = result.labels.copy()
-        truth[:, 0] = (truth[:, 0] + 1) % 21
-        truth[:, 1] = 255
-        rows.append(sample(path, truth))
+        ground_truth = result.labels.copy()
+        ground_truth[:, 0] = (ground_truth[:, 0] + 1) % 21
+        ground_truth[:, 1] = 255
+        rows.append(sample(path, ground_truth))
     return rows
 
 
@@ -167,34 +167,34 @@ MODEL = LabelSet(
 )
 
 
-def found(match):
+def actual(match):
     return match.map_prediction(np.arange(4)).tolist()
 
 
 def test_the_same_classes_in_another_order():
     match = map_classes(MODEL, label_set("Person", "dog", "cat", "background"))
-    assert found(match) == [3, 2, 1, 0]
+    assert actual(match) == [3, 2, 1, 0]
     assert match.notes == ("4 of the data set's 4 classes are mapped to the model's 4.",)
     assert map_classes(MODEL, MODEL).notes == ()
 
 
 def test_other_classes_of_the_model_are_background():
     match = map_classes(MODEL, label_set("background", "human"))
-    assert found(match) == [0, 0, 0, 1]
+    assert actual(match) == [0, 0, 0, 1]
     assert "scored as 'background': cat, dog." in match.notes[-1]
     assert "human = person" in match.notes[1]
     renamed = map_classes(MODEL, label_set("nothing", "dog", void=0))
-    assert found(renamed) == [0, 0, 1, 0]
+    assert actual(renamed) == [0, 0, 1, 0]
 
 
 def test_without_a_background_they_are_wrong():
     match = map_classes(MODEL, label_set("cat", "dog"))
-    assert found(match) == [65535, 0, 1, 65535]
+    assert actual(match) == [65535, 0, 1, 65535]
     assert "scored as an error: background, person." in match.notes[-1]
 
 
 def test_the_data_sets_own_aliases():
-    assert found(map_classes(MODEL, label_set("kitty", aliases={"cat": "kitty"})))[1] == 0
+    assert actual(map_classes(MODEL, label_set("kitty", aliases={"cat": "kitty"})))[1] == 0
 
 
 def test_classes_that_the_model_has_not():
@@ -204,7 +204,7 @@ def test_classes_that_the_model_has_not():
     assert "classes that the model's 'voc' lacks: pole, sky" in str(caught.value)
     assert "class_map={'pole': None}" in str(caught.value)
     match = map_classes(MODEL, data, {"pole": "dog", "sky": None})
-    assert found(match) == [0, 0, 2, 1]
+    assert actual(match) == [0, 0, 2, 1]
     assert match.map_ground_truth(np.array([0, 1, 2, 3, 255])).tolist() == [0, 1, 2, 255, 255]
     assert match.notes[-1] == "Excluded, so ignored: sky."
 
@@ -225,10 +225,10 @@ def test_scores_are_by_the_data_sets_classes(predictor, photos):
     [result] = predictor(photos[:1])
     cats = int((result.labels == 8).sum())
     data = label_set("background", "cat")
-    truth = np.where(result.labels == 8, 1, 0)
-    scores = evaluate(predictor, [sample(photos[0], truth)], label_set=data, boundary=False)
+    ground_truth = np.where(result.labels == 8, 1, 0)
+    scores = evaluate(predictor, [sample(photos[0], ground_truth)], label_set=data, boundary=False)
     assert scores.label_set is data
-    assert scores.confusion.counts.tolist() == [[truth.size - cats, 0], [0, cats]]
+    assert scores.confusion.counts.tolist() == [[ground_truth.size - cats, 0], [0, cats]]
     assert "scored as 'background'" in str(scores)
 
 

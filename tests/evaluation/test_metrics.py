@@ -14,8 +14,8 @@ FOUND = np.array([[0, 1, 1], [1, 0, 2]], np.uint8)
 
 def matrix(*pairs, classes=4, **options):
     result = ConfusionMatrix(classes, **options)
-    for truth, found in pairs:
-        result.update(np.asarray(truth), np.asarray(found))
+    for ground_truth, actual in pairs:
+        result.update(np.asarray(ground_truth), np.asarray(actual))
     return result
 
 
@@ -130,15 +130,21 @@ def random_pairs(classes=6, absent=3, found_ids=None):
 def test_as_scikit_learn_has_it(learned, found_ids):
     truths, founds = random_pairs(found_ids=found_ids)
     result = matrix(*zip(truths, founds, strict=True), classes=6)
-    truth, found = (np.concatenate([a.ravel() for a in arrays]) for arrays in (truths, founds))
-    truth, found = truth[truth != 255], found[truth != 255]
+    ground_truth, actual = (
+        np.concatenate([a.ravel() for a in arrays]) for arrays in (truths, founds)
+    )
+    ground_truth, actual = ground_truth[ground_truth != 255], actual[ground_truth != 255]
     ids = [0, 1, 2, 4, 5]
     options = {"labels": ids, "average": None}
-    np.testing.assert_allclose(result.iou[ids], learned.jaccard_score(truth, found, **options))
-    np.testing.assert_allclose(result.dice[ids], learned.f1_score(truth, found, **options))
-    np.testing.assert_allclose(result.recall[ids], learned.recall_score(truth, found, **options))
     np.testing.assert_allclose(
-        result.precision[ids], learned.precision_score(truth, found, **options)
+        result.iou[ids], learned.jaccard_score(ground_truth, actual, **options)
+    )
+    np.testing.assert_allclose(result.dice[ids], learned.f1_score(ground_truth, actual, **options))
+    np.testing.assert_allclose(
+        result.recall[ids], learned.recall_score(ground_truth, actual, **options)
+    )
+    np.testing.assert_allclose(
+        result.precision[ids], learned.precision_score(ground_truth, actual, **options)
     )
     for name in ("iou", "dice", "recall", "precision"):
         assert np.isnan(getattr(result, name)[3])
@@ -148,10 +154,10 @@ def test_as_scikit_learn_has_it(learned, found_ids):
         (result.mean_dice, learned.f1_score, "macro"),
         (result.mean_accuracy, learned.recall_score, "macro"),
     ):
-        assert value == pytest.approx(score(truth, found, labels=ids, average=average))
-    assert result.pixel_accuracy == pytest.approx(learned.accuracy_score(truth, found))
+        assert value == pytest.approx(score(ground_truth, actual, labels=ids, average=average))
+    assert result.pixel_accuracy == pytest.approx(learned.accuracy_score(ground_truth, actual))
     np.testing.assert_array_equal(
-        result.counts, learned.confusion_matrix(truth, found, labels=range(6))
+        result.counts, learned.confusion_matrix(ground_truth, actual, labels=range(6))
     )
 
 

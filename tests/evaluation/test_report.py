@@ -60,15 +60,17 @@ def measured(tmp_path_factory):
         shape = (40 + 3 * i, 90 - 3 * i, 3)
         path = folder / f"{i}.png"
         Image.fromarray(np.full(shape, 20 * i, np.uint8)).save(path)
-        found, truth = stripes(shape, 2), stripes(shape, 2)
-        truth[:, : i + 1] = 1 - truth[:, : i + 1]
-        truth[:5] = 255
+        result, ground_truth = stripes(shape, 2), stripes(shape, 2)
+        ground_truth[:, : i + 1] = 1 - ground_truth[:, : i + 1]
+        ground_truth[:5] = 255
         one = ConfusionMatrix(2)
-        one.update(truth, found)
-        borders.update(truth, found)
+        one.update(ground_truth, result)
+        borders.update(ground_truth, result)
         confusion += one
         photos.append(ImageScore(f"<{i}>/ä", one.mean_iou(), one.pixel_accuracy))
-        samples.append(Sample(f"<{i}>/ä", path, path, lambda _, truth=truth: truth))
+        samples.append(
+            Sample(f"<{i}>/ä", path, path, lambda _, ground_truth=ground_truth: ground_truth)
+        )
     match = ClassMapping(label_set, ("Matched <by name>.",))
     return Scores(confusion, match, tuple(photos), borders), samples
 
@@ -220,9 +222,9 @@ def many(classes):
     names = tuple(f"class {i}" for i in range(classes))
     palette = tuple((i, 0, 0) for i in range(classes))
     matrix = ConfusionMatrix(classes)
-    truth = rng.integers(0, classes, (200, 200))
+    ground_truth = rng.integers(0, classes, (200, 200))
     wrong = rng.integers(0, classes + 1, (200, 200))
-    matrix.update(truth, np.where(rng.random(truth.shape) < 0.5, truth, wrong))
+    matrix.update(ground_truth, np.where(rng.random(ground_truth.shape) < 0.5, ground_truth, wrong))
     return Scores(matrix, ClassMapping(LabelSet("many", names, palette)), ())
 
 
@@ -240,10 +242,12 @@ def test_epochs_without_validation_have_no_curve_of_it():
 
 
 def test_a_sheet_shows_where_labels_differ():
-    truth, found = np.zeros((2, 40, 80), np.uint8)
-    found[:, :20], truth[:, 60:] = 1, 255
+    ground_truth, result = np.zeros((2, 40, 80), np.uint8)
+    result[:, :20], ground_truth[:, 60:] = 1, 255
     photo = np.full((40, 80, 3), 90, np.uint8)
-    picture = comparison_sheet([Comparison("one", photo, truth, found)], odd_set(), width=80)
+    picture = comparison_sheet(
+        [Comparison("one", photo, ground_truth, result)], odd_set(), width=80
+    )
     assert picture.shape[1] == 4 * 86 + 6
     top = np.flatnonzero((picture[:, 10] == 90).all(1))[0]  # where the photo begins
     line = picture[top + 20]
@@ -257,12 +261,14 @@ def test_a_sheet_shows_where_labels_differ():
 
 
 def test_many_classes_in_a_legend_take_several_lines():
-    truth = np.arange(60, dtype=np.uint8).reshape(6, 10)
+    ground_truth = np.arange(60, dtype=np.uint8).reshape(6, 10)
     scores = many(60)
     one = comparison_sheet(
-        [Comparison("x", np.zeros((6, 10, 3), np.uint8), truth % 2, truth % 2)], scores.label_set
+        [Comparison("x", np.zeros((6, 10, 3), np.uint8), ground_truth % 2, ground_truth % 2)],
+        scores.label_set,
     )
     two = comparison_sheet(
-        [Comparison("x", np.zeros((6, 10, 3), np.uint8), truth, truth)], scores.label_set
+        [Comparison("x", np.zeros((6, 10, 3), np.uint8), ground_truth, ground_truth)],
+        scores.label_set,
     )
     assert len(two) > len(one)

@@ -27,18 +27,18 @@ def labels_of(path):
 @pytest.mark.parametrize("output_stride", [16, 8])
 def test_official_labels(shared, seg, seg8, record_property, name, output_stride):
     folder = shared / "golden/real"
-    found = (seg if output_stride == 16 else seg8).segment_image(folder / f"{name}.png").labels
+    actual = (seg if output_stride == 16 else seg8).segment_image(folder / f"{name}.png").labels
     official = labels_of(folder / f"{name}.mnv2_os{output_stride}.png")
-    assert found.shape == official.shape
-    record_property("labels", (found == official).mean())
-    assert (found == official).mean() >= 0.999
+    assert actual.shape == official.shape
+    record_property("labels", (actual == official).mean())
+    assert (actual == official).mean() >= 0.999
 
 
 @pytest.mark.parametrize("name", PHOTOS)
 def test_official_labels_of_the_half_width_network(shared, half_width, record_property, name):
     folder = shared / "golden/real"
-    found = half_width.segment_image(folder / f"{name}.png").labels
-    agreement = (found == labels_of(folder / f"{name}.dm05_os16.png")).mean()
+    actual = half_width.segment_image(folder / f"{name}.png").labels
+    agreement = (actual == labels_of(folder / f"{name}.dm05_os16.png")).mean()
     record_property("labels", agreement)
     assert agreement >= 0.999
 

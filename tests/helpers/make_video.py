@@ -120,7 +120,7 @@ def is_green(image: np.ndarray) -> np.ndarray:
 def red_finder(bias: float = -4, **options) -> Predictor:
     """A network of one convolution: "red" where red is well above green and blue."""
     from easyseg._keras import keras, layers
-    from easyseg.models.layers.logits import LOGITS
+    from easyseg.models.layers.conv import LOGITS
 
     image = keras.Input((None, None, 3), dtype="float32")
     logits = layers.Conv2D(2, 1, name=LOGITS)(image)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from easyseg.models.layers.logits import LOGITS
+from easyseg.models.layers.conv import LOGITS
 from easyseg.models.layers.resize import AlignCornersResize
 
 CLASSES = 3

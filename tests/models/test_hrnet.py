@@ -90,8 +90,8 @@ def test_it_is_timms(name, kind, tmp_path, monkeypatch):
     features = keras.Model(model.input, model.get_layer("aspp0").input)
     assert sum(np.prod(w.shape) for w in features.trainable_weights) == golden[f"{name}_parameters"]
     expected = golden[f"{name}_{kind}"]
-    found = sample(np.asarray(features(image(SIZES[kind]))))
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * expected.std())
+    result = sample(np.asarray(features(image(SIZES[kind]))))
+    np.testing.assert_allclose(result, expected, rtol=1e-4, atol=1e-4 * expected.std())
     np.testing.assert_array_equal(before, model.get_layer("logits-semantic").kernel)
 
 

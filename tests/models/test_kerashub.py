@@ -344,9 +344,9 @@ def test_one_step_of_training(hub):
         keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=255),
         jit_compile=False,
     )
-    truth = np.repeat(np.array([[0], [2]], np.int32), SIDE * SIDE, 1).reshape(2, SIDE, SIDE)
-    truth[:, :4] = 255
-    loss = model.train_on_batch(IMAGES, truth)
+    ground_truth = np.repeat(np.array([[0], [2]], np.int32), SIDE * SIDE, 1).reshape(2, SIDE, SIDE)
+    ground_truth[:, :4] = 255
+    loss = model.train_on_batch(IMAGES, ground_truth)
     after = named_variables(model)
     for variable in model.trainable_variables:
         assert np.isfinite(variable).all(), variable.path
@@ -366,11 +366,11 @@ def test_fine_tuning(hub, tmp_path):
         for kind in ("images", "masks"):
             (data / kind / split).mkdir(parents=True)
         for i in range(2):
-            truth = np.zeros((SIDE, SIDE), np.uint8)
-            truth[8 * i : 30, 4:20] = 1
-            photo = np.where(truth[..., None], (30, 30, 220), 90) + rng.integers(0, 20, (3,))
+            ground_truth = np.zeros((SIDE, SIDE), np.uint8)
+            ground_truth[8 * i : 30, 4:20] = 1
+            photo = np.where(ground_truth[..., None], (30, 30, 220), 90) + rng.integers(0, 20, (3,))
             cv2.imwrite(str(data / f"images/{split}/{i}.png"), photo.astype(np.uint8))
-            cv2.imwrite(str(data / f"masks/{split}/{i}.png"), truth)
+            cv2.imwrite(str(data / f"masks/{split}/{i}.png"), ground_truth)
     fresh = hub.model.get_weights()
     hub.model.set_weights([w + rng.normal(0, 0.01, w.shape).astype(w.dtype) for w in fresh])
     mine = hub.fine_tune(  # as if it had been trained: random encoders are not frozen

@@ -41,10 +41,10 @@ def test_learned_upsampling_begins_as_bilinear(factor, size):
     """With aligned corners, at every position."""
     x = noise(2, *size, 3)
     layer = LearnedUpsampling(factor)
-    found = np.asarray(layer(x))
+    result = np.asarray(layer(x))
     larger = tuple((side - 1) * factor + 1 for side in size)
-    assert found.shape == tuple(layer.compute_output_shape(x.shape)) == (2, *larger, 3)
-    np.testing.assert_allclose(found, resize_align_corners(x, larger), atol=1e-6)
+    assert result.shape == tuple(layer.compute_output_shape(x.shape)) == (2, *larger, 3)
+    np.testing.assert_allclose(result, resize_align_corners(x, larger), atol=1e-6)
 
 
 def test_learned_upsampling_is_a_transposed_convolution():
@@ -117,26 +117,26 @@ def spatial_gate(x, weights):
 def test_squeeze_and_excitation():
     """Hu et al., equations 2 to 4."""
     x = noise(2, 5, 7, 32)
-    found, weights = attention("se", x)
+    result, weights = attention("se", x)
     assert weights["reduce/weights"].shape == (1, 1, 32, 2)
     gate = sigmoid(excite(x.mean((1, 2)), weights))
-    np.testing.assert_allclose(found, x * gate[:, None, None], atol=1e-5)
+    np.testing.assert_allclose(result, x * gate[:, None, None], atol=1e-5)
 
 
 def test_spatial_attention():
     """Woo et al., equation 3."""
     x = noise(2, 9, 8, 6)
-    found, weights = attention("spatial", x)
-    np.testing.assert_allclose(found, x * spatial_gate(x, weights), atol=1e-5)
+    result, weights = attention("spatial", x)
+    np.testing.assert_allclose(result, x * spatial_gate(x, weights), atol=1e-5)
 
 
 def test_cbam():
     """Woo et al., equations 1 to 3: one gate per channel, then one per position."""
     x = noise(2, 9, 8, 32)
-    found, weights = attention("cbam", x)
+    result, weights = attention("cbam", x)
     gate = sigmoid(excite(x.mean((1, 2)), weights) + excite(x.max((1, 2)), weights))
     gated = x * gate[:, None, None]
-    np.testing.assert_allclose(found, gated * spatial_gate(gated, weights), atol=1e-5)
+    np.testing.assert_allclose(result, gated * spatial_gate(gated, weights), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in ATTENTIONS if kind != "none"])
@@ -156,9 +156,9 @@ def test_groups(channels, groups):
     model = keras.Model(x, GroupNorm(1e-5)(x, "conv"))
     assert model.get_layer("conv-GroupNorm").groups == groups
     images = noise(2, 5, 5, channels)
-    found = np.asarray(model(images, training=True))
-    np.testing.assert_allclose(found[:1], model(images[:1]), atol=1e-5)
-    split = found.reshape(2, 25, groups, -1)
+    result = np.asarray(model(images, training=True))
+    np.testing.assert_allclose(result[:1], model(images[:1]), atol=1e-5)
+    split = result.reshape(2, 25, groups, -1)
     np.testing.assert_allclose(split.mean((1, 3)), 0, atol=1e-5)
     np.testing.assert_allclose(split.std((1, 3)), 1, atol=1e-2)
 
@@ -174,8 +174,8 @@ def test_group_norm_is_in_head_and_decoder():
 def test_dropout_is_where_the_config_says():
     def dropped(dropout):
         model = build_model(config_of(dropout=dropout))
-        found = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
-        return {layer.name.removesuffix("-dropout"): layer.rate for layer in found}
+        result = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+        return {layer.name.removesuffix("-dropout"): layer.rate for layer in result}
 
     assert dropped(0.3) == dropped({"aspp": 0.3}) == {"concat_projection": 0.3}
     assert dropped(0) == dropped({}) == {}

@@ -98,7 +98,7 @@ def polygons_of(result):
 
 
 @pytest.fixture(scope="module")
-def found(seg, shared):
+def actual(seg, shared):
     return seg.segment_image(shared / "data/photos/person.jpg")  # two classes have holes
 
 
@@ -146,29 +146,29 @@ def test_polygons_by_hand():
     }
 
 
-def test_polygons_of_a_photo(found):
-    values = found.to_polygons()
-    assert [c["name"] for c in values["classes"]] == found.class_names[1:]
+def test_polygons_of_a_photo(actual):
+    values = actual.to_polygons()
+    assert [c["name"] for c in values["classes"]] == actual.class_names[1:]
     assert any(p["holes"] for c in values["classes"] for p in c["polygons"])
     for wanted in values["classes"]:
         rings = [ring for p in wanted["polygons"] for ring in (p["exterior"], *p["holes"])]
         np.testing.assert_array_equal(
-            filled(rings, found.labels.shape), found.labels == wanted["id"], wanted["name"]
+            filled(rings, actual.labels.shape), actual.labels == wanted["id"], wanted["name"]
         )
 
 
-def test_pycocotools_fills_polygons_alike(found):
+def test_pycocotools_fills_polygons_alike(actual):
     """An independent rasteriser that has the same corners."""
-    size = found.labels.shape
+    size = actual.labels.shape
     inside = np.zeros(size, np.uint8)
-    for polygon in found.filter("dog").to_polygons()["classes"][0]["polygons"]:
+    for polygon in actual.filter("dog").to_polygons()["classes"][0]["polygons"]:
         rings = [np.ravel(r).tolist() for r in (polygon["exterior"], *polygon["holes"])]
         inside += coco_masks.decode(coco_masks.frPyObjects(rings, *size)).sum(2, dtype=np.uint8)
-    np.testing.assert_array_equal(inside == 1, found.masks["dog"])
+    np.testing.assert_array_equal(inside == 1, actual.masks["dog"])
 
 
-def test_tolerance_leaves_fewer_points_and_nearly_the_same_area(found):
-    dog = found.filter("dog")
+def test_tolerance_leaves_fewer_points_and_nearly_the_same_area(actual):
+    dog = actual.filter("dog")
 
     def rings(tolerance):
         values = dog.to_polygons(tolerance=tolerance)
@@ -176,13 +176,13 @@ def test_tolerance_leaves_fewer_points_and_nearly_the_same_area(found):
 
     exact, coarse = rings(0), rings(2)
     assert 4 * sum(map(len, coarse)) < sum(map(len, exact))
-    both = filled(coarse, dog.labels.shape) & found.masks["dog"]
-    either = filled(coarse, dog.labels.shape) | found.masks["dog"]
+    both = filled(coarse, dog.labels.shape) & actual.masks["dog"]
+    either = filled(coarse, dog.labels.shape) | actual.masks["dog"]
     assert 0.95 < both.sum() / either.sum() < 1
-    edge = cv2.dilate(found.masks["dog"].astype(np.uint8), np.ones((7, 7))) != cv2.erode(
-        found.masks["dog"].astype(np.uint8), np.ones((7, 7))
+    edge = cv2.dilate(actual.masks["dog"].astype(np.uint8), np.ones((7, 7))) != cv2.erode(
+        actual.masks["dog"].astype(np.uint8), np.ones((7, 7))
     )
-    assert not ((filled(coarse, dog.labels.shape) != found.masks["dog"]) & ~edge).any()
+    assert not ((filled(coarse, dog.labels.shape) != actual.masks["dog"]) & ~edge).any()
 
 
 def test_what_is_smaller_than_the_tolerance_is_left_out():
@@ -228,15 +228,15 @@ def test_encoded_masks_decode_to_themselves(mask):
     assert annotation["bbox"] == [int(side) for side in sides]
 
 
-def test_pycocotools_opens_the_file(found, tmp_path):
-    data = COCO(found.save(tmp_path / "person.json", "coco"))
+def test_pycocotools_opens_the_file(actual, tmp_path):
+    data = COCO(actual.save(tmp_path / "person.json", "coco"))
     assert data.imgs == {1: {"id": 1, "file_name": "person.jpg", "width": 640, "height": 424}}
     assert len(data.cats) == 20
     assert data.cats[12] == {"id": 12, "name": "dog", "supercategory": "voc"}
-    assert [a["category_id"] for a in data.anns.values()] == found.class_ids[1:]
+    assert [a["category_id"] for a in data.anns.values()] == actual.class_ids[1:]
     for annotation in data.anns.values():
         np.testing.assert_array_equal(
-            data.annToMask(annotation), found.labels == annotation["category_id"]
+            data.annToMask(annotation), actual.labels == annotation["category_id"]
         )
 
 
@@ -277,20 +277,20 @@ def test_slits_lead_through_the_class(mask):
             assert all(around[y + 1, int(x0)] or around[y + 1, int(x0) + 1] for y in ys)
 
 
-def test_labelmes_own_drawing_adds_a_pixel_at_the_right_and_below_at_most(found):
+def test_labelmes_own_drawing_adds_a_pixel_at_the_right_and_below_at_most(actual):
     """As in labelme's `shape_to_mask`: it draws the outline too, on pixels' corners."""
-    for class_id in found.class_ids[1:]:
-        image = Image.new("1", found.image.shape[1::-1])
-        for points in shapes_of(found.filter(class_id)):
+    for class_id in actual.class_ids[1:]:
+        image = Image.new("1", actual.image.shape[1::-1])
+        for points in shapes_of(actual.filter(class_id)):
             ImageDraw.Draw(image).polygon([tuple(p) for p in points], outline=1, fill=1)
-        mask = found.labels == class_id
+        mask = actual.labels == class_id
         grown = cv2.dilate(mask.astype(np.uint8), np.ones((2, 2)), anchor=(1, 1)).astype(bool)
         assert (np.asarray(image) >= mask).all()
         assert (np.asarray(image) <= grown).all()
 
 
-def test_labelme_file_of_a_photo(found, shared, tmp_path):
-    values = json.loads(found.save(tmp_path / "out/person.json", "labelme").read_text("utf-8"))
+def test_labelme_file_of_a_photo(actual, shared, tmp_path):
+    values = json.loads(actual.save(tmp_path / "out/person.json", "labelme").read_text("utf-8"))
     assert {k: v for k, v in values.items() if k != "shapes"} == {
         "version": "5.5.0",
         "flags": {},
@@ -307,7 +307,7 @@ def test_labelme_file_of_a_photo(found, shared, tmp_path):
         }  # fmt: skip
         assert shape["shape_type"] == "polygon"
         assert len(shape["points"]) > 2
-        assert shape["label"] in found.class_names[1:]
+        assert shape["label"] in actual.class_names[1:]
 
 
 @pytest.mark.parametrize("source", [None, "https://example.com/dog.jpg"])
@@ -322,14 +322,14 @@ def test_image_path_can_be_said():
     assert of(MASKS["ring"], source="/x/a.png").to_labelme()["imagePath"] == "a.png"
 
 
-def test_simplified_labelme_shapes_keep_their_holes(found):
-    shapes = found.to_labelme(tolerance=2)["shapes"]
-    simple = found.to_polygons(tolerance=2)["classes"]
+def test_simplified_labelme_shapes_keep_their_holes(actual):
+    shapes = actual.to_labelme(tolerance=2)["shapes"]
+    simple = actual.to_polygons(tolerance=2)["classes"]
     assert any(p["holes"] for c in simple for p in c["polygons"])
     for wanted in simple:
         rings = [ring for p in wanted["polygons"] for ring in (p["exterior"], *p["holes"])]
         slit = [s["points"] for s in shapes if s["label"] == wanted["name"]]
-        differ = filled(rings, found.labels.shape) != filled(slit, found.labels.shape)
+        differ = filled(rings, actual.labels.shape) != filled(slit, actual.labels.shape)
         assert differ.sum() <= 3, wanted["name"]  # where a slit meets a slope
 
 
@@ -374,16 +374,16 @@ def test_geojson_rings(mask):
 # npz
 
 
-def test_npz_of_a_photo(found, tmp_path):
-    with np.load(found.save(tmp_path / "person.npz", "npz"), allow_pickle=False) as data:
+def test_npz_of_a_photo(actual, tmp_path):
+    with np.load(actual.save(tmp_path / "person.npz", "npz"), allow_pickle=False) as data:
         assert set(data.files) == {
             "labels", "class_ids", "class_names", "palette", "void", "confidence",
         }  # fmt: skip
-        np.testing.assert_array_equal(data["labels"], found.labels)
-        np.testing.assert_array_equal(data["confidence"], found.confidence)
-        assert data["class_names"][data["labels"][found.masks["dog"]][0]] == "dog"
+        np.testing.assert_array_equal(data["labels"], actual.labels)
+        np.testing.assert_array_equal(data["confidence"], actual.confidence)
+        assert data["class_names"][data["labels"][actual.masks["dog"]][0]] == "dog"
         assert data["class_ids"].tolist() == list(range(21))
-        assert data["palette"].tolist() == [list(c) for c in found.label_set.palette]
+        assert data["palette"].tolist() == [list(c) for c in actual.label_set.palette]
         assert data["void"] == 0
 
 

@@ -24,10 +24,10 @@ def label_set(**changes):
     [("voc", 21, 0, 255), ("ade20k", 151, 0, 0), ("cityscapes", 19, 255, 255)],
 )
 def test_published_sets(name, classes, void, ignore):
-    found = load_label_set(name)
-    assert found.name == name
-    assert len(found) == len(found.names) == len(found.palette) == classes
-    assert (found.void, found.ignore_index) == (void, ignore)
+    result = load_label_set(name)
+    assert result.name == name
+    assert len(result) == len(result.names) == len(result.palette) == classes
+    assert (result.void, result.ignore_index) == (void, ignore)
 
 
 @pytest.mark.parametrize(
@@ -50,21 +50,21 @@ def test_published_sets(name, classes, void, ignore):
     ],
 )
 def test_official_ids_and_colors(name, class_id, class_name, color):
-    found = load_label_set(name)
-    assert found.names[class_id] == found.name_of(class_id) == class_name
-    assert found.palette[class_id] == color
-    assert found.ids_of(class_name) == (class_id,)
-    np.testing.assert_array_equal(found.colors[class_id], color)
+    result = load_label_set(name)
+    assert result.names[class_id] == result.name_of(class_id) == class_name
+    assert result.palette[class_id] == color
+    assert result.ids_of(class_name) == (class_id,)
+    np.testing.assert_array_equal(result.colors[class_id], color)
 
 
 @pytest.mark.parametrize("name", ["voc", "ade20k", "cityscapes"])
 def test_classes_have_different_colors(name):
-    found = load_label_set(name)
+    result = load_label_set(name)
     same = [
         (a, b)
-        for i, a in enumerate(found.names)
-        for j, b in enumerate(found.names[:i])
-        if found.palette[i] == found.palette[j]
+        for i, a in enumerate(result.names)
+        for j, b in enumerate(result.names[:i])
+        if result.palette[i] == result.palette[j]
     ]
     official = [("skyscraper", "road")]  # so in MIT's own palette
     assert same == (official if name == "ade20k" else [])
@@ -81,12 +81,12 @@ def test_voc_colors_are_those_of_the_development_kit():
 
 @pytest.mark.parametrize("name", ["voc", "ade20k", "cityscapes"])
 def test_every_name_and_alias_resolves(name):
-    found = load_label_set(name)
-    for i, class_name in enumerate(found.names):
-        assert found.ids_of(class_name.upper()) == (i,)
-    assert found.aliases
-    for alias, class_name in found.aliases.items():
-        assert found.ids_of(alias) == found.ids_of(class_name)
+    result = load_label_set(name)
+    for i, class_name in enumerate(result.names):
+        assert result.ids_of(class_name.upper()) == (i,)
+    assert result.aliases
+    for alias, class_name in result.aliases.items():
+        assert result.ids_of(alias) == result.ids_of(class_name)
 
 
 @pytest.mark.parametrize(
@@ -101,8 +101,8 @@ def test_every_name_and_alias_resolves(name):
     ],
 )
 def test_aliases(name, alias, class_name):
-    found = load_label_set(name)
-    assert found.names[found.ids_of(alias)[0]] == class_name
+    result = load_label_set(name)
+    assert result.names[result.ids_of(alias)[0]] == class_name
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,10 @@ def test_unknown_classes(wanted, message):
 
 
 def test_ids_outside_the_table_are_void_and_black():
-    found = label_set()
-    assert [found.name_of(i) for i in (3, 255, -1)] == ["void"] * 3
-    assert found.colors.shape == (256, 3)
-    assert not found.colors[3:].any()
+    result = label_set()
+    assert [result.name_of(i) for i in (3, 255, -1)] == ["void"] * 3
+    assert result.colors.shape == (256, 3)
+    assert not result.colors[3:].any()
 
 
 def test_unknown_label_set():
@@ -156,9 +156,9 @@ def test_unknown_label_set():
 
 
 def test_through_json_and_back():
-    for found in (label_set(void=2, ignore_index=9), *map(load_label_set, ("voc", "ade20k"))):
-        again = LabelSet.from_dict(json.loads(json.dumps(found.to_dict())))
-        assert again == found
+    for result in (label_set(void=2, ignore_index=9), *map(load_label_set, ("voc", "ade20k"))):
+        again = LabelSet.from_dict(json.loads(json.dumps(result.to_dict())))
+        assert again == result
 
 
 @pytest.mark.parametrize(

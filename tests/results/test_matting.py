@@ -37,20 +37,20 @@ def plain(probability):
 @pytest.mark.parametrize("shift", [(0, 4), (-3, -3), (4, 0)])
 @pytest.mark.parametrize("gray", [False, True], ids=["color", "gray"])
 def test_the_border_moves_to_that_of_the_photo(shift, gray):
-    truth = disc(50)
-    photo = photo_of(truth)
+    ground_truth = disc(50)
+    photo = photo_of(ground_truth)
     if gray:
         photo = photo[..., :1].repeat(3, -1)
     probability = fade(disc(50, (96 + shift[0], 96 + shift[1])), 16)
     alpha = soft_alpha(photo, probability)
-    assert (alpha.dtype, alpha.shape) == (np.float32, truth.shape)
-    before = np.abs(plain(probability) - truth).mean()
-    assert np.abs(alpha - truth).mean() < 0.25 * before
+    assert (alpha.dtype, alpha.shape) == (np.float32, ground_truth.shape)
+    before = np.abs(plain(probability) - ground_truth).mean()
+    assert np.abs(alpha - ground_truth).mean() < 0.25 * before
 
 
 def test_alpha_is_exact_away_from_the_border():
-    truth = disc(50)
-    alpha = soft_alpha(RNG.integers(0, 256, (SIZE, SIZE, 3), np.uint8), fade(truth, 12))
+    ground_truth = disc(50)
+    alpha = soft_alpha(RNG.integers(0, 256, (SIZE, SIZE, 3), np.uint8), fade(ground_truth, 12))
     assert (alpha[disc(25)] == 1).all()
     assert (alpha[~disc(75)] == 0).all()
 
@@ -72,9 +72,9 @@ def test_specks_and_holes_without_certainty_go():
 
 
 def test_small_things_and_holes_that_are_certain_stay():
-    truth = (disc(50) & ~disc(10)) | disc(10, (20, 20))
-    alpha = soft_alpha(photo_of(truth), fade(truth, 6))
-    assert np.abs(alpha - truth).mean() < 0.01
+    ground_truth = (disc(50) & ~disc(10)) | disc(10, (20, 20))
+    alpha = soft_alpha(photo_of(ground_truth), fade(ground_truth, 6))
+    assert np.abs(alpha - ground_truth).mean() < 0.01
 
 
 def test_what_is_most_probable_stays_however_unsure():
@@ -202,12 +202,12 @@ def test_the_filter_wins_on_people(seg, shared):
     for name in ("117", "127", "132", "141"):
         result = seg.segment_image(folder / f"Test_Images/{name}.jpg")
         height, width = result.labels.shape
-        truth = read_image(folder / f"Test_Masks/{name}.png")[..., 0] / 255
-        truth = cv2.resize(truth, (width, height))
+        ground_truth = read_image(folder / f"Test_Masks/{name}.png")[..., 0] / 255
+        ground_truth = cv2.resize(ground_truth, (width, height))
         person = result.label_set.ids_of("person")
         alpha = alpha_of(result.image, result.labels, result.grid, person)
         before = plain(result.probability(person))
-        errors.append([np.abs(a - truth).mean() for a in (alpha, before)])
+        errors.append([np.abs(a - ground_truth).mean() for a in (alpha, before)])
     ours, theirs = np.mean(errors, axis=0)
     assert ours < 0.95 * theirs
 

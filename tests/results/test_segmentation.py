@@ -38,13 +38,15 @@ def test_classes_come_with_the_largest_area_first(result):
 
 
 def test_ratios_are_fractions_and_sum_to_1(seg, photo):
-    found = seg.segment_image(photo)
-    assert sum(found.ratios) == pytest.approx(1)
-    assert found.ratios == sorted(found.ratios, reverse=True)
-    assert len(found.class_ids) == len(found.class_names) == len(found.ratios) > 2
-    for class_id, name, ratio in zip(found.class_ids, found.class_names, found.ratios, strict=True):
+    actual = seg.segment_image(photo)
+    assert sum(actual.ratios) == pytest.approx(1)
+    assert actual.ratios == sorted(actual.ratios, reverse=True)
+    assert len(actual.class_ids) == len(actual.class_names) == len(actual.ratios) > 2
+    for class_id, name, ratio in zip(
+        actual.class_ids, actual.class_names, actual.ratios, strict=True
+    ):
         assert seg.label_set.names[class_id] == name
-        assert ratio == pytest.approx((found.labels == class_id).mean())
+        assert ratio == pytest.approx((actual.labels == class_id).mean())
 
 
 def test_every_class_has_its_own_mask(result):
@@ -77,10 +79,12 @@ def test_the_mask_of_no_class_is_a_key_error_that_suggests_one(result):
 
 
 def test_masks_of_a_photo_are_disjoint_and_cover_it(seg, photo):
-    found = seg.segment_image(photo)
-    assert len(found.masks) > 2
-    np.testing.assert_array_equal(np.sum(list(found.masks.values()), axis=0), 1)
-    assert found.masks["dog"].mean() == pytest.approx(found.ratios[found.class_names.index("dog")])
+    actual = seg.segment_image(photo)
+    assert len(actual.masks) > 2
+    np.testing.assert_array_equal(np.sum(list(actual.masks.values()), axis=0), 1)
+    assert actual.masks["dog"].mean() == pytest.approx(
+        actual.ratios[actual.class_names.index("dog")]
+    )
 
 
 def test_different_classes_are_different_colors(result):
@@ -169,26 +173,26 @@ def test_the_facade_filters(seg, photo, tmp_path):
 
 
 def test_confidence(seg, photo):
-    found = seg.segment_image(photo)
-    assert found.confidence.shape == found.labels.shape
-    assert found.confidence.dtype == np.float32
-    assert found.confidence.min() > 1 / 21
-    assert found.confidence.max() <= 1
-    assert found.confidence is found.confidence
-    dog = found.grid.probability([DOG])
-    mask = found.masks["dog"]
-    np.testing.assert_allclose(dog[mask], found.confidence[mask], atol=1e-5)
-    assert (dog[~mask] <= found.confidence[~mask] + 1e-5).all()
+    actual = seg.segment_image(photo)
+    assert actual.confidence.shape == actual.labels.shape
+    assert actual.confidence.dtype == np.float32
+    assert actual.confidence.min() > 1 / 21
+    assert actual.confidence.max() <= 1
+    assert actual.confidence is actual.confidence
+    dog = actual.grid.probability([DOG])
+    mask = actual.masks["dog"]
+    np.testing.assert_allclose(dog[mask], actual.confidence[mask], atol=1e-5)
+    assert (dog[~mask] <= actual.confidence[~mask] + 1e-5).all()
 
 
 def test_confidence_by_hand():
     logits = np.log(np.float32([[[0.7, 0.2, 0.1], [0.3, 0.6, 0.1]]]))
     grid = LogitGrid(logits, np.zeros(1), np.array([0.0, 1.0]))
-    found = Segmentation(
+    actual = Segmentation(
         grid.labels(), load_label_set("voc"), np.zeros((1, 2, 3), np.uint8), grid=grid
     )
-    assert found.labels.tolist() == [[0, 1]]
-    np.testing.assert_allclose(found.confidence, [[0.7, 0.6]], rtol=1e-5)
+    assert actual.labels.tolist() == [[0, 1]]
+    np.testing.assert_allclose(actual.confidence, [[0.7, 0.6]], rtol=1e-5)
 
 
 def test_labels_without_a_network_have_no_confidence(result):
@@ -232,9 +236,9 @@ def test_repr(result):
 
 
 def test_ids_that_are_no_class_are_void():
-    found = of([[255, 255, 1]], "cityscapes")
-    assert found.class_names == ["void", "sidewalk"]
-    assert found.to_dict()["class_colors"][0] == [0, 0, 0]
+    actual = of([[255, 255, 1]], "cityscapes")
+    assert actual.class_names == ["void", "sidewalk"]
+    assert actual.to_dict()["class_colors"][0] == [0, 0, 0]
 
 
 # Where it comes from
@@ -245,8 +249,8 @@ def test_the_photos_path_is_kept(seg, photo, shared):
     assert seg.segment_image(photo, classes="dog").source == str(photo)
     with Image.open(photo) as image:
         sources = [str(photo), photo.read_bytes(), image, np.asarray(image), photo]
-        found = [result.source for result in seg.segment_images(sources)]
-    assert found == [str(photo), None, None, None, str(photo)]
+        actual = [result.source for result in seg.segment_images(sources)]
+    assert actual == [str(photo), None, None, None, str(photo)]
 
 
 # Saving

@@ -187,12 +187,6 @@ def test_ignored_pixels_have_no_influence(name):
         assert value_and_gradient(loss, TRUTH, other)[0] == value
 
 
-def test_another_ignore_index():
-    loss = make_loss("cross_entropy+dice", classes=CLASSES, ignore_index=0)
-    _, gradient = value_and_gradient(loss, TRUTH, LOGITS)
-    assert not gradient[TRUTH == 0].any()
-
-
 @pytest.mark.parametrize("name", LOSSES)
 def test_all_ignored_is_zero(name):
     loss = make_loss(name, classes=CLASSES, class_weights=WEIGHTS)

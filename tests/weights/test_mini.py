@@ -67,8 +67,8 @@ def test_its_card_tells_the_truth(mini, shared, record_property):
     matrix = ConfusionMatrix(21)
     photos = (folder / f"JPEGImages/{name}.jpg" for name in names)
     for name, result in zip(names, mini.segment_images(photos), strict=True):
-        with Image.open(folder / f"SegmentationClass/{name}.png") as truth:
-            matrix.update(np.asarray(truth), result.labels)
+        with Image.open(folder / f"SegmentationClass/{name}.png") as ground_truth:
+            matrix.update(np.asarray(ground_truth), result.labels)
     record_property("miou", matrix.mean_iou())
     card = (BUNDLE / "card.md").read_text("utf-8")
     said = float(card.split("**mIoU ")[1].split(",")[0])

@@ -203,10 +203,10 @@ def test_published_label_sets():
     from easyseg.weights.transfer import _same_classes
 
     ade, voc = load_label_set("ade20k"), load_label_set("voc")
-    found = {voc.names[i]: ade.names[s] for s, i in _same_classes(ade, voc)}
-    assert found["person"] == "person"
-    assert found["aeroplane"] == "airplane"
-    assert "background" not in found
+    result = {voc.names[i]: ade.names[s] for s, i in _same_classes(ade, voc)}
+    assert result["person"] == "person"
+    assert result["aeroplane"] == "airplane"
+    assert "background" not in result
     assert dict(_same_classes(voc, voc)) == {i: i for i in range(21)}
 
 

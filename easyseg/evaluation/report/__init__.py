@@ -89,17 +89,18 @@ def write_report(
     values = json.dumps(scores.to_dict(), ensure_ascii=False) + "\n"
     write_bytes(folder / "scores.json", values.encode("utf-8", "backslashreplace"))
     count = f"{len(scores.images)} images"
+    facts = {
+        "data": f"{data} ({count})" if data else count,
+        "classes": f"{len(scores.label_set)} of {scores.label_set.name!r}",
+        "model": model,
+        "inference": _inference_options(predictor),
+        "command": command,
+        "written": dt.datetime.now().astimezone().isoformat(" ", "minutes"),
+    }
     html = page(
         f"Report: {model or folder.resolve().name}",
         scores,
-        facts=[
-            ("data", f"{data} ({count})" if data else count),
-            ("classes", f"{len(scores.label_set)} of {scores.label_set.name!r}"),
-            ("model", model),
-            ("inference", _inference_options(predictor)),
-            ("command", command),
-            ("written", dt.datetime.now().astimezone().isoformat(" ", "minutes")),
-        ],
+        facts=[(key, value) for key, value in facts.items() if value],
         notes=[*notes, *scores.class_mapping.notes],
         charts=charts,
         settings=list(_flatten(settings or {})),

@@ -76,7 +76,7 @@ def page(
         versions: Of Python and the packages.
     """
     parts = [
-        f"<header><h1>{escape(title)}</h1>{_facts(facts)}</header>",
+        f"<header><h1>{escape(title)}</h1>{_table(facts)}</header>",
         _section("Metrics", _summary(scores) + _notes(notes)),
         _section("Classes", _classes(scores)),
         _section("Most often confused", _confusions(scores)),
@@ -102,22 +102,18 @@ def _section(head: str, content: str) -> str:
     return f"<section>\n<h2>{escape(head)}</h2>\n{content}\n</section>"
 
 
-def _facts(facts: Iterable[tuple[str, str]]) -> str:
+def _row(head: str, *cells: str) -> str:
+    """A row of a table, from HTML."""
+    return f'<tr><th scope="row">{head}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+
+
+def _table(pairs: Iterable[tuple[str, str]]) -> str:
+    """Names and values; a command is shown as code."""
     rows = "".join(
-        f'<tr><th scope="row">{escape(key)}</th><td>'
-        f"{f'<code>{escape(value)}</code>' if key == 'command' else escape(value)}</td></tr>"
-        for key, value in facts
-        if value
+        _row(escape(key), f"<code>{escape(value)}</code>" if key == "command" else escape(value))
+        for key, value in pairs
     )
-    return f'<table class="plain">{rows}</table>'
-
-
-def _table(rows: Iterable[tuple[str, str]]) -> str:
-    cells = "".join(
-        f'<tr><th scope="row">{escape(key)}</th><td>{escape(value)}</td></tr>'
-        for key, value in rows
-    )
-    return f'<div class="wide"><table class="plain">{cells}</table></div>'
+    return f'<div class="wide"><table class="plain">{rows}</table></div>'
 
 
 def _summary(scores: Scores) -> str:
@@ -129,8 +125,7 @@ def _summary(scores: Scores) -> str:
 
 
 def _notes(notes: Sequence[str]) -> str:
-    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return f"<ul>{items}</ul>" if items else ""
+    return f"<ul>{''.join(f'<li>{escape(note)}</li>' for note in notes)}</ul>" if notes else ""
 
 
 def _classes(scores: Scores) -> str:
@@ -146,11 +141,7 @@ def _classes(scores: Scores) -> str:
         if row["iou"] is not None:
             cells[0] = f'<meter value="{row["iou"]:.4f}"></meter> {cells[0]}'
         cells.append(f"{100 * row['pixels'] / total:.2f} %")
-        body.append(
-            f'<tr><th scope="row">{swatch}{escape(row["name"])}</th>'
-            + "".join(f"<td>{cell}</td>" for cell in cells)
-            + "</tr>"
-        )
+        body.append(_row(swatch + escape(row["name"]), *cells))
     return _columns(heads, "".join(body))
 
 
@@ -164,9 +155,12 @@ def _confusions(scores: Scores) -> str:
         return "<p>No class was predicted as another.</p>"
     names, pixels = scores.label_set.names, scores.confusion.true_pixels
     rows = "".join(
-        f'<tr><th scope="row">{escape(names[true])}</th><td>{escape(names[predicted])}</td>'
-        f"<td>{100 * wrong[true, predicted] / pixels[true]:.1f} %</td>"
-        f"<td>{wrong[true, predicted]:,}</td></tr>"
+        _row(
+            escape(names[true]),
+            escape(names[predicted]),
+            f"{100 * wrong[true, predicted] / pixels[true]:.1f} %",
+            f"{wrong[true, predicted]:,}",
+        )
         for true, predicted in pairs
     )
     return _columns(("ground truth", "predicted as", "fraction of the class", "pixels"), rows)

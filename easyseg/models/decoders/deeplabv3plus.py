@@ -9,9 +9,8 @@ from easyseg.models.backbones.base import Features
 from easyseg.models.config import ModelConfig
 from easyseg.models.decoders.registry import DECODERS
 from easyseg.models.layers.attention import attend
-from easyseg.models.layers.conv import conv_bn, drop, separable_conv_bn
+from easyseg.models.layers.conv import classify, conv_bn, drop, separable_conv_bn
 from easyseg.models.layers.learned_upsampling import LearnedUpsampling
-from easyseg.models.layers.logits import classify
 from easyseg.models.layers.norm import head_norm
 from easyseg.models.layers.resize import AlignCornersResize
 

@@ -13,7 +13,7 @@ from easyseg._keras import layers
 from easyseg.models.backbones.base import Features
 from easyseg.models.config import ModelConfig
 from easyseg.models.decoders.registry import DECODERS
-from easyseg.models.layers.logits import LOGITS
+from easyseg.models.layers.conv import LOGITS
 from easyseg.models.layers.resize import AlignCornersResize
 
 

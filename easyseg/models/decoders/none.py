@@ -7,7 +7,7 @@ from typing import Any
 from easyseg.models.backbones.base import Features
 from easyseg.models.config import ModelConfig
 from easyseg.models.decoders.registry import DECODERS
-from easyseg.models.layers.logits import classify
+from easyseg.models.layers.conv import classify
 
 
 @DECODERS.register("none")

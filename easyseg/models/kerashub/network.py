@@ -12,7 +12,7 @@ from easyseg._keras import keras, layers, ops
 from easyseg.errors import DownloadError, InputError, WeightsError
 from easyseg.models.backbones.normalization import DEVIATION, MEAN
 from easyseg.models.kerashub.config import PREFIX, KerasHubConfig
-from easyseg.models.layers.logits import LOGITS
+from easyseg.models.layers.conv import LOGITS
 from easyseg.results.label_set import LabelSet, load_label_set
 from easyseg.utils.registry import unknown_name
 
@@ -105,8 +105,10 @@ def build_hub(config: KerasHubConfig) -> Any:
     """
     _load_keras_hub()
     try:
-        backbone = keras.saving.deserialize_keras_object(_resized(config.network, config))
-    except (ValueError, TypeError, LookupError) as error:
+        backbone = keras.saving.deserialize_keras_object(
+            _resized(config.network, config), safe_mode=True
+        )
+    except Exception as error:  # Keras raises whatever the classes in the config raise
         raise WeightsError(
             f"{PREFIX}{config.hub} was saved by another version of KerasHub ({error}); "
             'install the newest: pip install -U "easyseg[hub]".'

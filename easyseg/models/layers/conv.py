@@ -13,9 +13,20 @@ from easyseg._keras import keras, layers, ops
 from easyseg.models.config import ModelConfig
 from easyseg.models.layers.norm import Norm
 
-__all__ = ["activate", "conv_bn", "depthwise_bn", "drop", "hard_gate", "separable_conv_bn"]
+__all__ = [
+    "LOGITS",
+    "activate",
+    "classify",
+    "conv_bn",
+    "depthwise_bn",
+    "drop",
+    "hard_gate",
+    "separable_conv_bn",
+]
 
 Tensor = Any
+
+LOGITS = "logits-semantic"  # its name in Google's checkpoints, by which `logits_model` finds it
 
 
 @keras.saving.register_keras_serializable("easyseg")
@@ -136,3 +147,9 @@ def drop(x: Tensor, config: ModelConfig, position: str, *, name: str) -> Tensor:
     """
     rate = config.dropout_rates.get(position, 0)
     return layers.Dropout(rate, name=f"{name}-dropout")(x) if rate else x
+
+
+def classify(x: Tensor, config: ModelConfig) -> Tensor:
+    """`(N, h, w, C)` -> logits `(N, h, w, num_classes)` float32, by a 1x1 convolution."""
+    x = drop(x, config, "logits", name="logits")
+    return layers.Conv2D(config.num_classes, 1, name=LOGITS, dtype="float32")(x)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePath
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from easyseg.results.label_set import LabelSet
+from easyseg.results.polygon_tracing import Polygon, trace
 from easyseg.utils.registry import Registry
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Output",
     "Segmented",
     "class_entries",
+    "class_polygons",
     "image_name",
     "predicted_classes",
     "to_json_text",
@@ -117,6 +119,12 @@ def predicted_classes(result: Segmented) -> list[int]:
     """Ids of the predicted classes, the largest area first, without the label set's void."""
     classes = range(len(result.label_set))
     return [i for i in result.class_ids if i in classes and i != result.label_set.void]
+
+
+def class_polygons(result: Segmented, tolerance: float) -> Iterator[tuple[int, list[Polygon]]]:
+    """Each predicted class with its outlines, the largest area first."""
+    for class_id in predicted_classes(result):
+        yield class_id, trace(result.labels == class_id, tolerance=tolerance)
 
 
 def image_name(result: Segmented) -> str:

@@ -6,14 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from easyseg.results.outputs.base import (
-    OUTPUTS,
-    Document,
-    Segmented,
-    predicted_classes,
-    to_json_text,
-)
-from easyseg.results.polygon_tracing import trace
+from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, class_polygons, to_json_text
 
 __all__ = ["to_geojson"]
 
@@ -37,11 +30,11 @@ def to_geojson(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
                     "type": "MultiPolygon",
                     "coordinates": [
                         [_closed(ring) for ring in (polygon.exterior, *polygon.holes)]
-                        for polygon in trace(result.labels == class_id, tolerance=tolerance)
+                        for polygon in polygons
                     ],
                 },
             }
-            for class_id in predicted_classes(result)
+            for class_id, polygons in class_polygons(result, tolerance)
         ],
     }
 

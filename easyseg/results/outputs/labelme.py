@@ -12,11 +12,11 @@ from easyseg.results.outputs.base import (
     OUTPUTS,
     Document,
     Segmented,
+    class_polygons,
     image_name,
-    predicted_classes,
     to_json_text,
 )
-from easyseg.results.polygon_tracing import Polygon, trace
+from easyseg.results.polygon_tracing import Polygon
 
 __all__ = ["to_labelme"]
 
@@ -41,8 +41,8 @@ def to_labelme(
                 "flags": {},
                 "mask": None,
             }
-            for class_id in predicted_classes(result)
-            for polygon in trace(result.labels == class_id, tolerance=tolerance)
+            for class_id, polygons in class_polygons(result, tolerance)
+            for polygon in polygons
         ],
         "imagePath": image_path or image_name(result),
         "imageData": None,

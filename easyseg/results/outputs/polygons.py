@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from easyseg.results.outputs.base import (
-    OUTPUTS,
-    Document,
-    Segmented,
-    predicted_classes,
-    to_json_text,
-)
-from easyseg.results.polygon_tracing import trace
+from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, class_polygons, to_json_text
 
 __all__ = ["to_polygons"]
 
@@ -29,10 +22,10 @@ def to_polygons(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
                 "color": list(result.label_set.palette[class_id]),
                 "polygons": [
                     {"exterior": p.exterior.tolist(), "holes": [hole.tolist() for hole in p.holes]}
-                    for p in trace(result.labels == class_id, tolerance=tolerance)
+                    for p in polygons
                 ],
             }
-            for class_id in predicted_classes(result)
+            for class_id, polygons in class_polygons(result, tolerance)
         ],
     }
 
