@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from easyseg.errors import ConfigError
 from easyseg.utils.native_log import filter_native_log
 
-__all__ = ["backend", "keras", "layers", "ops"]
+__all__ = ["backend", "keras", "layers", "ops", "variables_without_values"]
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 IMPORT_ENVIRONMENT = {  # unless the user has set them; TensorFlow reads them while it is imported
@@ -57,3 +57,15 @@ except (ImportError, ValueError) as error:
         f"{error}. Set the environment variable KERAS_BACKEND to an installed backend: "
         "tensorflow, jax or torch."
     ) from error
+
+
+@contextlib.contextmanager
+def variables_without_values() -> Iterator[None]:
+    """Variables of networks built within have shapes, but no values, for which there is no use."""
+    from keras.src.backend.common import global_state  # noqa: PLC0415  (Keras offers no other way)
+
+    with keras.StatelessScope(initialize_variables=False):
+        try:
+            yield
+        finally:  # else they would get values at the end of the next such scope
+            global_state.set_global_attribute("uninitialized_variables", [])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import platform
 import re
 import shutil
+import sys
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -15,7 +17,17 @@ from pathlib import Path
 
 from easyseg.errors import OutputError, os_reason
 
-__all__ = ["find_leftovers", "output_errors", "remove_leftovers", "temporary_path", "write_bytes"]
+__all__ = [
+    "exchange_folder",
+    "find_leftovers",
+    "output_errors",
+    "part_path",
+    "remove",
+    "remove_leftovers",
+    "restore_folder",
+    "temporary_path",
+    "write_bytes",
+]
 
 # a folder may be shared by computers, each of which knows its own processes alone
 HOST = f"{zlib.crc32(platform.node().encode()):08x}"
@@ -46,6 +58,11 @@ def temporary_path(path: Path) -> Path:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "It is a folder")
     path.parent.mkdir(parents=True, exist_ok=True)
+    return part_path(path)
+
+
+def part_path(path: Path) -> Path:
+    """A name beside `path` for what is incomplete, which says whose it is."""
     return path.with_name(f".{path.stem[:40]}-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}.part")
 
 
@@ -62,8 +79,16 @@ def find_leftovers(folder: Path) -> list[Path]:
 def remove_leftovers(folder: Path) -> None:
     """Removes them; called where a run begins to write."""
     for path in find_leftovers(folder):
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Removes a folder, a file or a link, or as much of it as can be removed."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
         with contextlib.suppress(OSError):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+            path.unlink()
 
 
 def _is_alive(pid: int) -> bool:
@@ -92,3 +117,49 @@ def output_errors(path: Path) -> Iterator[None]:
         raise OutputError(
             f"Cannot write {path}: {reason}. Choose another output path or free disk space."
         ) from error
+
+
+def exchange_folder(new: Path, target: Path) -> None:
+    """Puts the folder `new` in the place of `target`; the old one, if any, lies at `new` then.
+
+    There is no moment without a folder at `target`. Where the system cannot exchange two names,
+    there is one, after which `restore_folder` finds the old one.
+
+    Raises:
+        OSError: Nothing has changed.
+    """
+    if not target.exists():
+        new.replace(target)
+    elif not _exchange(new, target):
+        kept = _kept(target)
+        remove(kept)
+        target.replace(kept)
+        try:
+            new.replace(target)
+        except OSError:
+            kept.replace(target)
+            raise
+        kept.replace(new)
+
+
+def restore_folder(target: Path) -> None:
+    """Brings back the folder of an `exchange_folder` that was killed halfway, if there is one."""
+    if not target.exists() and (kept := _kept(target)).is_dir():
+        with contextlib.suppress(OSError):  # another process was faster
+            kept.rename(target)
+
+
+def _kept(target: Path) -> Path:
+    return target.with_name(f".{target.name}.kept")
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchanges two names at once; false where the system or its file system cannot."""
+    names, swap, here = (os.fsencode(one), os.fsencode(other)), 2, -100  # of Linux's fcntl.h
+    try:
+        system = ctypes.CDLL(None)
+        if sys.platform == "darwin":
+            return bool(system.renamex_np(*names, swap) == 0)
+        return bool(system.renameat2(here, names[0], here, names[1], swap) == 0)
+    except (AttributeError, OSError, TypeError):
+        return False

@@ -27,6 +27,7 @@ ATTENTION_POSITIONS = ("aspp", "decoder")
 DROPOUT_POSITIONS = ("backbone", "aspp", "low_level", "decoder", "logits")
 NORMS = ("batch", "group")
 UPSAMPLINGS = ("bilinear", "learned")
+WIDE, BRANCHES = 512, 6  # channels and branches that are beyond those of published networks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,6 +211,12 @@ class ModelConfig:
     def logits_stride(self) -> int:
         """Input size over the size of the logits, before they are enlarged."""
         return DECODER_SPECS.get(self.decoder, DecoderSpec()).logits_stride or self.output_stride
+
+    @property
+    def unusual(self) -> bool:
+        """Whether a part may be of any size, so that it is counted before it is built."""
+        widths = (self.num_classes, self.head_channels, self.low_level_channels)
+        return self.graph is not None or max(widths) > WIDE or len(self.aspp_rates) > BRANCHES
 
     def replace(self, **changes: Any) -> ModelConfig:
         """A copy with some values changed.

@@ -16,7 +16,6 @@ import contextlib
 import csv
 import io
 import json
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -142,18 +141,32 @@ def read_state(run_dir: Path) -> State:
             f"{run_dir} has no training run to resume: {STATE} is missing; start a new one."
         )
     try:
-        with path.open("rb") as opened, np.load(opened) as file:
-            arrays = {name: file[name] for name in sorted(file.files)}
+        arrays = _arrays(path)
         scalars = parse_json(arrays.pop("scalars").tobytes())
         model, optimizer = (
             [value for name, value in arrays.items() if name.startswith(kind)]
             for kind in ("model/", "optimizer/")
         )
-        return State(**scalars, model=model, optimizer=optimizer)
-    except (OSError, ValueError, LookupError, TypeError, zipfile.BadZipFile) as error:
+        return _checked(State(**scalars, model=model, optimizer=optimizer))
+    except Exception as error:  # a value of any type may be anywhere in it
         raise TrainingError(
             f"{path} is damaged ({error}); start a new run from {run_dir / LAST}."
         ) from error
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with path.open("rb") as opened, np.load(opened) as file:
+        if any(member.compress_type for member in file.zip.infolist()):  # and may be of any size
+            raise ValueError("it is compressed")
+        return {name: file[name] for name in sorted(file.files)}
+
+
+def _checked(state: State) -> State:
+    counts = (state.epoch, state.phase, state.batch_size, state.accumulate)
+    rows = all(isinstance(row, dict) for row in state.history)
+    if not rows or not all(isinstance(count, int) for count in counts):
+        raise TypeError("values of other types than a run writes")
+    return state
 
 
 def write_results(run_dir: Path, history: list[dict[str, Any]]) -> None:
@@ -187,6 +200,6 @@ def read_settings(run_dir: Path) -> dict[str, Any]:
         raise TrainingError(
             f"{run_dir} has no training run: {SETTINGS} is missing; give the directory of a run."
         ) from error
-    except (OSError, ValueError, LookupError, TypeError) as error:
+    except Exception as error:  # likewise
         raise TrainingError(f"{path} cannot be read ({error}); start a new run.") from error
     return settings

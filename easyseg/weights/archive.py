@@ -11,6 +11,17 @@ from easyseg.errors import WeightsError
 
 __all__ = ["extract_checkpoint"]
 
+LARGEST = 1 << 30  # bytes that an archive may unpack to,
+EXPANSION = 16  # or this many for each of its own, if that is more
+MEMBERS = 1000  # files in it
+CHUNK = 1 << 20  # bytes read at once
+
+DAMAGE = (
+    *(tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError),
+    *(ValueError, OverflowError, RecursionError),
+)
+"""What damaged archives raise; not `OSError`, which a full disk raises."""
+
 
 def extract_checkpoint(archive: Path, folder: Path, *, source: str) -> Path:
     """Extracts the TensorFlow checkpoint of a .tar.gz into a folder.
@@ -21,24 +32,62 @@ def extract_checkpoint(archive: Path, folder: Path, *, source: str) -> Path:
         The checkpoint's prefix: `folder/model.ckpt-30000`.
 
     Raises:
-        WeightsError: The archive does not hold exactly one checkpoint, or is damaged. Files that
-            were extracted before stay in `folder`.
+        WeightsError: The archive does not hold exactly one checkpoint, is damaged, or is far
+            larger once it is unpacked. Files that were extracted before stay in `folder`.
     """
     try:
-        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
-            files = {member.name: member for member in tar if member.isfile()}
-            prefix = _only_prefix(list(files), source)
-            for name, member in files.items():
-                if name.startswith((f"{prefix}.index", f"{prefix}.data-")):
-                    flat = member.replace(name=PurePosixPath(name).name)
-                    tar.extract(flat, folder, filter="data")
-            while stream.read(1 << 20):  # to the end, where gzip compares its checksum
+        with gzip.open(archive) as unpacked:
+            stream = _Bounded(unpacked, max(LARGEST, EXPANSION * archive.stat().st_size))
+            with tarfile.open(fileobj=stream, mode="r:") as tar:  # type: ignore[call-overload]
+                files = _files(tar, stream.most)
+                prefix = _only_prefix(list(files), source)
+                for name, member in files.items():
+                    if name.startswith((f"{prefix}.index", f"{prefix}.data-")):
+                        flat = member.replace(name=PurePosixPath(name).name)
+                        tar.extract(flat, folder, filter="data")
+            while stream.read(CHUNK):  # to the end, where gzip compares its checksum
                 pass
-    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+    except DAMAGE as error:
         raise WeightsError(
             f"{source} is damaged or incomplete ({error}); download it again."
         ) from error
     return folder / PurePosixPath(prefix).name
+
+
+class _Bounded:
+    """A stream that gives no more than `most` bytes in all, and few at once."""
+
+    def __init__(self, stream: gzip.GzipFile, most: int) -> None:
+        self.stream, self.most, self.tell = stream, most, stream.tell
+
+    def read(self, size: int) -> bytes:
+        """The next bytes; a header never has as many as a chunk."""
+        if size > CHUNK:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        self._require(self.stream.tell())
+        return self.stream.read(size)
+
+    def seek(self, position: int) -> int:
+        """Goes to a position, for which all before it is unpacked."""
+        self._require(position)
+        return self.stream.seek(position)
+
+    def _require(self, position: int) -> None:
+        if position > self.most:
+            raise tarfile.ReadError(f"it unpacks to more than {self.most >> 20} MiB")
+
+
+def _files(tar: tarfile.TarFile, most: int) -> dict[str, tarfile.TarInfo]:
+    """The files of an archive by name, none of which has been unpacked."""
+    files = {}
+    for number, member in enumerate(tar):
+        if number == MEMBERS:
+            raise tarfile.ReadError(f"it has more than {MEMBERS} files")
+        if member.isfile():
+            files[member.name] = member
+    if sum(member.size for member in files.values()) > most:  # sparse files have no such bytes
+        raise tarfile.ReadError(f"its files have more than {most >> 20} MiB")
+    return files
 
 
 def _only_prefix(names: list[str], source: str) -> str:

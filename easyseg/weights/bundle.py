@@ -11,8 +11,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +19,14 @@ import h5py
 import numpy as np
 
 from easyseg.errors import InputError, OutputError, WeightsError
-from easyseg.io.atomic import write_bytes
+from easyseg.io.atomic import (
+    exchange_folder,
+    part_path,
+    remove,
+    remove_leftovers,
+    restore_folder,
+    write_bytes,
+)
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
@@ -35,6 +40,7 @@ MINI = "mini"  # the model included in easyseg, in `pretrained/mini`
 
 CONFIG, LABELS, WEIGHTS, CARD = "config.json", "labels.json", "model.weights.h5", "card.md"
 DTYPES = ("float32", "float16")
+LARGEST_JSON = 64 << 20  # bytes
 
 
 class Bundle(NamedTuple):
@@ -57,6 +63,7 @@ def bundle_folder(model: str | os.PathLike[str]) -> Path | None:
         return pretrained_path(MINI)
     if str(model) in weight_sets():
         return None
+    restore_folder(Path(model))
     if Path(model).is_dir():
         return Path(model)
     raise unknown_name("model (nor a folder)", str(model), [MINI, *weight_sets()])
@@ -65,7 +72,9 @@ def bundle_folder(model: str | os.PathLike[str]) -> Path | None:
 def read_card(folder: Path) -> str:
     """The model card of a bundle, in Markdown; empty if there is none."""
     card = folder / CARD
-    return card.read_text("utf-8") if card.is_file() else ""
+    if not card.is_file() or card.stat().st_size > LARGEST_JSON:
+        return ""
+    return card.read_text("utf-8", "replace")
 
 
 def is_bundle(folder: Path) -> bool:
@@ -86,34 +95,20 @@ def read_bundle(folder: Path) -> Bundle:
                 "saved model, or a name from `easyseg models`."
             )
     try:
-        values = parse_json((folder / CONFIG).read_text("utf-8"))
+        values = _read_json(folder / CONFIG)
         config = (KerasHubConfig if "hub" in values else ModelConfig).from_dict(values)
-        label_set = LabelSet.from_dict(parse_json((folder / LABELS).read_text("utf-8")))
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        label_set = LabelSet.from_dict(_read_json(folder / LABELS))
+    except Exception as error:  # a value of any type may be anywhere in them
         raise WeightsError(
             f"{folder}: {CONFIG} or {LABELS} is damaged ({error}). Save the bundle again."
         ) from error
     return Bundle(config, label_set, folder / WEIGHTS)
 
 
-def read_bundle_weights(path: Path) -> dict[str, np.ndarray]:
-    """Variables by checkpoint name, as float32.
-
-    Raises:
-        WeightsError: The file is damaged.
-    """
-    arrays: dict[str, np.ndarray] = {}
-
-    def collect(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = item[()].astype(np.float32)
-
-    try:
-        with h5py.File(path, "r") as file:
-            file.visititems(collect)
-    except (OSError, RuntimeError, ValueError) as error:
-        raise WeightsError(f"{path} cannot be read ({error}). Save the bundle again.") from error
-    return arrays
+def _read_json(path: Path) -> Any:
+    if path.stat().st_size > LARGEST_JSON:
+        raise ValueError(f"{path.name} has more than {LARGEST_JSON >> 20} MiB")
+    return parse_json(path.read_text("utf-8"))
 
 
 def _weights_file(model: Any, dtype: str) -> bytes:
@@ -133,18 +128,6 @@ def _files(
         yield name, (json.dumps(content, indent=2) + "\n").encode()
     yield CARD, card.encode()
     yield WEIGHTS, _weights_file(model, dtype)
-
-
-def _swap(folder: Path, new: Path, old: Path) -> None:
-    """Renames `new` to `folder`, and `folder` to `old`; on failure nothing has changed."""
-    if folder.exists():
-        folder.replace(old)
-    try:
-        new.replace(folder)
-    except OSError:
-        if old.exists():
-            old.replace(folder)
-        raise
 
 
 def save_bundle(
@@ -172,25 +155,24 @@ def save_bundle(
     """
     if dtype not in DTYPES:
         raise InputError(f"dtype: expected {' or '.join(DTYPES)}, got {dtype!r}.")
+    restore_folder(folder)
     if folder.exists() and not is_bundle(folder):
         raise OutputError(f"{folder} exists and is not a saved model; choose another folder.")
-    temporary = None
+    new = part_path(folder.absolute())
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        new = temporary / "new"
+        remove_leftovers(folder.parent)
         new.mkdir()
         for name, content in _files(model, config, label_set, card, dtype):
             (new / name).write_bytes(content)
-        _swap(folder, new, temporary / "old")
+        exchange_folder(new, folder)
     except OSError as error:
         reason = error.strerror or error
         raise OutputError(
             f"Cannot write {folder}: {reason}. Choose another folder or free disk space."
         ) from error
     finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        remove(new)
     return folder
 
 

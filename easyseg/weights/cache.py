@@ -30,6 +30,7 @@ import pooch
 from filelock import FileLock, Timeout
 
 from easyseg.errors import DownloadError, HashMismatchError, OfflineError, WeightsError
+from easyseg.io.atomic import exchange_folder, restore_folder
 from easyseg.utils.documents import parse_json
 from easyseg.weights.archive import extract_checkpoint
 from easyseg.weights.download import download
@@ -44,6 +45,7 @@ Verify = Callable[[Path], None]
 
 MAGIC = {"tf_checkpoint": b"\x1f\x8b", "keras2_h5": b"\x89HDF"}
 KINDS = {"tf_checkpoint": ".tar.gz archive", "keras2_h5": "HDF5 file (.h5)"}
+LARGEST_MB = 4000  # of weights whose size is not published
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,7 @@ def cache_home(cache_dir: AnyPath | None = None) -> Path:
 def cached_weights(entry: WeightSet, *, cache_dir: AnyPath | None = None) -> Path | None:
     """The path for `load_weights` (a checkpoint's prefix or an .h5 file), if it is in the cache."""
     folder = _folder(cache_home(cache_dir), entry)
+    restore_folder(folder)
     if entry.file_format == "tf_checkpoint":
         return next((index.with_suffix("") for index in folder.glob("*.index")), None)
     return next(folder.glob("*.h5"), None)
@@ -171,7 +174,9 @@ def _download(entry: WeightSet, url: str, home: Path, progress: bool) -> Path:
     file = home / "downloads" / name
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(f"{name}.part")
-    download(url, file, part=part, magic=MAGIC[entry.file_format], progress=progress)
+    largest = entry.bytes or int(1.2e6 * (entry.size_mb or LARGEST_MB))
+    magic = MAGIC[entry.file_format]
+    download(url, file, part=part, magic=magic, largest=largest, progress=progress)
     return file
 
 
@@ -194,9 +199,7 @@ def _install(
             verify(path)
         record = {"name": entry.name, "file_format": entry.file_format, **record}
         (folder / "source.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        if target.exists():
-            target.replace(Path(temporary, "old"))
-        folder.replace(target)
+        exchange_folder(folder, target)
     return target / path.name
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 import time
+from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 import requests
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["download"]
 
 TIMEOUT = (10, 60)  # seconds: to connect, between two chunks
+PATIENCE = 60  # seconds in which at least a chunk must arrive
 PAUSES = (1, 3)  # seconds before the second and the third try
 CHUNK = 1 << 16  # bytes; at most this much is lost when a connection breaks
 TOO_MANY_REQUESTS = 429
@@ -27,20 +30,30 @@ TOO_MANY_REQUESTS = 429
 logger = logging.getLogger(__name__)
 
 
-def download(url: str, file: Path, *, part: Path, magic: bytes, progress: bool) -> None:
+def download(
+    url: str, file: Path, *, part: Path, magic: bytes, largest: int, progress: bool
+) -> None:
     """Downloads a file; an incomplete download in `part` is resumed.
 
-    `part` is the incomplete file, on the same disk, which is kept if the download fails; `magic`
-    are the first bytes of a file of the right kind.
+    A server that sends less than `CHUNK` bytes in `PATIENCE` seconds is given up, in whatever part
+    of its response.
+
+    Args:
+        url: What to download.
+        file: Where to.
+        part: The incomplete file, on the same disk, which is kept if the download fails.
+        magic: First bytes of a file of the right kind.
+        largest: Bytes that the file has at most.
+        progress: Shows a bar.
 
     Raises:
         DownloadError: The download failed; the message, without a final period, gives the reason.
     """
     for pause in (*PAUSES, None):
         try:
-            _resume(url, part, magic, progress)
+            _watched(url, part, magic, largest, progress)
             break
-        except (requests.RequestException, TransportError) as error:
+        except (requests.RequestException, TransportError, ValueError) as error:
             if pause is None or not _is_temporary(error):
                 raise DownloadError(f"{url}: {_reason(error)}{_received(part)}") from error
             logger.info("%s: %s; trying again in %s s", url, _reason(error), pause)
@@ -49,16 +62,45 @@ def download(url: str, file: Path, *, part: Path, magic: bytes, progress: bool) 
     _version_file(part).unlink()
 
 
-def _resume(url: str, part: Path, magic: bytes, progress: bool) -> None:
+def _watched(url: str, part: Path, magic: bytes, largest: int, progress: bool) -> None:
+    """Resumes in a thread, which is left behind once the server sends nothing."""
+    done: Future[None] = Future()
+    stopped = threading.Event()
+
+    def run() -> None:
+        try:
+            _resume(url, part, magic, largest, progress, stopped)
+            done.set_result(None)
+        except BaseException as error:  # noqa: BLE001  (raised below)
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="easyseg-download", daemon=True).start()
+    size = -1
+    try:
+        while not done.done():
+            wait([done], PATIENCE)
+            last, size = size, part.stat().st_size if part.exists() else 0
+            if size == last and not done.done():
+                raise requests.Timeout
+        done.result()
+    finally:
+        stopped.set()
+
+
+def _resume(
+    url: str, part: Path, magic: bytes, largest: int, progress: bool, stopped: threading.Event
+) -> None:
     received, version = _state(part)
     headers = {"Accept-Encoding": "identity"}
     if received:
         headers |= {"Range": f"bytes={received}-", "If-Range": version}
     with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        if stopped.is_set():
+            return None
         if response.status_code in (206, 416) and received:
             if not _continues(response, received, version):
                 part.unlink()
-                return _resume(url, part, magic, progress)
+                return _resume(url, part, magic, largest, progress, stopped)
             if response.status_code == 416:  # all of it was there
                 return None
         response.raise_for_status()
@@ -67,10 +109,19 @@ def _resume(url: str, part: Path, magic: bytes, progress: bool) -> None:
         if response.status_code != 206 or not received:
             received = 0
             chunks = _from_start(response, chunks, part, magic)
-        length = response.headers.get("Content-Length")
-        total = received + int(length) if length else None
+        length = response.headers.get("Content-Length", "")
+        total = received + int(length) if length.isdecimal() else None
         with part.open("ab") as file, _bar(url, received, total, progress) as bar:
             for chunk in chunks:
+                if stopped.is_set():
+                    return None
+                received += len(chunk)
+                if max(received, total or 0) > largest:
+                    part.unlink()
+                    _version_file(part).unlink()
+                    raise DownloadError(
+                        f"{url}: the file is larger than it can be ({largest / 1e6:.0f} MB)"
+                    )
                 bar.update(file.write(chunk))
     return None
 
@@ -129,6 +180,8 @@ def _continues(response: requests.Response, received: int, version: str) -> bool
 
 
 def _is_temporary(error: Exception) -> bool:
+    if isinstance(error, ValueError):  # a malformed address or header
+        return False
     if isinstance(error, requests.HTTPError):
         status = error.response.status_code
         return status >= 500 or status == TOO_MANY_REQUESTS

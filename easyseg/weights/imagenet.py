@@ -14,8 +14,9 @@ from easyseg.models.backbones import keras_applications as applications
 from easyseg.models.backbones.atrous import copy_weights
 from easyseg.models.backbones.registry import BACKBONES
 from easyseg.models.config import ModelConfig
+from easyseg.weights.readers.hdf5 import check_hdf5
 from easyseg.weights.readers.safetensors import read_safetensors
-from easyseg.weights.variable_names import assign, named_variables
+from easyseg.weights.variable_names import assign, named_variables, require_finite
 
 __all__ = ["load_imagenet"]
 
@@ -57,6 +58,8 @@ def load_imagenet(
 
 def _load_keras(model: Any, backbone: str, weights: str | os.PathLike[str]) -> None:
     application = BACKBONES[backbone]
+    if str(weights) != "imagenet" and Path(weights).is_file():
+        check_hdf5(Path(weights), cure="Use a file that Keras's save_weights() wrote.")
     try:
         source = application.source(weights)
     except Exception as error:  # which Keras raises when a download fails
@@ -65,6 +68,8 @@ def _load_keras(model: Any, backbone: str, weights: str | os.PathLike[str]) -> N
             "the network connection, or use a file written by "
             f"keras.applications.{application.constructor}(include_top=False).save_weights()."
         ) from error
+    for variable in source.weights:
+        require_finite(np.asarray(variable.value), variable.path, source=str(weights))
     copy_weights(source, model, backbone)
 
 

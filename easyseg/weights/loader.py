@@ -7,17 +7,23 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from easyseg._keras import variables_without_values
+from easyseg.errors import WeightsError
 from easyseg.models.build import build_model
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import PREFIX, KerasHubConfig, fixed_by_kerashub, is_hub
 from easyseg.models.kerashub.network import read_preset
 from easyseg.results.label_set import LabelSet
+from easyseg.weights.bundle import CONFIG
 from easyseg.weights.cache import fetch_weights, import_weights
+from easyseg.weights.damage import damaged
 from easyseg.weights.manifest import weight_set
 from easyseg.weights.readers import load_weights
-from easyseg.weights.resolve import refuse_architecture, resolve
+from easyseg.weights.resolve import ModelSource, refuse_architecture, resolve
 
 __all__ = ["LoadedModel", "import_file", "load_model"]
+
+SMALLEST_NUMBER = 2  # bytes of a float16, the smallest that saved models have
 
 
 class LoadedModel(NamedTuple):
@@ -54,7 +60,7 @@ def load_model(
     source = resolve(
         model, architecture=architecture, output_stride=output_stride, cache_dir=cache_dir
     )
-    network = build_model(source.config)
+    network = _build(source)
     load = functools.partial(load_weights, network, file_format=source.file_format)
     path = source.weights
     if path is None:
@@ -72,3 +78,20 @@ def import_file(
     network = build_model(entry.model)
     verify = functools.partial(load_weights, network, file_format=entry.file_format)
     return import_weights(entry, file, cache_dir=cache_dir, verify=verify)
+
+
+def _build(source: ModelSource) -> Any:
+    """The network; one of a saved model has no more variables than its file holds."""
+    if source.file_format != "bundle" or source.weights is None:
+        return build_model(source.config)
+    config = source.weights.with_name(CONFIG)
+    with damaged(config, cure="Save the bundle again."):
+        if source.config.unusual:
+            with variables_without_values():
+                parameters = build_model(source.config).count_params()
+            if SMALLEST_NUMBER * parameters > source.weights.stat().st_size:
+                raise WeightsError(
+                    f"{config} describes a network of {parameters} parameters, which "
+                    f"{source.weights.name} does not hold. Save the bundle again."
+                )
+        return build_model(source.config)

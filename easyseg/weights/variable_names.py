@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from easyseg.errors import WeightsMismatchError
+from easyseg.errors import WeightsError, WeightsMismatchError
 
-__all__ = ["assign", "named_variables"]
+__all__ = ["Shape", "assign", "check_shapes", "named_variables", "require_finite"]
+
+Shape = tuple[int, ...]
 
 NAMELESS = re.compile(r"variable(_\d+)?")
 LEAVES = {
@@ -58,6 +60,27 @@ def _paths(paths: Sequence[str]) -> list[str]:
     return numbered
 
 
+def check_shapes(
+    shapes: Mapping[str, Shape], expected: Mapping[str, Shape], *, source: str
+) -> None:
+    """Compares a file's variables with the model's, by name and shape.
+
+    `source` is the file's name for the message.
+
+    Raises:
+        WeightsMismatchError: Names or shapes differ.
+    """
+    missing = [name for name in expected if name not in shapes]
+    unexpected = [name for name in shapes if name not in expected]
+    wrong = [
+        (name, tuple(shapes[name]), tuple(shape))
+        for name, shape in expected.items()
+        if name in shapes and tuple(shapes[name]) != tuple(shape)
+    ]
+    if missing or unexpected or wrong:
+        raise WeightsMismatchError(source, missing, unexpected, wrong)
+
+
 def assign(model: Any, arrays: Mapping[str, np.ndarray], *, source: str) -> None:
     """Assigns every variable of the model its value, or changes nothing.
 
@@ -65,16 +88,21 @@ def assign(model: Any, arrays: Mapping[str, np.ndarray], *, source: str) -> None
 
     Raises:
         WeightsMismatchError: Names or shapes differ.
+        WeightsError: A value is NaN or infinite, or is no number.
     """
     variables = named_variables(model)
-    missing = [name for name in variables if name not in arrays]
-    unexpected = [name for name in arrays if name not in variables]
-    wrong = [
-        (name, tuple(arrays[name].shape), tuple(variable.shape))
-        for name, variable in variables.items()
-        if name in arrays and tuple(arrays[name].shape) != tuple(variable.shape)
-    ]
-    if missing or unexpected or wrong:
-        raise WeightsMismatchError(source, missing, unexpected, wrong)
+    expected = {name: tuple(variable.shape) for name, variable in variables.items()}
+    check_shapes({name: array.shape for name, array in arrays.items()}, expected, source=source)
+    for name, array in arrays.items():
+        require_finite(array, name, source=source)
     for name, variable in variables.items():
         variable.assign(arrays[name])
+
+
+def require_finite(array: np.ndarray, name: str, *, source: str) -> None:
+    """Raises `WeightsError` for a variable with NaN or infinite values, or with no numbers."""
+    if array.dtype.kind not in "fiu" or not np.isfinite(array).all():
+        raise WeightsError(
+            f"{source}: {name} has values that are NaN or infinite, or no numbers; the training "
+            "diverged, or the file is damaged. Use other weights."
+        )

@@ -10,7 +10,7 @@ import pytest
 from keras import layers
 
 from easyseg.errors import ConfigError, InputError, WeightsError
-from easyseg.models.backbones.atrous import atrous
+from easyseg.models.backbones.atrous import atrous, copy_weights
 from easyseg.models.backbones.custom_keras import atrous_features
 from easyseg.models.backbones.keras_applications import APPLICATIONS
 from easyseg.models.backbones.normalization import preprocess
@@ -71,7 +71,9 @@ def noise_image(size, seed=0):
 def rebuilt(model, output_stride):
     x = keras.Input((None, None, 3))
     placed = atrous(model, x, output_stride=output_stride, scope="net")
-    return keras.Model(x, list(placed.values())[-1].tensor)
+    network = keras.Model(x, list(placed.values())[-1].tensor)
+    copy_weights(model, network, "net")
+    return network
 
 
 @pytest.mark.parametrize("name", members(APPLICATIONS, QUICK))
@@ -101,19 +103,21 @@ def test_centred_windows_only_move_the_picture():
     placed = atrous(model, x, output_stride=16, scope="net")
     ours = keras.Model(x, placed[model.get_layer(low)].tensor)
     image = noise_image(99)
-    expected = np.asarray(keras.Model(model.input, model.get_layer(low).output)(image))
-    found = np.asarray(ours(image[:, 3:96, 3:96]))
+    original = keras.Model(model.input, model.get_layer(low).output)
+    copy_weights(original, ours, "net")
+    expected = np.asarray(original(image))
+    result = np.asarray(ours(image[:, 3:96, 3:96]))
     inner = slice(6, 18)  # further from the border than the windows reach
-    np.testing.assert_allclose(found[:, inner, inner], expected[:, inner, inner], atol=1e-4)
+    np.testing.assert_allclose(result[:, inner, inner], expected[:, inner, inner], atol=1e-4)
 
 
 def test_padding_for_even_sizes_is_centred_too():
     """Keras pads the far side alone where the side is even; the atrous network is the same."""
-    found = []
+    result = []
     for size in (96, 97):
         model = keras.applications.MobileNetV2((size, size, 3), 0.35, False, None)
-        found.append(np.asarray(rebuilt(randomise(model), 16)(noise_image(97))))
-    np.testing.assert_array_equal(*found)
+        result.append(np.asarray(rebuilt(randomise(model), 16)(noise_image(97))))
+    np.testing.assert_array_equal(*result)
 
 
 def keras_preprocess(name, image):
@@ -128,8 +132,8 @@ def keras_preprocess(name, image):
 def test_preprocessing(name):
     """Images reach the weights as Keras's `preprocess_input` of that family makes them."""
     image = np.random.default_rng(0).integers(0, 256, (1, 5, 5, 3)).astype(np.float32)
-    found = np.asarray(preprocess(image, APPLICATIONS[name].preprocessing))
-    np.testing.assert_allclose(found, keras_preprocess(name, image), atol=1e-4)
+    result = np.asarray(preprocess(image, APPLICATIONS[name].preprocessing))
+    np.testing.assert_allclose(result, keras_preprocess(name, image), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +156,7 @@ def test_imagenet_weights(name, tmp_path):
     load_imagenet(model, config, weights=tmp_path / "a.weights.h5")
     image = np.random.default_rng(0).integers(0, 256, (1, size, size, 3)).astype(np.float32)
     # the feature that ASPP gets
-    found = np.asarray(keras.Model(model.input, model.get_layer("aspp0").input)(image))
+    result = np.asarray(keras.Model(model.input, model.get_layer("aspp0").input)(image))
     prepared = keras_preprocess(name, image)
     last = own.get_layer(row.classifier).input if row.classifier else own.output
     if name == "keras_xception":  # moved, see above; still the same weights in the same places
@@ -160,7 +164,7 @@ def test_imagenet_weights(name, tmp_path):
         last = own.output
     expected = np.asarray(keras.Model(own.input, last)(prepared))
     assert expected.std() > 0.01
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * expected.std())
+    np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-3 * expected.std())
 
 
 def test_imagenet_weights_that_are_not_available(tmp_path):
@@ -231,20 +235,20 @@ def test_any_keras_model(registered):
     model = randomise(small_model())
     config = registered(model, low="four", high="last", preprocessing="raw")
     image = np.random.default_rng(0).integers(0, 256, (1, 65, 65, 3)).astype(np.float32)
-    found, names = {}, []
+    result, names = {}, []
     for output_stride in (32, 16, 8):
         network = build_model(config.replace(output_stride=output_stride, image_pooling=False))
         names.append(list(named_variables(network)))
         high = keras.Model(network.input, network.get_layer("aspp0").input)
-        found[output_stride] = np.asarray(high(image))
+        result[output_stride] = np.asarray(high(image))
     assert names[0] == names[1] == names[2]
-    assert found[32].std() > 0.01
-    np.testing.assert_allclose(found[16][:, ::2, ::2], found[32], atol=1e-4)
-    np.testing.assert_allclose(found[8][:, ::4, ::4], found[32], atol=1e-4)
+    assert result[32].std() > 0.01
+    np.testing.assert_allclose(result[16][:, ::2, ::2], result[32], atol=1e-4)
+    np.testing.assert_allclose(result[8][:, ::4, ::4], result[32], atol=1e-4)
     # the model's padding of the far side begins one pixel later than a centered window
     last = keras.Model(model.input, model.get_layer("last").output)
     later = np.asarray(last(np.pad(image, ((0, 0), (1, 0), (1, 0), (0, 0)))))
-    np.testing.assert_allclose(later, found[32], atol=1e-3)
+    np.testing.assert_allclose(later, result[32], atol=1e-3)
 
 
 def test_a_rebuilt_model_can_be_saved(registered, tmp_path):
@@ -262,12 +266,12 @@ def test_atrous_pooling(side, rate, average):
     """Each of the `rate` grids is pooled by itself, as Keras pools, within the image."""
     kind = layers.AveragePooling2D if average else layers.MaxPooling2D
     x = noise_image((12, 15)) - 3
-    found = np.asarray(AtrousPooling2D(side, rate, average=average)(x))
+    result = np.asarray(AtrousPooling2D(side, rate, average=average)(x))
     pool = kind(side, 1, padding="same")
     for row in range(rate):
         for col in range(rate):
             expected = np.asarray(pool(x[:, row::rate, col::rate]))
-            np.testing.assert_allclose(found[:, row::rate, col::rate], expected, rtol=1e-5)
+            np.testing.assert_allclose(result[:, row::rate, col::rate], expected, rtol=1e-5)
 
 
 def net(*steps):

@@ -8,11 +8,11 @@ import pytest
 from helpers import interrupted_training
 from helpers.paths import TESTS
 from helpers.square_dataset import paint, start
+from helpers.stored_arrays import stored_arrays
 
 from easyseg.errors import TrainingError
 from easyseg.training.run_dir import read_state
 from easyseg.training.trainer import train
-from easyseg.weights.bundle import read_bundle_weights
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def same_end(one, other):
     states = read_state(one), read_state(other)
     rows = [[{**row, "seconds": 0} for row in state.history] for state in states]
     arrays = [
-        [*state.model, *state.optimizer, *read_bundle_weights(folder / "model.weights.h5").values()]
+        [*state.model, *state.optimizer, *stored_arrays(folder / "model.weights.h5").values()]
         for state, folder in zip(states, (one, other), strict=True)
     ]
     return rows[0] == rows[1] and all(map(np.array_equal, *arrays))

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from helpers.paths import TESTS
 from helpers.square_dataset import QUICK, paint, start
+from helpers.stored_arrays import stored_arrays
 
 from easyseg import SemanticSegmentation
 from easyseg._keras import keras
@@ -30,7 +31,7 @@ from easyseg.training.plan import make_plan
 from easyseg.training.run_dir import locked, new_run_dir, read_settings, read_state
 from easyseg.training.trainer import Trainer, halved, train
 from easyseg.training.validation import warn_if_one_class
-from easyseg.weights.bundle import read_bundle, read_bundle_weights, save_bundle
+from easyseg.weights.bundle import read_bundle, save_bundle
 
 # names that HTML, CSV, YAML, folders and fonts may stumble over
 ODD = ("ground  / 'wet', \u4e2d \U0001f600", '<b>"&amp;" = $x_1^2$ %s {}', "long " * 60 + "name")
@@ -104,7 +105,7 @@ def plan(shapes, **choices):
 
 
 def weights(folder):
-    return read_bundle_weights(folder / "model.weights.h5")
+    return stored_arrays(folder / "model.weights.h5")
 
 
 def results(folder):

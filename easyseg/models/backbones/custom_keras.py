@@ -89,7 +89,7 @@ def _from_graph(x: Any, config: ModelConfig) -> Features:
     graph: Any = config.graph
     try:
         network = _deserialized(graph.network)
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except Exception as error:  # Keras raises whatever the classes in the config raise
         raise WeightsError(
             f"backbone {graph.name!r} cannot be built from its layers ({_reason(error)}). Import "
             "the module that registers its custom layers first, and use a Keras no older than the "

@@ -14,6 +14,7 @@ __all__ = ["PREFIX", "KerasHubConfig", "fixed_by_kerashub", "is_hub"]
 
 PREFIX = "hub:"  # "hub:segformer_b0_ade20k_512"
 SEGFORMER_STRIDES = (4, 2, 2, 2)  # of the stages of the encoder
+STAGES = ("P2", "P3", "P4", "P5", "P6")  # features of an encoder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +53,9 @@ class KerasHubConfig:
             raise ConfigError(
                 f"num_classes: expected a whole number from 1, got {self.num_classes!r}."
             )
+        last = self._layers.get("spatial_pyramid_pooling_key", "P5")
+        if last not in STAGES:
+            raise ConfigError(f"network: expected a pyramid key of {STAGES}, got {last!r}.")
         sides, step, square = self.input_size, self.size_step, not self._is_deeplab
         valid = len(sides) == 2 and all(is_count(side) and side % step == 0 for side in sides)
         if not valid or (square and sides[0] != sides[1]):
@@ -59,6 +63,8 @@ class KerasHubConfig:
             raise ConfigError(
                 f"input_size: expected {what} of {step}, such as (512, 512), got {sides!r}."
             )
+
+    unusual = True  # its layers may be of any size: they are counted before they are built
 
     @property
     def backbone(self) -> str:

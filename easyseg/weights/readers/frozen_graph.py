@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from easyseg.errors import WeightsError
+from easyseg.weights.damage import damaged
+from easyseg.weights.variable_names import Shape, check_shapes
 
 __all__ = ["read_frozen_graph"]
 
+OPERATIONS = 1 << 24  # bytes of a graph beside its variables, at most
 
-def read_frozen_graph(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """The graph's constants with these names; the others are sizes and axes.
+
+def read_frozen_graph(path: Path, shapes: Mapping[str, Shape]) -> dict[str, np.ndarray]:
+    """The graph's constants with the names of variables; the others are sizes and axes.
 
     Args:
         path: The .pb file.
-        names: Checkpoint names of the model's variables.
+        shapes: Shapes of the model's variables, by checkpoint name.
 
     Raises:
-        WeightsError: Not a graph written by TensorFlow.
+        WeightsError: Not a graph written by TensorFlow, or one of a larger network.
+        WeightsMismatchError: It has other variables.
     """
     import tensorflow as tf  # noqa: PLC0415  (its classes read the file)
-    from google.protobuf.message import DecodeError  # noqa: PLC0415  (TensorFlow's own)
 
-    try:
+    cure = "Download it again."
+    with damaged(path, cure=cure, kind="a frozen graph of TensorFlow"):
+        if path.stat().st_size > 8 * sum(map(math.prod, shapes.values())) + OPERATIONS:
+            raise WeightsError(f"{path} is larger than a graph of this network can be. {cure}")
         graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
-    except (OSError, DecodeError) as error:
-        raise WeightsError(
-            f"{path} cannot be read as a frozen graph of TensorFlow ({error}). Download it again."
-        ) from error
-    variables = set(names)
-    return {
-        node.name: tf.make_ndarray(node.attr["value"].tensor)
-        for node in graph.node
-        if node.op == "Const" and node.name in variables
-    }
+        constants = {
+            node.name: node.attr["value"].tensor
+            for node in graph.node
+            if node.op == "Const" and node.name in shapes
+        }
+        declared = {
+            name: tuple(side.size for side in tensor.tensor_shape.dim)
+            for name, tensor in constants.items()
+        }
+        check_shapes(declared, shapes, source=path.name)
+        return {name: tf.make_ndarray(tensor) for name, tensor in constants.items()}

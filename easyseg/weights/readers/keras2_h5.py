@@ -8,13 +8,13 @@ They hold the tensors of Google's checkpoints unchanged, under shorter names:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 
-import h5py
 import numpy as np
 
-from easyseg.errors import WeightsError
+from easyseg.weights.readers.hdf5 import read_hdf5
+from easyseg.weights.variable_names import Shape
 
 __all__ = ["keras2_name", "read_keras2_h5"]
 
@@ -34,36 +34,29 @@ def keras2_name(name: str) -> str:
     return f"{scope.replace('/', '_')}/{LEAVES.get(leaf, leaf)}"
 
 
-def read_keras2_h5(path: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
-    """Variables by checkpoint name; those that match none of `names` keep their name in the file.
+def read_keras2_h5(path: Path, shapes: Mapping[str, Shape]) -> dict[str, np.ndarray]:
+    """Variables by checkpoint name.
 
     Args:
         path: The .h5 file.
-        names: Checkpoint names of the model's variables.
+        shapes: Shapes of the model's variables, by checkpoint name.
 
     Raises:
-        WeightsError: Not an HDF5 file, or not one written by Keras.
+        WeightsError: Not an HDF5 file, or a damaged one.
+        WeightsMismatchError: It has other variables.
     """
-    official = {keras2_name(name): name for name in names}
-    try:
-        with h5py.File(path, "r") as file:
-            root = file.get("model_weights", file)
-            return {official.get(key, key): value for key, value in _weights(root)}
-    except (OSError, KeyError) as error:
-        raise WeightsError(
-            f"{path} cannot be read as a Keras weights file ({error}). "
-            "Download or import the weights again."
-        ) from error
+    official = {keras2_name(name): name for name in shapes}
 
+    def rename(name: str) -> str | None:
+        """From "model_weights/conv1/conv1/kernel:0"; optimizers are left out."""
+        layer, *_, leaf = name.removeprefix("model_weights/").split("/")
+        key = f"{OTHER_SPELLINGS.get(layer, layer)}/{leaf.split(':')[0]}"
+        return None if name.startswith("optimizer_weights/") else official.get(key, key)
 
-def _weights(root: h5py.Group) -> Iterable[tuple[str, np.ndarray]]:
-    for layer in root.attrs["layer_names"]:
-        layer = _text(layer)  # noqa: PLW2901  (bytes or str, by writer)
-        group = root[layer]
-        for weight in group.attrs["weight_names"]:
-            leaf = _text(weight).rsplit("/", 1)[-1].split(":")[0]
-            yield f"{OTHER_SPELLINGS.get(layer, layer)}/{leaf}", group[_text(weight)][()]
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
+    return read_hdf5(
+        path,
+        shapes,
+        rename=rename,
+        cure="Download or import the weights again.",
+        kind="a Keras weights file",
+    )

@@ -10,34 +10,33 @@ from typing import Any
 
 import numpy as np
 
-from easyseg.errors import WeightsError
 from easyseg.utils.documents import parse_json
+from easyseg.weights.damage import damaged
 
 __all__ = ["read_safetensors"]
 
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
+TABLE = 100_000_000  # bytes of the table at most, by the format
 
 
 def read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    """Arrays by name.
+    """Arrays by name; their values stay in the file until they are used.
 
     Raises:
         WeightsError: The file cannot be read or is not a complete .safetensors file.
     """
-    try:
-        content = path.read_bytes()
-        start = 8 + int.from_bytes(content[:8], "little")
-        table = parse_json(content[8:start])
-        data = memoryview(content)[start:]
+    with damaged(path, cure="Download it again.", kind=".safetensors"):
+        content = np.memmap(path, np.uint8, "r")
+        start = 8 + int.from_bytes(content[:8].tobytes(), "little")
+        if start > min(len(content), TABLE):
+            raise ValueError(f"a table of {start} bytes does not fit")
+        table = parse_json(content[8:start].tobytes())
+        data = content[start:]
         return {
             name: _array(data, entry) for name, entry in table.items() if name != "__metadata__"
         }
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise WeightsError(
-            f"{path} cannot be read as .safetensors ({error!r}). Download it again."
-        ) from error
 
 
-def _array(data: memoryview, entry: dict[str, Any]) -> np.ndarray:
+def _array(data: np.ndarray, entry: dict[str, Any]) -> np.ndarray:
     begin, end = entry["data_offsets"]
-    return np.frombuffer(data[begin:end], DTYPES[entry["dtype"]]).reshape(entry["shape"])
+    return data[begin:end].view(DTYPES[entry["dtype"]]).reshape(entry["shape"])

@@ -2,38 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from easyseg.errors import WeightsError
+from easyseg.weights.damage import damaged
+from easyseg.weights.variable_names import Shape, check_shapes
 
 __all__ = ["read_tf_checkpoint"]
 
 TRAINING_STATE = ("Momentum", "Adam", "Adam_1", "ExponentialMovingAverage", "global_step")
 
 
-def read_tf_checkpoint(prefix: Path) -> dict[str, np.ndarray]:
+def read_tf_checkpoint(prefix: Path, shapes: Mapping[str, Shape]) -> dict[str, np.ndarray]:
     """Variables by name, without the state of training (momentum slots, step count).
 
     Args:
         prefix: Path up to ".index": ".../model.ckpt-30000".
+        shapes: Shapes of the model's variables, by checkpoint name.
 
     Raises:
         WeightsError: The checkpoint is damaged or missing.
+        WeightsMismatchError: It has other variables.
     """
     import tensorflow as tf  # noqa: PLC0415  (reads the file; any Keras backend may use it)
 
-    try:
+    index = prefix.with_name(f"{prefix.name}.index")
+    cure = "Download or import the weights again."
+    with damaged(index, cure=cure, kind="a TensorFlow checkpoint"):
         reader = tf.train.load_checkpoint(str(prefix))
-        names = [
-            name
-            for name in sorted(reader.get_variable_to_shape_map())
+        declared = {
+            name: tuple(shape)
+            for name, shape in sorted(reader.get_variable_to_shape_map().items())
             if name.rsplit("/", 1)[-1] not in TRAINING_STATE
-        ]
-        return {name: reader.get_tensor(name) for name in names}
-    except (tf.errors.OpError, ValueError, RuntimeError) as error:
-        raise WeightsError(
-            f"{prefix}.index cannot be read as a TensorFlow checkpoint "
-            f"({str(error).splitlines()[0]}). Download or import the weights again."
-        ) from error
+        }
+        check_shapes(declared, shapes, source=prefix.name)
+        return {name: reader.get_tensor(name) for name in declared}
