@@ -466,6 +466,7 @@ class SemanticSegmentation:
         format: str | None = None,  # noqa: A002  (as `open_dataset` has it)
         classes: Iterable[str] | LabelSet | None = None,
         ignore: Iterable[str | int] = (),
+        strict: bool = False,
         split: str | None = None,
         class_map: Mapping[str, str | None] | None = None,
         boundary: bool = True,
@@ -480,6 +481,7 @@ class SemanticSegmentation:
             classes: Classes of the data set to keep, in this order; where its files name none,
                 the names of the ids.
             ignore: Classes of the data set, by name or id, whose pixels are ignored.
+            strict: Refuses files outside the data set's folder.
             split: "train", "val", "test" or "all"; `None` for "val", or for "all" where the data
                 set has no splits of its own.
             class_map: Classes under another name, `{name in the data set: name in the model}`;
@@ -497,7 +499,7 @@ class SemanticSegmentation:
         return evaluate_dataset(
             self._predictor,
             data,
-            options=DatasetOptions(format, classes, ignore),
+            options=DatasetOptions(format, classes, ignore, strict),
             split=split,
             class_map=class_map,
             boundary=boundary,
@@ -514,6 +516,7 @@ class SemanticSegmentation:
         format: str | None = None,  # noqa: A002  (as `open_dataset` has it)
         classes: Iterable[str] | LabelSet | None = None,
         ignore: Iterable[str | int] = (),
+        strict: bool = False,
         run_dir: AnyPath | None = None,
         resume: bool = False,
         callbacks: Sequence[Any] = (),
@@ -530,6 +533,7 @@ class SemanticSegmentation:
             format: As in `evaluate`.
             classes: As in `evaluate`; classes that the model has keep their weights.
             ignore: As in `evaluate`.
+            strict: As in `evaluate`.
             run_dir: Directory of the run, "mine-2" if "mine" exists; `None` for the data set's name
                 in `runs/`.
             resume: Continues the run in `run_dir` if there is one.
@@ -552,7 +556,7 @@ class SemanticSegmentation:
 
         run = fine_tune(
             self._opened.load(),
-            open_with_options(data, DatasetOptions(format, classes, ignore)),
+            open_with_options(data, DatasetOptions(format, classes, ignore, strict)),
             start_name=self.name,
             run_dir=run_dir,
             resume=resume,

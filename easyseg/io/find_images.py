@@ -14,7 +14,7 @@ from urllib.parse import urlparse
 
 from easyseg.errors import ImageNotFoundError, InputError, os_reason, show_path
 from easyseg.io.atomic import output_errors
-from easyseg.io.open_image import IMAGE_EXTENSIONS
+from easyseg.io.open_image import IMAGE_EXTENSIONS, require_file
 
 __all__ = [
     "Found",
@@ -232,12 +232,16 @@ def result_paths(
 
     Raises:
         InputError: `out` is a file, and there are several images, or it has another extension.
+        ImageError: `out` is a file, and one of several images is not there.
     """
     extension = extensions[0] if extensions else ".png"
     if out is not None and not out.is_dir():
         if out.suffix.lower() in (*IMAGE_EXTENSIONS, *extensions):
             if len(images) == 1:
                 return [out]
+            for image in images:  # often the other one is not there
+                if "://" not in image.source and not os.path.lexists(image.source):
+                    require_file(Path(image.source))
             raise InputError(
                 f"Cannot write {len(images)} results to the one file {out}. Choose a folder."
             )

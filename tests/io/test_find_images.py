@@ -224,6 +224,13 @@ def test_a_file_for_one_image(tmp_path):
     assert result_paths(found("a.jpg"), json) == [json / "a.png"], "a folder"
 
 
+def test_a_file_for_two_images_of_which_one_is_missing(folder):
+    two = [Found(f"photos/{name}", Path(name)) for name in ("b.jpg", "missing.jpg")]
+    with pytest.raises(ImageNotFoundError, match=r"photos/missing\.jpg: it does not exist"):
+        result_paths(two, folder / "x.png")
+    assert result_paths(two[:1], folder / "x.png") == [folder / "x.png"]
+
+
 def found(*places):
     return [Found(f"in/{place}", Path(place)) for place in places]
 
