@@ -300,6 +300,16 @@ def test_a_mask_in_a_shape_is_cut_at_the_border(tmp_path):
     assert "its mask has 1000x1000 pixels" in error(root)
 
 
+def test_corners_that_are_left_out_are_counted(tmp_path):
+    root = labelme(tmp_path / "labelme", [shape(), shape(PAIRS[:2])])
+    note = "2 shapes of type 'polygon of fewer than 3 points' have no area and are left out."
+    assert note in open_dataset(root).notes
+    root = coco(tmp_path / "coco", outlines([FLAT, [1, 2]]))
+    notes = " ".join(open_dataset(root).notes)
+    assert "parts of outlines with fewer than 3 whole corners, left out: 2, such as" in notes
+    assert all((mask == 1).sum() == 100 for mask in masks(root).values())
+
+
 def test_names_that_differ_in_case_or_blanks(tmp_path):
     shapes = [shape(label="Car"), shape(label=" car "), shape(label="BG"), shape(label="void")]
     dataset = open_dataset(labelme(tmp_path, shapes))

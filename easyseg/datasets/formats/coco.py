@@ -290,7 +290,10 @@ def _shape(
         )
     segmentation = item.get("segmentation")
     if isinstance(segmentation, list):
-        segmentation = _polygons(segmentation, where)
+        parts = _parts(segmentation, where)
+        segmentation = [p for p in parts if _are_corners(p) or (len(p) >= 6 and not len(p) % 2)]
+        if 0 < len(segmentation) < len(parts):
+            contents.count("parts of outlines with fewer than 3 whole corners, left out", where)
     elif not isinstance(segmentation, dict | None):
         raise DatasetError(
             f"the segmentation of {where} is {shown(segmentation)}; give polygons or run lengths."
@@ -302,15 +305,15 @@ def _shape(
     return Shape(IGNORE if is_crowd else classes[item["category_id"]], segmentation, where)
 
 
-def _polygons(segmentation: list[Any], where: str) -> list[list[Any]]:
-    """Polygons of three corners or more: `[x, y, ...]` or `[[x, y], ...]`, several or one alone."""
+def _parts(segmentation: list[Any], where: str) -> list[list[Any]]:
+    """The polygons, `[x, y, ...]` or `[[x, y], ...]`; one may stand alone."""
     if not any(isinstance(part, list) for part in segmentation) or _are_corners(segmentation):
-        segmentation = [segmentation]
+        return [segmentation]
     if not all(isinstance(part, list) for part in segmentation):
         raise DatasetError(
             f"{where} mixes polygons and numbers; give a list of polygons, or remove it."
         )
-    return [p for p in segmentation if _are_corners(p) or (len(p) >= 6 and not len(p) % 2)]
+    return segmentation
 
 
 def _are_corners(part: list[Any]) -> bool:

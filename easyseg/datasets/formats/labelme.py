@@ -71,6 +71,13 @@ class _EmbeddedImage:
             ) from error
 
 
+def _kind(entry: Mapping[str, Any]) -> str:
+    """The shape's type; a polygon of one or two points is a point or a line."""
+    kind, points = entry["shape_type"], entry.get("points")
+    few = kind == "polygon" and isinstance(points, list) and len(points) < 3
+    return "polygon of fewer than 3 points" if few else kind
+
+
 def _segmentation(entry: Mapping[str, Any], size: tuple[int, int], where: str) -> Any:
     """Polygons or run lengths; `None` of lines and points, which have no area."""
     kind = entry["shape_type"]
@@ -167,7 +174,7 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
             errors.append(error)
             continue
         labels.update(entry["label"] for entry in content["shapes"])
-        types.update(entry["shape_type"] for entry in content["shapes"])
+        types.update(map(_kind, content["shapes"]))
         contents.append((path, str(content.get("imagePath") or "")))
         embedded |= {path} if content.get("imageData") else set()
     lookup = image_lookup(root)
