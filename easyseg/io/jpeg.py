@@ -16,6 +16,7 @@ START_OF_IMAGE, START_OF_SCAN, END_OF_IMAGE = b"\xff\xd8", 0xDA, b"\xff\xd9"
 # within a scan, stuffed bytes (00), restart markers (D0 to D7) and fill bytes (FF) are no segments
 NEXT_SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 MAX_SCANNED = 8_000_000_000  # pixels times scans: some seconds; usual files have a dozen scans
+SMALLEST_SCAN = 10  # bytes
 TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that store the image's columns as rows
 FLIP_CODES = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # of cv2.flip, after transposing
 
@@ -40,12 +41,7 @@ def decode_jpeg(image: Any, name: str) -> np.ndarray | None:
         return None
     image.fp.seek(0)
     content = image.fp.read()
-    scans = content.count(bytes([0xFF, START_OF_SCAN]))
-    if scans * image.width * image.height > MAX_SCANNED:
-        raise ImageTooLargeError(
-            f"Cannot read {name}: {scans} scans of {image.width}x{image.height} pixels would take "
-            "too long. Save it again as a baseline JPEG."
-        )
+    _check_scans(content, image, name)
     if image.mode not in ("RGB", "L"):
         return None
     if not content.endswith(END_OF_IMAGE) and not _is_complete(content):
@@ -53,6 +49,20 @@ def decode_jpeg(image: Any, name: str) -> np.ndarray | None:
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     return pixels if pixels is not None and pixels.shape[1::-1] == image.size else None
+
+
+def _check_scans(content: bytes, image: Any, name: str) -> None:
+    """Raises ImageTooLargeError for more scans than decode in some seconds."""
+    allowed = MAX_SCANNED // (image.width * image.height)
+    if len(content) < allowed * SMALLEST_SCAN:
+        return
+    values = np.frombuffer(content, np.uint8)  # a quarter of the time of bytes.count
+    scans = np.count_nonzero(values[np.flatnonzero(values[1:] == START_OF_SCAN)] == 0xFF)
+    if scans > allowed:
+        raise ImageTooLargeError(
+            f"Cannot read {name}: {scans} scans of {image.width}x{image.height} pixels would take "
+            "too long. Save it again as a baseline JPEG."
+        )
 
 
 def apply_orientation(pixels: np.ndarray, orientation: int) -> np.ndarray:

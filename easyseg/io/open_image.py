@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import os
 import re
+import stat
 import threading
 import warnings
 from collections.abc import Iterator
@@ -241,29 +242,28 @@ def require_file(path: Path) -> None:
     """Raises the ImageError that says why no image can be read from `path`, if so."""
     shown = show_path(path)
     try:
-        is_folder, exists = path.is_dir(), path.exists()
-        is_file, size = path.is_file(), path.stat().st_size if exists else 0
-    except (OSError, ValueError) as error:  # a name that is too long or has a null byte
-        raise _cannot_open(shown, error) from error
-    if is_folder:
-        raise UnreadableImageError(
-            f"Expected an image, got the folder {shown}. Give the path of one file in it."
-        )
-    if not exists and path.is_symlink():
-        raise ImageNotFoundError(
-            f"Cannot read {shown}: it is a link to {show_path(path.readlink())}, which does not "
-            "exist. Fix or remove the link."
-        )
-    if not exists:
+        status = path.stat()
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise ImageNotFoundError(
+                f"Cannot read {shown}: it is a link to {show_path(path.readlink())}, which does "
+                "not exist. Fix or remove the link."
+            ) from error
         raise ImageNotFoundError(
             f"Cannot read {shown}: it does not exist. "
             f"Check the path (the working directory is {show_path(Path.cwd())})."
+        ) from error
+    except (OSError, ValueError) as error:  # a name that is too long or has a null byte
+        raise _cannot_open(shown, error) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise UnreadableImageError(
+            f"Expected an image, got the folder {shown}. Give the path of one file in it."
         )
-    if not is_file:
+    if not stat.S_ISREG(status.st_mode):
         raise UnreadableImageError(
             f"Cannot read {shown}: it is a pipe or a device. Give a file, or its bytes."
         )
-    if size == 0:
+    if status.st_size == 0:
         raise UnreadableImageError(
             f"Cannot read {shown}: it is empty (0 bytes). Copy or download it again."
         )
