@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from easyseg.cli import command
-from easyseg.cli.options import MAX_PIXELS, data_options, echo
+from easyseg.cli.options import MAX_PIXELS, data_options, echo, echo_report
 from easyseg.datasets import DatasetOptions
 
 __all__ = ["check"]
@@ -44,7 +44,7 @@ def check(
 
     dataset = open_with_options(source, data_options)
     report = check_dataset(dataset, quick=quick)
-    echo(report)
+    echo_report(report)
     if sheet is not None:
         echo(f"Contact sheet: {write_image(sheet, dataset_sheet(dataset))}")
     if report.errors:

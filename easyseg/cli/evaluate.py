@@ -13,7 +13,7 @@ import click
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
-from easyseg.cli.options import QUIET, data_options, echo, inference_options
+from easyseg.cli.options import QUIET, data_options, echo, echo_report, inference_options
 from easyseg.datasets import ALL, SPLITS, DatasetOptions, open_with_options
 from easyseg.datasets.splits import with_validation_split
 from easyseg.io.atomic import write_bytes
@@ -96,7 +96,7 @@ def evaluate(
         progress=not quiet,
     )
     for note in dataset.notes:
-        echo(note)
+        echo_report(note)
     echo(scores)
     if json_file is not None:
         content = json.dumps(scores.to_dict(), ensure_ascii=False, indent=1)

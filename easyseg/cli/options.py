@@ -17,7 +17,7 @@ from typing import Any
 import click
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli import is_quiet
+from easyseg.cli import is_quiet, with_flags
 from easyseg.datasets import DatasetOptions
 from easyseg.errors import printable
 from easyseg.inference.options import InferenceOptions
@@ -32,6 +32,7 @@ __all__ = [
     "SIZE",
     "data_options",
     "echo",
+    "echo_report",
     "frame_options",
     "inference_options",
     "model_options",
@@ -89,6 +90,11 @@ def echo(message: object) -> None:
     """Prints the message, unless the command is quiet; file names cannot steer the terminal."""
     if not is_quiet():
         click.echo(printable(message))
+
+
+def echo_report(message: object) -> None:
+    """Prints what the library says, with the command's flags for arguments."""
+    echo(with_flags(str(message), click.get_current_context().command))
 
 
 def _defaults(options: type) -> dict[str, Any]:

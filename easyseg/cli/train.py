@@ -13,7 +13,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
-from easyseg.cli.options import QUIET, SIZE, data_options, echo, model_options
+from easyseg.cli.options import QUIET, SIZE, data_options, echo, echo_report, model_options
 from easyseg.datasets import DatasetOptions, open_with_options
 from easyseg.errors import InputError
 from easyseg.models.config import ModelConfig
@@ -190,7 +190,7 @@ def train(
         TrainConfig.from_dict(split_options(options)[0])  # checked before the network is loaded
         dataset = open_with_options(data, data_options)
         for note in dataset.notes:
-            echo(note)
+            echo_report(note)
         start = open_model()
         with logging_redirect_tqdm():
             tuned = start.fine_tune(dataset, run_dir=run_dir, progress=not quiet, **options)

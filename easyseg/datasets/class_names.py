@@ -17,6 +17,7 @@ from easyseg.results.label_set import LabelSet
 __all__ = [
     "BACKGROUND",
     "BACKGROUNDS",
+    "FOREGROUND",
     "Class",
     "ClassTable",
     "Color",
@@ -30,6 +31,7 @@ __all__ = [
 
 Color = tuple[int, int, int]
 BACKGROUND = "background"
+FOREGROUND = "foreground"  # of black and white masks that no file describes
 BACKGROUNDS = {"background", "_background_", "bg"}
 VOIDS = {"void", "ignore", "ignored", "unlabelled", "unlabeled", "don't care"}
 GOLDEN = 0.618034  # of a turn

@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from easyseg.datasets.base import IGNORE
-from easyseg.datasets.class_names import BACKGROUND, Class, Color, clean, first_spellings, is_void
-from easyseg.datasets.mask_files import NEAR, MaskEncoding, is_jpeg, pack, read_values
-from easyseg.errors import DatasetError, show_path
-from easyseg.io.open_image import open_image
+from easyseg.datasets.class_names import (
+    BACKGROUND,
+    FOREGROUND,
+    Class,
+    Color,
+    clean,
+    first_spellings,
+    is_void,
+)
+from easyseg.datasets.mask_files import MaskEncoding
+from easyseg.datasets.mask_stats import MaskStats, is_gray_color, read_masks
+from easyseg.datasets.soft_edges import MANY, NEAR
+from easyseg.errors import DatasetError
 
 __all__ = ["InferredClasses", "infer_encoding"]
 
-THREADS = 4
+SAMPLE = 16  # masks that are read where classes are named
 MAX_CLASSES = 255  # 255 itself is for ignored pixels
 MAX_VALUES = 200  # of gray masks; photographs have more
-MANY = 32  # values; masks of ids seldom have more, smoothed ones always
+LEVELS = 18  # evenly spread gray levels, at most; more of them are ids
 RARE = 0.001  # fraction of the pixels below which a color is that of smoothed edges
 COVERED = 0.98  # fraction of the pixels that the other colors must cover
+MAX_MIXED = 4096  # colors; photographs have more
+EXACT = 4.0  # distance of a mixed color from the line between two others
+UNEXPLAINED = 0.1  # fraction of a set's gray pixels that soft edges need not explain
+NOISY = 0.02  # the same of all pixels of masks that were compressed with loss
 
 
 class InferredClasses(NamedTuple):
@@ -43,26 +54,13 @@ class InferredClasses(NamedTuple):
     notes: list[str]
 
 
-@dataclasses.dataclass
-class _MaskStats:
-    """What all masks together hold."""
-
-    values: Counter[int] = dataclasses.field(default_factory=Counter)
-    colors: Counter[int] = dataclasses.field(default_factory=Counter)
-    palette: dict[int, int] = dataclasses.field(default_factory=dict)
-    palettes_differ: bool = False
-    rgb: int = 0  # masks that are stored as RGB
-    colored: int = 0  # of these, those that are not gray
-    count: int = 0
-    example: Path | None = None
-
-
 def infer_encoding(
     paths: Sequence[Path], classes: Sequence[Class], *, ignore: Sequence[int] = ()
 ) -> InferredClasses:
     """Reads masks and infers what their values stand for.
 
-    If the classes are known, some of the masks suffice; otherwise all are read.
+    Some of the masks suffice if more than two classes are known, and their colors too, or the
+    masks hold their ids. Otherwise all are read: each may have a coding that no other has.
 
     Args:
         paths: The masks.
@@ -72,88 +70,82 @@ def infer_encoding(
     Raises:
         DatasetError: No mask can be read, or they look like photographs.
     """
-    stats = _read_all(paths[:: max(1, len(paths) // 16)] if classes else paths)
+    sample = paths[:: max(1, len(paths) // SAMPLE)] if len(classes) > 2 else paths
+    stats = read_masks(sample)
+    told = all(c.color for c in classes) or _are_ids(stats, classes, ignore)
+    if len(sample) < len(paths) and not told:
+        stats = read_masks(paths)
+    if _is_black_and_white(stats, classes, ignore):
+        return _infer_binary(stats, list(classes))
     listed = {_packed(c.color) for c in classes if c.color}
     if _is_colors(stats, listed):
         return _infer_colors(stats, classes)
     return _infer_gray(stats, list(classes), list(ignore))
 
 
-def _read_all(paths: Sequence[Path]) -> _MaskStats:
-    total, first_error = _MaskStats(), None
-    with ThreadPoolExecutor(THREADS) as pool:
-        for path, result in zip(paths, pool.map(_read_one, paths), strict=True):
-            if isinstance(result, DatasetError):
-                first_error = first_error or result
-                continue
-            values, colors, palette, is_rgb = result
-            total.count += 1
-            total.example = total.example or path
-            total.rgb += is_rgb
-            total.colored += is_rgb and not values
-            total.values.update(values)
-            total.colors.update(colors)
-            total.palettes_differ |= any(total.palette.get(i, c) != c for i, c in palette.items())
-            total.palette.update(palette)
-    if not total.count:
-        raise first_error or DatasetError("there are no masks; add them beside the images.")
-    return total
+def _are_ids(stats: MaskStats, classes: Sequence[Class], ignore: Sequence[int]) -> bool:
+    """Whether the masks hold ids of the classes, and ignored values, alone."""
+    values = {c.value for c in classes} | {*range(len(classes) + len(ignore)), *ignore, IGNORE}
+    return not stats.colored and set(stats.values) <= values
 
 
-def _read_one(
-    path: Path,
-) -> tuple[dict[int, int], dict[int, int], dict[int, int], bool] | DatasetError:
-    """Pixels by value and by color, colors of palette indices, and whether the file is RGB."""
-    try:
-        values = read_values(path)
-        if values.ndim == 3:
-            colors = _count(pack(values))
-            gray = all((c >> 16) == (c & 255) == (c >> 8 & 255) for c in colors)
-            return ({c & 255: n for c, n in colors.items()} if gray else {}), colors, {}, True
-        counts = _count(values)
-        palette = _palette(path)
-        return (
-            counts,
-            {palette.get(v, v * 0x10101): n for v, n in counts.items()},
-            {v: palette[v] for v in counts if v in palette},
-            False,
-        )
-    except DatasetError as error:
-        return error
+def _is_black_and_white(stats: MaskStats, classes: Sequence[Class], ignore: Sequence[int]) -> bool:
+    """Whether 0 and 255 are the only values but for soft edges, and for masks of 0 and 1.
+
+    Single photographs among the masks are left to the decoder, which names them.
+    """
+    shades = _shades(classes)
+    if ignore or len(classes) > 2 or -1 in shades or len(set(shades)) < len(classes):
+        return False
+    has_colors = stats.mostly_rgb and any(m.grays is None and m.is_rgb for m in stats.masks)
+    if has_colors or not all(map(is_gray_color, stats.palette.values())):
+        return False
+    masks = [m for m in stats.masks if m.grays is not None and not m.is_photo]
+    white = [m for m in masks if max(m.shades, default=0) >= 256 - NEAR]
+    if any(m.is_low for m in masks):  # a mask that is 255 everywhere is ignored rather than white
+        white = [m for m in white if len(m.shades) > 1]
+    if not white or 2 * len(masks) <= len(stats.masks):
+        return False
+    odd = [m for m in masks if not m.is_plain and not m.is_low]
+    pixels, gray, middle, ids, lossy_ids = (
+        sum(counts) for counts in zip(*(m.grays for m in odd if m.grays), strict=True)
+    ) if odd else (0,) * 5  # fmt: skip
+    if 2 * sum(m.is_lossy for m in odd) >= len(odd):
+        return lossy_ids <= NOISY * pixels
+    return ids <= UNEXPLAINED * gray and middle >= UNEXPLAINED * gray
 
 
-def _count(values: np.ndarray) -> dict[int, int]:
-    if values.dtype == np.uint8:
-        counts = np.bincount(values.ravel(), minlength=256)
-        return {i: int(counts[i]) for i in np.flatnonzero(counts).tolist()}
-    unique, numbers = np.unique(values, return_counts=True)
-    return dict(zip(unique.tolist(), numbers.tolist(), strict=True))
+def _shades(classes: Sequence[Class]) -> list[int]:
+    """The value of each of two classes in black and white masks; `-1` for values that are not."""
+    if all(c.value is not None for c in classes):
+        return [{0: 0, 1: 255, 255: 255}.get(c.value or 0, -1) for c in classes]
+    blacks = [c.color == (0, 0, 0) for c in classes]
+    return [255, 0] if blacks == [False, True] else [0, 255, -1][: len(classes)]
 
 
-def _palette(path: Path) -> dict[int, int]:
-    with open_image(path, show_path(path)) as image:
-        flat = image.getpalette("RGB") if image.mode == "P" else None
-    colors = zip(*[iter(flat or [])] * 3, strict=False)
-    return {i: _packed(color) for i, color in enumerate(colors)}
-
-
-def _is_colors(stats: _MaskStats, listed: set[int]) -> bool:
+def _is_colors(stats: MaskStats, listed: set[int]) -> bool:
     if stats.palettes_differ:
         return True
-    if stats.palette and listed:
-        return set(stats.palette.values()) <= listed and len(stats.palette) > 1
-    return stats.colored > 0 and 2 * stats.rgb >= stats.count
+    if listed and len(stats.colors) > 1 and set(stats.colors) <= listed:
+        return True
+    return stats.colored > 0 and stats.mostly_rgb
 
 
-def _infer_colors(stats: _MaskStats, classes: Sequence[Class]) -> InferredClasses:
+def _infer_colors(stats: MaskStats, classes: Sequence[Class]) -> InferredClasses:
     if classes and all(c.color for c in classes):
         return _by_value(classes, [_packed(c.color) for c in classes], "colors", [])
-    size, count = stats.colors.total(), len(stats.colors)
-    common = {c for c, n in stats.colors.items() if n >= RARE * size or count <= MANY}
-    if len(common) > MAX_CLASSES or sum(stats.colors[c] for c in common) < COVERED * size:
+    edges = _edge_colors(stats)
+    size, count = stats.colors.total(), len(stats.colors) - len(edges)
+    rest = {c: n for c, n in stats.colors.items() if c not in edges}
+    few = {c for c in rest if not edges or stats.is_area(c)} if count <= MANY else set()
+    common = {c for c, n in rest.items() if n >= RARE * size} | few
+    if (
+        len(common) > MAX_CLASSES
+        or sum(stats.colors[c] for c in {*common, *edges}) < COVERED * size
+    ):
         raise DatasetError(
-            f"the masks ({stats.example} and others) have {count} colors: they look like "
-            "photographs, or were saved as JPEG; save them as PNG, or list the colors in "
+            f"the masks ({stats.masks[0].path} and others) have {len(stats.colors)} colors: they "
+            "look like photographs, or were saved as JPEG; save them as PNG, or list the colors in "
             "class_dict.csv (name,r,g,b)."
         )
     ordered = sorted(common)
@@ -169,31 +161,57 @@ def _infer_colors(stats: _MaskStats, classes: Sequence[Class]) -> InferredClasse
     notes = [f"No file names the colors of the masks: each color is a class ({shown}{more})."]
     if count > len(common):
         notes.append(f"{count - len(common)} rare colors, as at smoothed edges, are ignored.")
-    return _by_value(colored, ordered, "colors", notes)
+    if edges:
+        notes.append(f"{len(edges)} mixed colors of soft edges become the nearer of both.")
+    result = _by_value(colored, ordered, "colors", notes)
+    known = result.encoding.classes
+    known.update({edge: known[color] for edge, color in edges.items() if color in known})
+    return result
 
 
-def _infer_gray(stats: _MaskStats, classes: list[Class], ignore: list[int]) -> InferredClasses:
-    if _is_binary(stats, classes, ignore):
-        return _infer_binary(stats, classes)
-    if stats.example is not None and is_jpeg(stats.example):
+def _edge_colors(stats: MaskStats) -> dict[int, int]:
+    """Colors that occur only between two others, as shrinking and smoothing leave them.
+
+    Returns:
+        For each the nearer of the two.
+    """
+    plain = sorted(c for c in stats.colors if stats.is_area(c))
+    if not 2 <= len(plain) <= MANY or len(stats.colors) > MAX_MIXED:
+        return {}
+    corners = np.array([_rgb(c) for c in plain], np.float64)
+    first, second = np.triu_indices(len(plain), 1)
+    along = corners[second] - corners[first]
+    edges = {}
+    for color in stats.colors.keys() - set(plain):
+        offset = np.array(_rgb(color)) - corners
+        t = (offset[first] * along).sum(1) / (along**2).sum(1)
+        off_line = np.linalg.norm(offset[first] - t[:, None] * along, axis=1)
+        between = (t > 0) & (t < 1) & (off_line <= EXACT)
+        ends = np.union1d(first[between], second[between])
+        if len(ends):
+            edges[color] = plain[ends[np.linalg.norm(offset[ends], axis=1).argmin()]]
+    return edges
+
+
+def _infer_gray(stats: MaskStats, classes: list[Class], ignore: list[int]) -> InferredClasses:
+    jpeg = next((m.path for m in stats.masks if m.is_jpeg and len(m.shades) > 1), None)
+    if jpeg is not None:
         raise DatasetError(
-            f"{stats.example} is a JPEG, which changes ids at every edge; save masks as PNG (from "
+            f"{jpeg} is a JPEG, which changes ids at every edge; save masks as PNG (from "
             "the originals: what JPEG has changed cannot be restored)."
         )
-    ids = [i for i in range(len(classes) + len(ignore) + 1) if i not in ignore]
-    notes: list[str] = []
-    if not classes:
-        ids, notes = _unnamed_ids(stats, ignore)
-        classes = [Class(f"class {i}") for i in ids] or [Class(BACKGROUND)]
-        if ids in ([0, 1], [0]):
-            classes = [Class(BACKGROUND), Class("foreground")][: len(ids)]
-        notes.append(f"No file names the classes; they are called {classes[0].name!r} and so on.")
-    values = [
-        c.value if c.value is not None else i for c, i in zip(classes, ids or [0], strict=False)
-    ]
+    edges = _edge_levels(stats, ignore)
+    levels = set(stats.values) - set(ignore) - edges.keys()
+    if len(classes) == 1 and classes[0].value is None and len(levels - {IGNORE}) > 1:
+        classes = [Class(BACKGROUND), *classes]
+    classes, values, notes = _assign_values(stats, levels, classes, ignore)
+    if edges:
+        notes.append(f"{len(edges)} grays of soft edges become the nearer of both levels.")
     result = _by_value(classes, values, "ids", notes)
-    result.encoding.classes.update(dict.fromkeys(ignore, IGNORE))
-    result.encoding.classes.setdefault(IGNORE, IGNORE)
+    known = result.encoding.classes
+    known.update(dict.fromkeys(ignore, IGNORE))
+    known.setdefault(IGNORE, IGNORE)
+    known.update({edge: known[level] for edge, level in edges.items() if level in known})
     colored = [
         c
         if c.color or v not in stats.palette
@@ -205,45 +223,119 @@ def _infer_gray(stats: _MaskStats, classes: list[Class], ignore: list[int]) -> I
     return result._replace(colors=colors) if distinct else result
 
 
-def _infer_binary(stats: _MaskStats, classes: list[Class]) -> InferredClasses:
+def _edge_levels(stats: MaskStats, ignore: list[int]) -> dict[int, int]:
+    """The level that is nearer to each gray of soft edges between evenly spread levels."""
+    values = set(stats.values) - set(ignore)
+    if stats.palette or _is_level(values) or max(values, default=0) > IGNORE:
+        return {}
+    edges = {e & 255: level & 255 for e, level in _edge_colors(stats).items()}
+    levels = values - edges.keys()
+    return edges if len(levels) > 2 and _is_level(levels) else {}
+
+
+def _assign_values(
+    stats: MaskStats, levels: set[int], classes: list[Class], ignore: list[int]
+) -> tuple[list[Class], list[int], list[str]]:
+    """The classes, their values, and notes.
+
+    Without names, values that occur are classes; with names, these are for the ids from 0, or
+    for the values that occur, if those are as many and no ids.
+    """
+    ids = [i for i in range(len(classes) + len(ignore)) if i not in ignore]
+    notes: list[str] = []
+    if classes and levels <= {*ids, IGNORE} and not _is_level(levels):
+        in_order = ids
+    else:
+        in_order, notes = _values_in_order(stats, levels, ignore)
+    if not classes:
+        classes = [Class(f"class {i}") for i in in_order] or [Class(BACKGROUND)]
+        if in_order == [0] or (len(in_order) == 2 and in_order[0] == 0):
+            classes = [Class(BACKGROUND), Class(FOREGROUND)][: len(in_order)]
+        notes.append(f"No file names the classes; they are called {classes[0].name!r} and so on.")
+        return classes, in_order or [0], notes
+    if len(in_order) != len(classes) or in_order == list(range(len(in_order))):
+        in_order, notes = ids, []
+    values = [
+        c.value if c.value is not None else i for c, i in zip(classes, in_order, strict=False)
+    ]
+    return classes, values, notes
+
+
+def _infer_binary(stats: MaskStats, classes: list[Class]) -> InferredClasses:
     if len(classes) == 1:
         classes = [Class(BACKGROUND), *classes]
-    classes = classes or [Class(BACKGROUND), Class("foreground")]
-    classes = [dataclasses.replace(c, value=None) for c in classes]
-    grays = "; grays become the nearer of both" if len(stats.values) > 2 else ""
-    note = f"Black and white masks: 0 is {classes[0].name!r}, 255 is {classes[1].name!r}{grays}."
-    return _by_value(classes, [0, 255], "binary", [note])
+    classes = classes or [Class(BACKGROUND), Class(FOREGROUND)]
+    shades = _shades(classes)
+    black, white = (classes[shades.index(shade)].name for shade in (0, 255))
+    masks = [m for m in stats.masks if m.grays is not None]
+    is_soft = any(m.is_lossy and not m.is_jpeg for m in masks)  # where all of 1 can be black
+    low = [m for m in masks if m.is_low]
+    if is_soft and not any(len(m.shades) == 2 for m in low):
+        low = []
+    grays = "; grays become the nearer of both" * any(
+        not m.is_plain and not m.is_low for m in masks
+    )
+    notes = [f"Black and white masks: 0 is {black!r}, 255 is {white!r}{grays}."]
+    if low:
+        notes.append(
+            f"Masks of 0 and 1 alone, in which 1 is {white!r}: {len(low)}, such as {low[0].path}. "
+            f"If 255 is for ignored pixels in the others, choose ignore=[{IGNORE}]."
+        )
+    whites = sum(n for color, n in stats.colors.items() if color & 255 >= 128)
+    if whites > stats.colors.total() / 2:
+        notes.append(
+            f"{whites / stats.colors.total():.0%} of the pixels are white; if the objects are the "
+            f"black ones, choose classes=[{white!r}, {black!r}]."
+        )
+    result = _by_value(classes, shades, "binary", notes)
+    if low:
+        result.encoding.classes[1] = result.encoding.classes[255]
+    return result
 
 
-def _unnamed_ids(stats: _MaskStats, ignore: list[int]) -> tuple[list[int], list[str]]:
-    """Ids of the classes of masks that no file describes, and notes."""
-    values = set(stats.values) - {IGNORE} - set(ignore)
-    if len(values) > MAX_VALUES:
+def _values_in_order(
+    stats: MaskStats, levels: set[int], ignore: list[int]
+) -> tuple[list[int], list[str]]:
+    """Values of the classes of masks whose values no file describes, and notes."""
+    white_is_class = _is_level(levels)
+    ids = sorted(levels if white_is_class else levels - {IGNORE})
+    if len(ids) > MAX_VALUES:
         raise DatasetError(
-            f"the masks ({stats.example} and others) have {len(values)} different values: they "
+            f"the masks ({stats.masks[0].path} and others) have {len(ids)} different values: they "
             "look like photographs, or were saved as JPEG; save class ids as PNG."
         )
-    ids = sorted(values)
     if not ids:
         return [], []
-    if 2 * len(ids) >= max(ids) + 1:  # most ids occur
-        return [i for i in range(max(ids) + 1) if i not in ignore], []
+    if white_is_class:
+        notes = [f"255 is one of them; if it is for ignored pixels, choose ignore=[{IGNORE}]."]
+    else:
+        notes = _about_255(stats) if IGNORE in levels else []
+    if 2 * len(ids) >= max(ids) + 1 and not white_is_class:  # most ids occur
+        return [i for i in range(max(ids) + 1) if i not in ignore], notes
     shown = ", ".join(map(str, ids[:20]))
-    return ids, [f"The values {shown} of the masks are classes 0 to {len(ids) - 1}, in order."]
+    order = f"The values {shown} of the masks are classes 0 to {len(ids) - 1}, in order."
+    return ids, [order, *notes]
 
 
-def _is_binary(stats: _MaskStats, classes: list[Class], ignore: list[int]) -> bool:
-    """Only 0 and 255; or nearly only, with grays between, as smoothing and JPEG leave them."""
-    if len(classes) > 2 or 255 not in stats.values or 255 in ignore or max(stats.values) > 255:
+def _about_255(stats: MaskStats) -> list[str]:
+    """Notes on 255 among ids."""
+    file = "_classes.csv, below the line `Pixel Value,Class`"
+    what = f"Value {IGNORE} of the masks is ignored"
+    notes = [f"{what}; if it is a class, write the values and names of all classes into {file}."]
+    alone = [m.path for m in stats.masks if m.is_plain and 255 in m.shades]
+    if alone:
+        what = f"Masks with no values but 0 and {IGNORE}: {len(alone)}, such as {alone[0]}"
+        notes.append(f"{what}; if they are black and white, save them with the ids of the others.")
+    return notes
+
+
+def _is_level(values: set[int]) -> bool:
+    """Whether 255 is the lightest of two gray levels, or of some that are evenly spread."""
+    last = len(values) - 1
+    if IGNORE not in values or max(values) > IGNORE:
         return False
-    if len(classes) == 2 and any(c.value not in (None, 0, 255) for c in classes):
-        return False
-    if set(stats.values) <= {0, 255}:
-        return True
-    size = stats.values.total()
-    outer = sum(n for v, n in stats.values.items() if v <= 2 or v >= 253)
-    near = sum(n for v, n in stats.values.items() if v < NEAR or v >= 256 - NEAR)
-    return len(stats.values) > MANY and outer >= 0.85 * size and near >= 0.95 * size
+    even = (abs(v - 255 * i / last) <= 2 for i, v in enumerate(sorted(values)) if last)
+    return 0 < last < LEVELS and (last == 1 or all(even))
 
 
 def _by_value(

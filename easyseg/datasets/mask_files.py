@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from easyseg.datasets.base import IGNORE
+from easyseg.datasets.soft_edges import MANY, is_photo, middle_fraction
 from easyseg.errors import DatasetError, ImageError, show_path
 from easyseg.io.open_image import image_errors, open_image
 
-__all__ = ["MaskEncoding", "MaskFile", "fit_mask", "is_jpeg", "pack", "read_values"]
+__all__ = [
+    "TINT",
+    "MaskEncoding",
+    "MaskFile",
+    "color_spread",
+    "fit_mask",
+    "is_jpeg",
+    "pack",
+    "read_values",
+]
 
 ASPECT = 0.01  # relative difference allowed between the aspect ratios of image and mask
 STRAY = 0.01  # fraction of a mask that may have unlisted colors, as at smoothed edges
-EDGES = 0.05  # fraction of a binary mask that may lie between black and white
-NEAR = 32  # gray levels from black or white within which a pixel counts as that
+WHITE = 65535  # of 16 bits
+TINT = 16  # difference of red, green and blue up to which black and white stay that
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,9 +56,9 @@ class MaskEncoding:
         """
         if self.kind == "colors":
             return self._from_colors(values if values.ndim == 3 else np.dstack([values] * 3), path)
-        gray = values if values.ndim == 2 else _gray(values, path)
         if self.kind == "binary":
-            return self._from_binary(gray, path)
+            return self._from_binary(_gray(values, path, tint=TINT), path)
+        gray = _gray(values, path)
         table = np.full(1 << 8 * gray.dtype.itemsize, -1, np.int16)
         known = [value for value in self.classes if value < len(table)]
         table[known] = [self.classes[value] for value in known]
@@ -57,13 +68,14 @@ class MaskEncoding:
         return ids.astype(np.uint8)
 
     def _from_binary(self, gray: np.ndarray, path: Path) -> np.ndarray:
-        between = np.count_nonzero((gray >= NEAR) & (gray < 256 - NEAR))
-        if between > EDGES * gray.size and gray.size > 64:
+        if is_photo(gray):
             raise DatasetError(
                 f"{path} is not black and white like the other masks: "
-                f"{between / gray.size:.0%} of it is gray; remove it, or save class ids as PNG."
+                f"{middle_fraction(gray):.0%} of it is gray; remove it, or save class ids as PNG."
             )
-        return np.where(gray >= 128, self.classes[255], self.classes[0]).astype(np.uint8)
+        holds_ids = 1 in self.classes and gray.max(initial=0) <= 1 and not is_jpeg(path)
+        threshold = 1 if holds_ids else 128
+        return np.where(gray >= threshold, self.classes[255], self.classes[0]).astype(np.uint8)
 
     def _from_colors(self, rgb: np.ndarray, path: Path) -> np.ndarray:
         packed = pack(rgb)
@@ -108,7 +120,7 @@ class MaskFile:
 
     def __call__(self, size: tuple[int, int]) -> np.ndarray:
         """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
-        values = read_values(self.path, colors=self.encoding.kind == "colors")
+        values = read_values(self.path, colors=self.encoding.kind != "ids")
         ids = self.encoding.decode(values, self.path)
         return fit_mask(ids, size, mask=self.path, image=self.image)
 
@@ -126,19 +138,39 @@ def read_values(path: Path, *, colors: bool = False) -> np.ndarray:
     name = show_path(path)
     try:
         with open_image(path, name) as image, image_errors(name):
-            if image.mode == "1":
-                return np.asarray(image).astype(np.uint8)
-            if image.mode == "L" or (image.mode == "P" and not colors):
-                return np.asarray(image)
-            if image.mode.startswith("I") or image.mode == "F":
-                return _wide(np.asarray(image), path)
-            if image.mode in ("LA", "La"):
-                return np.asarray(image)[..., 0]
-            return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+            return _values(image, path, colors=colors)
     except ImageError as error:
         raise DatasetError(
             f"{error} It is a mask: you may also remove it and its image."
         ) from error
+
+
+def _values(image: Any, path: Path, *, colors: bool) -> np.ndarray:
+    if image.mode == "P" and not colors:
+        return np.asarray(image)
+    if image.mode in ("1", "L"):
+        scale = _scale(image)  # before it is loaded
+        return np.asarray(image).astype(np.uint8) // np.uint8(scale)
+    if image.mode.startswith("I") or image.mode == "F":
+        return _wide(np.asarray(image), path)
+    if image.mode in ("LA", "La", "RGBA", "RGBa"):
+        return _without_alpha(np.asarray(image))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def _scale(image: Any) -> int:
+    """The factor by which Pillow multiplies values of 2 and 4 bits."""
+    arguments = image.tile[0][3] if image.tile else ""
+    raw_mode = arguments if isinstance(arguments, str) else (arguments or ("",))[0]
+    return {"L;2": 85, "L;4": 17}.get(raw_mode, 1)
+
+
+def _without_alpha(values: np.ndarray) -> np.ndarray:
+    """The colors; alpha, if the image is of one color and a part of it is transparent."""
+    colors, alpha = values[..., :-1], values[..., -1]
+    if alpha.min(initial=255) < 255 and (colors == colors[:1, :1]).all():
+        return np.ascontiguousarray(alpha)
+    return np.ascontiguousarray(colors if colors.shape[-1] == 3 else colors[..., 0])
 
 
 def fit_mask(ids: np.ndarray, size: tuple[int, int], *, mask: Path, image: Path) -> np.ndarray:
@@ -184,20 +216,39 @@ def pack(rgb: np.ndarray) -> np.ndarray:
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
 
-def _gray(rgb: np.ndarray, path: Path) -> np.ndarray:
-    if (rgb != rgb[..., :1]).any():
+def color_spread(rgb: np.ndarray) -> np.ndarray:
+    """Largest difference of red, green and blue, `(H, W) uint8`."""
+    r, g, b = np.moveaxis(rgb, -1, 0)
+    high, low = np.maximum(np.maximum(r, g), b), np.minimum(np.minimum(r, g), b)
+    return np.asarray(high - low)
+
+
+def _gray(values: np.ndarray, path: Path, *, tint: int = 0) -> np.ndarray:
+    if values.ndim == 2:
+        return values
+    if color_spread(values).max(initial=0) > tint:
         raise DatasetError(
             f"{path} is in colors, but the other masks hold ids; "
             "save it as they are, or list the colors in class_dict.csv."
         )
-    return np.ascontiguousarray(rgb[..., 0])
+    return np.ascontiguousarray(values[..., 1])
 
 
 def _wide(values: np.ndarray, path: Path) -> np.ndarray:
     whole = np.rint(values)
-    if values.size and (not (values == whole).all() or values.min() < 0 or values.max() > 65535):
+    if values.size and (not (values == whole).all() or values.min() < 0 or values.max() > WHITE):
         raise DatasetError(f"{path} has values other than 0 to 65535; save class ids as PNG.")
-    return whole.astype(np.uint16)
+    return _white_is_255(whole.astype(np.uint16))
+
+
+def _white_is_255(values: np.ndarray) -> np.ndarray:
+    """16 bits in which 65535 stands for what 255 does in 8: white, or ignored."""
+    if values.max(initial=0) < WHITE:
+        return values
+    levels = np.unique(values)
+    if not (levels % 257).any() or len(levels) > MANY:  # all are gray levels of 16 bits
+        return ((values + np.uint32(128)) // 257).astype(np.uint8)
+    return np.where(values == WHITE, np.uint16(255), values)
 
 
 def is_jpeg(path: Path) -> bool:

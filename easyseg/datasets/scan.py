@@ -23,8 +23,9 @@ from easyseg.io.open_image import (
     without_warnings,
 )
 
-__all__ = ["DatasetScan", "SampleScan", "scan_dataset"]
+__all__ = ["MUCH_IGNORED", "DatasetScan", "SampleScan", "scan_dataset"]
 
+MUCH_IGNORED = 0.05  # fraction of the pixels above which there is a warning
 THREADS = 4
 THUMBNAIL = 16  # side of the gray image by which images are compared
 SWAPS_SIDES = range(5, 9)  # EXIF orientations
@@ -41,6 +42,7 @@ class SampleScan:
         error: Why it cannot be used; `None` if it can.
         size: `(height, width)` of the image in pixels.
         pixels: `(classes,) int64`, pixels of each class in the mask.
+        ignored: Ignored pixels in the mask.
         rotated: Whether the image's EXIF tag rotates or mirrors it.
         jpeg_mask: Whether the mask is a JPEG file.
         resized_mask: Whether the mask's size differs from the image's.
@@ -52,6 +54,7 @@ class SampleScan:
     error: EasysegError | None = None
     size: tuple[int, int] = (0, 0)
     pixels: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+    ignored: int = 0
     rotated: bool = False
     jpeg_mask: bool = False
     resized_mask: bool = False
@@ -83,6 +86,11 @@ class DatasetScan:
         """`(classes,) int64`, pixels of each class in a split."""
         zeros = np.zeros(len(self.dataset.label_set), np.int64)
         return sum((scan.pixels for scan in self.readable(split)), zeros)
+
+    def ignored(self, split: str) -> float:
+        """Fraction of a split's pixels that are ignored, 0 to 1; 0 if there are none."""
+        ignored = sum(scan.ignored for scan in self.readable(split))
+        return ignored / max(1, ignored + int(self.pixels(split).sum()))
 
 
 def scan_dataset(dataset: Dataset, *, quick: bool = False) -> DatasetScan:
@@ -118,6 +126,7 @@ def _scan(split: str, sample: Sample, classes: int, *, quick: bool) -> SampleSca
         sample,
         size=size,
         pixels=pixels[:classes],
+        ignored=int(pixels[IGNORE]),
         rotated=orientation in range(2, 9),
         jpeg_mask=is_jpeg(sample.mask),
         resized_mask=_mask_size(sample.mask) not in (None, size),

@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from easyseg.datasets.base import SPLITS, Dataset, Sample
-from easyseg.errors import DatasetError
+from easyseg.datasets.base import IGNORE, SPLITS, Dataset, Sample
+from easyseg.errors import DatasetError, EasysegError
 from easyseg.results.label_set import LabelSet
 
 __all__ = ["make_dataset", "with_validation_split"]
@@ -31,7 +31,8 @@ def make_dataset(
 
     If no sample has a split, they are divided 80/10/10 by a hash of their names, so that neither
     the order of the files nor the machine matters: with two samples or more there is one for
-    validation, with five or more one for the test.
+    validation, with five or more one for the test. Masks of ignored pixels only are never all of
+    a split, unless there are no others.
 
     An image that is listed again is one sample. Of two splits, one may be all of the other.
 
@@ -81,7 +82,10 @@ def with_validation_split(dataset: Dataset) -> Dataset:
         val = train
         note = "The only training image is also used for validation, so metrics are too good."
     else:
-        held_out = {id(sample) for sample in _in_order(train)[: _count(train)]}
+        ordered, count = _in_order(train), _count(train)
+        parts = {"train": ordered[count:], "val": ordered[:count]}
+        _spread_labels(parts)
+        held_out = {id(sample) for sample in parts["val"]}
         val = [sample for sample in train if id(sample) in held_out]
         train = [sample for sample in train if id(sample) not in held_out]
         note = f"There is no validation split: {len(val)} training samples are held out for it."
@@ -125,7 +129,33 @@ def _divide(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
         "val": ordered[:val],
         "test": ordered[val : val + test],
     }
+    _spread_labels(parts)
     return {split: sorted(part, key=lambda s: s.name) for split, part in parts.items()}
+
+
+def _spread_labels(parts: dict[str, list[Sample]]) -> None:
+    """Exchanges samples, so that no split has masks of ignored pixels only, if others can help.
+
+    Training comes first, then validation. Masks are read until one in each split shows a class.
+    """
+    for split, part in parts.items():
+        if not part or any(map(_shows_class, part)):
+            continue
+        for giver in reversed(parts):
+            keeps = list(parts).index(giver) < list(parts).index(split)
+            labeled = (i for i, sample in enumerate(parts[giver]) if _shows_class(sample))
+            spare = list(itertools.islice(labeled, 1 + keeps))[keeps:]
+            if spare:
+                part[0], parts[giver][spare[0]] = parts[giver][spare[0]], part[0]
+                break
+
+
+def _shows_class(sample: Sample) -> bool:
+    """Whether a pixel is not ignored; what cannot be read is left to the check."""
+    try:
+        return bool((sample.read_mask() != IGNORE).any())
+    except EasysegError:
+        return True
 
 
 def _count(samples: Sequence[Sample]) -> int:

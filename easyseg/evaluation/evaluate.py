@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import logging
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from easyseg.datasets import Dataset, DatasetOptions, open_with_options
 from easyseg.datasets.base import IGNORE, Sample
+from easyseg.datasets.scan import MUCH_IGNORED
 from easyseg.datasets.splits import with_validation_split
 from easyseg.errors import DatasetError, InputError
 from easyseg.evaluation.boundary import BoundaryScores
@@ -24,6 +26,8 @@ from easyseg.results.label_set import LabelSet
 from easyseg.utils.progress import progress_bar
 
 __all__ = ["evaluate", "evaluate_dataset"]
+
+log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -141,6 +145,12 @@ def evaluate_dataset(
         progress=progress,
     )
     scores = dataclasses.replace(scores, model=model, data=source, split=split or "")
+    if scores.ignored > MUCH_IGNORED:
+        log.warning(
+            "%.1f %% of the pixels are ignored, by the masks or because their class is excluded; "
+            "nothing is measured there.",
+            100 * scores.ignored,
+        )
     if report is not None:
         from easyseg.evaluation.report import write_report  # noqa: PLC0415  (matplotlib)
 

@@ -23,6 +23,7 @@ class ConfusionMatrix:
     Attributes:
         counts: `(classes, classes) int64`; rows: ground truth, columns: prediction.
         missed: `(classes,) int64`, pixels of each true class predicted as none of the classes.
+        ignored: Pixels that are ignored.
     """
 
     def __init__(self, classes: int, *, ignore_index: int = 255) -> None:
@@ -30,6 +31,7 @@ class ConfusionMatrix:
         self.ignore_index = ignore_index
         self.counts = np.zeros((classes, classes), np.int64)
         self.missed = np.zeros(classes, np.int64)
+        self.ignored = 0
 
     def update(self, ground_truth: np.ndarray, predicted: np.ndarray) -> None:
         """Adds one image: two `(H, W)` integer arrays.
@@ -60,6 +62,7 @@ class ConfusionMatrix:
         pairs = pairs.reshape(self.classes, width)
         self.counts += pairs[:, :-1]
         self.missed += pairs[:, -1]
+        self.ignored += valid.size - ground_truth.size
 
     def __add__(self, other: ConfusionMatrix) -> ConfusionMatrix:
         if (self.classes, self.ignore_index) != (other.classes, other.ignore_index):
@@ -71,12 +74,18 @@ class ConfusionMatrix:
         both = ConfusionMatrix(self.classes, ignore_index=self.ignore_index)
         both.counts = self.counts + other.counts
         both.missed = self.missed + other.missed
+        both.ignored = self.ignored + other.ignored
         return both
 
     @property
     def true_pixels(self) -> np.ndarray:
         """Pixels of each class in the ground truth, ignored ones excluded, `(classes,) int64`."""
         return self.counts.sum(1) + self.missed
+
+    @property
+    def ignored_fraction(self) -> float:
+        """Fraction of all pixels that are ignored, 0 to 1; 0 without any pixels."""
+        return float(self.ignored / max(1, self.ignored + self.true_pixels.sum()))
 
     @property
     def iou(self) -> np.ndarray:

@@ -94,6 +94,11 @@ class Scores:
         return self.confusion.mean_accuracy
 
     @property
+    def ignored(self) -> float:
+        """Fraction of all pixels that are ignored, which no metric accounts for."""
+        return self.confusion.ignored_fraction
+
+    @property
     def frequency_weighted_iou(self) -> float:
         """Mean of `iou`, weighted with the classes' pixels in the ground truth."""
         return self.confusion.frequency_weighted_iou
@@ -170,6 +175,7 @@ class Scores:
             "data": self.data,
             "split": self.split,
             "images": len(self.images),
+            "ignored": self.ignored,
             **{name: _plain(value) for name, value in self.summary().items()},
             "label_set": self.label_set.name,
             "notes": list(self.class_mapping.notes),
@@ -203,6 +209,7 @@ class Scores:
         lines += [f"{absent} of {len(self.label_set)} classes do not occur."] * bool(absent)
         lines += ["", f"{len(self.images)} image{'s' * (len(self.images) != 1)}"]
         lines += [f"{metric_name(name):22}  {value:.4f}" for name, value in self.summary().items()]
+        lines.append(f"{'ignored pixels':22}  {self.ignored:.4f}")
         return "\n".join([*lines, *self.class_mapping.notes])
 
     def __repr__(self) -> str:

@@ -136,8 +136,13 @@ def make_plan(
         pixels=np.stack([s.pixels for s in train]),
         model=model,
         config=config,
-        notes=notes,
+        notes=(*notes, _ignored(scan)),
     )
+
+
+def _ignored(scan: DatasetScan) -> str:
+    fractions = (f"{split} {scan.ignored(split):.2%}" for split in ("train", "val"))
+    return f"Ignored pixels: {', '.join(fractions)}."
 
 
 def _random_backbone(

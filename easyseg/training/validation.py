@@ -206,7 +206,7 @@ def card(plan: Plan, entry: Mapping[str, Any] | None) -> str:
     about = (
         f"# Trained on {plan.data.name}\n\n"
         f"{plan.model.backbone}, {len(plan.label_set)} classes, {len(plan.train)} training images."
-        "\n\n"
+        f" {' '.join(plan.notes)}\n\n"
     )
     if entry is None:
         return about + "Before the first epoch.\n"

@@ -124,3 +124,47 @@ def test_command(clean, tmp_path):
     result = CliRunner().invoke(command, [str(clean), "--quick"])
     assert result.exit_code == 1
     assert "masks/3.png" in result.output
+
+
+def test_ignored_pixels_are_always_stated(tmp_path):
+    root = folders(tmp_path, 10, size=LARGE)
+    report = check_dataset(root)
+    assert [report.scan.ignored(split) for split in report.counts] == [0, 0, 0]
+    assert "ignored        0.000     0.000     0.000" in str(report)
+    mask = scene(0, LARGE)[1]
+    mask[:96, :128] = 255
+    for i in range(10):
+        save(root / f"masks/{i}.png", mask)
+    report = check_dataset(root)
+    assert "ignored       25.000    25.000    25.000" in str(report)
+    (warning,) = (text for text in report.warnings if text.startswith("ignored pixels"))
+    assert "(255): train 25.0%, val 25.0%, test 25.0%, most in" in warning
+    assert f"{root}/masks/" in warning
+
+
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [("mine", "person"), ("Cats_2024", "cat"), ("my-motorcycles", "motorbike"), ("bus", "bus")],
+)
+def test_names_that_the_start_knows_are_proposed(tmp_path, name, guess):
+    root = folders(tmp_path / name, 6, value=255)
+    report = check_dataset(root)
+    assert report.proposal.start_classes == ("background", guess)
+    text = str(report)
+    assert f"proposal classes=['background', '{guess}'], if it shows {guess}" in text
+    assert "mini knows aeroplane, bicycle" in text
+    named = check_dataset(open_dataset(root, classes=["background", guess]))
+    assert named.proposal.start_classes == ()
+    assert "mini knows" not in str(named)
+
+
+def test_the_command_prints_flags(tmp_path):
+    root = folders(tmp_path, 6, value=255)
+    for i in range(3):
+        save(root / f"masks/{i}.png", scene(i)[1])
+    result = CliRunner().invoke(command, [str(root)])
+    assert "proposal --classes background,person, if it shows person" in result.output
+    assert "choose --ignore 255" in result.output
+    result = CliRunner().invoke(command, [str(root), *["--classes", "background,person"]])
+    assert result.exit_code == 0
+    assert "Ready to train" in result.output

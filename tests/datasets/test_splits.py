@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
-from helpers.make_dataset import folders, save, scene
+from helpers.make_dataset import SIZE, folders, save, scene
 
 from easyseg.datasets import open_dataset
 from easyseg.datasets.check import check_dataset
 from easyseg.datasets.splits import with_validation_split
-from easyseg.errors import InputError
+from easyseg.errors import DatasetError, InputError
 
 
 @pytest.fixture
@@ -65,3 +66,29 @@ def test_own_splits_are_kept(tmp_path):
     assert "test/0" in every
     with pytest.raises(InputError, match=r"no split 'valid'; choose one of: .*test \(2\), all"):
         dataset.split("valid")
+
+
+@pytest.mark.parametrize("labeled", [(3, 7), (0, 4, 9), range(5)])
+@pytest.mark.parametrize("own_train", [False, True])
+def test_no_split_that_is_made_has_ignored_pixels_only(tmp_path, labeled, own_train):
+    inner = "train" if own_train else ""
+    root = folders(tmp_path, 10, images=f"images/{inner}", masks=f"masks/{inner}")
+    for i in set(range(10)) - set(labeled):
+        save(root / f"masks/{inner}/{i}.png", np.full(SIZE, 255, np.uint8))
+    reports = [check_dataset(open_dataset(root, classes=["ground", "box"])) for _ in range(2)]
+    assert not reports[0].errors
+    for split in ("train", "val"):
+        assert reports[0].pixels[split].any()
+    first, again = ([names(part) for part in r.dataset.splits.values()] for r in reports)
+    assert first == again
+    assert sorted((name for part in first for name in part), key=int) == [str(i) for i in range(10)]
+
+
+def test_a_mask_that_cannot_be_read_is_left_to_the_check(tmp_path):
+    root = folders(tmp_path, 2)
+    for i in range(2):
+        (root / f"masks/{i}.png").write_bytes(b"")
+    with pytest.raises(DatasetError, match=r"masks/0\.png"):
+        open_dataset(root)
+    save(root / "masks/0.png", np.ones(SIZE, np.uint8))
+    assert "masks/1.png" in check_dataset(root).errors[0]

@@ -124,6 +124,8 @@ def test_where_nothing_counts(predictor, photos):
     assert np.isnan(list(scores.summary().values())).all()
     json.dumps(scores.to_dict(), allow_nan=False)
     assert "21 of 21 classes do not occur" in str(scores)
+    assert scores.ignored == scores.to_dict()["ignored"] == 1
+    assert str(scores).endswith("ignored pixels          1.0000")
 
 
 def test_what_cannot_be_evaluated(predictor, samples, photos, tmp_path):
@@ -253,7 +255,7 @@ def folder(tmp_path_factory, mini, photos):
     return root
 
 
-def test_the_facade_takes_folders_data_sets_and_samples(mini, samples, folder):
+def test_the_facade_takes_folders_data_sets_and_samples(mini, samples, folder, caplog):
     assert isinstance(mini.evaluate(samples[:1], boundary=False, progress=False), Scores)
     data = Dataset("mine", "test", mini.label_set, {"test": samples[:2]})
     scores = mini.evaluate(data, split="test", progress=False)
@@ -264,8 +266,10 @@ def test_the_facade_takes_folders_data_sets_and_samples(mini, samples, folder):
     assert len(scores.images) == 3
     assert scores.label_set.names == ("background", "person")
     assert scores.confusion.true_pixels[1] == 3 * 400
+    assert "are ignored" not in caplog.text
     scores = mini.evaluate(folder, ignore=["background"], format="folders", progress=False)
     assert scores.label_set.names == ("person",)
+    assert f"{100 * scores.ignored:.1f} % of the pixels are ignored" in caplog.text
     with pytest.raises(InputError, match="classes, ignore cannot be chosen for samples"):
         mini.evaluate(samples[:1], classes=["person"], ignore=[3])
 

@@ -25,6 +25,9 @@ def test_by_hand():
     np.testing.assert_allclose(result.iou, [1 / 3, 2 / 3, 0, np.nan])
     assert result.mean_iou() == pytest.approx(1 / 3)
     assert result.pixel_accuracy == pytest.approx(3 / 5)
+    assert result.ignored_fraction == pytest.approx(1 / 6)
+    assert (result + result).ignored == 2
+    assert matrix().ignored_fraction == 0
 
 
 def test_mean_over_some_classes():

@@ -14,6 +14,7 @@ from easyseg.datasets.scan import scan_dataset
 from easyseg.errors import ConfigError, DatasetError, ImageError, InputError
 from easyseg.training.config import TrainConfig, split_options
 from easyseg.training.plan import check_buildable, make_plan, phases
+from easyseg.training.validation import card
 
 
 def plan(data, *, same_classes=True, changes=None, random=False, **choices):
@@ -103,7 +104,10 @@ def test_phases(choices, expected):
 
 @pytest.mark.parametrize(("same", "epochs", "frozen"), [(True, 9, 0), (False, 9, 1), (False, 2, 0)])
 def test_new_classes_begin_with_a_frozen_backbone(data, same, epochs, frozen):
-    assert plan(data, same_classes=same, epochs=epochs).config.freeze_backbone_epochs == frozen
+    result = plan(data, same_classes=same, epochs=epochs)
+    assert result.config.freeze_backbone_epochs == frozen
+    assert result.notes == ("Ignored pixels: train 0.00%, val 0.00%.",)
+    assert result.notes[0] in card(result, None)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,11 +11,13 @@ import numpy as np
 from easyseg.datasets.base import IGNORE, Dataset
 from easyseg.datasets.check.near_duplicates import find_near_duplicates
 from easyseg.datasets.check.report import CheckReport, Proposal
+from easyseg.datasets.class_names import BACKGROUND, FOREGROUND
 from easyseg.datasets.class_weights import median_frequency_weights
 from easyseg.datasets.open import open_dataset
-from easyseg.datasets.scan import DatasetScan, scan_dataset
+from easyseg.datasets.scan import MUCH_IGNORED, DatasetScan, SampleScan, scan_dataset
 from easyseg.datasets.splits import with_validation_split
 from easyseg.io.open_image import IMAGE_EXTENSIONS
+from easyseg.results.label_set import load_label_set
 
 __all__ = ["check_dataset"]
 
@@ -41,6 +44,7 @@ def check_dataset(data: str | os.PathLike[str] | Dataset, *, quick: bool = False
         errors=[*map(str, scan.errors), *_about_labels(scan)],
         warnings=[
             *_about_files(scan),
+            *_about_ignored(scan),
             *_about_empty_masks(scan),
             *_about_classes(scan),
             *_about_splits(scan),
@@ -93,6 +97,21 @@ def _about_files(scan: DatasetScan) -> list[str]:
         ),
     )
     return [f"{what}: {len(paths)}, such as {paths[0]}." for paths, what in groups if paths]
+
+
+def _about_ignored(scan: DatasetScan) -> list[str]:
+    much = {s: scan.ignored(s) for s in scan.dataset.splits if scan.ignored(s) > MUCH_IGNORED}
+    if not much:
+        return []
+    parts = ", ".join(f"{split} {fraction:.1%}" for split, fraction in much.items())
+    most = max((s for s in scan.readable() if s.split in much), key=_ignored_fraction)
+    where = f"{parts}, most in {most.sample.mask} ({_ignored_fraction(most):.0%})"
+    cure = "nothing is learned or measured there, so make sure that they are of no class"
+    return [f"ignored pixels ({IGNORE}): {where}; {cure}."]
+
+
+def _ignored_fraction(scan: SampleScan) -> float:
+    return scan.ignored / max(1, scan.ignored + int(scan.pixels.sum()))
 
 
 def _about_empty_masks(scan: DatasetScan) -> list[str]:
@@ -154,9 +173,24 @@ def _propose(scan: DatasetScan) -> Proposal | None:
     names = scan.dataset.label_set.names
     return Proposal(
         classes=tuple(n for n, count in zip(names, pixels.sum(0), strict=True) if count),
+        start_classes=_start_classes(scan.dataset),
         class_weights=median_frequency_weights(pixels),
         crop=(int(height), int(width)),
     )
+
+
+def _start_classes(dataset: Dataset) -> tuple[str, ...]:
+    """Names for black and white masks without names; the object's is guessed from the data set's.
+
+    They are those of Pascal VOC, whose classes the default start has, and most others too.
+    """
+    if dataset.label_set.names != (BACKGROUND, FOREGROUND):
+        return ()
+    voc = load_label_set("voc")
+    known = [*voc.names[1:], *voc.aliases]
+    words = re.split(r"[\W\d_]+", dataset.name.casefold())
+    hits = [w for word in words for w in (word, word.removesuffix("s")) if w in known]
+    return BACKGROUND, voc.names[voc.ids_of(hits[0])[0]] if hits else "person"
 
 
 def _listed(names: Sequence[str]) -> str:

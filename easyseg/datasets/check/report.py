@@ -9,6 +9,7 @@ import numpy as np
 from easyseg.datasets.base import Dataset
 from easyseg.datasets.scan import DatasetScan
 from easyseg.errors import DatasetError
+from easyseg.results.label_set import load_label_set
 
 __all__ = ["CheckReport", "Proposal"]
 
@@ -25,11 +26,14 @@ class Proposal:
         class_weights: One weight per class of the label set: those that training with
             `class_weights="auto"` uses.
         crop: `(height, width)` in pixels, `32 k + 1` each, at most 513.
+        start_classes: Names for the classes of masks that have none: a model that has classes of
+            these names starts with their weights. Empty if the classes have names.
     """
 
     classes: tuple[str, ...]
     class_weights: tuple[float, ...]
     crop: tuple[int, int]
+    start_classes: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +94,7 @@ class CheckReport:
                 f"proposal train {len(self.proposal.classes)} of {len(self.dataset.label_set)} "
                 f"classes, crop {height}x{width} (height x width), class weights as listed"
             )
+            lines += _name_line(self)
         lines.append("Not ready to train." if self.errors else "Ready to train.")
         return "\n".join(lines)
 
@@ -105,10 +110,23 @@ def _size_line(sizes: np.ndarray) -> list[str]:
     return [f"image sizes (width x height): {sides}"]
 
 
+def _name_line(report: CheckReport) -> list[str]:
+    """Which names carry the weights of the start."""
+    if not report.proposal or not report.proposal.start_classes:
+        return []
+    known = ", ".join(load_label_set("voc").names[1:])
+    *_, name = report.proposal.start_classes
+    why = f"training then starts from what the model knows of it. mini knows {known}."
+    return [f"proposal classes={list(report.proposal.start_classes)}, if it shows {name}: {why}"]
+
+
 def _class_table(report: CheckReport) -> list[str]:
-    """A line for each class: id, name, percent of the pixels of each split, proposed weight."""
+    """A line for each class: id, name, percent of the pixels of each split, proposed weight.
+
+    The last line is the percentage of all pixels that is ignored.
+    """
     names, pixels = report.dataset.label_set.names, report.pixels
-    width = max(map(len, names))
+    width = max(map(len, [*names, "ignored"]))
     lines = [f"{'id':>3}  {'class':<{width}}" + "".join(f"{s + ' %':>10}" for s in pixels)]
     lines[0] += f"{'weight':>10}" if report.proposal else ""
     for i, name in enumerate(names[:MAX_CLASSES]):
@@ -120,4 +138,5 @@ def _class_table(report: CheckReport) -> list[str]:
         lines.append(line)
     if len(names) > MAX_CLASSES:
         lines.append(f"     and {len(names) - MAX_CLASSES} more classes")
-    return lines
+    ignored = [f"{100 * report.scan.ignored(split):>10.3f}" for split in pixels]
+    return [*lines, f"{'':>3}  {'ignored':<{width}}{''.join(ignored)}"]

@@ -92,6 +92,7 @@ def write_report(
     facts = {
         "data": f"{data} ({count})" if data else count,
         "classes": f"{len(scores.label_set)} of {scores.label_set.name!r}",
+        "ignored pixels": f"{scores.ignored:.2%}",
         "model": model,
         "inference": _inference_options(predictor),
         "command": command,

@@ -1,0 +1,83 @@
+"""How much of a gray mask is neither black nor white, and whether that is soft edges."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+__all__ = ["MANY", "NEAR", "NOISE", "Grays", "count_grays", "is_photo", "middle_fraction"]
+
+NEAR = 32  # gray levels from black or white within which a pixel of a lossy mask counts as that
+NOISE = 2  # gray levels by which lossy compression changes even areas
+MANY = 32  # values; masks of ids seldom have more, lossy and blurred ones always
+EVEN = 3  # gray values from which those of thin, shrunk objects are told from ids by their shapes
+SHARP_RADIUS = 2  # pixels from an edge that shrinking and smoothing reach
+LOSSY_RADIUS = 8  # pixels from an edge that JPEG's blocks reach, and a blur in small masks
+PHOTO = 0.2  # fraction of a mask that may be gray by blur; photographs have more
+
+
+class Grays(NamedTuple):
+    """Pixels of a mask by what their gray can be.
+
+    Attributes:
+        pixels: All.
+        gray: Neither 0 nor 255.
+        middle: Neither near black nor near white.
+        ids: Gray pixels that no soft edge explains, in a mask that was saved without loss.
+        lossy_ids: The same in a mask that was compressed with loss, or blurred.
+    """
+
+    pixels: int
+    gray: int
+    middle: int
+    ids: int
+    lossy_ids: int
+
+
+def is_photo(values: np.ndarray) -> bool:
+    """Whether so much of a mask is gray that it is not black and white in any way."""
+    return values.size > 64 and middle_fraction(values) > PHOTO
+
+
+def middle_fraction(values: np.ndarray) -> float:
+    """The fraction of pixels that are neither near black nor near white."""
+    return float(_is_middle(values).mean()) if values.size else 0.0
+
+
+def _is_middle(values: np.ndarray) -> np.ndarray:
+    return (values >= NEAR) & (values < 256 - NEAR)
+
+
+def count_grays(values: np.ndarray) -> Grays:
+    """Counts the pixels of a mask, `(H, W) uint8`."""
+    gray = (values != 0) & (values != 255)
+    if not gray.any():
+        return Grays(values.size, 0, 0, 0, 0)
+    kinds = gray, _is_middle(values), _ids(values, gray), _lossy_ids(values)
+    return Grays(values.size, *(int(np.count_nonzero(kind)) for kind in kinds))
+
+
+def _ids(values: np.ndarray, gray: np.ndarray) -> np.ndarray:
+    """Gray pixels without black and white near; of many grays, those in even areas."""
+    darkest, lightest = _extremes(values, SHARP_RADIUS)
+    alone = gray & ~((darkest == 0) & (lightest == 255))
+    if len(np.unique(values[gray])) < EVEN:
+        return alone
+    darkest, lightest = _extremes(values, 1)
+    return alone & (darkest == lightest)
+
+
+def _lossy_ids(values: np.ndarray) -> np.ndarray:
+    """Dark pixels without a light one near, and light ones without a dark one."""
+    darkest, lightest = _extremes(values, max(LOSSY_RADIUS, max(values.shape) // 32))
+    dark = (values > NOISE) & (values < NEAR) & (lightest < 3 * NEAR)
+    light = (values >= 256 - NEAR) & (values < 255 - NOISE) & (darkest > 255 - 3 * NEAR)
+    return dark | light
+
+
+def _extremes(values: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
+    """The darkest and the lightest pixel within the radius of each, `(H, W) uint8` both."""
+    around = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    return cv2.erode(values, around), cv2.dilate(values, around)
