@@ -43,7 +43,7 @@ class _Hit(NamedTuple):
     path: Path
     length: int  # names of folders and file that agree, from the end
     nearness: int  # folders that it shares with the list
-    split: int  # 2: its folder is the split's, 1: of none, 0: of another one
+    split: int  # 2: its folder is the list's split, or named as the list, 1: of none, 0: of another
     ending: bool  # it has the extension that the name has, if that has one
     is_whole: bool  # all of the name agrees
     is_exact: bool = False  # it is where the name says
@@ -144,7 +144,7 @@ class Lookup:
                 path,
                 length,
                 _nearness(path.parent, name.file.parent, self.root),
-                split=1 if not split else 2 if split == name.split else 0,
+                split=_affinity(folder, split, name),
                 ending=other[-1] == parts[-1] or not is_image_name(parts[-1]),
                 is_whole=length == len(parts),
             )
@@ -239,6 +239,14 @@ def _nearness(folder: Path, other: Path, root: Path) -> int:
     return next(
         (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
     )
+
+
+def _affinity(folder: Path, split: str, name: Name) -> int:
+    """Whether the folder is for what the list is for; see `_Hit`."""
+    stem = fold(name.file.stem)
+    if any(re.search(rf"(?<![^\W_]){re.escape(fold(part))}$", stem) for part in folder.parts):
+        return 2
+    return 1 if not split else 2 if split == name.split else 0
 
 
 def _is_worse(hit: _Hit, best: _Hit) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -115,20 +115,20 @@ def find_pairs(root: Path) -> Pairs:
         DatasetError: An image has two masks, or two images have one.
     """
     groups: dict[tuple[str, ...], tuple[list[Path], list[Path]]] = defaultdict(lambda: ([], []))
-    rests: dict[Path, tuple[str, ...]] = {}
+    roles: dict[Path, FolderRole] = {}
     for folder, files in image_folders(root).items():
         relative = folder.relative_to(root)
         role = _role(relative)
         if not _is_skipped(relative):
-            rests[folder] = role.rest
+            roles[folder] = role
             groups[role.split, *map(fold, role.rest)][role.is_mask].extend(files)
     result = Pairs([], [], [])
-    for (split, *_), images, masks in _joined(groups):
+    for images, masks in _joined(groups):
         paired, unpaired_images, unpaired_masks = pair_files(images, masks)
-        result.pairs.extend(
-            (split, "/".join([*rests[image.parent], image.stem]), image, mask)
-            for image, mask in paired
-        )
+        for image, mask in paired:
+            split = roles[image.parent].split or roles[mask.parent].split
+            name = "/".join([*roles[image.parent].rest, image.stem])
+            result.pairs.append((split, name, image, mask))
         result.images.extend(unpaired_images)
         result.masks.extend(unpaired_masks)
     return Pairs(sorted(result.pairs, key=_order), result.images, result.masks)
@@ -136,27 +136,38 @@ def find_pairs(root: Path) -> Pairs:
 
 def _joined(
     groups: dict[tuple[str, ...], tuple[list[Path], list[Path]]],
-) -> Iterable[tuple[tuple[str, ...], list[Path], list[Path]]]:
-    """The groups, each with images and masks: its own, or those of the only group that fits."""
-    images = {key: images for key, (images, masks) in groups.items() if images and not masks}
-    lone = {key: masks for key, (images, masks) in groups.items() if masks and not images}
-    for key, (own, masks) in groups.items():
-        if own and masks:
-            yield key, own, masks
-    for key, own in images.items():
-        own, masks = _in_one_folder(own)  # noqa: PLW2901
-        if not masks:
-            fits = [k for k in lone if _fit(k, key) and [i for i in images if _fit(k, i)] == [key]]
-            masks = lone.pop(fits[0]) if len(fits) == 1 else []
-        yield key, own, masks
-    for key, masks in lone.items():
-        yield key, [], masks
+) -> Iterator[tuple[list[Path], list[Path]]]:
+    """Images with masks: of a group, or of the groups without any that fit each other alone."""
+    lone_images: dict[tuple[str, ...], list[Path]] = {}
+    lone_masks: dict[tuple[str, ...], list[Path]] = {}
+    for key, (images, masks) in groups.items():
+        images, masks = (images, masks) if masks else _in_one_folder(images)  # noqa: PLW2901
+        if images and masks:
+            yield images, masks
+        elif images:
+            lone_images[key] = images
+        else:
+            lone_masks[key] = masks
+    while lone_masks:
+        mask_keys, image_keys = [next(iter(lone_masks))], []
+        while True:  # all that fit them, and what fits those
+            image_keys = [k for k in lone_images if any(_fit(k, m) for m in mask_keys)]
+            more = [m for m in lone_masks if any(_fit(k, m) for k in image_keys)]
+            if len(more) <= len(mask_keys):
+                break
+            mask_keys = more
+        masks = [path for key in mask_keys for path in lone_masks.pop(key)]
+        is_clear = all(len({key[1:] for key in keys}) == 1 for keys in (image_keys, mask_keys))
+        yield [p for k in image_keys for p in lone_images.pop(k)] if is_clear else [], masks
+    for images in lone_images.values():
+        yield images, []
 
 
 def _fit(key: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Whether folders belong together: of one split, one with words that the other lacks."""
+    """Whether folders may belong together: of one split or of none, and with words in common."""
     (split, *rest), (other_split, *other_rest) = key, other
-    return split == other_split and (set(rest) <= set(other_rest) or set(rest) >= set(other_rest))
+    one_split = split == other_split or not (split and other_split)
+    return one_split and (set(rest) <= set(other_rest) or set(rest) >= set(other_rest))
 
 
 def pair_files(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -227,6 +228,37 @@ def test_folders_above_the_root_mean_nothing(tmp_path, above):
     }
 
 
+@pytest.mark.parametrize("prefix", ["instances_", ""])
+def test_the_name_of_an_annotation_file_is_a_folder(tmp_path, prefix):
+    for subset in ("day", "night_1"):
+        image(tmp_path / f"images/{subset}/0.png")
+        coco(tmp_path / f"annotations/{prefix}{subset}.json", "0.png")
+    assert samples(tmp_path) == {"": ["images/day/0.png", "images/night_1/0.png"]}
+
+
+def test_one_image_twice_in_an_annotation_file(tmp_path):
+    image(tmp_path / "images/0.png", tmp_path / "images/1.png")
+    coco(tmp_path / "instances.json", "0.png", "images/0.png", "1.png")
+    assert samples(tmp_path) == {"": ["images/0.png", "images/1.png"]}
+
+
+def test_lists_beside_one_annotation_file(tmp_path):
+    image(*(tmp_path / f"images/{i}.png" for i in range(4)))
+    coco(tmp_path / "deep/er/still/x.JSON", *(f"{i}.png" for i in range(4)))
+    write(tmp_path / "train.txt", "0.png\n1.png")
+    write(tmp_path / "val.txt", "images/2.png")
+    assert samples(tmp_path) == {"train": ["images/0.png", "images/1.png"], "val": ["images/2.png"]}
+
+
+def test_a_relative_root_and_absolute_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    root = Path("set")
+    image(root / "images/0.png", root / "images/1.png")
+    coco(root / "instances.json", *(str((root / f"images/{i}.png").resolve()) for i in range(2)))
+    dataset = open_dataset(root, strict=True)
+    assert [str(s.image) for s in dataset.split("all")] == ["set/images/1.png", "set/images/0.png"]
+
+
 # Lists
 
 
@@ -411,6 +443,20 @@ def test_yolo_as_roboflow_exports_it(tmp_path):
     assert "names ../valid/images for val, which is not there" in notes
 
 
+def test_yolo_folders_in_each_other(tmp_path):
+    yolo(tmp_path, "train: images\nval: images/val\nnames: [a]", "images/0.png", "images/val/1.png")
+    assert samples(tmp_path) == {"train": ["images/0.png"], "val": ["images/val/1.png"]}
+
+
+def test_yolo_one_folder_below(tmp_path):
+    text = "train: images/train\nval: images/val\nnames: [a]"
+    yolo(tmp_path / "a", text, "images/train/0.png", "images/val/1.png", file="Data.YAML")
+    assert samples(tmp_path) == {"train": ["a/images/train/0.png"], "val": ["a/images/val/1.png"]}
+    yolo(tmp_path / "b", text, "images/train/0.png", "images/val/1.png")
+    assert "holds several data sets" in error(tmp_path)
+    assert len(samples(tmp_path / "b")) == 2
+
+
 def test_yolo_lists_that_cannot_be_honored(tmp_path):
     yolo(tmp_path, "train: train.txt\nval: val.txt\nnames: [a]", *FOUR)
     write(tmp_path / "train.txt", "\n".join(FOUR[:3]))
@@ -485,6 +531,30 @@ def test_layouts_of_images_and_masks(tmp_path, image_name, mask_name):
     masks(tmp_path / mask_name)
     assert pairs(tmp_path) == {image_name: mask_name}
     assert open_dataset(tmp_path).splits.keys() == {"train"}
+
+
+@pytest.mark.parametrize("flat", ["masks", "images"])
+def test_splits_that_only_images_or_masks_have(tmp_path, flat):
+    for split, name in (("train", "0"), ("val", "1")):
+        image(tmp_path / f"images/{split if flat == 'masks' else ''}/{name}.png")
+        masks(tmp_path / f"masks/{split if flat == 'images' else ''}/{name}.png")
+    dataset = open_dataset(tmp_path)
+    assert {split: len(part) for split, part in dataset.splits.items()} == {"train": 1, "val": 1}
+    image(tmp_path / f"images/{'val' if flat == 'masks' else ''}/0.tif")
+    assert "have one mask" in error(tmp_path)
+
+
+def test_masks_of_several_kinds_are_not_chosen_from(tmp_path):
+    image(tmp_path / "images/train/0.png")
+    masks(tmp_path / "masks_a/train/0.png", tmp_path / "masks_b/train/0.png")
+    assert "none with the same name" in error(tmp_path, format="folders")
+
+
+def test_several_voc_trees(tmp_path):
+    for year in ("VOC2007", "VOC2012"):
+        voc(tmp_path / year, "a")
+    assert "holds several data sets, such as" in error(tmp_path)
+    assert len(samples(tmp_path / "VOC2012")) == 1
 
 
 def test_each_camera_has_its_masks(tmp_path):

@@ -14,10 +14,11 @@ import numpy as np
 from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.datasets.class_names import ClassTable, clean, make_label_set
 from easyseg.datasets.formats.base import DATASETS, Format
-from easyseg.datasets.lookup import Name, image_folders
+from easyseg.datasets.lookup import Name, image_folders, walk
 from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import home_of, image_lookup, split_of, split_of_folder
 from easyseg.datasets.rasterize import NO_OUTLINE, Shape, draw_annotations, drawing_size
+from easyseg.datasets.split_lists import find_lists, read_lists
 from easyseg.datasets.splits import make_dataset
 from easyseg.datasets.values import (
     entries,
@@ -108,10 +109,10 @@ class _Contents:
 
 
 def annotation_files(root: Path) -> list[Path]:
-    """The COCO files of a data set: `root` itself, or those in it and two folders below."""
+    """The COCO files of a data set: `root` itself, or those below it."""
     if root.is_file():
-        return [root] if root.suffix == ".json" and _is_coco(root) else []
-    files = [p for pattern in ("*.json", "*/*.json", "*/*/*.json") for p in root.glob(pattern)]
+        return [root] if root.suffix.lower() == ".json" and _is_coco(root) else []
+    files = [p for _, files in walk(root) for p in files if p.suffix.lower() == ".json"]
     named = [p for p in files if "_annotations.coco" in p.name or p.name.startswith("instances")]
     files = sorted(p for p in named or files if not p.name.startswith(OTHER_FILES))
     files = [p for p in files if _is_coco(p)] if any(map(_is_coco, files[:FIRST])) else []
@@ -146,7 +147,8 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         for file, content, split in parsed
         for entry in content["images"]
     ]
-    paths = iter(image_lookup(home).find_all(names))
+    lookup = image_lookup(home)
+    paths = iter(lookup.find_all(names))
     for file, content, split in parsed:
         _add(contents, file, content, split, paths)
     if not contents.images:
@@ -155,12 +157,17 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
             f"{contents.examples.get('missing images, left out', 'not named')}); "
             "put them beside it or into images/."
         )
+    samples, notes = list(contents.samples()), contents.notes()
+    if not any(split for split, _ in samples):
+        listed = read_lists(find_lists(home), lookup, lookup, strict=False)
+        samples = listed.sort((split, sample.image, sample) for split, sample in samples)
+        notes += listed.notes
     name = root.stem if root.is_file() else root.name
     return make_dataset(
         name,
         make_label_set(name, contents.classes.names),
-        contents.samples(),
-        notes=[*contents.notes(), "Where objects overlap, the smallest is on top."],
+        samples,
+        notes=[*notes, "Where objects overlap, the smallest is on top."],
         # several files beside each other may list images of their own
         images_without_mask=() if root.is_file() else contents.unlisted(),
     )
@@ -223,7 +230,7 @@ def _merge(contents: _Contents, path: Path, again: _Image) -> None:
             f"{path} is in two splits: {image.file} lists it for {image.split}, {again.file} for "
             f"{again.split}; remove it from one of both."
         )
-    if None not in (*image.size, *again.size) and again.size != image.size:
+    if None not in (*image.size, *again.size) and str(again.size) != str(image.size):
         raise DatasetError(
             f"{path} has two sizes, in {image.file} and in {again.file}; correct one of both."
         )

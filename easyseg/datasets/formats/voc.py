@@ -21,22 +21,28 @@ MASKS = ("SegmentationClassAug", "SegmentationClassPNG", "SegmentationClass")
 STEM = re.compile(r"\d{6}|\d{4}_\d{6}")  # VOC2007 and later years
 
 
-def _find_folders(root: Path) -> tuple[Path, Path] | None:
-    """The folder that holds the tree (`VOCdevkit/VOC2012`), and the folder of masks."""
-    for data_root in (root, *root.glob("*/"), *root.glob("*/*/")) if root.is_dir() else ():
-        for name in MASKS:
-            if (data_root / "JPEGImages").is_dir() and (data_root / name).is_dir():
-                return data_root, data_root / name
-    return None
+def _trees(root: Path) -> dict[Path, Path]:
+    """The folders that hold a tree (`VOCdevkit/VOC2012`), and their folders of masks."""
+    below = (root, *root.glob("*/"), *root.glob("*/*/")) if root.is_dir() else ()
+    trees = {
+        folder: folder / name
+        for folder in sorted(below)
+        for name in reversed(MASKS)
+        if (folder / "JPEGImages").is_dir() and (folder / name).is_dir()
+    }
+    return {root: trees[root]} if root in trees else trees
 
 
 def _read(root: Path, options: DatasetOptions) -> Dataset:
-    folders = _find_folders(root)
-    if folders is None:
+    trees = _trees(root)
+    if not trees:
         raise DatasetError(
             f"{root} has no JPEGImages and SegmentationClass; give the folder that holds both."
         )
-    data_root, mask_folder = folders
+    if len(trees) > 1:
+        one, two, *_ = trees
+        raise DatasetError(f"{root} holds several data sets, such as {one} and {two}; open one.")
+    [(data_root, mask_folder)] = trees.items()
     pairs = _pairs(data_root, mask_folder)
     notes = list(pairs.notes)
     classes, file = find_classes(data_root)
@@ -90,6 +96,4 @@ def _name(image: Path) -> str:
     return f"{folder}/{image.stem}" if folder else image.stem
 
 
-DATASETS.register("voc")(
-    Format(lambda root: _find_folders(root) is not None, _read, uses_options=True)
-)
+DATASETS.register("voc")(Format(lambda root: bool(_trees(root)), _read, uses_options=True))

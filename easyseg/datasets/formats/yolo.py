@@ -94,20 +94,34 @@ def _class_file(root: Path) -> tuple[Path, list[str]] | None:
     Raises:
         DatasetError: There is none, and one of several files cannot be read.
     """
-    files = [root] if root.is_file() else sorted(root.glob("*.y*ml"), key=lambda p: p.suffix)
-    errors = []
+    files = [root] if root.is_file() else _yaml_files(root)
+    errors: list[DatasetError] = []
+    named: list[tuple[Path, list[str]]] = []
     for file in files:
         try:
-            content = _content(file) if file.suffix in ENDINGS else {}
+            content = _content(file) if file.suffix.lower() in ENDINGS else {}
             names = _names(content.get("names"), file)
         except DatasetError as error:
             errors.append(error)
             continue
         if names:
-            return file, names
-    if errors:
+            named.append((file, names))
+    if len(named) > 1 and len({file.parent for file, _ in named}) > 1:
+        raise DatasetError(
+            f"{root} holds several data sets, {named[0][0]} and {named[1][0]}; open one of them."
+        )
+    if errors and not named:
         raise errors[0]
-    return None
+    return next(iter(named), None)
+
+
+def _yaml_files(root: Path) -> list[Path]:
+    """Those in the folder, else those one below."""
+    for pattern in ("*", "*/*"):
+        files = [p for p in root.glob(pattern) if p.suffix.lower() in ENDINGS and p.is_file()]
+        if files:
+            return sorted(files, key=lambda p: (p.suffix.lower(), p))
+    return []
 
 
 def _content(file: Path) -> dict[str, Any]:
@@ -116,7 +130,7 @@ def _content(file: Path) -> dict[str, Any]:
 
 
 def _detect(root: Path) -> bool:
-    if not (root.is_dir() or root.suffix in ENDINGS):
+    if not (root.is_dir() or root.suffix.lower() in ENDINGS):
         return False
     try:
         named, error = _class_file(root), None
@@ -281,12 +295,19 @@ def _listed(
         splits.setdefault(name.split, {})[path] = None
     rest = [e for e in entries if not is_image_name(e[1]) and not e[1].lower().endswith(LISTS)]
     missing = []
-    for (split, entry), folder in zip(rest, _folders(rest, file, base, root, folders), strict=True):
+    folders_of = _folders(rest, file, base, root, folders)
+    for (split, entry), folder in zip(rest, folders_of, strict=True):
         if folder is None:
             missing.append((split, entry))
             continue
         below = folders if folder.is_relative_to(root) else image_folders(folder)
-        paths = [p for f, paths in below.items() if f.is_relative_to(folder) for p in paths]
+        inner = [f for f in folders_of if f and f != folder and f.is_relative_to(folder)]
+        paths = [
+            path
+            for f, paths in below.items()
+            if f.is_relative_to(folder) and not any(map(f.is_relative_to, inner))
+            for path in paths
+        ]
         splits.setdefault(split, {}).update(dict.fromkeys(paths))
     for split, entry in missing:
         if split == "train" and split not in splits:
