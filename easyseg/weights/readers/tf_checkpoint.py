@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from easyseg.weights.damage import damaged
+from easyseg.weights.readers.checkpoint_index import float_variables
 from easyseg.weights.variable_names import Shape, check_shapes
 
 __all__ = ["read_tf_checkpoint"]
@@ -31,11 +32,11 @@ def read_tf_checkpoint(prefix: Path, shapes: Mapping[str, Shape]) -> dict[str, n
     index = prefix.with_name(f"{prefix.name}.index")
     cure = "Download or import the weights again."
     with damaged(index, cure=cure, kind="a TensorFlow checkpoint"):
-        reader = tf.train.load_checkpoint(str(prefix))
         declared = {
-            name: tuple(shape)
-            for name, shape in sorted(reader.get_variable_to_shape_map().items())
+            name: shape
+            for name, shape in float_variables(index.read_bytes()).items()
             if name.rsplit("/", 1)[-1] not in TRAINING_STATE
         }
         check_shapes(declared, shapes, source=prefix.name)
+        reader = tf.train.load_checkpoint(str(prefix))
         return {name: reader.get_tensor(name) for name in declared}
