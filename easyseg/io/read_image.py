@@ -92,6 +92,8 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> np.ndar
 def _download(url: str) -> bytes:
     import requests  # noqa: PLC0415
 
+    from easyseg.utils.network import network_reason  # noqa: PLC0415
+
     content = bytearray()
     try:
         with requests.get(url, stream=True, timeout=DOWNLOAD_TIMEOUT) as response:
@@ -109,9 +111,8 @@ def _download(url: str) -> bytes:
                     )
     except requests.RequestException as error:
         raise UnreadableImageError(
-            f"Cannot download {url} ({type(error).__name__}: {error}). "
-            "Check the URL and the network."
-        ) from error
+            f"Cannot download {url}: {network_reason(error)}. Check the URL and the network."
+        ) from None  # urllib3's traceback is long and says no more
     return bytes(content)
 
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError as TransportError
 
 from easyseg.errors import DownloadError
+from easyseg.utils.network import network_reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,8 +56,8 @@ def download(
             break
         except (requests.RequestException, TransportError, ValueError) as error:
             if pause is None or not _is_temporary(error):
-                raise DownloadError(f"{url}: {_reason(error)}{_received(part)}") from error
-            logger.info("%s: %s; trying again in %s s", url, _reason(error), pause)
+                raise DownloadError(f"{url}: {network_reason(error)}{_received(part)}") from error
+            logger.info("%s: %s; trying again in %s s", url, network_reason(error), pause)
             time.sleep(pause)
     part.replace(file)
     _version_file(part).unlink()
@@ -186,21 +187,6 @@ def _is_temporary(error: Exception) -> bool:
         status = error.response.status_code
         return status >= 500 or status == TOO_MANY_REQUESTS
     return True
-
-
-_REASONS = (
-    (requests.exceptions.ProxyError, "the proxy does not respond"),
-    (requests.exceptions.SSLError, "the server's certificate is not valid"),
-    (requests.exceptions.Timeout, "the server does not respond (timeout)"),
-    (requests.exceptions.ConnectionError, "no connection to the server"),
-    (TransportError, "the connection broke"),
-)
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, requests.HTTPError):
-        return f"the server responded {error.response.status_code} {error.response.reason}"
-    return next((text for kind, text in _REASONS if isinstance(error, kind)), str(error))
 
 
 def _received(part: Path) -> str:

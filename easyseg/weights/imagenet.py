@@ -14,6 +14,7 @@ from easyseg.models.backbones import keras_applications as applications
 from easyseg.models.backbones.atrous import copy_weights
 from easyseg.models.backbones.registry import BACKBONES
 from easyseg.models.config import ModelConfig
+from easyseg.utils.network import network_reason
 from easyseg.weights.readers.hdf5 import check_hdf5
 from easyseg.weights.readers.safetensors import read_safetensors
 from easyseg.weights.variable_names import assign, named_variables, require_finite
@@ -64,10 +65,11 @@ def _load_keras(model: Any, backbone: str, weights: str | os.PathLike[str]) -> N
         source = application.source(weights)
     except Exception as error:  # which Keras raises when a download fails
         raise WeightsError(
-            f"Cannot load weights={str(weights)!r} of {application.constructor}: {error}. Check "
+            f"Cannot load weights={str(weights)!r} of {application.constructor}: "
+            f"{network_reason(error)}. Check "
             "the network connection, or use a file written by "
             f"keras.applications.{application.constructor}(include_top=False).save_weights()."
-        ) from error
+        ) from None  # tracebacks of downloads are long and say no more
     for variable in source.weights:
         require_finite(np.asarray(variable.value), variable.path, source=str(weights))
     copy_weights(source, model, backbone)

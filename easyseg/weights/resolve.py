@@ -11,7 +11,7 @@ from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet, load_label_set
 from easyseg.utils.registry import unknown_name
-from easyseg.weights.bundle import bundle_folder, read_bundle
+from easyseg.weights.bundle import MINI, bundle_folder, is_bundle, read_bundle
 from easyseg.weights.cache import cached_weights
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 
@@ -52,8 +52,9 @@ def resolve(
     The arguments are those of `easyseg.weights.loader.load_model`.
 
     Raises:
-        UnknownNameError: Neither a known name nor a folder.
-        InputError: A file needs `architecture`, or it is given for something else.
+        UnknownNameError: Neither a known name nor a file or folder.
+        InputError: A file needs `architecture`, or is no model; or `architecture` is given for
+            something else.
         ConfigError: The network cannot have this output stride.
         WeightsError: The file does not exist, or the folder is not a bundle.
     """
@@ -63,6 +64,7 @@ def resolve(
         source = _file(Path(model), architecture)
     else:
         refuse_architecture(model, architecture)
+        _refuse_other_file(model)
         source = _bundle(model) or _published(str(model), cache_dir)
     if output_stride is not None:
         source = source._replace(config=source.config.replace(output_stride=output_stride))
@@ -75,6 +77,17 @@ def refuse_architecture(model: AnyPath, architecture: str | None) -> None:
         raise InputError(
             f"architecture={architecture!r} is for weights files (.h5, .pb), but {model} is not "
             "one; leave it out."
+        )
+
+
+def _refuse_other_file(model: AnyPath) -> None:
+    if Path(model).is_file() and str(model) not in (MINI, *weight_sets()):
+        raise InputError(
+            f"{model} is not a file that opens as a model. Give the folder of a saved model or a "
+            f"training run, a weights file ({', '.join(FILE_FORMATS)}), or a name from `easyseg "
+            "models`. For weights under another extension name the weight set with the same "
+            "network and classes: architecture='xception65.voc'. An archive with a checkpoint is "
+            "imported by `easyseg download NAME FILE`."
         )
 
 
@@ -120,6 +133,8 @@ def _entry_by_file_name(file: Path) -> WeightSet:
             published.setdefault(Path(entry.url).name, entry)
     if file.name in published:
         return published[file.name]
+    if is_bundle(file.parent):
+        raise InputError(f"{file} is a part of a saved model. Open its folder: {file.parent}.")
     cure = "name the weight set with the same network and classes: architecture='xception65.voc'"
     if file.suffix.lower() == ".pb":
         raise InputError(f"{file} does not record its network; {cure}.")

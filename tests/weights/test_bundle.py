@@ -9,6 +9,7 @@ import pytest
 
 from easyseg import SemanticSegmentation, load_label_set
 from easyseg.errors import InputError, OutputError, WeightsError, WeightsMismatchError
+from easyseg.utils.resources import pretrained_path
 
 FILES = ["card.md", "config.json", "labels.json", "model.weights.h5"]
 
@@ -277,6 +278,23 @@ def test_an_unknown_model(name, hint):
     with pytest.raises(InputError) as caught:
         SemanticSegmentation(name)
     assert str(caught.value).startswith(f"unknown model (nor a folder) {name!r}. {hint}")
+
+
+@pytest.mark.parametrize("name", ["net.onnx", "net.keras", "model.ckpt-30000.index", "notes"])
+def test_a_file_that_is_no_model(name, tmp_path):
+    (tmp_path / name).write_bytes(b"of another kind")
+    with pytest.raises(InputError) as caught:
+        SemanticSegmentation(tmp_path / name)
+    assert str(caught.value).startswith(f"{tmp_path / name} is not a file that opens as a model.")
+    assert "(.h5, .hdf5, .pb)" in str(caught.value)
+
+
+def test_a_file_within_a_saved_model_names_its_folder():
+    folder = pretrained_path("mini")
+    with pytest.raises(InputError) as caught:
+        SemanticSegmentation(folder / "model.weights.h5")
+    assert str(caught.value).endswith(f"is a part of a saved model. Open its folder: {folder}.")
+    SemanticSegmentation(folder)
 
 
 def test_repr(seg):

@@ -14,6 +14,7 @@ from easyseg.models.backbones.normalization import DEVIATION, MEAN
 from easyseg.models.kerashub.config import PREFIX, KerasHubConfig
 from easyseg.models.layers.conv import LOGITS
 from easyseg.results.label_set import LabelSet, load_label_set
+from easyseg.utils.network import network_reason
 from easyseg.utils.registry import unknown_name
 
 __all__ = ["HalfPixelResize", "build_hub", "read_preset"]
@@ -77,11 +78,10 @@ def read_preset(preset: str) -> Preset:
         task = tasks.ImageSegmenter.from_preset(preset)
     except (OSError, ValueError, TypeError) as error:
         kind = WeightsError if Path(preset).is_dir() else DownloadError
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise kind(
-            f"{PREFIX}{preset} is not available ({reason}). Check the network connection, and that "
-            "this is a KerasHub preset for segmentation."
-        ) from error
+            f"{PREFIX}{preset} is not available ({network_reason(error)}). Check the network "
+            "connection, and that this is a KerasHub preset for segmentation."
+        ) from (error if kind is WeightsError else None)
     family = _family(task.backbone, preset)
     config = _config_of(task, preset)
     model = _model(task.backbone, config, family)
