@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import hashlib
 import io
@@ -103,6 +104,7 @@ def edit_background(
             resume=resume,
             progress=progress,
         )
+        result = dataclasses.replace(result, empty=tuple(sorted(paint.empty)))
     else:
         spec.check_path(None if out is None else Path(out))
         image = paint(predictor.one(source))
@@ -130,6 +132,9 @@ def means_many(source: Any) -> bool:
 class BackgroundPainter:
     """Draws results on their new background, and notes whether anything was kept and replaced.
 
+    Attributes:
+        empty: Sources of the images in which nothing was kept.
+
     Raises:
         UnknownNameError: The model has no class of `keep`.
     """
@@ -140,11 +145,15 @@ class BackgroundPainter:
         self._ids = tuple(all_ids) if keep is None else labels.ids_of(keep)
         self.names = ["any class"] if keep is None else [labels.name_of(i) for i in self._ids]
         self._kept = self._replaced = False
+        self.empty: list[str] = []
 
     def __call__(self, result: Segmentation) -> np.ndarray:
         """The image on its new background: `(H, W, 3)` RGB or `(H, W, 4)` RGBA, uint8."""
         alpha = alpha_of(result.image, result.labels, result.grid, self._ids)
-        self._kept = self._kept or bool(alpha.any())
+        if alpha.any():
+            self._kept = True
+        elif result.source is not None:
+            self.empty.append(result.source)
         self._replaced = self._replaced or not alpha.all()
         return self._effect(result.image, alpha)
 

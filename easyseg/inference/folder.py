@@ -74,6 +74,8 @@ class FolderSummary:
         out: Folder of the results; `None` where they lie beside the images.
         jsonl: The results log.
         passed_over: Files in the folders that are no images by their names.
+        empty: Sources of images in which nothing was found to keep on a new background or to cut
+            out.
     """
 
     done: int
@@ -83,14 +85,17 @@ class FolderSummary:
     out: Path | None
     jsonl: Path
     passed_over: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         total = self.done + self.skipped + len(self.failed)
         skipped = f", {self.skipped} skipped" if self.skipped else ""
         failed = f", {len(self.failed)} failed" if self.failed else ""
+        empty = f", {len(self.empty)} with nothing to keep" if self.empty else ""
         out = self.out or "beside the images"
-        done = f"{self.done} of {total} done{skipped}{failed} in {self.elapsed:.1f} s -> {out}"
-        return done + describe_files(self.passed_over, "; passed over ")
+        done = f"{self.done} of {total} done{empty}{skipped}{failed}"
+        where = f" in {self.elapsed:.1f} s -> {out}"
+        return done + where + describe_files(self.passed_over, "; passed over ")
 
 
 def plan_folder(
@@ -145,13 +150,16 @@ def segment_folder(
     ids = None if spec.classes is None else sorted(predictor.label_set.ids_of(spec.classes))
     names = None if ids is None else [predictor.label_set.name_of(i) for i in ids]
     options = {**dataclasses.asdict(spec), "classes": names}
+    empty: list[str] = []
 
     def save(result: Segmentation, path: Path) -> Segmentation:
         result = result if ids is None else result.filter(ids)
+        if spec.kind == "cutout" and result.class_ids == [result.label_set.void]:
+            empty.append(str(result.source))
         result.save(path, spec.kind, alpha=spec.alpha, legend=spec.legend)
         return result
 
-    return run_jobs(
+    summary = run_jobs(
         predictor,
         plan_folder(sources, out, spec),
         save,
@@ -161,6 +169,7 @@ def segment_folder(
         jsonl=jsonl,
         progress=progress,
     )
+    return dataclasses.replace(summary, empty=tuple(sorted(empty)))
 
 
 def run_jobs(

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.painted_network import color_predictor
 from PIL import Image
 
 from easyseg import LabelSet, Segmentation, load_label_set, read_image
+from easyseg.cli.summary import report_folder
 from easyseg.errors import (
     ImageNotFoundError,
     InputError,
@@ -20,7 +22,9 @@ from easyseg.errors import (
     UnreadableImageError,
 )
 from easyseg.inference.background import edit_background
+from easyseg.inference.folder import segment_folder
 from easyseg.results.backgrounds import BACKGROUNDS
+from easyseg.results.outputs.spec import OutputSpec
 
 RNG = np.random.default_rng(11)
 VOC = load_label_set("voc")
@@ -448,6 +452,26 @@ def test_folders_lists_and_patterns(seg, images, source):
     settings = lines[0]["settings"]
     assert (settings["effect"], settings["option"], settings["keep"]) == ("color", "red", ["dog"])
     assert settings["model"] == seg.name
+
+
+@pytest.mark.parametrize("cut", ["background", "kind"])
+def test_images_in_which_nothing_was_found_are_in_the_summary(cut, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("images").mkdir()
+    for name in ("background", "bird", "person"):  # each of the color of one class
+        pixels = np.zeros((33, 33, 3), np.uint8) + VOC.colors[VOC.id_of(name)]
+        Image.fromarray(pixels).save(f"images/{name}.png")
+    predictor = color_predictor(VOC)
+    if cut == "background":
+        summary = edit_background(predictor, "images", "out", "cutout", keep="person")
+    else:
+        spec = OutputSpec("cutout", classes="person")
+        summary = segment_folder(predictor, "images", "out", spec=spec)
+    assert summary.empty == ("images/background.png", "images/bird.png")
+    assert str(summary).startswith("3 of 3 done, 2 with nothing to keep in ")
+    assert report_folder(summary) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "nothing to keep in images/background.png, images/bird.png"
 
 
 def test_a_run_over_a_folder_resumes(seg, images):
