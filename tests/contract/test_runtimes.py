@@ -347,14 +347,22 @@ def test_int8_needs_calibration(network, images):
         Runner(network, SIZE, precision="int8", runtime="auto")(images)
 
 
+@pytest.mark.usefixtures("no_openvino")
+@pytest.mark.parametrize("runtime", ["auto", "openvino"])
+def test_int8_is_refused_where_it_cannot_be_had(network, images, runtime):
+    run = Runner(network, SIZE, precision="int8", runtime=runtime)
+    for use in (lambda: run(images), lambda: run.optimize(images), lambda: run.benchmark(images)):
+        with pytest.raises(InputError, match=r"int8' is not available here.*easyseg\[int8\]"):
+            use()
+
+
 @pytest.mark.skipif(not installed("openvino"), reason="openvino is not installed")
 @pytest.mark.filterwarnings("default")
-def test_int8_without_nncf_falls_back(network, images, logits, monkeypatch, caplog):
+def test_int8_without_nncf_is_refused(network, images, monkeypatch, caplog):
     monkeypatch.setitem(sys.modules, "nncf", None)
-    run = Runner(network, SIZE, precision="int8", runtime="auto")
-    assert list(run.optimize(images)) == ["keras"]
-    np.testing.assert_allclose(run(images), logits, atol=1e-4)
-    assert "pip install 'easyseg[int8]'" in caplog.text
+    with pytest.raises(InputError, match=r"pip install 'easyseg\[int8\]'"):
+        Runner(network, SIZE, precision="int8", runtime="auto").optimize(images)
+    assert "NNCF" in caplog.text
 
 
 @pytest.mark.skipif(importlib.util.find_spec("nncf") is None, reason="nncf is not installed")
@@ -373,9 +381,10 @@ def test_auto_ignores_a_runtime_with_other_logits(network, images, monkeypatch, 
     monkeypatch.setattr(tensorflow, "start", lambda _: lambda x: np.full((1, 33, 33, 3), np.nan))
     run = Runner(network, SIZE, runtime="auto")
     assert list(run.optimize(images)) == ["keras"]
-    assert "runtime 'tensorflow' computes other logits than Keras; it is not used." in warnings(
-        caplog
-    )
+    assert warnings(caplog) == [
+        "runtime 'tensorflow' computes other logits than Keras; it is not used.",
+        "nothing is gained: of the runtimes measured (keras), keras is the fastest.",
+    ]
 
 
 @pytest.mark.usefixtures("two_runtimes")

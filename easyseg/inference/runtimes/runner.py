@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from easyseg._keras import backend
-from easyseg.errors import OutputError
+from easyseg.errors import InputError, OutputError
 from easyseg.inference.runtimes import (
     AUTO,
     KERAS,
@@ -39,6 +39,11 @@ __all__ = ["Runner"]
 
 log = logging.getLogger(__name__)
 
+NO_INT8 = (
+    "precision='int8' is not available here. It needs Keras's TensorFlow backend, "
+    "pip install 'easyseg[int8]' and then calibration by optimize; or leave precision out."
+)
+
 
 class Runner:
     """Runs a network; the runtime is started by `start` or the first images.
@@ -62,7 +67,7 @@ class Runner:
 
     Raises:
         UnknownNameError: No such runtime or precision.
-        InputError: The runtime does not support the precision.
+        InputError: The runtime does not support the precision, or "int8" cannot be had.
     """
 
     def __init__(
@@ -76,6 +81,8 @@ class Runner:
         home: Path | None = None,
     ) -> None:
         check_runtime(runtime, precision)
+        if backend() != "tensorflow" and precision == "int8":
+            raise InputError(NO_INT8)
         if backend() != "tensorflow" and runtime != KERAS:
             if (runtime, precision) != (AUTO, "float32"):
                 log.warning("runtimes need Keras's TensorFlow backend; using runtime 'keras'.")
@@ -101,7 +108,7 @@ class Runner:
         """`(N, H, W, 3)`, 0 to 255 -> `(N, h, w, classes) float32`.
 
         Raises:
-            InputError: The precision is "int8", which is not calibrated.
+            InputError: The precision is "int8", which is not calibrated or cannot be had.
         """
         with self._lock:
             self.start()
@@ -149,6 +156,7 @@ class Runner:
             if len(started) > 1 and KERAS in started:
                 started = matching(started, started[KERAS], sample)
             milliseconds = median_milliseconds(started, sample)
+            _warn_without_gain(milliseconds)
             self.runtime = next(iter(milliseconds))
             self._forward = started[self.runtime]
             if self._choice == AUTO:
@@ -176,10 +184,20 @@ class Runner:
                 saved = folder and runtime_folder(folder, name, self.precision).is_dir()
                 spec = self.spec._replace(folder=folder if saved and not calibrates else None)
                 started |= start_all([name], spec, images)
-            return median_milliseconds(started, sample_input(images, self.spec.input_size))
+            if not started and self.precision == "int8":
+                raise InputError(NO_INT8)
+            milliseconds = median_milliseconds(started, sample_input(images, self.spec.input_size))
+            _warn_without_gain(milliseconds)
+            return milliseconds
 
     def _fall_back(self) -> Forward:
-        """Uses Keras, which is always available; the reason has been logged."""
+        """Uses Keras, which is always available; the reason has been logged.
+
+        Raises:
+            InputError: The precision is "int8", which Keras does not have.
+        """
+        if self.precision == "int8":
+            raise InputError(NO_INT8)
         log.warning("using runtime 'keras' instead.")
         self._choice, self.spec = KERAS, self.spec._replace(precision="float32")
         self.runtime, self._forward = KERAS, start_runtime(KERAS, self.spec)
@@ -231,3 +249,12 @@ class Runner:
             log.warning("the fastest runtime is not remembered: %s", error)
         for name in milliseconds.keys() - {self.runtime}:
             shutil.rmtree(runtime_folder(folder, name, self.precision), ignore_errors=True)
+
+
+def _warn_without_gain(milliseconds: dict[str, float]) -> None:
+    """Logs that Keras is the fastest of the runtimes measured."""
+    if next(iter(milliseconds), None) == KERAS:
+        log.warning(
+            "nothing is gained: of the runtimes measured (%s), keras is the fastest.",
+            ", ".join(milliseconds),
+        )
