@@ -100,7 +100,7 @@ def evaluate(
     echo(scores)
     if json_file is not None:
         content = json.dumps(scores.to_dict(), ensure_ascii=False, indent=1)
-        write_bytes(json_file, content.encode() + b"\n")
+        write_bytes(json_file, content.encode("utf-8", "backslashreplace") + b"\n")
     if csv_file is not None:
         write_bytes(csv_file, _as_csv(scores.rows()))
 
@@ -110,4 +110,4 @@ def _as_csv(rows: list[dict[str, Any]]) -> bytes:
     table = csv.DictWriter(text, rows[0])
     table.writeheader()
     table.writerows(rows)
-    return text.getvalue().encode()
+    return text.getvalue().encode("utf-8", "backslashreplace")

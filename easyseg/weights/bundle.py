@@ -126,7 +126,7 @@ def _files(
     """Names and contents of a bundle's files, the weights last."""
     for name, content in ((CONFIG, config.to_dict()), (LABELS, label_set.to_dict())):
         yield name, (json.dumps(content, indent=2) + "\n").encode()
-    yield CARD, card.encode()
+    yield CARD, card.encode("utf-8", "backslashreplace")
     yield WEIGHTS, _weights_file(model, dtype)
 
 

@@ -1,5 +1,6 @@
 """Polygons, COCO, labelme, GeoJSON, npz: what is written gives the labels back."""
 
+import dataclasses
 import itertools
 import json
 from pathlib import Path
@@ -416,6 +417,14 @@ def test_names_are_written_as_they_are(tmp_path):
     label_set = LabelSet("mine", ("void", "Straße"), ((0, 0, 0), (1, 2, 3)), void=0)
     path = of(MASKS["ring"], label_set, class_id=1).save(tmp_path / "a.json", "polygons")
     assert "Straße" in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("kind", ["coco", "labelme"])
+def test_a_file_name_that_is_not_utf8_is_escaped(result, kind, tmp_path):
+    result = dataclasses.replace(result, source="caf\udce9.jpg")
+    written = json.loads(result.save(tmp_path / "a.json", kind).read_text("utf-8"))
+    name = written["imagePath"] if kind == "labelme" else written["images"][0]["file_name"]
+    assert name.endswith("caf\udce9.jpg")
 
 
 @pytest.mark.parametrize("kind", ["polygons", "coco", "labelme", "geojson"])

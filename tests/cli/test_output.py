@@ -1,0 +1,43 @@
+"""Printing never ends a run: in any encoding, and where stdout and stderr are closed."""
+
+import io
+import subprocess
+import sys
+
+import pytest
+from helpers import make_dataset
+
+from easyseg.cli import main
+
+NAMES = ["地面", "caf\u00e9"]
+
+
+@pytest.fixture
+def data(tmp_path):
+    folder = make_dataset.folders(tmp_path / "données \udce9")  # a name that is not UTF-8
+    for kind in ("images", "masks"):
+        (folder / kind / "0.png").rename(folder / kind / "\udce9.png")
+    (folder / "classes.txt").write_text("\n".join(NAMES), "utf-8")
+    return folder
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252", "utf-8"])
+def test_names_in_any_encoding(data, monkeypatch, encoding):
+    streams = {name: io.TextIOWrapper(io.BytesIO(), encoding) for name in ("stdout", "stderr")}
+    for name, stream in streams.items():
+        monkeypatch.setattr(sys, name, stream)
+    for arguments in (["check", str(data), "--quick"], ["check", f"{data}/none"]):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert caught.value.code in (0, 2)
+    out, err = (streams[name].buffer.getvalue() for name in ("stdout", "stderr"))
+    assert NAMES[0].encode("utf-8" if encoding == "ascii" else encoding, "backslashreplace") in out
+    assert b"Traceback" not in err
+    assert b"donn" in err
+
+
+def test_closed_streams(data):
+    done = subprocess.run(
+        f"{sys.executable} -m easyseg check '{data}' --quick <&- >&- 2>&-", shell=True, check=False
+    )
+    assert done.returncode == 0
