@@ -565,7 +565,7 @@ class SemanticSegmentation:
             options=options,
         )
         inference = dataclasses.asdict(self._options)
-        tuned = type(self)(run.model, **inference, cache_dir=self._cache_dir)
+        tuned = type(self)(run.run_dir.absolute(), **inference, cache_dir=self._cache_dir)
         tuned.name, tuned.history = str(run.run_dir), run.history
         return tuned
 
@@ -589,7 +589,7 @@ class SemanticSegmentation:
         from easyseg.training.fine_tune import resume_training  # noqa: PLC0415  (loads Keras)
 
         run = resume_training(Path(run_dir), data=data, callbacks=callbacks, progress=progress)
-        tuned = cls(run.model)
+        tuned = cls(run.run_dir.absolute())
         tuned.name, tuned.history = str(run.run_dir), run.history
         return tuned
 
@@ -660,6 +660,16 @@ class SemanticSegmentation:
             "flip": self._options.flip,
             "precision": self._predictor.precision,
         }
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A pickled model, or a copy, is its recipe: it is opened again.
+
+        Raises:
+            InputError: Its weights are in memory only; `save` it first.
+        """
+        arguments = {**self._opened.recipe(), **dataclasses.asdict(self._options)}
+        state = {"name": self.name, "history": self.history}
+        return functools.partial(type(self), **arguments), (), state
 
     def __repr__(self) -> str:
         return (

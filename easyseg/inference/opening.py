@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from easyseg.errors import EasysegError, WeightsError
+from easyseg.errors import EasysegError, InputError, WeightsError
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
 from easyseg.inference.runtimes.saved_runtime import (
@@ -21,6 +21,7 @@ from easyseg.inference.runtimes.saved_runtime import (
 )
 from easyseg.io.read_image import ImageSource
 from easyseg.models.kerashub.config import is_hub
+from easyseg.utils.process import require_same_process
 from easyseg.weights.cache import cache_home
 from easyseg.weights.resolve import ModelSource, resolve
 
@@ -86,7 +87,9 @@ class OpenedModel:
 
         Raises:
             WeightsError: The model's files have changed since it was opened.
+            InputError: This process was forked from one that had loaded a network.
         """
+        require_same_process()
         with self._lock:
             if self._loaded is None:
                 if self._saved is not None and self._record != self._record_path():
@@ -123,6 +126,23 @@ class OpenedModel:
         if self._loaded is None and self._saved is not None:
             return self._saved.weights
         return weights_checksum(self.load().model)
+
+    def recipe(self) -> dict[str, Any]:
+        """The arguments with which `SemanticSegmentation` opens this model in another process.
+
+        Raises:
+            InputError: The weights are in this process's memory only.
+        """
+        is_file = isinstance(self._model, (str, os.PathLike))
+        if not is_file or (
+            self._loaded is not None
+            and weights_checksum(self._loaded.model) != weights_checksum(self._load().model)
+        ):
+            raise InputError(
+                "the weights of this model are in memory only, so another process or a copy cannot "
+                'open them. Write them with save("folder") and use SemanticSegmentation("folder").'
+            )
+        return {"model": self._model, **self._choices, "progress": self._progress}
 
     def _predictor_of(self, model: Any) -> Predictor:
         return Predictor(

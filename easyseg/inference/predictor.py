@@ -20,6 +20,7 @@ from easyseg.io.read_image import ImageSource, read_image
 from easyseg.results.label_set import LabelSet
 from easyseg.results.logit_grid import LogitGrid
 from easyseg.results.segmentation import Segmentation
+from easyseg.utils.process import require_same_process
 from easyseg.utils.validation import is_count
 
 __all__ = ["Network", "Predictor"]
@@ -91,6 +92,7 @@ class Predictor:
         )
 
     def _run_model(self, model: Any, cache_dir: Path | None) -> Network:
+        from easyseg._keras import keras_defaults  # noqa: PLC0415
         from easyseg.inference.runtimes.runner import Runner  # noqa: PLC0415  (loads Keras)
         from easyseg.inference.tta import multi_scale  # noqa: PLC0415
         from easyseg.models.build import logits_model  # noqa: PLC0415
@@ -109,7 +111,8 @@ class Predictor:
                 "images of one size; leave them out."
             )
         network = logits_model(model)
-        cells = network.compute_output_shape((1, 513, 513, 3))[1]
+        with keras_defaults():
+            cells = network.compute_output_shape((1, 513, 513, 3))[1]
         stride = self.input_size[0] // cells if self._half_pixel else 512 // (cells - 1)
         if options.averages:
             network = multi_scale(
@@ -140,7 +143,12 @@ class Predictor:
         return self.network.precision
 
     def start(self) -> None:
-        """Loads or compiles what the first image needs; `batch_size` is final after it."""
+        """Loads or compiles what the first image needs; `batch_size` is final after it.
+
+        Raises:
+            InputError: This process was forked from the one that loaded the network.
+        """
+        require_same_process()
         with self._lock:
             self.network.start()
 
@@ -230,6 +238,7 @@ class Predictor:
 
     def _run(self, images: np.ndarray) -> tuple[np.ndarray, float]:
         """Logits, and the milliseconds that the network took, without waiting for other threads."""
+        require_same_process()
         with self._lock:
             started = time.perf_counter()
             logits = self.network(images)

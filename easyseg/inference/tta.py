@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from easyseg._keras import keras, ops
+from easyseg._keras import keras, keras_defaults, ops
 from easyseg.models.layers.resize import resize_align_corners
 
 __all__ = ["multi_scale"]
@@ -13,6 +13,7 @@ __all__ = ["multi_scale"]
 MIN_PROBABILITY = 1e-20  # whose logarithm is still finite in float32
 
 
+@keras_defaults()
 def multi_scale(
     network: Any, size: tuple[int, int], scales: Sequence[float], *, flip: bool, stride: int
 ) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from easyseg._keras import keras
+from easyseg._keras import keras, keras_defaults
 from easyseg.models.backbones.custom_keras import backbone_of
 from easyseg.models.config import ModelConfig
 from easyseg.models.decoders.registry import DECODERS
@@ -15,12 +15,14 @@ from easyseg.models.layers.attention import attend
 from easyseg.models.layers.conv import LOGITS, drop
 from easyseg.models.layers.learned_upsampling import LearnedUpsampling
 from easyseg.models.layers.resize import AlignCornersResize
+from easyseg.utils.process import require_same_process
 
 __all__ = ["build_model", "logits_model"]
 
 ENLARGED = "logits-upsample"  # with learned upsampling
 
 
+@keras_defaults()
 def build_model(config: ModelConfig | KerasHubConfig) -> Any:
     """Builds a network with fresh weights: DeepLabV3, DeepLabV3+ or a relative.
 
@@ -33,7 +35,9 @@ def build_model(config: ModelConfig | KerasHubConfig) -> Any:
 
     Raises:
         ConfigError: A backbone of another package cannot be built like this.
+        InputError: This process was forked from one that had loaded a network.
     """
+    require_same_process()
     if isinstance(config, KerasHubConfig):
         return build_hub(config)
     image = keras.Input((None, None, 3), name="image", dtype="float32")
@@ -47,6 +51,7 @@ def build_model(config: ModelConfig | KerasHubConfig) -> Any:
     return keras.Model(image, x, name=config.backbone)
 
 
+@keras_defaults()
 def logits_model(model: Any) -> Any:
     """The same network up to its last learned layer.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from easyseg._keras import keras, layers
+from easyseg._keras import keras, keras_defaults, layers
 
 __all__ = ["Call", "calls", "inner_calls", "shapes", "sources"]
 
@@ -69,6 +69,7 @@ def sources(model: Any) -> dict[Any, list[Any]]:
     }
 
 
+@keras_defaults()
 def shapes(model: Any, input_size: tuple[int, int]) -> dict[int, tuple[int, ...]]:
     """Shapes of all features for one image of this size, by the `id` of their tensors."""
     tensors = [*model.inputs, *(tensor for call in calls(model) for tensor in call.outputs)]

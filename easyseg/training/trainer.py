@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from easyseg._keras import keras, ops
+from easyseg._keras import keras, keras_defaults, ops
 from easyseg.errors import TrainingError
 from easyseg.models.build import build_model
 from easyseg.training.batch_norm import batch_norms, frozen_norms, measure, unmeasured, with_frozen
@@ -76,20 +75,9 @@ def train(
             f"began, or start a new run from {run_dir / LAST}."
         )
     keras.utils.set_random_seed(plan.config.seed)
-    with devices(distribute=plan.config.distribute), _precision(plan.config.precision):
+    with devices(distribute=plan.config.distribute), keras_defaults(plan.config.precision):
         trainer = Trainer(plan, run_dir, callbacks, progress=progress)
         trainer.run(trainer.initial_state(start) if state is None else state)
-
-
-@contextlib.contextmanager
-def _precision(policy: str) -> Iterator[None]:
-    """Layers made within have this dtype policy; weights are float32 in all of them."""
-    previous = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(previous)
 
 
 class Trainer:

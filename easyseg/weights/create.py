@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from easyseg._keras import keras_defaults
 from easyseg.datasets.class_names import make_label_set
 from easyseg.errors import InputError
 from easyseg.models.backbones.custom_keras import keras_graph, load_source
@@ -24,6 +25,7 @@ FOR_KERAS = "is for a Keras model as backbone"
 NOT_FOR_KERAS = "is not for a Keras model as backbone, whose weights are kept"
 
 
+@keras_defaults()
 def create_model(
     backbone: Any = None,
     *,

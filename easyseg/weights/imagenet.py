@@ -63,7 +63,7 @@ def _load_keras(model: Any, backbone: str, weights: str | os.PathLike[str]) -> N
         check_hdf5(Path(weights), cure="Use a file that Keras's save_weights() wrote.")
     try:
         source = application.source(weights)
-    except Exception as error:  # which Keras raises when a download fails
+    except Exception as error:  # noqa: BLE001  (which Keras raises when a download fails)
         raise WeightsError(
             f"Cannot load weights={str(weights)!r} of {application.constructor}: "
             f"{network_reason(error)}. Check "

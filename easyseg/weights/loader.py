@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from easyseg._keras import variables_without_values
+from easyseg._keras import keras_defaults, variables_without_values
 from easyseg.errors import WeightsError
 from easyseg.models.build import build_model
 from easyseg.models.config import ModelConfig
@@ -40,6 +40,7 @@ class LoadedModel(NamedTuple):
     label_set: LabelSet
 
 
+@keras_defaults()
 def load_model(
     model: str | os.PathLike[str],
     *,
@@ -70,6 +71,7 @@ def load_model(
     return LoadedModel(network, source.config, source.label_set)
 
 
+@keras_defaults()
 def import_file(
     name: str, file: str | os.PathLike[str], *, cache_dir: str | os.PathLike[str] | None = None
 ) -> Path:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from easyseg import LoadedModel, SemanticSegmentation, load_label_set
 from easyseg.errors import ConfigError, InputError, UnknownNameError, WeightsError
+from easyseg.weights.bundle import save_bundle
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
 
@@ -111,7 +112,8 @@ def test_fine_tune_keeps_the_inference_options(small, tmp_path, monkeypatch):
     )  # fmt: skip
 
     def tuned(start, data, **options):
-        return fine_tune.FineTuned(tmp_path / "run", start, [{"epoch": 1}])
+        save_bundle(tmp_path / "run", *start, card="")
+        return fine_tune.FineTuned(tmp_path / "run", [{"epoch": 1}])
 
     monkeypatch.setattr(fine_tune, "fine_tune", tuned)
     monkeypatch.setattr("easyseg.api.open_with_options", lambda *_: None)

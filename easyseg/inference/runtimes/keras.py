@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from easyseg._keras import backend
+from easyseg._keras import backend, keras_defaults
 from easyseg.inference.runtimes import Forward, RuntimeSpec
 
 __all__ = ["start"]
@@ -24,14 +24,18 @@ def start(spec: RuntimeSpec) -> Forward:
             input_signature=[tf.TensorSpec((None, *size, 3))],  # one trace for every batch size
             jit_compile=False,
         )
+        with keras_defaults():
+            graph.get_concrete_function()
         return lambda x: graph(tf.constant(x, tf.float32)).numpy()
     if backend() == "jax":
         import jax  # noqa: PLC0415
 
         run = jax.jit(
-            lambda trainable, fixed, x: network.stateless_call(trainable, fixed, x, training=False)[
-                0
-            ]
+            keras_defaults()(
+                lambda trainable, fixed, x: network.stateless_call(
+                    trainable, fixed, x, training=False
+                )[0]
+            )
         )
         return lambda x: np.asarray(
             run(
@@ -42,6 +46,5 @@ def start(spec: RuntimeSpec) -> Forward:
         )
     import torch  # noqa: PLC0415
 
-    return torch.no_grad()(
-        lambda x: network(np.asarray(x, np.float32), training=False).cpu().numpy()
-    )
+    forward = keras_defaults()(lambda x: network(x, training=False))
+    return torch.no_grad()(lambda x: forward(np.asarray(x, np.float32)).cpu().numpy())

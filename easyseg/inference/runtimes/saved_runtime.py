@@ -26,6 +26,7 @@ from easyseg.inference.runtimes.start import runtime_folder
 from easyseg.io.atomic import write_bytes
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.utils.documents import parse_json
+from easyseg.utils.process import require_same_process
 from easyseg.utils.threads import thread_count
 from easyseg.weights.resolve import ModelSource
 
@@ -60,6 +61,7 @@ class SavedRuntime:
         self.runtime: str | None = name
         self.batch_size, self.stride = record["batch_size"], record["stride"]
         self.weights = record["weights"]
+        require_same_process()
         start = importlib.import_module(RUNTIMES[name].module).start
         self._forward = start(RuntimeSpec(None, record["input_size"], self.precision, folder))
         self._lock = threading.Lock()  # not every runtime can be called from two threads

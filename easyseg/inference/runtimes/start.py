@@ -45,6 +45,8 @@ def start_runtime(name: str, spec: RuntimeSpec) -> Forward | None:
     Raises:
         InputError: The precision is "int8", which is not calibrated.
     """
+    from easyseg._keras import keras_defaults  # noqa: PLC0415  (`saved_runtime` goes without)
+
     if not installed(name):
         log.warning("runtime %r is not installed (pip install 'easyseg[%s]').", name, name)
         return None
@@ -59,8 +61,9 @@ def start_runtime(name: str, spec: RuntimeSpec) -> Forward | None:
         if number and folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
         try:
-            forward = start(spec._replace(folder=attempt))
-            forward(np.zeros((1, *spec.input_size, 3), np.float32))  # some fail only here
+            with keras_defaults():
+                forward = start(spec._replace(folder=attempt))
+                forward(np.zeros((1, *spec.input_size, 3), np.float32))  # some fail only here
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001  (other people's compilers raise anything)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from easyseg._keras import keras, layers
+from easyseg._keras import keras, keras_defaults, layers
 from easyseg.errors import ConfigError, InputError, WeightsError
 from easyseg.models.backbones.atrous import atrous, copy_weights
 from easyseg.models.backbones.base import Backbone, Features
@@ -31,6 +31,7 @@ def backbone_of(config: ModelConfig) -> Backbone:
     return _from_graph if config.graph is not None else BACKBONES[config.backbone]
 
 
+@keras_defaults()
 def keras_graph(
     model: Any, *, high: str | None = None, low: Low | None = None, preprocessing: str = "tf"
 ) -> KerasBackbone:
@@ -80,6 +81,7 @@ def keras_graph(
     return KerasBackbone(name, stride, str(high), tuple(lows.items()), preprocessing, network)
 
 
+@keras_defaults()
 def load_source(network: Any, graph: KerasBackbone, model: Any) -> None:
     """Copies the weights of a Keras model to a network of its `keras_graph`."""
     copy_weights(keras.Model(model.inputs, model.get_layer(graph.high).output), network, graph.name)
