@@ -19,7 +19,7 @@ from easyseg.cli._startup import prepare_process
 from easyseg.errors import EasysegError, printable
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["cli", "command", "is_quiet", "main", "one_line", "with_flags"]
+__all__ = ["TYPED", "cli", "command", "is_quiet", "main", "one_line", "with_flags"]
 
 # name: (module, short help)
 COMMANDS = {
@@ -37,11 +37,17 @@ COMMANDS = {
     "info": ("easyseg.cli.models", "Describe a model."),
 }
 
+TYPED = "easyseg.cli.typed"
+
 
 class _Command(click.Command):
-    """A command that refuses options given twice and translates the library's messages."""
+    """A command that refuses options given twice and translates the library's messages.
+
+    `context.meta[TYPED]` are the words of the command line.
+    """
 
     def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        context.meta[TYPED] = ["easyseg", str(context.info_name), *args]
         *_, order = self.make_parser(context).parse_args(args=list(args))
         for option in {id(parameter): parameter for parameter in order}.values():
             if not isinstance(option, click.Option) or option.multiple:
@@ -94,12 +100,15 @@ def cli(context: click.Context) -> None:
 
 
 def main(args: list[str] | None = None) -> NoReturn:
-    """Runs the command line; an error is one line and exit code 2."""
+    """Runs the command line; an error is one line and exit code 2.
+
+    After Ctrl-C the exit code is 130; `click.Abort` says how to go on, if that is possible.
+    """
+    prepare_process()
     handler = logging.StreamHandler()
     handler.setFormatter(_Formatter("easyseg: %(message)s"))
     handler.addFilter(lambda record: record.levelno >= logging.ERROR or not is_quiet())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
-    prepare_process()
     # a service that is stopped ends as with Ctrl-C: what was done is kept
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -108,8 +117,8 @@ def main(args: list[str] | None = None) -> NoReturn:
         _stop(error, code=2)
     except click.ClickException as error:
         _stop(error.format_message(), code=2)
-    except click.Abort:
-        _stop("stopped.", code=130)
+    except click.Abort as stop:
+        _stop(" ".join(["stopped.", *map(str, stop.args)]), code=130)
     sys.exit(code or 0)
 
 

@@ -13,7 +13,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
 from easyseg.cli.options import NAMES, QUIET, echo, inference_options, video_options
-from easyseg.cli.summary import report_folder
+from easyseg.cli.summary import folder_run, report_folder
 from easyseg.cli.video import default_video
 from easyseg.errors import InputError
 from easyseg.inference.folder import plan_folder
@@ -122,7 +122,7 @@ def background(
         edit(job.image.source, job.target)
         echo(f"1 of 1 -> {job.target}{describe_files(plan.images.passed_over, '; passed over ')}")
         return
-    with logging_redirect_tqdm():
+    with folder_run():
         summary = edit(plan.images, out, resume=resume, progress=not quiet)
     sys.exit(report_folder(summary))
 

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
 from easyseg.cli.options import QUIET, echo, inference_options, output_options
-from easyseg.cli.summary import report_folder
+from easyseg.cli.summary import folder_run, report_folder
 from easyseg.inference.folder import FolderPlan, plan_folder
 from easyseg.io.find_images import describe_files
 from easyseg.io.read_image import require_file
@@ -66,7 +65,7 @@ def segment(
         _segment_one(seg, plan, output)
         return
     images: Any = plan.images  # not searched for again
-    with logging_redirect_tqdm():  # warnings are lines of their own, above the bar
+    with folder_run():
         summary = seg.segment_folder(
             images,
             out,

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-import click
+import contextlib
+import shlex
+from collections.abc import Iterator
 
-from easyseg.cli import one_line
+import click
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from easyseg.cli import TYPED, one_line
 from easyseg.cli.options import echo
 from easyseg.inference.folder import FolderSummary
 
-__all__ = ["report_folder"]
+__all__ = ["folder_run", "report_folder"]
 
 SHOWN = 5  # images in which nothing was found
+
+
+@contextlib.contextmanager
+def folder_run() -> Iterator[None]:
+    """Warnings are lines of their own, above the bar; Ctrl-C names the command that resumes."""
+    typed = click.get_current_context().meta[TYPED]
+    with logging_redirect_tqdm():
+        try:
+            yield
+        except KeyboardInterrupt:
+            words = typed if "--resume" in typed else [*typed, "--resume"]
+            raise click.Abort(f"To go on: {shlex.join(words)}") from None
 
 
 def report_folder(summary: FolderSummary) -> int:

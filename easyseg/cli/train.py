@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from easyseg.datasets import DatasetOptions, open_with_options
 from easyseg.errors import InputError
 from easyseg.models.config import ModelConfig
 from easyseg.training.config import TrainConfig, split_options
+from easyseg.training.run_dir import Stopped, is_finished
 from easyseg.utils.registry import unknown_name
 
 __all__ = ["train"]
@@ -179,8 +182,8 @@ def train(
     """  # noqa: D301  (\b is click's mark for lines to keep)
     options = {name: value for name, value in choices.items() if value is not None} | changes
     if resume is not None:
-        _refuse_with_resume(click.get_current_context())
-        with logging_redirect_tqdm():
+        _refuse_with_resume(click.get_current_context(), resume)
+        with _training_run(data):
             tuned = SemanticSegmentation.resume(resume, data=data, progress=not quiet)
     else:
         if data is None:
@@ -192,13 +195,24 @@ def train(
         for note in dataset.notes:
             echo_report(note)
         start = open_model()
-        with logging_redirect_tqdm():
+        with _training_run(None):
             tuned = start.fine_tune(dataset, run_dir=run_dir, progress=not quiet, **options)
     card = (Path(tuned.name) / "card.md").read_text("utf-8").strip()
     echo(f"{card}\n-> {Path(tuned.name) / 'report.html'}")
 
 
-def _refuse_with_resume(context: click.Context) -> None:
+@contextlib.contextmanager
+def _training_run(data: str | None) -> Iterator[None]:
+    """Log lines are above the bar; Ctrl-C names the command that resumes, with DATA if it moved."""
+    with logging_redirect_tqdm():
+        try:
+            yield
+        except Stopped as stop:
+            words = ["easyseg", "train", *([data] if data else []), "--resume", str(stop.run_dir)]
+            raise click.Abort(f"To go on: {shlex.join(words)}") from None
+
+
+def _refuse_with_resume(context: click.Context, run_dir: Path) -> None:
     """The options of the run apply: others are refused."""
     allowed = ("data", "resume", "max_pixels", "quiet")
     flags = [
@@ -207,6 +221,11 @@ def _refuse_with_resume(context: click.Context) -> None:
         if parameter.name not in allowed
         and context.get_parameter_source(str(parameter.name)) == ParameterSource.COMMANDLINE
     ]
+    if flags and is_finished(run_dir):
+        raise InputError(
+            f"{run_dir} is finished, so {', '.join(flags)} changes nothing; to train on, start a "
+            f"new run with --model {run_dir}."
+        )
     if flags:
         raise InputError(
             f"--resume continues with the options of the run; leave {', '.join(flags)} out."

@@ -12,22 +12,25 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from easyseg._keras import backend
+from easyseg._keras import backend, keras_defaults
 from easyseg.datasets import Dataset, DatasetOptions, open_with_options
 from easyseg.datasets.check import check_dataset
 from easyseg.datasets.scan import scan_dataset
 from easyseg.datasets.splits import with_validation_split
 from easyseg.errors import ConfigError, InputError, TrainingError
+from easyseg.evaluation.class_mapping import map_classes
 from easyseg.evaluation.evaluate import evaluate
 from easyseg.evaluation.report import write_report
 from easyseg.inference.predictor import Predictor
 from easyseg.training.config import TrainConfig, split_options
+from easyseg.training.data_loader import spread
 from easyseg.training.freeze_backbone import is_random
 from easyseg.training.plan import SETTLED, Plan, check_buildable, make_plan
 from easyseg.training.run_dir import (
     LAST,
     has_state,
     is_bare,
+    is_finished,
     locked,
     new_run_dir,
     read_settings,
@@ -35,7 +38,7 @@ from easyseg.training.run_dir import (
     write_settings,
 )
 from easyseg.training.trainer import train
-from easyseg.training.validation import warn_if_one_class
+from easyseg.training.validation import warn_if_below_start, warn_if_one_class
 from easyseg.utils.allocator import keep_freed_memory
 from easyseg.utils.threads import limit_threads
 from easyseg.weights.bundle import read_bundle
@@ -53,15 +56,14 @@ class FineTuned(NamedTuple):
 
     Attributes:
         run_dir: Its directory.
-        model: The best epoch's model.
         history: Metrics of each epoch, as in results.csv.
     """
 
     run_dir: Path
-    model: LoadedModel
     history: list[dict[str, Any]]
 
 
+@keras_defaults()
 def fine_tune(
     start: LoadedModel,
     dataset: Dataset,
@@ -92,6 +94,7 @@ def fine_tune(
         DatasetError: The data set cannot be trained on; names the first bad file.
         TrainingError: Training cannot continue; the message says what is kept.
         OutputError: A file cannot be written.
+        Stopped: Ctrl-C; the run can be resumed.
     """
     keep_freed_memory()
     limit_threads()
@@ -105,13 +108,14 @@ def fine_tune(
     report.raise_errors()
     for warning in report.warnings:
         log.warning("%s", warning)
+    random = is_random(start.model, start.config)
     plan = make_plan(
         report.scan,
         start.config,
         config,
         same_classes=start.label_set.names == dataset.label_set.names,
         changes=changes,
-        random=is_random(start.model, start.config),
+        random=random,
     )
     check_buildable(plan)
     killed_early = resume and is_bare(path)
@@ -119,11 +123,15 @@ def fine_tune(
     if final != path:
         log.warning("%s exists; this run is written to %s.", path, final)
     with locked(final):
+        if not random:
+            score = _score_start(start, plan, progress=progress)
+            plan = dataclasses.replace(plan, start_mean_iou=score)
         write_settings(final, _settings(plan, start_name, choices, changes))
         train(plan, final, start=start, callbacks=callbacks, progress=progress)
         return _finish(plan, final, progress=progress)
 
 
+@keras_defaults()
 def resume_training(
     run_dir: Path,
     *,
@@ -142,12 +150,21 @@ def resume_training(
 
     Raises:
         TrainingError: There is no run, its data is different, or another process is using it.
+        Stopped: Ctrl-C; the run can be resumed again.
     """
     keep_freed_memory()
     limit_threads()
+    settings = read_settings(run_dir)  # before the lock, which would make the directory
     with locked(run_dir):
-        settings = read_settings(run_dir)
         state = read_state(run_dir)
+        if state.ended:
+            log.warning(
+                "%s is finished after %d epochs, so nothing is trained; to train on, start a new "
+                "run with model=%r.",
+                run_dir,
+                state.epoch,
+                str(run_dir),
+            )
         plan = _resumed_plan(run_dir, settings, data)
         train(plan, run_dir, state=state, callbacks=callbacks, progress=progress)
         return _finish(plan, run_dir, progress=progress)
@@ -174,14 +191,22 @@ def _check_same(run_dir: Path, choices: Mapping[str, Any], changes: Mapping[str,
         if started.get(name) != values[name] and not left_open:
             raise ConfigError(
                 f"{run_dir} was started with {name}={started.get(name)!r}, not {values[name]!r}; "
-                "leave it out to resume, or choose another run_dir."
+                f"{_cure(run_dir, 'leave it out')}."
             )
     model = read_bundle(run_dir / LAST).config
     if model.replace(**changes) != model:
-        raise ConfigError(
-            f"{run_dir} was started with another network; leave {', '.join(changes)} out to "
-            "resume, or choose another run_dir."
+        cure = _cure(run_dir, f"leave {', '.join(changes)} out")
+        raise ConfigError(f"{run_dir} was started with another network; {cure}.")
+
+
+def _cure(run_dir: Path, leave_out: str) -> str:
+    """What to do about choices that differ from those of the run."""
+    if is_finished(run_dir):
+        return (
+            f"it is finished, so choose another run_dir, and model={str(run_dir)!r} to go on from "
+            "its weights"
         )
+    return f"{leave_out} to resume, or choose another run_dir"
 
 
 def _resumed_plan(
@@ -207,6 +232,7 @@ def _resumed_plan(
         same_classes=True,
         changes={"input_size": bundle.config.input_size},
     )
+    plan = dataclasses.replace(plan, start_mean_iou=settings.get("start_mean_iou"))
     images = {"train": len(plan.train), "val": len(plan.val)}
     if images != settings["data"].get("images"):
         raise TrainingError(
@@ -214,6 +240,20 @@ def _resumed_plan(
             f"are {images}; restore the data, or start a new run from {run_dir / LAST}."
         )
     return plan
+
+
+def _score_start(start: LoadedModel, plan: Plan, *, progress: bool) -> float | None:
+    """Mean IoU on the images that each epoch is validated on; `None` if the start lacks a class."""
+    try:
+        map_classes(start.label_set, plan.label_set)
+    except InputError:
+        return None
+    predictor = Predictor(start.model, start.label_set, input_size=start.config.input_size)
+    samples = spread(plan.val, plan.config.val_images)
+    scores = evaluate(
+        predictor, samples, label_set=plan.label_set, boundary=False, progress=progress
+    )
+    return scores.mean_iou
 
 
 def _settings(
@@ -229,6 +269,7 @@ def _settings(
             "images": {"train": len(plan.train), "val": len(plan.val)},
         },
         "start": start_name,
+        "start_mean_iou": plan.start_mean_iou,
         "chosen": sorted([*choices, *changes]),
         "notes": list(plan.notes),
         "training": plan.config.to_dict(),
@@ -242,11 +283,13 @@ def _settings(
 
 def _finish(plan: Plan, run_dir: Path, *, progress: bool) -> FineTuned:
     """Evaluates the best epoch on all validation images, and writes the report."""
-    settings, history = read_settings(run_dir), read_state(run_dir).history
+    settings, state = read_settings(run_dir), read_state(run_dir)
+    history = state.history
     best = load_model(run_dir)
     predictor = Predictor(best.model, best.label_set, input_size=best.config.input_size)
     scores = evaluate(predictor, plan.val, progress=progress)
     warn_if_one_class(scores)
+    warn_if_below_start(plan, history[state.best or 0], settings.get("start", ""))
     write_report(
         run_dir,
         scores=scores,
@@ -259,4 +302,4 @@ def _finish(plan: Plan, run_dir: Path, *, progress: bool) -> FineTuned:
         settings=settings,
     )
     log.info("%s: mean IoU %.4f on %d images.", run_dir, scores.mean_iou, len(plan.val))
-    return FineTuned(run_dir, best, history)
+    return FineTuned(run_dir, history)

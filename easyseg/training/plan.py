@@ -48,6 +48,8 @@ class Plan:
         model: The network.
         config: How it is trained; the fields of `SETTLED` have a value.
         notes: Sentences for the report.
+        start_mean_iou: Of the start, on the images that each epoch is validated on; `None` if it
+            lacks one of the classes.
     """
 
     data: Dataset
@@ -57,6 +59,7 @@ class Plan:
     model: ModelConfig | KerasHubConfig
     config: TrainConfig
     notes: tuple[str, ...] = ()
+    start_mean_iou: float | None = None
 
     @property
     def label_set(self) -> LabelSet:

@@ -31,6 +31,20 @@ LAST = "last"
 STATE, RESULTS, SETTINGS, LOCK = "state.npz", "results.csv", "config.yaml", ".lock"
 
 
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C ended a run, which can be resumed.
+
+    Attributes:
+        run_dir: Its directory.
+    """
+
+    def __init__(self, run_dir: Path) -> None:
+        super().__init__(
+            f"stopped; SemanticSegmentation.resume({str(run_dir)!r}) continues the run."
+        )
+        self.run_dir = run_dir
+
+
 class State(NamedTuple):
     """What an epoch starts with.
 
@@ -84,6 +98,7 @@ def locked(run_dir: Path) -> Iterator[None]:
 
     Raises:
         TrainingError: Another run is using it.
+        Stopped: Ctrl-C, after which the run can be resumed.
     """
     lock = filelock.FileLock(run_dir / LOCK)
     with output_errors(run_dir):
@@ -97,6 +112,10 @@ def locked(run_dir: Path) -> Iterator[None]:
         for folder in (run_dir, run_dir / LAST):
             remove_leftovers(folder)
         yield
+    except KeyboardInterrupt as stop:
+        if has_state(run_dir):
+            raise Stopped(run_dir) from stop
+        raise
     finally:
         lock.release()
 
@@ -104,6 +123,15 @@ def locked(run_dir: Path) -> Iterator[None]:
 def has_state(run_dir: Path) -> bool:
     """Whether there is a run that can be resumed."""
     return (run_dir / STATE).is_file()
+
+
+def is_finished(run_dir: Path) -> bool:
+    """Whether there is a run that is over, by its number of epochs or by patience.
+
+    Raises:
+        TrainingError: Its state is damaged.
+    """
+    return has_state(run_dir) and read_state(run_dir).ended
 
 
 def is_bare(run_dir: Path) -> bool:

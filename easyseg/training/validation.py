@@ -24,7 +24,7 @@ from easyseg.training.plan import Plan, build_loss, phases
 from easyseg.training.run_dir import LAST, State, write_results, write_state
 from easyseg.weights.bundle import save_bundle, update_bundle
 
-__all__ = ["ValidateAndSave", "ValidationLoss", "card", "warn_if_one_class"]
+__all__ = ["ValidateAndSave", "ValidationLoss", "card", "warn_if_below_start", "warn_if_one_class"]
 
 log = logging.getLogger(__name__)
 
@@ -210,10 +210,28 @@ def card(plan: Plan, entry: Mapping[str, Any] | None) -> str:
     )
     if entry is None:
         return about + "Before the first epoch.\n"
+    start = "" if plan.start_mean_iou is None else f" (the start: {plan.start_mean_iou:.4f})"
     return about + (
         f"Epoch {entry['epoch']}. "
         f"On {min(len(plan.val), plan.config.val_images)} validation images at their own sizes: "
-        f"mean IoU {entry['val_mean_iou']:.4f}, pixel accuracy {entry['val_pixel_accuracy']:.4f}.\n"
+        f"mean IoU {entry['val_mean_iou']:.4f}{start}, "
+        f"pixel accuracy {entry['val_pixel_accuracy']:.4f}.\n"
+    )
+
+
+def warn_if_below_start(plan: Plan, best: Mapping[str, Any], start_name: str) -> None:
+    """Logs a warning if a run's best epoch, of its history, is worse than the start."""
+    start, mean_iou = plan.start_mean_iou, best["val_mean_iou"]
+    if start is None or not mean_iou < start:
+        return
+    log.warning(
+        "the trained model is worse than its start: mean IoU %.4f, and %s has %.4f on the same %d "
+        "validation images. Keep the start, or train with a smaller learning_rate, more epochs or "
+        "more images.",
+        mean_iou,
+        start_name,
+        start,
+        min(len(plan.val), plan.config.val_images),
     )
 
 

@@ -1,15 +1,17 @@
 import dataclasses
 import logging
+from pathlib import Path
 
 import click
 import pytest
 from helpers.square_dataset import QUICK, paint, start
 
 from easyseg import TrainConfig
-from easyseg.cli import cli
+from easyseg.cli import cli, main
 from easyseg.cli.train import train
 from easyseg.datasets import DatasetOptions
 from easyseg.training.augmentation import Augmenter
+from easyseg.training.run_dir import State, Stopped, write_state
 from easyseg.weights.bundle import save_bundle
 
 
@@ -66,7 +68,42 @@ def test_errors_before_training(shapes, tmp_path, monkeypatch, arguments, messag
     data = [] if not arguments or "--resume" in arguments else [shapes]
     with pytest.raises(click.ClickException, match=message):
         command(*data, *arguments)
-    assert not (tmp_path / "runs").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["shapes"], "no run, and no lock of one"
+
+
+def test_options_for_a_finished_run(tmp_path):
+    (tmp_path / "run").mkdir()
+    state = State(3, 0, 2, 1, [{"epoch": 1}], 0, ended=True, new_norms=[], model=[], optimizer=[])
+    write_state(tmp_path / "run", state)
+    message = r"run is finished, so --epochs changes nothing; .* a new run with --model .*run\."
+    with pytest.raises(click.ClickException, match=message):
+        command("--resume", tmp_path / "run", "--epochs", "9")
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        (["DATA"], "--resume 'my runs/one'"),
+        (["--resume", "x", "moved"], "moved --resume 'my runs/one'"),
+    ],
+)
+def test_stopped_names_the_command_that_goes_on(shapes, monkeypatch, capsys, typed, expected):
+    class Start:
+        def __init__(self, *_, **__):
+            pass
+
+        def stop(self, *_, **__):
+            raise Stopped(Path("my runs/one"))
+
+        fine_tune = resume = stop
+
+    monkeypatch.setattr("easyseg.cli.options.SemanticSegmentation", Start)
+    monkeypatch.setattr("easyseg.cli.train.SemanticSegmentation", Start())
+    with pytest.raises(SystemExit) as caught:
+        main(["train", *(str(shapes) if word == "DATA" else word for word in typed)])
+    assert caught.value.code == 130
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"easyseg: stopped. To go on: easyseg train {expected}"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import html
 import json
 import os
@@ -10,6 +11,7 @@ import sys
 import filelock
 import numpy as np
 import pytest
+from helpers.keras_settings import unusual_settings
 from helpers.paths import TESTS
 from helpers.square_dataset import QUICK, paint, start
 from helpers.stored_arrays import stored_arrays
@@ -28,9 +30,9 @@ from easyseg.training.batch_norm import measure, unmeasured
 from easyseg.training.config import TrainConfig
 from easyseg.training.fine_tune import fine_tune, resume_training
 from easyseg.training.plan import make_plan
-from easyseg.training.run_dir import locked, new_run_dir, read_settings, read_state
+from easyseg.training.run_dir import Stopped, locked, new_run_dir, read_settings, read_state
 from easyseg.training.trainer import Trainer, halved, train
-from easyseg.training.validation import warn_if_one_class
+from easyseg.training.validation import warn_if_below_start, warn_if_one_class
 from easyseg.weights.bundle import read_bundle, save_bundle
 
 # names that HTML, CSV, YAML, folders and fonts may stumble over
@@ -75,20 +77,22 @@ def listener():
 
 @pytest.fixture(scope="module")
 def run(shapes, listener, tmp_path_factory):
-    """A short run of `SemanticSegmentation.fine_tune`, from a saved model."""
+    """A short run of `SemanticSegmentation.fine_tune`, from a saved model, whatever Keras's
+    settings are."""
     runs = tmp_path_factory.mktemp("runs")
     opened = start()
     save_bundle(runs / "start", opened.model, opened.config, opened.label_set)
     seg = SemanticSegmentation(runs / "start")
     before = seg.model.get_weights()
-    mine = seg.fine_tune(
-        shapes,
-        run_dir=runs / "shapes",
-        callbacks=[listener],
-        progress=False,
-        output_stride=8,
-        **QUICK,
-    )
+    with unusual_settings():
+        mine = seg.fine_tune(
+            shapes,
+            run_dir=runs / "shapes",
+            callbacks=[listener],
+            progress=False,
+            output_stride=8,
+            **QUICK,
+        )
     assert all(map(np.array_equal, before, seg.model.get_weights()))
     return mine, runs / "shapes"
 
@@ -179,20 +183,54 @@ def test_callbacks_hear_of_the_validation(run, listener):
     assert {"loss", "val_loss", "val_mean_iou", "val_pixel_accuracy"} <= metrics
 
 
-def test_a_finished_run_is_not_trained_again(run, shapes):
+def test_a_finished_run_is_not_trained_again(run, shapes, caplog):
     mine, folder = run
     before = (folder / "state.npz").read_bytes()
     again = SemanticSegmentation.resume(folder, progress=False)
+    assert f"{folder} is finished after 2 epochs, so nothing is trained" in caplog.text
     assert (folder / "state.npz").read_bytes() == before
     assert all(map(np.array_equal, mine.model.get_weights(), again.model.get_weights()))
 
 
-def test_a_run_goes_on_with_its_own_choices_only(run, shapes):
+def test_other_choices_for_a_finished_run_are_for_a_new_one(run, shapes):
     mine, folder = run
-    with pytest.raises(ConfigError, match="started with batch_size=2, not 4; leave it out"):
-        mine.fine_tune(shapes, run_dir=folder, resume=True, batch_size=4)
-    with pytest.raises(ConfigError, match="another network; leave output_stride out"):
+    cure = "it is finished, so choose another run_dir, and model="
+    with pytest.raises(ConfigError, match=f"started with epochs=2, not 4; {cure}"):
+        mine.fine_tune(shapes, run_dir=folder, resume=True, epochs=4)
+    with pytest.raises(ConfigError, match=f"another network; {cure}"):
         mine.fine_tune(shapes, run_dir=folder, resume=True, output_stride=16)
+
+
+def test_a_run_that_is_stopped_says_how_it_goes_on(run, shapes, tmp_path):
+    """From a start with the classes of the data, whose score is compared."""
+    mine, _ = run
+
+    class Stops(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                raise KeyboardInterrupt
+
+    options = {"run_dir": tmp_path / "again", "progress": False, **QUICK}
+    with pytest.raises(Stopped) as caught:
+        mine.fine_tune(shapes, callbacks=[Stops()], **options)
+    assert caught.value.run_dir == tmp_path / "again"
+    assert f"SemanticSegmentation.resume('{tmp_path / 'again'}')" in str(caught.value)
+    with pytest.raises(ConfigError, match="batch_size=2, not 4; leave it out to resume"):
+        mine.fine_tune(shapes, **{**options, "batch_size": 4}, resume=True)
+    with pytest.raises(ConfigError, match="another network; leave output_stride out to resume"):
+        mine.fine_tune(shapes, **options, resume=True, output_stride=16)
+    tuned = mine.fine_tune(shapes, **options, resume=True)
+    assert len(tuned.history) == 2
+    before = mine.evaluate(shapes, split="val", boundary=False, progress=False).mean_iou
+    assert f" (the start: {before:.4f}), " in (tmp_path / "again/card.md").read_text()
+
+
+@pytest.mark.parametrize(("before", "after", "said"), [(0.937, 0.917, 1), (0.9, 0.917, 0)])
+def test_a_model_that_is_worse_than_its_start_is_said(run, shapes, caplog, before, after, said):
+    started = dataclasses.replace(plan(shapes), start_mean_iou=before)
+    warn_if_below_start(started, {"val_mean_iou": after}, "voc")
+    text = "worse than its start: mean IoU 0.9170, and voc has 0.9370 on the same 2 validation"
+    assert caplog.text.count(text) == said
 
 
 def test_choices_that_are_left_open_are_those_of_the_run(run, shapes):
