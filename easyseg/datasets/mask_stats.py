@@ -135,7 +135,7 @@ def _of_colors(path: Path, rgb: np.ndarray) -> MaskStats:
         [_summary(path, rgb[..., 1] if spread <= TINT else None, is_rgb=True)],
         Counter({} if spread else {c & 255: n for c, n in colors.items()}),
         Counter(colors),
-        Counter(_count(packed[_is_flat(packed)])),
+        Counter(_flat(packed)),
         colored=int(spread > 0),
     )
 
@@ -145,7 +145,7 @@ def _of_values(path: Path, values: np.ndarray) -> MaskStats:
     palette = {v: palette[v] for v in counts if v in palette}
     color = {v: palette.get(v, v * 0x10101) for v in counts}
     colors, flat = Counter[int](), Counter[int]()
-    for total, pixels in ((colors, counts), (flat, _count(values[_is_flat(values)]))):
+    for total, pixels in ((colors, counts), (flat, _flat(values))):
         for v, n in pixels.items():
             total[color[v]] += n
     is_gray = all(is_gray_color(c) for c in palette.values())
@@ -169,19 +169,22 @@ def is_gray_color(packed: int) -> bool:
     return packed == (packed & 255) * 0x10101
 
 
-def _is_flat(values: np.ndarray) -> np.ndarray:
-    """Whether a pixel and those to its right, below and below right are equal, `(H, W) bool`."""
-    exact = values.astype(np.float32)  # of 24 bits
-    square = np.ones((2, 2), np.uint8)
-    return cv2.erode(exact, square, anchor=(0, 0)) == cv2.dilate(exact, square, anchor=(0, 0))
+def _flat(values: np.ndarray) -> dict[int, int]:
+    """Pixels by value that equal those to their right, below and below right."""
+    corner = values[:-1, :-1]
+    equal = corner == values[:-1, 1:]
+    equal &= corner == values[1:, :-1]
+    equal &= corner == values[1:, 1:]
+    return _count(corner, equal)
 
 
-def _count(values: np.ndarray) -> dict[int, int]:
-    """Pixels by value."""
+def _count(values: np.ndarray, where: np.ndarray | None = None) -> dict[int, int]:
+    """Pixels by value, of all or `where` it is true."""
     if values.dtype == np.uint8:
-        counts = np.bincount(values.ravel(), minlength=256)
+        mask = None if where is None else where.view(np.uint8)
+        counts = cv2.calcHist([np.ascontiguousarray(values)], [0], mask, [256], [0, 256]).ravel()
         return {i: int(counts[i]) for i in np.flatnonzero(counts).tolist()}
-    unique, numbers = np.unique(values, return_counts=True)
+    unique, numbers = np.unique(values if where is None else values[where], return_counts=True)
     return dict(zip(unique.tolist(), numbers.tolist(), strict=True))
 
 

@@ -10,6 +10,7 @@ import numpy as np
 __all__ = ["MANY", "NEAR", "NOISE", "Grays", "count_grays", "is_photo", "middle_fraction"]
 
 NEAR = 32  # gray levels from black or white within which a pixel of a lossy mask counts as that
+LIGHT = 96  # gray level from which a dark pixel beside it can be a soft edge
 NOISE = 2  # gray levels by which lossy compression changes even areas
 MANY = 32  # values; masks of ids seldom have more, lossy and blurred ones always
 EVEN = 3  # gray values from which those of thin, shrunk objects are told from ids by their shapes
@@ -55,6 +56,9 @@ def count_grays(values: np.ndarray) -> Grays:
     gray = (values != 0) & (values != 255)
     if not gray.any():
         return Grays(values.size, 0, 0, 0, 0)
+    if values.max() < LIGHT:  # nothing that a soft edge could lead to
+        ids = int(np.count_nonzero(gray))
+        return Grays(values.size, ids, int(np.count_nonzero(_is_middle(values))), ids, ids)
     kinds = gray, _is_middle(values), _ids(values, gray), _lossy_ids(values)
     return Grays(values.size, *(int(np.count_nonzero(kind)) for kind in kinds))
 
@@ -63,7 +67,7 @@ def _ids(values: np.ndarray, gray: np.ndarray) -> np.ndarray:
     """Gray pixels without black and white near; of many grays, those in even areas."""
     darkest, lightest = _extremes(values, SHARP_RADIUS)
     alone = gray & ~((darkest == 0) & (lightest == 255))
-    if len(np.unique(values[gray])) < EVEN:
+    if np.count_nonzero(np.bincount(values[gray])) < EVEN:
         return alone
     darkest, lightest = _extremes(values, 1)
     return alone & (darkest == lightest)
@@ -72,8 +76,8 @@ def _ids(values: np.ndarray, gray: np.ndarray) -> np.ndarray:
 def _lossy_ids(values: np.ndarray) -> np.ndarray:
     """Dark pixels without a light one near, and light ones without a dark one."""
     darkest, lightest = _extremes(values, max(LOSSY_RADIUS, max(values.shape) // 32))
-    dark = (values > NOISE) & (values < NEAR) & (lightest < 3 * NEAR)
-    light = (values >= 256 - NEAR) & (values < 255 - NOISE) & (darkest > 255 - 3 * NEAR)
+    dark = (values > NOISE) & (values < NEAR) & (lightest < LIGHT)
+    light = (values >= 256 - NEAR) & (values < 255 - NOISE) & (darkest > 255 - LIGHT)
     return dark | light
 
 
