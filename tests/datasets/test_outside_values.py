@@ -381,6 +381,13 @@ def test_names_that_are_none(tmp_path, names, message):
     assert message.format(file=file) in error(root, format="yolo")
 
 
+@pytest.mark.parametrize("value", ["x" * 300, "[1, {}]", "true", ".nan", '"a\\0b"', '"\\ud800"'])
+@pytest.mark.parametrize("key", ["path", "val"])
+def test_odd_paths_in_yaml(tmp_path, key, value):
+    root = yolo(tmp_path, f"[cat]\n{key}: {value}")
+    assert all((mask == 1).any() for mask in masks(root).values())
+
+
 def test_yolo_names_that_are_one_class(tmp_path):
     lines = LINE + LINE.replace("0 ", "2 ", 1) + "1 .5 .5 .9 .5 .9 .9\n"
     root = yolo(tmp_path, "[Car, void, 'car ']", lines)

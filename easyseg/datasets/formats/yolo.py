@@ -164,7 +164,8 @@ def _base(file: Path, home: Path) -> Path:
     path = _content(file).get("path")
     for folder in (file.parent, home) if path else ():
         base = Path(os.path.normpath(folder / str(path)))
-        if base.is_dir() and base.resolve().parent != base.resolve():  # not `/`
+        is_there = os.path.isdir(base)  # noqa: PTH112  (False, where Path raises, for long names)
+        if is_there and base.resolve().parent != base.resolve():  # not `/`
             return base
     return home
 
