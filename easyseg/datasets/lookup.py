@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from easyseg.errors import DatasetError
+from easyseg.errors import DatasetError, show_path
 from easyseg.io.open_image import IMAGE_EXTENSIONS
 
-__all__ = ["Lookup", "Name", "fold", "image_folders", "is_image_name", "walk"]
+__all__ = ["Lookup", "Name", "fold", "image_folders", "is_image_name", "short", "walk"]
 
+MAX_SHOWN = 80  # characters of a name in messages
 MAX_DEPTH = 6  # folders below the data set's
 KERNEL = ("/proc", "/sys", "/dev")  # hold no stored files
 PREFIX = re.compile(r"[a-z][a-z0-9+.-]+://[^/]*|[a-z]:(?=[/\\])|.*\?d=", re.IGNORECASE)
@@ -103,8 +104,8 @@ class Lookup:
                 other = users.setdefault((path, name.file), name.text)
                 if _parts(other) != _parts(name.text):
                     raise DatasetError(
-                        f"{name.file} names {other} and {name.text}, but of both there is only "
-                        f"{path}; restore the other one, or remove its entry."
+                        f"{name.file} names {short(other)} and {short(name.text)}, but of both "
+                        f"there is only {path}; restore the other one, or remove its entry."
                     )
         return found
 
@@ -126,12 +127,20 @@ class Lookup:
             if _is_file(path):
                 inside = _below(path, self.root)
                 if inside:
-                    return _Hit(inside, 99, 99, 2, ending=True, is_whole=True, is_exact=True)
+                    return self._exact(inside, name)
                 outside = outside or Path(path)
         hit = self._best(name, _parts(text))
         if outside and not (hit and hit.is_whole):
-            return _Hit(outside, 99, 99, 2, ending=True, is_whole=True, is_exact=True)
+            return self._exact(outside, name)
         return hit
+
+    def _exact(self, path: Path, name: Name) -> _Hit:
+        """The file that is where the name says."""
+        nearness, split = _nearness(path.parent, name.file.parent, self.root), 1
+        if path.is_relative_to(self.root):
+            folder = path.parent.relative_to(self.root)
+            split = _affinity(folder, self._split_of(folder) if name.split else "", name)
+        return _Hit(path, 99, nearness, split, ending=True, is_whole=True, is_exact=True)
 
     def _best(self, name: Name, parts: tuple[str, ...]) -> _Hit | None:
         """The file below the root that fits best."""
@@ -158,8 +167,8 @@ class Lookup:
         first, *others = ranked[max(ranked)]
         if others:
             raise DatasetError(
-                f"{name.file} names {name.text}, which may be {first.path} or {others[0].path}; "
-                "write their folders into it, or remove one of both."
+                f"{name.file} names {short(name.text)}, which may be {first.path} or "
+                f"{others[0].path}; write their folders into it, or remove one of both."
             )
         return first
 
@@ -213,6 +222,12 @@ def fold(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", unquote(name)).casefold())
 
 
+def short(name: str) -> str:
+    """A name from a file in a message: on one line, and not too long."""
+    line = show_path(name)
+    return line if len(line) <= MAX_SHOWN else f"{line[:MAX_SHOWN]}…"
+
+
 def _parts(text: str) -> tuple[str, ...]:
     """Folded names of folders and file, without what stands for a machine or a store."""
     prefix = PREFIX.match(text)
@@ -251,8 +266,8 @@ def _affinity(folder: Path, split: str, name: Name) -> int:
 
 def _is_worse(hit: _Hit, best: _Hit) -> bool:
     """Whether the file rather belongs to a name that it fits best."""
-    if hit.is_exact or best.is_exact:
-        return not hit.is_exact and not hit.is_whole
+    if hit.is_exact:
+        return False
     return hit[2:5] < best[2:5] or (not hit.is_whole and hit.length < best.length)
 
 

@@ -44,6 +44,7 @@ AFFIXES = re.compile(
     rf"(?<=.)[_\- ]+(?:{AFFIX}|L|leftImg8bit|(?:gtFine_)?label(?:Train)?Ids)$",
     re.IGNORECASE,
 )
+PART = re.compile(r"data|(?:part|v)\d*")  # in names of folders as ISIC's
 MASK_AFFIX = re.compile(
     r"^(?:mask|label|gt|seg)s?[_\- ]|[_\- ](?:mask|labels?|gt|seg|segmentation|L|matte)$"
 )
@@ -167,7 +168,8 @@ def _fit(key: tuple[str, ...], other: tuple[str, ...]) -> bool:
     """Whether folders may belong together: of one split or of none, and with words in common."""
     (split, *rest), (other_split, *other_rest) = key, other
     one_split = split == other_split or not (split and other_split)
-    return one_split and (set(rest) <= set(other_rest) or set(rest) >= set(other_rest))
+    words, other_words = ({w for w in r if not PART.fullmatch(w)} for r in (rest, other_rest))
+    return one_split and (words <= other_words or words >= other_words)
 
 
 def pair_files(

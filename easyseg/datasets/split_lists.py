@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from easyseg.datasets.lookup import Lookup, Name, is_image_name, walk
+from easyseg.datasets.lookup import Lookup, Name, is_image_name, short, walk
 from easyseg.datasets.pairing import (
     SPLIT_WORDS,
     Pairs,
@@ -182,11 +182,13 @@ def read_lists(
             if strict or any(map(_looks_like_a_path, absent)):
                 raise DatasetError(
                     f"{file} names {len(mine)} images, but none of them is there, such as "
-                    f"{absent[0]}; correct the names, or remove the list."
+                    f"{short(absent[0])}; correct the names, or remove the list."
                 )
             missing = [name for name in missing if name not in absent]
     notes = (
-        [f"{len(missing)} listed images are missing, the first: {missing[0]}."] if missing else []
+        [f"{len(missing)} listed images are missing, the first: {short(missing[0])}."]
+        if missing
+        else []
     )
     return ListedPairs(_without_trainval(splits), notes)
 

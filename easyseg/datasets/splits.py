@@ -111,7 +111,8 @@ def _by_split(samples: Iterable[tuple[str, Sample]]) -> tuple[dict[str, list[Sam
         elif both:
             sample = by_image[one][min(both)]
             raise DatasetError(
-                f"{sample.image} is in two splits, {one} and {two}, as {len(both)} images are; "
+                f"{sample.image} is in two splits, {one} and {two}"
+                f"{f', as {len(both) - 1} more images are' if len(both) > 1 else ''}; "
                 "remove it from one of both."
             )
     in_a_split = set().union(*(by_image[split] for split in SPLITS))

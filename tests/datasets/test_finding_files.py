@@ -178,6 +178,13 @@ def test_an_image_in_several_annotation_files_is_one_sample(tmp_path):
     assert set(np.unique(dataset.split("all")[0].read_mask())) <= {0, 1, 2}
 
 
+def test_a_lost_validation_image_is_not_the_training_image_of_its_name(tmp_path):
+    image(tmp_path / "train/1.png", tmp_path / "valid/2.png")
+    coco(tmp_path / "train/_annotations.coco.json", "1.png")
+    coco(tmp_path / "valid/_annotations.coco.json", "1.png", "2.png")
+    assert samples(tmp_path) == {"train": ["train/1.png"], "val": ["valid/2.png"]}
+
+
 def test_more_than_eight_annotation_files(tmp_path):
     for i in range(12):
         image(tmp_path / f"images/{i}.png")
@@ -457,6 +464,18 @@ def test_yolo_one_folder_below(tmp_path):
     assert len(samples(tmp_path / "b")) == 2
 
 
+@pytest.mark.parametrize("names", ["classes.txt", "obj.names"])
+def test_yolo_with_a_list_of_names_and_no_yaml(tmp_path, names):
+    yolo(tmp_path, "cat\ndog\n", *FOUR, file=names)
+    write(tmp_path / "train.txt", "data/images/0.png\ndata/images/1.png\n")
+    dataset = open_dataset(tmp_path)
+    assert samples(tmp_path) == {"train": FOUR[:2]}
+    assert dataset.label_set.names == ("background", "cat", "dog")
+    for i in range(4):
+        masks(tmp_path / f"masks/{i}.png")
+    assert open_dataset(tmp_path).format == "folders"
+
+
 def test_yolo_lists_that_cannot_be_honored(tmp_path):
     yolo(tmp_path, "train: train.txt\nval: val.txt\nnames: [a]", *FOUR)
     write(tmp_path / "train.txt", "\n".join(FOUR[:3]))
@@ -524,6 +543,7 @@ def test_yolo_labels_in_other_case(tmp_path):
         ("JPEGImages/train/480p/bear/1.jpg", "Annotations/train/480p/bear/1.png"),
         ("images_png/train/urban/1.png", "masks_png/train/urban/1.png"),
         ("train_images/1.png", "train_masks/1_mask.gif"),
+        ("ISIC_Training_Data/1.jpg", "ISIC_Training_Part1_GroundTruth/1_segmentation.png"),
     ],
 )
 def test_layouts_of_images_and_masks(tmp_path, image_name, mask_name):

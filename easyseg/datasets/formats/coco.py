@@ -14,7 +14,7 @@ import numpy as np
 from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.datasets.class_names import ClassTable, clean, make_label_set
 from easyseg.datasets.formats.base import DATASETS, Format
-from easyseg.datasets.lookup import Name, image_folders, walk
+from easyseg.datasets.lookup import Name, image_folders, short, walk
 from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import home_of, image_lookup, split_of, split_of_folder
 from easyseg.datasets.rasterize import NO_OUTLINE, Shape, draw_annotations, drawing_size
@@ -196,7 +196,7 @@ def _add(
         objects = annotations.pop(entry["id"], [])
         path = next(paths)
         if path is None:
-            contents.count("missing images, left out", entry["file_name"])
+            contents.count("missing images, left out", short(entry["file_name"]))
             continue
         shapes = [s for item in objects if (s := _shape(contents, item, classes, file))]
         drawn += len(shapes)

@@ -44,7 +44,7 @@ def _read(root: Path, options: DatasetOptions) -> Dataset:
         raise DatasetError(f"{root} holds several data sets, such as {one} and {two}; open one.")
     [(data_root, mask_folder)] = trees.items()
     pairs = _pairs(data_root, mask_folder)
-    notes = list(pairs.notes)
+    notes = []
     classes, file = find_classes(data_root)
     if file:
         notes.append(f"Class names are from {file}.")

@@ -14,9 +14,9 @@ import numpy as np
 from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.datasets.class_names import ClassTable, clean, make_label_set
 from easyseg.datasets.formats.base import DATASETS, Format
-from easyseg.datasets.lookup import Lookup, Name, fold, image_folders, is_image_name, walk
+from easyseg.datasets.lookup import Lookup, Name, fold, image_folders, is_image_name, short, walk
 from easyseg.datasets.options import DatasetOptions
-from easyseg.datasets.pairing import home_of, image_lookup, split_of_folder
+from easyseg.datasets.pairing import find_pairs, home_of, image_lookup, split_of_folder
 from easyseg.datasets.rasterize import NO_OUTLINE, Shape, draw_shapes
 from easyseg.datasets.split_lists import ListedPairs, find_lists, read_lists
 from easyseg.datasets.splits import make_dataset
@@ -26,6 +26,7 @@ from easyseg.errors import DatasetError
 KEYS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 ENDINGS = (".yaml", ".yml")
 LISTS = (".txt", ".lst", ".list", ".csv")
+NAME_FILES = ("classes.txt", "obj.names")  # as Label Studio and CVAT write them
 NUMBERS = re.compile(r"[\d.eE+\-\s]+")
 BOX = 4  # numbers of a box, not of a polygon
 
@@ -112,6 +113,10 @@ def _class_file(root: Path) -> tuple[Path, list[str]] | None:
         )
     if errors and not named:
         raise errors[0]
+    if not named and root.is_dir():
+        lists = [root / name for name in NAME_FILES if (root / name).is_file()]
+        named = [(file, [clean(line, i) for i, line in enumerate(read_lines(file))])
+                 for file in lists]  # fmt: skip
     return next(iter(named), None)
 
 
@@ -125,7 +130,7 @@ def _yaml_files(root: Path) -> list[Path]:
 
 
 def _content(file: Path) -> dict[str, Any]:
-    content = read_yaml(file)
+    content = read_yaml(file) if file.suffix.lower() in ENDINGS else {}
     return content if isinstance(content, dict) else {}
 
 
@@ -136,7 +141,7 @@ def _detect(root: Path) -> bool:
         named, error = _class_file(root), None
     except DatasetError as problem:
         named, error = None, problem
-    data_root = _data_root(named[0], home_of(root)) if named else home_of(root)
+    data_root = _data_root(named[0], root) if named else home_of(root)
     label_of = _LabelFiles(data_root)
     first = next(
         (text for images in image_folders(data_root).values() for image in images[:50]
@@ -144,8 +149,11 @@ def _detect(root: Path) -> bool:
     )  # fmt: skip
     if root.is_file() and named and _entries(named[0]):
         return True
-    if first is None or (named is None and not _looks_like_labels(first)):
+    has_yaml = named is not None and named[0].suffix.lower() in ENDINGS
+    if first is None or not (has_yaml or _looks_like_labels(first)):
         return False
+    if named and not has_yaml and find_pairs(root).pairs:
+        return False  # the names may be those of masks
     if named is None:
         raise error or DatasetError(
             f"{root} has labels as YOLO's, such as {first}, but no data.yaml with `names:`; write "
@@ -170,10 +178,13 @@ def _base(file: Path, home: Path) -> Path:
     return home
 
 
-def _data_root(file: Path, home: Path) -> Path:
+def _data_root(file: Path, root: Path) -> Path:
     """The folder that is searched: the one that is opened, or the one that `path:` names."""
+    home = home_of(root)
     base = _base(file, home)
-    return home if base.resolve().is_relative_to(home.resolve()) else base
+    is_inside = base.resolve().is_relative_to(home.resolve())
+    is_above = root.is_dir() and home.resolve().is_relative_to(base.resolve())
+    return home if is_inside or is_above else base
 
 
 class _LabelFiles:
@@ -212,7 +223,7 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
     if named is None:
         raise DatasetError(f"{root} has no data.yaml with `names:`; write the classes into it.")
     file, names = named
-    data_root = _data_root(file, home_of(root))
+    data_root = _data_root(file, root)
     label_of = _LabelFiles(data_root)
     folders = image_folders(data_root)
     listed = _listed(file, _base(file, home_of(root)), data_root, folders, label_of)
@@ -313,7 +324,7 @@ def _listed(
     for split, entry in missing:
         if split == "train" and split not in splits:
             raise _absent(file, split, entry)
-        notes.append(f"{file} names {entry} for {split}, which is not there.")
+        notes.append(f"{file} names {short(entry)} for {split}, which is not there.")
     return ListedPairs(splits, notes)
 
 
@@ -325,7 +336,9 @@ def _entries(file: Path) -> list[tuple[str, str]]:
         value = content.get(key) or []
         values = value if isinstance(value, list) else [value]
         entries += [
-            (split, re.sub(r"[/\\]?\*[^/\\]*$", "", str(entry).strip())) for entry in values
+            (split, re.sub(r"[/\\]?\*[^/\\]*$", "", str(entry).strip()))
+            for entry in values
+            if entry is not None
         ]
     return entries
 
@@ -363,7 +376,8 @@ def _folders(
 
 def _absent(file: Path, split: str, entry: str) -> DatasetError:
     return DatasetError(
-        f"{file} names {entry} for {split}, but it is not there; correct the path, or remove it."
+        f"{file} names {short(entry)} for {split}, but it is not there; "
+        "correct the path, or remove it."
     )
 
 
