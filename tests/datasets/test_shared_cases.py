@@ -36,12 +36,10 @@ def test_every_case_is_tested(cases):
 
 
 def rows(dataset, root: Path) -> list[list[str]]:
-    """`[split, image relative to the root]` of each sample, sorted."""
-    return sorted(
-        [split, os.path.relpath(sample.image.resolve(), root.resolve())]
-        for split, samples in dataset.splits.items()
-        for sample in samples
-    )
+    """`[split, image relative to the root]` of each sample, by image."""
+    samples = [(split, s) for split, part in dataset.splits.items() for s in part]
+    paths = [[split, os.path.relpath(s.image.resolve(), root.resolve())] for split, s in samples]
+    return sorted(paths, key=lambda row: row[1])
 
 
 def pixels(dataset) -> dict[str, int]:
@@ -64,8 +62,8 @@ def test_case(cases, name):
     text = str(report).lower()
     assert all(word.lower() in text for word in expected.get("warns", [])), report
     if "samples" in expected:
-        wanted = sorted(expected["samples"])
-        have = rows(dataset, folder)
+        have = rows(dataset, source if source.is_dir() else source.parent)
+        wanted = sorted(expected["samples"], key=lambda row: row[1])
         assert [image for _, image in have] == [image for _, image in wanted]
         assert all(w[0] in ("*", h[0]) for w, h in zip(wanted, have, strict=True))
     if "classes" in expected:
