@@ -2,7 +2,7 @@
 
 The layers are visited once, in the order of the graph. Each feature has a `FeatureGrid`, which
 says how far apart its positions lie; the rule in `dilation` gives each window (a convolution or a
-pooling) its stride and its dilation rate. Every window is centered on
+pooling) its stride and its dilation rate. Weights stay as they are. Every window is centered on
 its position, so that all features are aligned with the image's corners when its sides are of the
 form `32 k + 1`.
 
@@ -78,7 +78,7 @@ class RebuiltFeature(NamedTuple):
 
 
 def atrous(model: Any, x: Any, *, output_stride: int, scope: str) -> dict[Any, RebuiltFeature]:
-    """Rebuilds a functional model on another input, with fresh weights (`copy_weights`).
+    """Rebuilds a functional model on another input, with its weights.
 
     Args:
         model: A functional Keras model with one input `(N, H, W, C)`.
@@ -180,6 +180,9 @@ class _Rebuilder:
             y = self._copy(layer)(*args, **kwargs)
             if len(y.shape) != 4 or tuple(y.shape[1:3]) == (1, 1):
                 grid = None
+        weights = getattr(layer, "weights", None)
+        if weights and weights[0]._value is not None:  # see `variables_without_values`
+            self.copies[layer].set_weights(layer.get_weights())
         self.grids[id(y)] = grid
         return y
 
