@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from easyseg.datasets import DatasetOptions, open_with_options
+from easyseg.datasets import DatasetOptions
 from easyseg.evaluation.evaluate import evaluate_dataset
-from easyseg.inference.background import edit_background, means_many
+from easyseg.inference.background import BackgroundOptions, edit_background, means_many
 from easyseg.inference.folder import segment_folder
 from easyseg.inference.opening import OpenedModel
 from easyseg.inference.options import InferenceOptions
@@ -24,6 +24,8 @@ from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import Classes, LabelSet
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Segmentation
+from easyseg.training.run_dir import read_report_parts
+from easyseg.utils.validation import check_options, checked
 from easyseg.weights.manifest import weight_sets
 
 if TYPE_CHECKING:
@@ -31,11 +33,11 @@ if TYPE_CHECKING:
 
     from easyseg.datasets.base import Dataset, Sample
     from easyseg.evaluation.scores import Scores
-    from easyseg.inference.background import BackgroundOptions
     from easyseg.inference.folder import FolderSummary
     from easyseg.inference.video import VideoSummary
     from easyseg.io.find_images import Source
     from easyseg.io.read_image import ImageSource
+    from easyseg.training.fine_tune import FineTuned
     from easyseg.weights.loader import LoadedModel
 
 __all__ = ["SemanticSegmentation", "list_models"]
@@ -92,6 +94,7 @@ class SemanticSegmentation:
     name: str
     history: Sequence[Mapping[str, Any]] = ()
 
+    @checked
     def __init__(
         self,
         model: AnyPath | LoadedModel | None = None,
@@ -152,6 +155,7 @@ class SemanticSegmentation:
         return self._opened.predictor
 
     @classmethod
+    @checked
     def create(
         cls,
         backbone: Any = None,
@@ -205,6 +209,7 @@ class SemanticSegmentation:
             )
         )
 
+    @checked
     def segment_image(
         self,
         image: ImageSource,
@@ -221,7 +226,7 @@ class SemanticSegmentation:
             image: Path, http(s) URL, bytes, PIL image, or `(H, W, 3) uint8` RGB array.
             out: Image or document to write, such as "street.png".
             kind: What is written: "overlay", "mask", "coco", ... (docs/outputs.md).
-            classes: Only these classes, by name or id; other pixels become void.
+            classes: Only these classes, by name or id; other pixels are left out.
             alpha: Opacity of the class colors in an overlay, 0 to 1.
             legend: Draws class names and their ratios into the lower left corner.
 
@@ -242,6 +247,7 @@ class SemanticSegmentation:
             result.save(out, kind, alpha=alpha, legend=legend)
         return result
 
+    @checked
     def segment_images(self, images: Iterable[ImageSource]) -> Iterator[Segmentation]:
         """Segments images (as in `segment_image`) in order, with at most a batch in memory.
 
@@ -251,6 +257,7 @@ class SemanticSegmentation:
         """
         return self._predictor(images)
 
+    @checked
     def segment_folder(
         self,
         sources: Source | Iterable[Source],
@@ -289,9 +296,10 @@ class SemanticSegmentation:
             settings=self._settings(),
         )
 
+    @checked
     def segment_video(
         self,
-        video: AnyPath | int,
+        video: Any,
         out: AnyPath | None = None,
         *,
         kind: str = "overlay",
@@ -345,9 +353,10 @@ class SemanticSegmentation:
             show=show,
         )
 
+    @checked
     def stream_video(
         self,
-        video: AnyPath | int,
+        video: Any,
         *,
         classes: Classes | None = None,
         frame_stride: int = 1,
@@ -372,6 +381,7 @@ class SemanticSegmentation:
             end=end,
         )
 
+    @checked
     def change_background(
         self,
         source: Any,
@@ -387,7 +397,7 @@ class SemanticSegmentation:
             source: Image (as in `segment_image`), video, stream or camera (as in `segment_video`).
             background: Image; scaled to cover `source` and cropped at its center.
             out: File to write; a video needs it, or `show=True`.
-            keep: Classes to keep, by name or id; `None` for all but void.
+            keep: Classes to keep, by name or id; `None` for all but the background.
             **options: `resume`, for folders; `frame_stride`, `smoothing`, `start`, `end` and
                 `show`, for videos; `progress`.
 
@@ -403,6 +413,7 @@ class SemanticSegmentation:
         """
         return self._edit(source, out, "change", background, keep, options)
 
+    @checked
     def blur_background(
         self,
         source: Any,
@@ -419,6 +430,7 @@ class SemanticSegmentation:
         """
         return self._edit(source, out, "blur", strength, keep, options)
 
+    @checked
     def color_background(
         self,
         source: Any,
@@ -434,6 +446,7 @@ class SemanticSegmentation:
         """
         return self._edit(source, out, "color", color, keep, options)
 
+    @checked
     def gray_background(
         self,
         source: Any,
@@ -445,6 +458,7 @@ class SemanticSegmentation:
         """Makes the background gray; arguments as in `change_background`."""
         return self._edit(source, out, "gray", None, keep, options)
 
+    @checked
     def cutout(
         self,
         source: Any,
@@ -459,6 +473,7 @@ class SemanticSegmentation:
         """
         return self._edit(source, out, "cutout", None, keep, options)
 
+    @checked
     def evaluate(
         self,
         data: AnyPath | Dataset | Iterable[Sample],
@@ -487,7 +502,8 @@ class SemanticSegmentation:
             class_map: Classes under another name, `{name in the data set: name in the model}`;
                 `None` for the latter ignores the class.
             boundary: Computes boundary metrics too.
-            report: Folder for charts, contact sheets, the worst images and `report.html`.
+            report: Folder for charts, contact sheets, the worst images and `report.html`; that of
+                a training run keeps its curves.
             progress: Shows a bar.
 
         Raises:
@@ -496,6 +512,7 @@ class SemanticSegmentation:
             ImageError: An image cannot be read.
             OutputError: The report cannot be written.
         """
+        folder = None if report is None else Path(report)
         return evaluate_dataset(
             self._predictor,
             data,
@@ -503,12 +520,14 @@ class SemanticSegmentation:
             split=split,
             class_map=class_map,
             boundary=boundary,
-            report=None if report is None else Path(report),
+            report=folder,
+            run=read_report_parts(folder),
             model=self.name,
             output_stride=getattr(self.config, "output_stride", None),
             progress=progress,
         )
 
+    @checked
     def fine_tune(
         self,
         data: AnyPath | Dataset,
@@ -556,20 +575,19 @@ class SemanticSegmentation:
 
         run = fine_tune(
             self._opened.load(),
-            open_with_options(data, DatasetOptions(format, classes, ignore, strict)),
+            data,
             start_name=self.name,
+            data_options=DatasetOptions(format, classes, ignore, strict),
             run_dir=run_dir,
             resume=resume,
             callbacks=callbacks,
             progress=progress,
             options=options,
         )
-        inference = dataclasses.asdict(self._options)
-        tuned = type(self)(run.run_dir.absolute(), **inference, cache_dir=self._cache_dir)
-        tuned.name, tuned.history = str(run.run_dir), run.history
-        return tuned
+        return self._of_run(run, self._options, self._cache_dir)
 
     @classmethod
+    @checked
     def resume(
         cls,
         run_dir: AnyPath,
@@ -577,22 +595,40 @@ class SemanticSegmentation:
         data: AnyPath | Dataset | None = None,
         callbacks: Sequence[Any] = (),
         progress: bool = True,
+        batch_size: int | None = None,
+        tile: int | None = None,
+        scales: Sequence[float] = (1.0,),
+        flip: bool = False,
+        runtime: str = AUTO,
+        precision: str = "float32",
+        max_pixels: int | None = None,
+        cache_dir: AnyPath | None = None,
     ) -> SemanticSegmentation:
         """Continues an interrupted training run, to the same weights as without interruption.
 
-        Returns the best epoch's model. `data` is needed only if the data set was given as a
-        `Dataset` or has moved. Other arguments as in `fine_tune`.
+        Returns the best epoch's model, with the inference options (`batch_size` and those after
+        it) as in the constructor. `data` is needed only if the data set was given as a `Dataset`
+        or has moved. Other arguments as in `fine_tune`.
 
         Raises:
             TrainingError: The directory has no run or is in use, or the data set has changed.
         """
         from easyseg.training.fine_tune import resume_training  # noqa: PLC0415  (loads Keras)
 
+        options = InferenceOptions(batch_size, tile, scales, flip, runtime, precision, max_pixels)
         run = resume_training(Path(run_dir), data=data, callbacks=callbacks, progress=progress)
-        tuned = cls(run.run_dir.absolute())
+        return cls._of_run(run, options, cache_dir)
+
+    @classmethod
+    def _of_run(
+        cls, run: FineTuned, options: InferenceOptions, cache_dir: AnyPath | None
+    ) -> SemanticSegmentation:
+        folder = run.run_dir.absolute()
+        tuned = cls(folder, **dataclasses.asdict(options), cache_dir=cache_dir)
         tuned.name, tuned.history = str(run.run_dir), run.history
         return tuned
 
+    @checked
     def save(self, folder: AnyPath, *, dtype: str = "float32") -> Path:
         """Writes the model into a folder, which `SemanticSegmentation(folder)` opens.
 
@@ -610,6 +646,7 @@ class SemanticSegmentation:
             Path(folder), self.model, self.config, self.label_set, card=card, dtype=dtype
         )
 
+    @checked
     def optimize(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
         """Measures the runtimes and uses the fastest from now on, in later processes too.
 
@@ -625,6 +662,7 @@ class SemanticSegmentation:
         """
         return self._opened.optimize(images)
 
+    @checked
     def benchmark(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
         """Measures like `optimize`, in this precision, without changing which runtime is used."""
         return self._opened.benchmark(images)
@@ -638,6 +676,7 @@ class SemanticSegmentation:
         keep: Classes | None,
         options: BackgroundOptions,
     ) -> Any:
+        check_options(options, BackgroundOptions)
         return edit_background(
             self._predictor,
             source,
@@ -687,5 +726,5 @@ def list_models() -> list[str]:
 def _log_default() -> None:
     log.warning(
         'using "mini", the small model that comes with easyseg (21 classes); '
-        'for paper quality name one, such as SemanticSegmentation("xception65.ade20k").'
+        'for better results name one, such as SemanticSegmentation("xception65.ade20k").'
     )

@@ -2,6 +2,7 @@
 
 EasysegError
 ├── InputError             an argument breaks a rule        (also a ValueError)
+│   ├── ArgumentTypeError  an argument of another type, or an unknown one  (also a TypeError)
 │   ├── UnknownNameError   a name that no table holds; says what is nearest (also a KeyError)
 │   └── ConfigError        a model or training choice that cannot be built
 ├── ImageError             an image that cannot be read    (also an OSError)
@@ -28,6 +29,7 @@ import os
 import unicodedata
 
 __all__ = [
+    "ArgumentTypeError",
     "ConfigError",
     "DatasetError",
     "DownloadError",
@@ -63,6 +65,10 @@ class EasysegError(Exception):
 
 class InputError(EasysegError, ValueError):
     """An argument breaks a rule."""
+
+
+class ArgumentTypeError(InputError, TypeError):
+    """An argument is of another type, is missing, or does not exist."""
 
 
 class UnknownNameError(InputError, KeyError):
@@ -159,6 +165,10 @@ class WeightsMismatchError(WeightsError):
             f"{source} does not hold the weights of this model: {'; '.join(parts)}. "
             "Choose the model that these weights were made for (`easyseg models` lists them)."
         )
+
+    def of(self, source: str) -> WeightsMismatchError:
+        """The same error about a file of another name."""
+        return type(self)(source, self.missing, self.unexpected, self.wrong_shape)
 
     def __reduce__(self) -> tuple[type[WeightsMismatchError], tuple[object, ...]]:
         return type(self), (self.source, self.missing, self.unexpected, self.wrong_shape)

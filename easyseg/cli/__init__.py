@@ -13,13 +13,24 @@ import sys
 from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 import easyseg
 from easyseg.cli._startup import prepare_process
 from easyseg.errors import EasysegError, printable
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["TYPED", "cli", "command", "is_quiet", "main", "one_line", "with_flags"]
+__all__ = [
+    "TYPED",
+    "cli",
+    "command",
+    "flag_of",
+    "is_given",
+    "is_quiet",
+    "main",
+    "one_line",
+    "with_flags",
+]
 
 # name: (module, short help)
 COMMANDS = {
@@ -85,7 +96,11 @@ class _Lazy(click.Group):
             formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
 
 
-@click.command(cls=_Lazy, invoke_without_command=True)
+@click.command(
+    cls=_Lazy,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(easyseg.__version__, prog_name="easyseg")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -116,10 +131,21 @@ def main(args: list[str] | None = None) -> NoReturn:
     except EasysegError as error:
         _stop(error, code=2)
     except click.ClickException as error:
-        _stop(error.format_message(), code=2)
+        _stop(_explain(error), code=2)
     except click.Abort as stop:
         _stop(" ".join(["stopped.", *map(str, stop.args)]), code=130)
     sys.exit(code or 0)
+
+
+def _explain(error: click.ClickException) -> str:
+    """The message, with how the command is written where the error is not about a value."""
+    message = error.format_message()
+    is_value = isinstance(error, click.BadParameter) and not isinstance(
+        error, click.MissingParameter
+    )
+    if not isinstance(error, click.UsageError) or is_value or error.ctx is None:
+        return message
+    return f"{message.rstrip('.')}. {error.ctx.get_usage()}"
 
 
 def _stop(message: object, *, code: int) -> NoReturn:
@@ -142,16 +168,31 @@ def is_quiet() -> bool:
     return context is not None and bool(context.params.get("quiet"))
 
 
+def is_given(name: str) -> bool:
+    """Whether the parameter of the running command was given, rather than left to its default."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is ParameterSource.COMMANDLINE
+
+
 def one_line(message: object) -> str:
     """The message, or the error's, without line breaks and control characters."""
     return " ".join(printable(message).split())
 
 
+METHODS = {  # method that a message advises: command that stands for it
+    "segment_image": "segment",
+    "segment_folder": "segment",
+    "segment_video": "video",
+    "blur_background": "background",
+    "fine_tune": "train",
+    "optimize": "optimize",
+    "check_dataset": "check",
+}
 _VALUE = r"""'[^']*'|"[^"]*"|\([^()]*\)|\[[^\[\]]*\]|\{[^{}]*\}|[\w.+-]*\w"""
 
 
 def with_flags(message: str, command: click.Command) -> str:
-    """The message with `--tile 7` for the argument `tile=7`, for options that the command has."""
+    """The message in words of the command line: `--tile 7` for `tile=7`, if the command has it."""
     options = {}
     for option in command.params:
         named = isinstance(option, click.Option)
@@ -160,8 +201,15 @@ def with_flags(message: str, command: click.Command) -> str:
     def translate(match: re.Match[str]) -> str:
         option, value = options[match[1]], match[2] or ""
         is_flag = isinstance(option, click.Option) and option.is_flag
-        return flag_of(option) if is_flag or not value else f"{flag_of(option)} {_plain(value)}"
+        return (
+            flag_of(option)
+            if is_flag or not value
+            else f"{flag_of(option)} {_plain(value, match[1])}"
+        )
 
+    message = message.replace(", or None", "")  # an option is left out
+    methods = "|".join(METHODS)
+    message = re.sub(rf"\b({methods})\(\w*\)", lambda m: f"`easyseg {METHODS[m[1]]}`", message)
     names = "|".join(map(re.escape, options))
     return re.sub(rf"(?<![\w-])({names})=({_VALUE})?", translate, message) if names else message
 
@@ -173,12 +221,14 @@ def flag_of(parameter: click.Parameter) -> str:
     return (parameter.name or "").upper()
 
 
-def _plain(value: str) -> str:
+def _plain(value: str, name: str) -> str:
     """A Python value as it is typed: `('a', 2)` is `a,2`, and `{'pole': None}` is `pole=`."""
     if value[0] == "{":
         pairs = ast.literal_eval(value).items()
-        return shlex.join(f"{name}={'' if other is None else other}" for name, other in pairs)
+        if name == "loss":
+            return "+".join(f"{term}:{weight:g}" for term, weight in pairs)
+        return shlex.join(f"{key}={'' if other is None else other}" for key, other in pairs)
     if value[0] in "([":
         items = [item.strip().strip("'\"") for item in value[1:-1].split(",")]
-        return ",".join(item for item in items if item)
+        return ("x" if name in ("crop", "size") else ",").join(item for item in items if item)
     return value.strip("'\"")

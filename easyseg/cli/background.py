@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli import command
-from easyseg.cli.options import NAMES, QUIET, echo, inference_options, video_options
-from easyseg.cli.summary import folder_run, report_folder
-from easyseg.cli.video import default_video
+from easyseg.cli import command, is_given
+from easyseg.cli.options import (
+    A_PATH,
+    NAMES,
+    QUIET,
+    ChosenModel,
+    inference_options,
+    video_options,
+)
+from easyseg.cli.run import run_images, run_video
 from easyseg.errors import InputError
-from easyseg.inference.folder import plan_folder
-from easyseg.inference.video import check_video
-from easyseg.io.find_images import describe_files
-from easyseg.io.read_image import require_file
-from easyseg.io.video import is_url, is_video, open_source
+from easyseg.io.video import is_video
 from easyseg.results.backgrounds import BACKGROUNDS, BLUR_STRENGTHS
 from easyseg.results.outputs import OutputSpec
 from easyseg.utils.registry import unknown_name
@@ -58,7 +59,7 @@ def _strength(_: click.Context, __: click.Parameter, value: str | None) -> str |
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=A_PATH,
     help="File for one image or video, else a folder.  [default: SOURCE.seg.png, SOURCE.seg.mp4]",
 )
 @click.option("--background", "image", metavar="IMAGE", help="For change: the new background.")
@@ -68,7 +69,9 @@ def _strength(_: click.Context, __: click.Parameter, value: str | None) -> str |
     callback=_strength,
     help=f"For blur: {', '.join(BLUR_STRENGTHS)}, or a number of pixels.  [default: moderate]",
 )
-@click.option("--keep", type=NAMES, help="Classes to keep: person,dog.  [default: all but void]")
+@click.option(
+    "--keep", type=NAMES, help="Classes to keep: person,dog.  [default: all but the background]"
+)
 @click.option("--resume", is_flag=True, help="Skip images that the JSON lines list as done.")
 @video_options
 @inference_options
@@ -83,9 +86,9 @@ def background(
     keep: list[str | int] | None,
     resume: bool,
     video_options: dict[str, Any],
-    open_model: Callable[[], SemanticSegmentation],
+    model: ChosenModel,
     quiet: bool,
-) -> None:
+) -> int:
     """Change what is behind the classes kept of SOURCE...
 
     EFFECT is change (another image), blur, color, gray or cutout (transparent). SOURCE... are
@@ -96,35 +99,26 @@ def background(
     easyseg background change photos -o out --background beach.jpg
     """  # noqa: D301  (\b is click's mark for lines to keep)
     option = _option(effect, {"background": image, "color": color, "strength": strength})
+    model.check_classes(keep)
 
-    def edit(source: Any, out: Path | None, **options: Any) -> Any:
-        method = getattr(open_model(), EFFECTS[effect].method)
+    def edit(seg: SemanticSegmentation, source: Any, out: Path | None, **options: Any) -> Any:
+        method = getattr(seg, EFFECTS[effect].method)
         return method(source, out=out, keep=keep, **option, **options)
 
-    subject: Any = int(sources[0]) if sources[0].isdecimal() else sources[0]
+    def edit_one(seg: SemanticSegmentation, image: str, target: Path) -> str:
+        edit(seg, image, target)
+        return ""
+
     spec = OutputSpec("cutout" if effect == "cutout" else "overlay")
-    # what cannot be read or written is reported before the network is loaded
-    if len(sources) == 1 and is_video(subject):
-        out = out or default_video(sources[0])
-        check_video(subject, out, spec)
-        if not isinstance(subject, int) and not is_url(subject):
-            subject = open_source(subject)
-        with logging_redirect_tqdm():
-            summary = edit(subject, out, **video_options, progress=not quiet)
-        echo(f"{summary} -> {out or 'the screen'}")
-        return
-    _refuse(video_options)
-    plan = plan_folder(sources, out, spec)
-    job = plan.jobs[0]
-    if len(plan.jobs) == 1 and not job.image.problem and not resume:
-        if "://" not in job.image.source:
-            require_file(Path(job.image.source))
-        edit(job.image.source, job.target)
-        echo(f"1 of 1 -> {job.target}{describe_files(plan.images.passed_over, '; passed over ')}")
-        return
-    with folder_run():
-        summary = edit(plan.images, out, resume=resume, progress=not quiet)
-    sys.exit(report_folder(summary))
+    is_index = sources[0].isdecimal()
+    if len(sources) == 1 and is_video(0 if is_index else sources[0]):
+        _refuse(["resume"], "is for images; leave it out for a video")
+        run = functools.partial(edit, **video_options, progress=not quiet)
+        run_video(model, sources[0], out, spec, run, show=video_options["show"])
+        return 0
+    _refuse(video_options, "is for videos; leave it out for images")
+    many = functools.partial(edit, out=out, resume=resume, progress=not quiet)
+    return run_images(model, sources, out, spec, one=None if resume else edit_one, many=many)
 
 
 def _option(effect: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -135,20 +129,18 @@ def _option(effect: str, values: dict[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         if value is not None and name != own.option:
             user = next(e for e, other in EFFECTS.items() if other.option == name)
-            raise InputError(f"{name}= is for {user}, not for {effect}; leave it out.")
+            raise InputError(f"{name}= is for the effect {user}, not for {effect}; leave it out.")
     if own.option is None:
         BACKGROUNDS[effect](None)
         return {}
     value = values[own.option] if values[own.option] is not None else own.default
     if value is None:
-        raise InputError(f"{effect} needs {own.option}=.")
+        raise InputError(f"The effect {effect} needs {own.option}=.")
     BACKGROUNDS[effect](value)
     return {own.option: value}
 
 
-def _refuse(video_options: dict[str, Any]) -> None:
-    context = click.get_current_context()
-    for name in video_options:
-        source = context.get_parameter_source(name)
-        if source == click.core.ParameterSource.COMMANDLINE:
-            raise InputError(f"{name}= is for videos; leave it out for images.")
+def _refuse(names: Iterable[str], why: str) -> None:
+    for name in names:
+        if is_given(name):
+            raise InputError(f"{name}= {why}.")

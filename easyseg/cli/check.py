@@ -8,18 +8,18 @@ from pathlib import Path
 import click
 
 from easyseg.cli import command
-from easyseg.cli.options import MAX_PIXELS, data_options, echo, echo_report
+from easyseg.cli.options import A_PATH, MAX_PIXELS, data_options, echo, echo_report
 from easyseg.datasets import DatasetOptions
 
 __all__ = ["check"]
 
 
 @command()
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", type=A_PATH)
 @data_options
 @click.option(
     "--sheet",
-    type=click.Path(path_type=Path),
+    type=A_PATH,
     help="Write a contact sheet of samples, such as sheet.png.",
 )
 @MAX_PIXELS
@@ -40,8 +40,12 @@ def check(
     from easyseg.datasets import open_with_options  # noqa: PLC0415  (NumPy and OpenCV)
     from easyseg.datasets.check import check_dataset  # noqa: PLC0415
     from easyseg.datasets.check.sheet import dataset_sheet  # noqa: PLC0415
-    from easyseg.io.write_image import write_image  # noqa: PLC0415
+    from easyseg.io.find_images import require_writable  # noqa: PLC0415
+    from easyseg.io.write_image import check_extension, write_image  # noqa: PLC0415
 
+    if sheet is not None:
+        check_extension(sheet.suffix, name=str(sheet))
+        require_writable(sheet.parent)
     dataset = open_with_options(source, data_options)
     report = check_dataset(dataset, quick=quick)
     echo_report(report)

@@ -5,18 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
-from easyseg.cli.options import QUIET, data_options, echo, echo_report, inference_options
+from easyseg.cli.options import (
+    QUIET,
+    Choice,
+    ChosenModel,
+    data_options,
+    echo,
+    echo_report,
+    inference_options,
+)
 from easyseg.datasets import ALL, SPLITS, DatasetOptions, open_with_options
 from easyseg.datasets.splits import with_validation_split
+from easyseg.evaluation.class_mapping import map_classes
 from easyseg.io.atomic import write_bytes
+from easyseg.io.find_images import require_writable
 
 __all__ = ["evaluate"]
 
@@ -44,7 +52,7 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
 @data_options
 @click.option(
     "--split",
-    type=click.Choice([*SPLITS, ALL]),
+    type=Choice([*SPLITS, ALL]),
     help="Which images.  [default: val, or all of a data set that names no splits]",
 )
 @click.option(
@@ -75,7 +83,7 @@ def evaluate(
     json_file: Path | None,
     csv_file: Path | None,
     report: Path | None,
-    open_model: Callable[[], SemanticSegmentation],
+    model: ChosenModel,
     quiet: bool,
 ) -> None:
     """Evaluate a model on DATA, a data set of images with ground truth.
@@ -83,11 +91,15 @@ def evaluate(
     Metrics are from 0 to 1, by the data set's classes, at the images' own sizes.
     """
     dataset = open_with_options(data, data_options)
+    # errors come before the network is loaded
     if (split or dataset.default_split) == "val":
         dataset = with_validation_split(dataset)
-    dataset.split(split)  # errors come before the network is loaded
-    seg = open_model()
-    scores = seg.evaluate(
+    dataset.split(split)
+    if model.source is not None:
+        map_classes(model.source.label_set, dataset.label_set, class_map)
+    for file in filter(None, (json_file, csv_file, report and report / "report.html")):
+        require_writable(file.parent)
+    scores = model.open().evaluate(
         dataset,
         split=split,
         class_map=class_map,

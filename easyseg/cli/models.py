@@ -9,13 +9,14 @@ from typing import NamedTuple
 import click
 
 from easyseg.cli import command
-from easyseg.cli.options import QUIET, SIZE, echo
+from easyseg.cli.options import A_PATH, ARCHITECTURE, CACHE_DIR, QUIET, SIZE, echo
+from easyseg.errors import InputError
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import PREFIX, KerasHubConfig, is_hub
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.resources import pretrained_path
 from easyseg.weights.bundle import MINI, read_bundle, read_card
-from easyseg.weights.cache import cached_weights, read_source
+from easyseg.weights.cache import cached_weights, check_file, read_source
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 from easyseg.weights.resolve import resolve
 
@@ -40,8 +41,8 @@ def models() -> None:
 
 @command()
 @click.argument("name")
-@click.argument("file", required=False, type=click.Path(path_type=Path))
-@click.option("--cache-dir", type=click.Path(path_type=Path), help="Folder for downloads.")
+@click.argument("file", required=False, type=A_PATH)
+@CACHE_DIR
 @QUIET
 def download(name: str, file: Path | None, cache_dir: Path | None, quiet: bool) -> None:
     """Download the weights of NAME into the cache; an interrupted download is resumed.
@@ -49,9 +50,15 @@ def download(name: str, file: Path | None, cache_dir: Path | None, quiet: bool) 
     With FILE, a .tar.gz or .h5 that was downloaded by other means, it is imported instead.
     """
     if name == MINI:
+        if file is not None:
+            raise InputError(
+                f"{MINI} is included in easyseg, and {file} cannot replace it; leave FILE out."
+            )
         echo(f"{MINI} is included in easyseg; there is nothing to download.")
         return
     entry = weight_set(name)
+    if file is not None:
+        check_file(entry, file.expanduser())
     from easyseg.weights.loader import import_file, load_model  # noqa: PLC0415  (loads Keras)
 
     if file is not None:
@@ -63,11 +70,7 @@ def download(name: str, file: Path | None, cache_dir: Path | None, quiet: bool) 
 
 @command()
 @click.argument("model")
-@click.option(
-    "--architecture",
-    metavar="NAME",
-    help="For a weights file: the published weights with the same network and classes.",
-)
+@ARCHITECTURE
 @click.option(
     "--size",
     type=SIZE,

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
-from easyseg.cli.options import QUIET, echo, inference_options
+from easyseg.cli.options import A_PATH, QUIET, ChosenModel, echo, inference_options
+from easyseg.io.read_image import require_file
 
 __all__ = ["optimize"]
 
 
 @command()
-@click.argument("images", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("images", nargs=-1, type=A_PATH)
 @inference_options
 @click.option("--benchmark", is_flag=True, help="Only measure; change and save nothing.")
 @QUIET
 def optimize(
     images: tuple[Path, ...],
-    open_model: Callable[[], SemanticSegmentation],
+    model: ChosenModel,
     benchmark: bool,
     quiet: bool,  # noqa: ARG001  (`echo` reads it)
 ) -> None:
@@ -29,7 +28,9 @@ def optimize(
 
     IMAGES calibrate --precision int8; about 100 typical ones are enough.
     """
-    seg = open_model()
+    for image in images:
+        require_file(image)
+    seg = model.open()
     measured = seg.benchmark(images) if benchmark else seg.optimize(images)
     for runtime, milliseconds in measured.items():
         echo(f"{runtime:12} {milliseconds:8.1f} ms per image")

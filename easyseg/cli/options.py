@@ -9,8 +9,7 @@ import dataclasses
 import functools
 import logging
 import os
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +21,27 @@ from easyseg.datasets import DatasetOptions
 from easyseg.errors import printable
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.runtimes import AUTO, PRECISIONS, RUNTIMES
+from easyseg.inference.video import check_video_options
 from easyseg.io.open_image import MAX_PIXELS_VARIABLE
+from easyseg.models.kerashub.config import is_hub
+from easyseg.results.label_set import Classes
 from easyseg.results.outputs import OUTPUTS, Output, OutputSpec
+from easyseg.utils.registry import unknown_name
+from easyseg.weights.bundle import MINI
+from easyseg.weights.resolve import resolve
 
 __all__ = [
+    "ARCHITECTURE",
+    "A_PATH",
+    "CACHE_DIR",
+    "INTEGER",
     "MAX_PIXELS",
     "NAMES",
+    "NUMBER",
     "QUIET",
     "SIZE",
+    "Choice",
+    "ChosenModel",
     "data_options",
     "echo",
     "echo_report",
@@ -44,44 +56,56 @@ Command = Callable[..., Any]
 log = logging.getLogger(__name__)
 
 
-class _Numbers(click.ParamType):
-    name = "numbers"
+class _Value(click.ParamType):
+    """A type of option: what reads its text, and the rule for the message."""
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[float, ...]:
-        if isinstance(value, tuple):
+    def __init__(self, name: str, read: Callable[[str], Any], rule: str) -> None:
+        self.name, self._read, self._rule = name, read, rule
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        if not isinstance(value, str):  # a default
             return value
         try:
-            return tuple(float(number) for number in value.split(","))
+            return self._read(value)
         except ValueError:
-            self.fail(f"{value!r} must be numbers with commas, such as 0.5,1,1.5.", param, ctx)
+            self.fail(f"{value!r} must be {self._rule}.", param, ctx)
 
 
-class _Names(click.ParamType):
-    name = "names"
+class Choice(click.Choice):
+    """One of some words; the message for others says which is nearest."""
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> list[str | int]:
-        items = [item.strip() for item in value.split(",")]
-        if not all(items):
-            self.fail(f"{value!r} must be names or ids with commas: person,7.", param, ctx)
-        return [int(item) if item.isdecimal() else item for item in items]
-
-
-class _Size(click.ParamType):
-    name = "size"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[int, int]:
-        if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)?", value):
-            self.fail(
-                f"{value!r} must be a size such as 513, or 1025x2049 for height x width.",
-                param,
-                ctx,
-            )
-        sides = [int(side) for side in value.split("x")]
-        return sides[0], sides[-1]
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """The word itself."""
+        if value not in self.choices:
+            name = "value" if param is None else param.name.replace("_", " ")
+            self.fail(str(unknown_name(name, value, self.choices)), param, ctx)
+        return value
 
 
-NAMES, SIZE = _Names(), _Size()
-"""Types of options: classes by name or id, with commas; `N` or `HxW` as (height, width)."""
+def _names(text: str) -> list[str | int]:
+    items = [item.strip() for item in text.split(",")]
+    if not all(items):
+        raise ValueError(text)
+    return [int(item) if item.isdecimal() else item for item in items]
+
+
+def _size(text: str) -> tuple[int, int]:
+    sides = text.split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and int(side) for side in sides):
+        raise ValueError(text)
+    return int(sides[0]), int(sides[-1])
+
+
+INTEGER = _Value("integer", int, "a whole number, such as 4")
+NUMBER = _Value("number", float, "a number, such as 0.5")
+NUMBERS = _Value(
+    "numbers",
+    lambda text: tuple(map(float, text.split(","))),
+    "numbers with commas, such as 0.5,1,1.5",
+)
+NAMES = _Value("names", _names, "names or ids with commas, such as person,7")
+SIZE = _Value("size", _size, "a size such as 513, or 1025x2049 for height x width")
+A_PATH = click.Path(path_type=Path)
 
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 
@@ -105,12 +129,17 @@ INFERENCE, OUTPUT = _defaults(InferenceOptions), _defaults(OutputSpec)
 
 MAX_PIXELS = click.option(
     "--max-pixels",
-    type=click.IntRange(1),
+    type=INTEGER,
     callback=lambda context, _, value: _limit_pixels(context, value),
     metavar="N",
     help="Refuse images with more pixels.  [default: $EASYSEG_MAX_PIXELS, else 125 million]",
 )
-
+ARCHITECTURE = click.option(
+    "--architecture",
+    metavar="NAME",
+    help="For a weights file: the published weights with the same network and classes.",
+)
+CACHE_DIR = click.option("--cache-dir", type=A_PATH, help="Folder for downloads.")
 MODEL_OPTIONS = (
     click.option(
         "-m",
@@ -118,32 +147,28 @@ MODEL_OPTIONS = (
         help="Name from `easyseg models`, folder of a saved model or run, weights file (.h5, .pb), "
         "or hub:PRESET.  [default: mini]",
     ),
-    click.option(
-        "--architecture",
-        metavar="NAME",
-        help="For a weights file: the published weights with the same network and classes.",
-    ),
-    click.option("--cache-dir", type=click.Path(path_type=Path), help="Folder for downloads."),
+    ARCHITECTURE,
+    CACHE_DIR,
     MAX_PIXELS,
 )
 INFERENCE_OPTIONS = (
     *MODEL_OPTIONS,
     click.option(
         "--output-stride",
-        type=click.Choice(["8", "16", "32"]),
+        type=Choice(["8", "16", "32"]),
         callback=lambda _, __, value: value and int(value),
         help="8: finer boundaries, slower.  [default: the model's own]",
     ),
     click.option(
         "--tile",
-        type=int,
+        type=INTEGER,
         default=INFERENCE["tile"],
         metavar="PIXELS",
         help="Segment larger images in overlapping tiles of this size.",
     ),
     click.option(
         "--scales",
-        type=_Numbers(),
+        type=NUMBERS,
         default=INFERENCE["scales"],
         metavar="FACTORS",
         help="Average several sizes of the image: 0.5,1,1.5.  [default: 1]",
@@ -153,20 +178,20 @@ INFERENCE_OPTIONS = (
     ),
     click.option(
         "--batch-size",
-        type=click.IntRange(1),
+        type=INTEGER,
         default=INFERENCE["batch_size"],
         help="Images per batch.  [default: what `easyseg optimize` measured, else 1]",
     ),
     click.option(
         "--runtime",
-        type=click.Choice([AUTO, *RUNTIMES]),
+        type=Choice([AUTO, *RUNTIMES]),
         default=INFERENCE["runtime"],
         show_default=True,
         help="What runs the network; auto is the fastest that `easyseg optimize` measured.",
     ),
     click.option(
         "--precision",
-        type=click.Choice(PRECISIONS),
+        type=Choice(PRECISIONS),
         default=INFERENCE["precision"],
         show_default=True,
         help="int8 needs calibration by `easyseg optimize`.",
@@ -183,31 +208,31 @@ OUTPUT_OPTIONS = (
     ),
     click.option(
         "--alpha",
-        type=click.FloatRange(0, 1),
+        type=NUMBER,
         default=OUTPUT["alpha"],
         show_default=True,
-        help="Opacity of the class colors in an overlay.",
+        help="Opacity of the class colors in an overlay, 0 to 1.",
     ),
     click.option("--legend", is_flag=True, help="Draw class names and percentages."),
 )
 VIDEO_OPTIONS = (
     click.option(
         "--frame-stride",
-        type=click.IntRange(1),
+        type=INTEGER,
         default=1,
         show_default=True,
         help="Segment every n-th frame; those between keep its labels.",
     ),
     click.option(
         "--smoothing",
-        type=click.FloatRange(0, 1, max_open=True),
+        type=NUMBER,
         default=0.0,
         show_default=True,
-        help="Weight of the past, against flicker.",
+        help="Weight of the past, 0 to below 1, against flicker.",
     ),
     click.option(
         "--start",
-        type=click.FloatRange(0),
+        type=NUMBER,
         default=0.0,
         show_default=True,
         metavar="SECONDS",
@@ -215,7 +240,7 @@ VIDEO_OPTIONS = (
     ),
     click.option(
         "--end",
-        type=click.FloatRange(0),
+        type=NUMBER,
         metavar="SECONDS",
         help="Where in the video to end.  [default: its end]",
     ),
@@ -276,19 +301,45 @@ def _kind(kinds: Iterable[str]) -> Callable[[Command], Command]:
     return click.option("-k", "--kind", default=OUTPUT["kind"], show_default=True, help=text)
 
 
-def _inference(model: str | None, **options: Any) -> Callable[[], SemanticSegmentation]:
-    InferenceOptions(**{name: options[name] for name in INFERENCE})  # checked before all else
-    return functools.partial(_open_model, model, options)
+class ChosenModel:
+    """The model that the options name. What is wrong with them is said before it is opened.
+
+    Attributes:
+        source: Its configuration and classes; `None` where only KerasHub knows them.
+    """
+
+    def __init__(self, model: str | None = None, **options: Any) -> None:
+        if INFERENCE.keys() <= options.keys():
+            InferenceOptions(**{name: options[name] for name in INFERENCE})
+        self._is_default = model is None
+        self._model, self._options = MINI if model is None else model, options
+        wanted = ("architecture", "output_stride", "cache_dir")
+        choices = {name: options[name] for name in wanted if name in options}
+        self.source = None if is_hub(self._model) else resolve(self._model, **choices)
+
+    def check_classes(self, classes: Classes | None) -> None:
+        """Raises UnknownNameError for a class that the model does not have."""
+        if self.source is not None and classes is not None:
+            self.source.label_set.ids_of(classes)
+
+    def open(self) -> SemanticSegmentation:
+        """Opens the model."""
+        if self._is_default:
+            log.warning(
+                "using mini, the small model that comes with easyseg (21 classes); for better "
+                "results name one, such as --model xception65.ade20k."
+            )
+        return SemanticSegmentation(self._model, **self._options, progress=not is_quiet())
 
 
-def _open_model(model: str | None, options: Mapping[str, Any]) -> SemanticSegmentation:
-    if model is None:
-        model = "mini"
-        log.warning(
-            "using mini, the small model that comes with easyseg (21 classes); for paper quality "
-            "name one, such as --model xception65.ade20k."
-        )
-    return SemanticSegmentation(model, **options, progress=not is_quiet())
+def _video(**options: Any) -> dict[str, Any]:
+    check_video_options(**{name: options[name] for name in options if name != "show"})
+    return options
+
+
+def _output(**options: Any) -> dict[str, Any]:
+    OutputSpec(**options)
+    return options
 
 
 def _data(classes: list[str | int] | None, **options: Any) -> DatasetOptions:
@@ -296,21 +347,19 @@ def _data(classes: list[str | int] | None, **options: Any) -> DatasetOptions:
     return DatasetOptions(options["format"], names, options["ignore"] or (), options["strict"])
 
 
-model_options = _group("open_model", MODEL_OPTIONS, lambda **options: functools.partial(
-    _open_model, options.pop("model"), options
-))  # fmt: skip
-"""Adds --model, --architecture, --cache-dir and --max-pixels; `open_model()` opens the model."""
+model_options = _group("model", MODEL_OPTIONS, ChosenModel)
+"""Adds --model, --architecture, --cache-dir and --max-pixels, as a `ChosenModel`."""
 
-inference_options = _group("open_model", INFERENCE_OPTIONS, _inference)
-"""Adds the options of the model and of `InferenceOptions`; `open_model()` opens the model."""
+inference_options = _group("model", INFERENCE_OPTIONS, ChosenModel)
+"""Adds the options of the model and of `InferenceOptions`, as a `ChosenModel`."""
 
-output_options = _group("output", (_kind(OUTPUTS), *OUTPUT_OPTIONS), dict)
+output_options = _group("output", (_kind(OUTPUTS), *OUTPUT_OPTIONS), _output)
 """Adds the options of `OutputSpec`; `output` has them by name."""
 
-frame_options = _group("output", (_kind(IMAGE_KINDS), *OUTPUT_OPTIONS), dict)
+frame_options = _group("output", (_kind(IMAGE_KINDS), *OUTPUT_OPTIONS), _output)
 """The same without documents, which a video cannot hold."""
 
-video_options = _group("video_options", VIDEO_OPTIONS, dict)
+video_options = _group("video_options", VIDEO_OPTIONS, _video)
 """Adds the options for videos, by name."""
 
 data_options = _group("data_options", DATA_OPTIONS, _data)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import click
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from easyseg.cli import TYPED, one_line
+from easyseg.cli import TYPED, one_line, with_flags
 from easyseg.cli.options import echo
 from easyseg.inference.folder import FolderSummary
 
@@ -38,5 +38,6 @@ def report_folder(summary: FolderSummary) -> int:
         more = f" and {len(summary.empty) - SHOWN} more" if len(summary.empty) > SHOWN else ""
         echo(f"nothing to keep in {', '.join(summary.empty[:SHOWN])}{more}")
     for _, message in summary.failed:
-        click.echo(f"easyseg: {one_line(message)}", err=True)
+        text = with_flags(message, click.get_current_context().command)
+        click.echo(f"easyseg: {one_line(text)}", err=True)
     return 2 if summary.failed else 0

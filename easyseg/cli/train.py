@@ -10,16 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import click
-from click.core import ParameterSource
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli import command
-from easyseg.cli.options import QUIET, SIZE, data_options, echo, echo_report, model_options
+from easyseg.cli import command, flag_of, is_given
+from easyseg.cli.options import (
+    A_PATH,
+    INTEGER,
+    NUMBER,
+    QUIET,
+    SIZE,
+    ChosenModel,
+    data_options,
+    echo,
+    echo_report,
+    model_options,
+)
 from easyseg.datasets import DatasetOptions, open_with_options
-from easyseg.errors import InputError
+from easyseg.errors import ConfigError, InputError
 from easyseg.models.config import ModelConfig
-from easyseg.training.config import TrainConfig, split_options
+from easyseg.models.kerashub.config import KerasHubConfig
+from easyseg.training.config import TrainConfig
 from easyseg.training.run_dir import Stopped, is_finished
 from easyseg.utils.registry import unknown_name
 
@@ -101,7 +112,7 @@ def _attributes(field: dataclasses.Field[Any]) -> dict[str, Any]:
             "callback": lambda _, __, value: None if value is None else parse(value),
         }
     kind = str(field.type).partition(" ")[0]
-    types = {"int": (click.INT, "N"), "float": (click.FLOAT, "X"), "str": (click.STRING, "NAME")}
+    types = {"int": (INTEGER, "N"), "float": (NUMBER, "X"), "str": (click.STRING, "NAME")}
     return {"help": text, "type": types[kind][0], "metavar": types[kind][1]}
 
 
@@ -144,12 +155,12 @@ def _value(text: str) -> Any:
 @click.option(
     "-o",
     "--run-dir",
-    type=click.Path(path_type=Path),
+    type=A_PATH,
     help="The run's directory; one that exists gets a number.  [default: runs/NAME OF THE DATA]",
 )
 @click.option(
     "--resume",
-    type=click.Path(path_type=Path),
+    type=A_PATH,
     metavar="RUN",
     help="Continue the run in this directory.",
 )
@@ -165,7 +176,7 @@ def _value(text: str) -> Any:
 @QUIET
 def train(
     data: str | None,
-    open_model: Callable[[], SemanticSegmentation],
+    model: ChosenModel,
     data_options: DatasetOptions,
     run_dir: Path | None,
     resume: Path | None,
@@ -182,7 +193,7 @@ def train(
     """  # noqa: D301  (\b is click's mark for lines to keep)
     options = {name: value for name, value in choices.items() if value is not None} | changes
     if resume is not None:
-        _refuse_with_resume(click.get_current_context(), resume)
+        _refuse_with_resume(click.get_current_context().command.params, resume)
         with _training_run(data):
             tuned = SemanticSegmentation.resume(resume, data=data, progress=not quiet)
     else:
@@ -190,11 +201,15 @@ def train(
             raise InputError(
                 "easyseg train needs DATA, the folder of a data set, or --resume and a run."
             )
-        TrainConfig.from_dict(split_options(options)[0])  # checked before the network is loaded
+        from easyseg.training.plan import check_choices  # noqa: PLC0415  (loads Keras)
+
+        check_choices(options)  # before data are read
+        if model.source is not None:
+            _check_network(model.source.config, changes)
         dataset = open_with_options(data, data_options)
         for note in dataset.notes:
             echo_report(note)
-        start = open_model()
+        start = model.open()
         with _training_run(None):
             tuned = start.fine_tune(dataset, run_dir=run_dir, progress=not quiet, **options)
     card = (Path(tuned.name) / "card.md").read_text("utf-8").strip()
@@ -212,21 +227,22 @@ def _training_run(data: str | None) -> Iterator[None]:
             raise click.Abort(f"To go on: {shlex.join(words)}") from None
 
 
-def _refuse_with_resume(context: click.Context, run_dir: Path) -> None:
+def _check_network(start: ModelConfig | KerasHubConfig, changes: dict[str, Any]) -> None:
+    try:
+        start.replace(**changes)
+    except ConfigError as error:
+        raise ConfigError(f"--set: {error}") from error
+
+
+def _refuse_with_resume(options: list[click.Parameter], run_dir: Path) -> None:
     """The options of the run apply: others are refused."""
     allowed = ("data", "resume", "max_pixels", "quiet")
-    flags = [
-        max(parameter.opts, key=len)
-        for parameter in context.command.params
-        if parameter.name not in allowed
-        and context.get_parameter_source(str(parameter.name)) == ParameterSource.COMMANDLINE
-    ]
+    given = [o for o in options if o.name not in allowed and is_given(str(o.name))]
+    flags = ", ".join(map(flag_of, given))
     if flags and is_finished(run_dir):
         raise InputError(
-            f"{run_dir} is finished, so {', '.join(flags)} changes nothing; to train on, start a "
-            f"new run with --model {run_dir}."
+            f"{run_dir} is finished, so {flags} changes nothing; to train on, start a new run with "
+            f"--model {run_dir}."
         )
     if flags:
-        raise InputError(
-            f"--resume continues with the options of the run; leave {', '.join(flags)} out."
-        )
+        raise InputError(f"--resume continues with the options of the run; leave {flags} out.")

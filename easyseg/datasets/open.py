@@ -15,6 +15,7 @@ from easyseg.datasets.pairing import home_of
 from easyseg.datasets.remap import keep_classes
 from easyseg.errors import DatasetError, InputError
 from easyseg.results.label_set import LabelSet
+from easyseg.utils.validation import checked
 
 __all__ = ["open_dataset", "open_with_options"]
 
@@ -22,6 +23,7 @@ ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
 LAST = "folders"  # matches any folders of images: formats of other packages are tried before
 
 
+@checked
 def open_dataset(
     source: str | os.PathLike[str] | Dataset,
     *,

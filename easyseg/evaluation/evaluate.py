@@ -9,6 +9,8 @@ import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence, Sized
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from easyseg.datasets import Dataset, DatasetOptions, open_with_options
 from easyseg.datasets.base import IGNORE, Sample
@@ -119,8 +121,12 @@ def evaluate_dataset(
     model: str,
     output_stride: int | None,
     progress: bool,
+    run: Mapping[str, Any] = MappingProxyType({}),
 ) -> Scores:
-    """From a data set, or samples, to scores and a report: `SemanticSegmentation.evaluate`."""
+    """From a data set, or samples, to scores and a report: `SemanticSegmentation.evaluate`.
+
+    `run` is what the report shows of a training run: `write_report`'s "history" and "settings".
+    """
     samples: Sequence[Sample]
     if isinstance(data, (str, os.PathLike, Dataset)):
         dataset = open_with_options(data, options)
@@ -135,6 +141,8 @@ def evaluate_dataset(
         )
     else:
         samples, label_set, notes, source = list(data), None, (), "samples"
+        if not all(hasattr(sample, "read_mask") for sample in samples):
+            raise InputError("expected samples of a data set, as dataset.split('val') gives them.")
         split = None
     scores = evaluate(
         predictor,
@@ -163,6 +171,7 @@ def evaluate_dataset(
             data=f"{source}, {split}" if label_set else source,
             command=_command(predictor, scores, options, class_map or {}, output_stride),
             notes=notes,
+            **run,
         )
     return scores
 

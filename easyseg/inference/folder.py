@@ -31,7 +31,7 @@ from easyseg.io.find_images import (
 from easyseg.io.open_image import IMAGE_EXTENSIONS, header_pixels, pixel_limit
 from easyseg.io.write_image import FORMATS
 from easyseg.results.outputs import OUTPUTS
-from easyseg.results.outputs.spec import OutputSpec
+from easyseg.results.outputs.spec import OutputSpec, kinds_with
 from easyseg.results.segmentation import Segmentation
 from easyseg.utils.concurrency import Budget
 from easyseg.utils.progress import progress_bar
@@ -223,11 +223,9 @@ def _check_file_name(out: Path, kind: str, image_count: int) -> None:
         return
     of_other_kind = any(extension in OUTPUTS[name].suffixes for name in OUTPUTS)
     if out.exists() or of_other_kind or (extension and image_count == 1):
-        others = {name: OUTPUTS[name].suffixes for name in OUTPUTS if OUTPUTS[name].suffixes}
-        listed = ", ".join(f"{name} ({', '.join(value)})" for name, value in others.items())
         raise InputError(
             f"Cannot write {kind} to {out}: expected a folder, or one of the extensions "
-            f"{', '.join(own)}. Kinds with extensions of their own: {listed}."
+            f"{', '.join(own)}.{kinds_with(extension)}"
         )
 
 

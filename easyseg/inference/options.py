@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from easyseg.errors import InputError
 from easyseg.inference.runtimes import AUTO, check_runtime
 from easyseg.io.open_image import pixel_limit
-from easyseg.utils.validation import is_count
+from easyseg.utils.validation import check_fields, is_count
 
 __all__ = ["InferenceOptions"]
 
@@ -47,6 +47,7 @@ class InferenceOptions:
     max_pixels: int | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if self.batch_size is not None and not is_count(self.batch_size):
             raise InputError(f"batch_size={self.batch_size!r} must be a whole number from 1.")
         if self.tile is not None and (not is_count(self.tile) or self.tile < SMALLEST_TILE):
@@ -58,8 +59,6 @@ class InferenceOptions:
             raise InputError(
                 f"scales={self.scales!r} must be factors from 0.1 to 4, such as 0.5, 1.0 and 1.75."
             )
-        if not isinstance(self.flip, bool):
-            raise InputError(f"flip={self.flip!r} must be True or False.")
         pixel_limit(self.max_pixels)
         object.__setattr__(self, "scales", tuple(self.scales))
         check_runtime(self.runtime, self.precision)

@@ -160,9 +160,7 @@ class Predictor:
             ImageError: An image cannot be read; the iterator ends there, after the results of
                 the images before it.
         """
-        is_image = isinstance(images, (str, bytes, bytearray, memoryview, np.ndarray))
-        if is_image or not isinstance(images, Iterable):  # paths and PIL images
-            raise InputError("Expected several images, got one. Put it into a list: [image].")
+        _require_several(images)
         return (prediction.finish() for prediction in self.forward(images))
 
     def one(self, image: ImageSource) -> Segmentation:
@@ -182,6 +180,7 @@ class Predictor:
         return self.network.benchmark(self._padded(images))  # type: ignore[attr-defined]
 
     def _padded(self, images: Iterable[ImageSource]) -> list[np.ndarray]:
+        _require_several(images)
         limit, size = self.options.max_pixels, self.input_size
         return [letterbox(read_image(i, max_pixels=limit), size).padded for i in images]
 
@@ -295,3 +294,9 @@ class Predictor:
             # averaged scales have logits at the input's size, others at a stride-th of it
             step = (logits.shape[1] - 1) * self.network.stride // (side - 1)
             yield from logits[:, ::step, ::step]
+
+
+def _require_several(images: Any) -> None:
+    is_image = isinstance(images, (str, bytes, bytearray, memoryview, np.ndarray))
+    if is_image or not isinstance(images, Iterable):  # paths and PIL images
+        raise InputError("Expected several images, got one. Put it into a list: [image].")

@@ -20,7 +20,8 @@ from easyseg.inference.smoothing import Smoother
 from easyseg.inference.types import RawPrediction
 from easyseg.io.video.clip import Clip
 from easyseg.io.video.image_sequence import image_pattern
-from easyseg.io.video.open import is_url, open_source
+from easyseg.io.video.names import is_url
+from easyseg.io.video.open import open_source
 from easyseg.io.video.types import Frame, VideoSource
 from easyseg.io.video.window import Window
 from easyseg.io.video.writer import check_target, open_writer
@@ -36,7 +37,14 @@ from easyseg.utils.validation import is_count
 if TYPE_CHECKING:
     from easyseg.inference.predictor import Predictor  # loads Keras
 
-__all__ = ["Draw", "VideoSummary", "check_video", "segment_video", "stream_video"]
+__all__ = [
+    "Draw",
+    "VideoSummary",
+    "check_video",
+    "check_video_options",
+    "segment_video",
+    "stream_video",
+]
 
 log = logging.getLogger(__name__)
 
@@ -97,10 +105,10 @@ def segment_video(
 
     `spec` may also be a function that draws a frame.
     """
-    _check(frame_stride, smoothing, start, end)
+    check_video_options(frame_stride, smoothing, start, end)
     target = None if out is None else Path(out)
-    draw = _drawer(spec, predictor)
     check_video(video, target, spec if isinstance(spec, OutputSpec) else OutputSpec(), show=show)
+    draw = _drawer(spec, predictor)
     if target is None and not show:
         raise InputError("Expected an output for the video. Give out, or show=True to see it.")
     began = time.perf_counter()
@@ -145,9 +153,14 @@ def check_video(
 
     Raises:
         OutputError: The extension is unknown, or its format cannot hold the kind.
-        InputError: The result would overwrite the source, or is one image; or a window would show
-            values that are no colors.
+        InputError: The kind is a document; the result would overwrite the source, or is one image;
+            or a window would show values that are no colors.
     """
+    if isinstance(OUTPUTS[spec.kind], Document):
+        raise InputError(
+            f"kind={spec.kind!r} is a document, which cannot be drawn as a video. Choose an image, "
+            "such as kind='overlay'."
+        )
     exact = _is_exact(spec.kind)
     if exact and show:
         raise InputError(
@@ -183,7 +196,7 @@ def stream_video(
     end: float | None = None,
 ) -> Iterator[Segmentation]:
     """Segments a video frame by frame; see `SemanticSegmentation.stream_video`."""
-    _check(frame_stride, smoothing, start, end)
+    check_video_options(frame_stride, smoothing, start, end)
     ids = None if classes is None else predictor.label_set.ids_of(classes)
     return _stream(predictor, _open(video, start, end), ids, frame_stride, smoothing, start)
 
@@ -244,12 +257,7 @@ def _drawer(spec: OutputSpec | Draw, predictor: Predictor) -> Draw:
     if not isinstance(spec, OutputSpec):
         return spec
     kind, alpha, legend = spec.kind, spec.alpha, spec.legend
-    output = OUTPUTS[kind]
-    if isinstance(output, Document):
-        raise InputError(
-            f"kind={kind!r} is a document, which cannot be drawn as a video. Use stream_video() "
-            f"and result.save(path, {kind!r}) for each frame."
-        )
+    output: Any = OUTPUTS[kind]
     ids = None if spec.classes is None else predictor.label_set.ids_of(spec.classes)
 
     def draw(result: Segmentation) -> Any:
@@ -280,7 +288,10 @@ def _checked(image: Any) -> Any:
     return image
 
 
-def _check(frame_stride: int, smoothing: float, start: float, end: float | None) -> None:
+def check_video_options(
+    frame_stride: int, smoothing: float, start: float, end: float | None
+) -> None:
+    """Raises InputError for an option that breaks its rule."""
     if not is_count(frame_stride):
         raise InputError(f"frame_stride={frame_stride!r} must be a whole number from 1.")
     if not isinstance(smoothing, (int, float)) or not 0 <= smoothing < 1:

@@ -12,9 +12,15 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlparse
 
-from easyseg.errors import ImageNotFoundError, InputError, os_reason, show_path
+from easyseg.errors import (
+    ImageNotFoundError,
+    InputError,
+    UnreadableImageError,
+    os_reason,
+    show_path,
+)
 from easyseg.io.atomic import output_errors
-from easyseg.io.open_image import IMAGE_EXTENSIONS, require_file
+from easyseg.io.open_image import IMAGE_EXTENSIONS, require_file, why_not_image
 
 __all__ = [
     "Found",
@@ -85,6 +91,7 @@ def find_images(
 
     Raises:
         ImageNotFoundError: A folder or pattern has no image, or there are no sources.
+        UnreadableImageError: All that is named cannot be read, such as a video.
         InputError: `results` is a folder that is searched, or a list cannot be read.
     """
     if isinstance(sources, FoundImages):
@@ -101,6 +108,8 @@ def find_images(
     if not unique:
         raise ImageNotFoundError("Expected at least one image. Give files, folders or patterns.")
     images = FoundImages(unique.values())
+    if all(image.problem for image in images):
+        raise UnreadableImageError(images[0].problem)
     images.passed_over = [
         path
         for path in sorted(set(others))
@@ -118,17 +127,17 @@ def _expand(source: Source | Found, results: Path | None, others: list[str]) -> 
     source = os.fspath(source)
     if not source:
         raise InputError("Expected a path, got ''. Use '.' for the working directory.")
-    if source.lower().startswith(("http://", "https://")):
-        return [Found(source, Path(Path(urlparse(source).path).name or "image"))]
     if os.path.isdir(source):  # noqa: PTH112  (False, where Path raises, for impossible names)
         return _search(Path(source), results, others)
-    if not os.path.exists(source):  # noqa: PTH110
-        if source.startswith("@"):
-            lines = _read_list(source)
-            return [image for line in lines for image in _expand(line, results, others)]
-        if glob.has_magic(source):
-            return _match(source, others)
-    return [Found(source, Path(Path(source).name))]
+    is_url = source.lower().startswith(("http://", "https://"))
+    exists = is_url or os.path.exists(source)  # noqa: PTH110
+    if not exists and source.startswith("@"):
+        lines = _read_list(source)
+        return [image for line in lines for image in _expand(line, results, others)]
+    if not exists and glob.has_magic(source):
+        return _match(source, others)
+    name = Path(urlparse(source).path if is_url else source).name or "image"
+    return [Found(source, Path(name), why_not_image(source) if exists else "")]
 
 
 def _not_a_source(value: object) -> InputError:

@@ -22,6 +22,7 @@ from easyseg.errors import (
     os_reason,
     show_path,
 )
+from easyseg.io.video.names import is_video
 from easyseg.utils.validation import is_count
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "open_image",
     "pixel_limit",
     "require_file",
+    "why_not_image",
     "without_warnings",
 ]
 
@@ -71,6 +73,8 @@ HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 HEIF_COST = 2
 IMAGE_EXTENSIONS = (*(e for each in FORMATS.values() for e in each.extensions), *HEIF_EXTENSIONS)
 """Of every format that is read; those of HEIF need the package pillow-heif."""
+
+LIST_EXTENSIONS = (".txt", ".lst", ".csv")
 
 MAX_PIXELS = 125_000_000
 """Images with more pixels are refused before they are decoded, so that one takes under 1 GB."""
@@ -267,6 +271,21 @@ def require_file(path: Path) -> None:
         raise UnreadableImageError(
             f"Cannot read {shown}: it is empty (0 bytes). Copy or download it again."
         )
+    if reason := why_not_image(str(path)):
+        raise UnreadableImageError(reason)
+
+
+def why_not_image(path: str) -> str:
+    """Why a file that is called like a video or a list cannot be read; "" for other names."""
+    shown = show_path(path)
+    if is_video(path):
+        return (
+            f"Cannot read {shown} as an image: it is a video. Give it alone to segment_video() or "
+            "blur_background()."
+        )
+    if Path(path).suffix.lower() in LIST_EXTENSIONS:
+        return f"Cannot read {shown} as an image: it is a text. If it lists images, write @{shown}."
+    return ""
 
 
 def _too_large(name: str, size: str, limit: int, needed: int) -> ImageTooLargeError:

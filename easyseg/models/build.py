@@ -16,12 +16,14 @@ from easyseg.models.layers.conv import LOGITS, drop
 from easyseg.models.layers.learned_upsampling import LearnedUpsampling
 from easyseg.models.layers.resize import AlignCornersResize
 from easyseg.utils.process import require_same_process
+from easyseg.utils.validation import checked
 
 __all__ = ["build_model", "logits_model"]
 
 ENLARGED = "logits-upsample"  # with learned upsampling
 
 
+@checked
 @keras_defaults()
 def build_model(config: ModelConfig | KerasHubConfig) -> Any:
     """Builds a network with fresh weights: DeepLabV3, DeepLabV3+ or a relative.

@@ -6,6 +6,7 @@ from typing import Any
 
 from easyseg.models.config import ModelConfig
 from easyseg.utils.registry import unknown_name
+from easyseg.utils.validation import checked
 
 __all__ = ["PRESETS", "preset"]
 
@@ -32,6 +33,7 @@ PRESETS = {
 }
 
 
+@checked
 def preset(name: str, **changes: Any) -> ModelConfig:
     """The config of this name, with some values changed: `preset("paper", num_classes=5)`.
 

@@ -14,6 +14,7 @@ from easyseg.errors import InputError
 from easyseg.utils.documents import parse_json
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.resources import pretrained_path
+from easyseg.utils.validation import checked
 
 __all__ = ["Classes", "LabelSet", "load_label_set"]
 
@@ -139,6 +140,7 @@ class LabelSet:
         )
 
 
+@checked
 @functools.cache
 def load_label_set(name: str) -> LabelSet:
     """One of the label sets that come with easyseg: "ade20k", "voc", "cityscapes".

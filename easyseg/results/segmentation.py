@@ -21,6 +21,7 @@ from easyseg.results.logit_grid import LogitGrid
 from easyseg.results.outputs import coco, geojson, labelme, polygons
 from easyseg.results.outputs.render import draw, encode
 from easyseg.results.outputs.spec import OutputSpec
+from easyseg.utils.validation import checked
 
 __all__ = ["Segmentation"]
 
@@ -93,6 +94,7 @@ class Segmentation:
             )
         return self.grid.confidence()
 
+    @checked
     def probability(self, classes: Classes) -> np.ndarray:
         """The probability that a pixel belongs to one of the classes.
 
@@ -111,6 +113,7 @@ class Segmentation:
             return np.isin(self.labels, ids).astype(np.float32)
         return self.grid.probability(ids)
 
+    @checked
     def filter(self, classes: Classes) -> Segmentation:
         """Only these classes; other pixels become the label set's `void`.
 
@@ -127,6 +130,7 @@ class Segmentation:
         table[list(ids)] = ids
         return dataclasses.replace(self, labels=table[self.labels])
 
+    @checked
     def plot(
         self,
         kind: str = "overlay",
@@ -156,9 +160,10 @@ class Segmentation:
         spec = OutputSpec(kind, alpha, legend, classes)
         return draw(self._selected(spec), spec)
 
+    @checked
     def save(
         self,
-        path: str | os.PathLike[str],
+        path: os.PathLike[str] | str,
         kind: str = "overlay",
         *,
         alpha: float = 0.6,
@@ -193,6 +198,7 @@ class Segmentation:
     def _selected(self, spec: OutputSpec) -> Segmentation:
         return self if spec.classes is None else self.filter(spec.classes)
 
+    @checked
     def show(self, kind: str = "overlay", *, alpha: float = 0.6, legend: bool = True) -> None:
         """Shows the image in the notebook, or else in the system's image viewer."""
         from PIL import Image, ImageShow  # noqa: PLC0415
@@ -205,6 +211,7 @@ class Segmentation:
         elif not ImageShow.show(image):
             log.warning("no image viewer found; save the image to a file instead.")
 
+    @checked
     def to_dict(self, *, masks: bool = False) -> dict[str, Any]:
         """The result as plain values, with PixelLib's keys and units.
 
@@ -229,6 +236,7 @@ class Segmentation:
             values["masks"] = [self.labels == i for i in self.class_ids]
         return values
 
+    @checked
     def to_polygons(self, *, tolerance: float = 0.0) -> dict[str, Any]:
         """The outlines of the classes, without the label set's void, as plain values.
 
@@ -247,6 +255,7 @@ class Segmentation:
         """
         return polygons.to_polygons(self, tolerance=tolerance)
 
+    @checked
     def to_geojson(self, *, tolerance: float = 0.0) -> dict[str, Any]:
         """A FeatureCollection (RFC 7946) with one MultiPolygon per class, else as `to_polygons`.
 
@@ -255,6 +264,7 @@ class Segmentation:
         """
         return geojson.to_geojson(self, tolerance=tolerance)
 
+    @checked
     def to_labelme(
         self, *, tolerance: float = 0.0, image_path: str | None = None
     ) -> dict[str, Any]:
@@ -268,6 +278,7 @@ class Segmentation:
         """
         return labelme.to_labelme(self, tolerance=tolerance, image_path=image_path)
 
+    @checked
     def to_coco(self, *, image_id: int = 1, first_id: int = 1) -> dict[str, Any]:
         """A COCO data set of this image, one annotation per class, as in COCO-Stuff.
 

@@ -21,6 +21,7 @@ CHOICES = {
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
 }
 SMALLEST_CROP = 33  # pixels
+OF_FINE_TUNE = ("format", "classes", "ignore", "run_dir", "resume", "callbacks", "progress")
 OTHER_NAMES = {  # of other libraries, which no similarity of spelling would suggest
     "lr": "learning_rate",
     "bs": "batch_size",
@@ -145,7 +146,10 @@ class TrainConfig:
         _require(isinstance(self.distribute, bool), "distribute", self.distribute, "True or False")
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
-                raise ConfigError(str(unknown_name(name, getattr(self, name), known)))
+                raise ConfigError(
+                    f"{name}={getattr(self, name)!r}: "
+                    f"{unknown_name(name.replace('_', ' '), getattr(self, name), known)}"
+                )
         self._check_combinations()
 
     def _normalize_types(self) -> None:
@@ -166,6 +170,10 @@ class TrainConfig:
                 fine = not isinstance(value, (str, Mapping)) and hasattr(value, "__iter__")
                 _require(fine, name, value, "a list, or None")
                 object.__setattr__(self, name, tuple(value))
+        weights = self.class_weights
+        if weights is not None and weights != "auto":
+            fine = all(_number(w) and w >= 0 for w in weights) and any(weights)  # type: ignore[operator]
+            _require(fine, "class_weights", list(weights), "numbers from 0, not all 0, or 'auto'")
 
     def _check_combinations(self) -> None:
         _require(
@@ -229,7 +237,7 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
             raise _unknown_option(name, of_training | of_model)
     if "num_classes" in options:
         raise ConfigError(
-            "num_classes is that of the data set; choose some of its classes with `classes`."
+            "num_classes is that of the data set; choose some of its classes with classes=."
         )
     changes = {name: value for name, value in options.items() if name in of_model}
     return {name: value for name, value in options.items() if name not in of_model}, changes
@@ -238,7 +246,8 @@ def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str,
 def _unknown_option(name: str, known: Collection[str]) -> ConfigError:
     if name in OTHER_NAMES:
         return ConfigError(f"unknown training option {name!r}. Did you mean {OTHER_NAMES[name]!r}?")
-    return ConfigError(str(unknown_name("training option", name, sorted(known))))
+    known = sorted({*known, *OF_FINE_TUNE})
+    return ConfigError(str(unknown_name("training option", name, known)))
 
 
 def _shallow(config: TrainConfig) -> dict[str, Any]:

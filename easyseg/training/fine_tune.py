@@ -25,7 +25,7 @@ from easyseg.inference.predictor import Predictor
 from easyseg.training.config import TrainConfig, split_options
 from easyseg.training.data_loader import spread
 from easyseg.training.freeze_backbone import is_random
-from easyseg.training.plan import SETTLED, Plan, check_buildable, make_plan
+from easyseg.training.plan import SETTLED, Plan, check_buildable, check_choices, make_plan
 from easyseg.training.run_dir import (
     LAST,
     has_state,
@@ -66,9 +66,10 @@ class FineTuned(NamedTuple):
 @keras_defaults()
 def fine_tune(
     start: LoadedModel,
-    dataset: Dataset,
+    data: str | os.PathLike[str] | Dataset,
     *,
     start_name: str,
+    data_options: DatasetOptions = DatasetOptions(),  # noqa: B008  (frozen)
     run_dir: str | os.PathLike[str] | None = None,
     resume: bool = False,
     callbacks: Sequence[Any] = (),
@@ -79,8 +80,9 @@ def fine_tune(
 
     Args:
         start: The model, which is not changed.
-        dataset: The data set.
+        data: The data set, which is opened after the options have been checked.
         start_name: The model's name, for config.yaml.
+        data_options: How it is opened.
         run_dir: Directory of the run; by default `runs/` and the data set's name. If it exists, the
             run gets a number: "runs/mine-2".
         resume: Resumes the run in `run_dir` if there is one; one that was killed before it wrote a
@@ -98,8 +100,10 @@ def fine_tune(
     """
     keep_freed_memory()
     limit_threads()
+    check_choices(options, start.config)
     choices, changes = split_options(options)
     config = TrainConfig.from_dict(choices)
+    dataset = open_with_options(data, data_options)
     path = _run_path(run_dir, dataset)
     if resume and has_state(path):
         _check_same(path, choices, changes)

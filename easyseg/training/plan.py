@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,11 +18,11 @@ from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
 from easyseg.training.augmentation import DEFAULT_STEPS, Augmenter
-from easyseg.training.config import TrainConfig
+from easyseg.training.config import SMALLEST_CROP, TrainConfig, split_options
 from easyseg.training.distribution import device_count
 from easyseg.training.optimizers import make_optimizer
 from easyseg.training.schedules import Schedule
-from easyseg.training.segmentation_loss import SegmentationLoss, make_loss
+from easyseg.training.segmentation_loss import SegmentationLoss, loss_terms, make_loss
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +168,7 @@ def _random_backbone(
     if config.freeze == "backbone" or config.freeze_backbone_epochs:
         raise ConfigError(
             f"{choice}={getattr(config, choice)!r} would freeze random weights. {note} "
-            f"Leave {choice} out, or {TRAINED_START}"
+            f"Leave {choice}= out, or {TRAINED_START}"
         )
     log.warning("%s It needs many images; otherwise %s", note, TRAINED_START)
     return (note,)
@@ -217,10 +217,10 @@ def _input_size(
     return height, width
 
 
-def build_augmenter(plan: Plan) -> Augmenter:
-    """Makes crops of the plan's size."""
-    steps = DEFAULT_STEPS if plan.config.augment is None else plan.config.augment
-    return Augmenter(steps, crop=plan.config.crop or plan.model.input_size)
+def build_augmenter(config: TrainConfig, input_size: tuple[int, int]) -> Augmenter:
+    """Makes crops of the chosen size, or of the network's."""
+    steps = DEFAULT_STEPS if config.augment is None else config.augment
+    return Augmenter(steps, crop=config.crop or input_size)
 
 
 def build_loss(plan: Plan) -> SegmentationLoss:
@@ -231,16 +231,15 @@ def build_loss(plan: Plan) -> SegmentationLoss:
     return make_loss(plan.config.loss, classes=len(plan.label_set), class_weights=weights)
 
 
-def build_optimizer(plan: Plan, phase: Phase, *, batches: int, accumulate: int) -> Any:
+def build_optimizer(config: TrainConfig, phase: Phase, *, batches: int, accumulate: int) -> Any:
     """The optimizer of a phase, with its schedule; only the last phase has a decaying rate.
 
     Args:
-        plan: The run.
+        config: Choices of the run.
         phase: Its phase.
         batches: Of an epoch.
         accumulate: Batches whose gradients make one update.
     """
-    config = plan.config
     steps = max(1, batches * (phase.end - phase.begin) // accumulate)
     schedule = Schedule(
         config.schedule if phase.end == config.epochs else "constant",
@@ -258,20 +257,53 @@ def build_optimizer(plan: Plan, phase: Phase, *, batches: int, accumulate: int) 
     )
 
 
-def check_buildable(plan: Plan) -> None:
-    """Builds augmentation, loss and optimizer once, before anything is written.
+def check_choices(
+    options: Mapping[str, Any], start: ModelConfig | KerasHubConfig | None = None
+) -> None:
+    """Checks the options of `fine_tune` as far as that needs no data.
+
+    Args:
+        options: Fields of `TrainConfig`, and of `ModelConfig` for changes of the network.
+        start: The network that is fine-tuned, if it is known.
 
     Raises:
-        InputError: There is no such loss, step, schedule or optimizer, or a value breaks a rule.
+        ConfigError: There is no such option, loss, step, schedule or optimizer, a value breaks a
+            rule, or the network cannot be built.
     """
-    build_augmenter(plan)
+    choices, changes = split_options(options)
+    config = TrainConfig.from_dict(choices)
+    last = Phase("all", 0, config.epochs, frozen=False)
+    builders: dict[str, Callable[[], Any]] = {
+        "augment": lambda: build_augmenter(config, (SMALLEST_CROP, SMALLEST_CROP)),
+        "loss": lambda: loss_terms(config.loss),
+        "schedule": lambda: Schedule(config.schedule, rate=1.0, steps=1),
+        "optimizer": lambda: build_optimizer(config, last, batches=1, accumulate=1),
+    }
+    for name, build in builders.items():
+        try:
+            build()
+        except ConfigError as error:
+            named = str(error).startswith(f"{name}=")
+            value = getattr(config, name)
+            shown = f"{name}={value!r}: " if isinstance(value, str) else f"{name}=: "
+            raise ConfigError(str(error) if named else f"{shown}{error}") from error
+    if start is not None:
+        start.replace(**changes)
+
+
+def check_buildable(plan: Plan) -> None:
+    """Checks the choices against the data and the devices, before anything is written.
+
+    Raises:
+        ConfigError: A value breaks a rule.
+    """
     build_loss(plan)
     config = plan.config
     devices = device_count(distribute=config.distribute)
     if config.batch_size % devices:
         raise ConfigError(
             f"batch_size={config.batch_size} cannot be divided evenly among {devices} devices; "
-            f"choose a multiple of {devices}, or leave distribute out."
+            f"choose a multiple of {devices}, or leave distribute= out."
         )
     batches = math.ceil(len(plan.train) / config.batch_size)
     for phase in phases(config):
@@ -281,5 +313,3 @@ def check_buildable(plan: Plan) -> None:
                 f"accumulate={config.accumulate} makes no update in {most} batches "
                 f"(epochs {phase.begin + 1} to {phase.end}); choose {most} or less."
             )
-    last = Phase("all", 0, config.epochs, frozen=False)
-    build_optimizer(plan, last, batches=1, accumulate=config.accumulate)

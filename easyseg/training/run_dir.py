@@ -134,6 +134,13 @@ def is_finished(run_dir: Path) -> bool:
     return has_state(run_dir) and read_state(run_dir).ended
 
 
+def read_report_parts(folder: Path | None) -> dict[str, Any]:
+    """What a report written into the folder shows of the run there: "history" and "settings"."""
+    if folder is None or not has_state(folder):
+        return {}
+    return {"history": read_state(folder).history, "settings": read_settings(folder)}
+
+
 def is_bare(run_dir: Path) -> bool:
     """Whether there is nothing in the directory but what a run writes before its first state."""
     early = {SETTINGS, LAST}

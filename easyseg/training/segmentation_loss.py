@@ -14,7 +14,7 @@ from easyseg.errors import ConfigError
 from easyseg.training.losses import LOSSES, Pixels
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["SegmentationLoss", "make_loss"]
+__all__ = ["SegmentationLoss", "loss_terms", "make_loss"]
 
 log = logging.getLogger(__name__)
 
@@ -80,26 +80,29 @@ def make_loss(
         raise ConfigError(
             f"the data set has {classes} class, and training needs 2; name the background too."
         )
-    terms = _terms(spec)
+    terms = loss_terms(spec)
     if set(terms) == {"boundary"}:
         log.warning(
             "the boundary loss is 0 away from boundaries; add another, as in "
             "'cross_entropy+boundary'."
         )
     weights = None if class_weights is None else [float(weight) for weight in class_weights]
-    if weights is not None:
-        _check_weights(weights, classes)
+    if weights is not None and len(weights) != classes:
+        raise ConfigError(
+            f"class_weights={weights} must be {classes} numbers, one for each class, not "
+            f"{len(weights)}."
+        )
     return SegmentationLoss(terms, classes, weights)
 
 
-def _terms(spec: str | Mapping[str, float]) -> dict[str, float]:
+def loss_terms(spec: str | Mapping[str, float]) -> dict[str, float]:
     """Names of losses and their weights."""
     if isinstance(spec, str):
         names = [name.strip() for name in spec.split("+")]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ConfigError(
-                f"loss={spec!r} lists {twice!r} twice; give it a weight: {{{twice!r}: 2}}."
+                f"loss={spec!r} lists {twice!r} twice; give it a weight: loss={{{twice!r}: 2}}."
             )
         spec = dict.fromkeys(names, 1.0)
     elif not isinstance(spec, Mapping) or not spec:
@@ -111,20 +114,10 @@ def _terms(spec: str | Mapping[str, float]) -> dict[str, float]:
         if name not in LOSSES:
             raise ConfigError(str(unknown_name("loss", name, LOSSES)))
         if not _positive(weight):
-            raise ConfigError(f"the weight {weight!r} of loss {name!r} must be a number above 0.")
+            raise ConfigError(
+                f"loss={dict(spec)!r}: the weight of {name!r} must be a number above 0."
+            )
     return {name: float(weight) for name, weight in spec.items()}
-
-
-def _check_weights(weights: Sequence[float], classes: int) -> None:
-    if len(weights) != classes:
-        raise ConfigError(
-            f"class_weights has {len(weights)} numbers for {classes} classes; give one per class."
-        )
-    if not all(math.isfinite(w) and w >= 0 for w in weights) or not any(weights):
-        raise ConfigError(
-            f"class_weights={list(weights)} must be numbers from 0, and not all 0; leave it out "
-            "for equal weights."
-        )
 
 
 def _positive(value: object) -> bool:

@@ -93,7 +93,7 @@ class Trainer:
             input_size=plan.model.input_size,
             cache_bytes=plan.config.cache_mb * 2**20,
         )
-        self.augment = build_augmenter(plan)
+        self.augment = build_augmenter(plan.config, plan.model.input_size)
 
     def initial_state(self, start: LoadedModel | None) -> State:
         """Sets the network's first weights, and writes the state that a killed run resumes from."""
@@ -205,7 +205,9 @@ class Trainer:
         new = [norm for norm in batch_norms(self.network) if norm.name in state.new_norms]
         frozen = frozen_norms(self.network, new, config.batch_norm, state.batch_size)
         model = with_frozen(self.network, frozen)
-        optimizer = build_optimizer(plan, phase, batches=batches, accumulate=state.accumulate)
+        optimizer = build_optimizer(
+            plan.config, phase, batches=batches, accumulate=state.accumulate
+        )
         model.compile(optimizer, build_loss(plan), jit_compile=jit_compile())
         model.optimizer.build(model.trainable_variables)
         return model

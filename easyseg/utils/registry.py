@@ -44,14 +44,14 @@ class Registry(Generic[T]):
         return add
 
     def __getitem__(self, name: str) -> T:
-        if name not in self._entries and name in self._modules:
+        if name in self and name not in self._entries:
             importlib.import_module(self._modules[name])
-        if name in self._entries:
+        if name in self:
             return self._entries[name]
         raise unknown_name(self.kind, name, self)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._modules or name in self._entries
+        return isinstance(name, str) and (name in self._modules or name in self._entries)
 
     def __iter__(self) -> Iterator[str]:
         yield from dict.fromkeys([*self._modules, *self._entries])

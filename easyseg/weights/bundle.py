@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
-from easyseg.errors import InputError, OutputError, WeightsError
+from easyseg.errors import InputError, OutputError, UnknownNameError, WeightsError
 from easyseg.io.atomic import (
     exchange_folder,
     part_path,
@@ -31,7 +31,7 @@ from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.documents import parse_json
-from easyseg.utils.registry import unknown_name
+from easyseg.utils.registry import nearest, unknown_name
 from easyseg.utils.resources import pretrained_path
 from easyseg.weights.manifest import weight_sets
 from easyseg.weights.variable_names import named_variables
@@ -41,6 +41,12 @@ MINI = "mini"  # the model included in easyseg, in `pretrained/mini`
 CONFIG, LABELS, WEIGHTS, CARD = "config.json", "labels.json", "model.weights.h5", "card.md"
 DTYPES = ("float32", "float16")
 LARGEST_JSON = 64 << 20  # bytes
+
+
+A_MODEL_IS = (
+    f"A model is {MINI!r}, a name from `easyseg models` such as 'xception65.ade20k', the folder of "
+    "a saved model or of a run, a weights file (.h5, .pb), or 'hub:' and a KerasHub preset."
+)
 
 
 class Bundle(NamedTuple):
@@ -59,14 +65,19 @@ def bundle_folder(model: str | os.PathLike[str]) -> Path | None:
     Raises:
         UnknownNameError: Neither a known name nor a folder.
     """
-    if str(model) == MINI:
+    name, known = str(model), [MINI, *weight_sets()]
+    if name == MINI:
         return pretrained_path(MINI)
-    if str(model) in weight_sets():
+    if name in known:
         return None
     restore_folder(Path(model))
     if Path(model).is_dir():
         return Path(model)
-    raise unknown_name("model (nor a folder)", str(model), [MINI, *weight_sets()])
+    if nearest(name, known):
+        raise unknown_name("model (nor a folder)", name, known)
+    raise UnknownNameError(
+        f"model={name!r} is no model, and no folder (working folder {Path.cwd()}). {A_MODEL_IS}"
+    )
 
 
 def read_card(folder: Path) -> str:
@@ -91,8 +102,7 @@ def read_bundle(folder: Path) -> Bundle:
     for name in (CONFIG, LABELS, WEIGHTS):
         if not (folder / name).is_file():
             raise WeightsError(
-                f"{folder}: expected a saved model, but {name} is missing. Choose the folder of a "
-                "saved model, or a name from `easyseg models`."
+                f"{folder}: expected a saved model, but {name} is missing. {A_MODEL_IS}"
             )
     try:
         values = _read_json(folder / CONFIG)
@@ -100,7 +110,7 @@ def read_bundle(folder: Path) -> Bundle:
         label_set = LabelSet.from_dict(_read_json(folder / LABELS))
     except Exception as error:  # a value of any type may be anywhere in them
         raise WeightsError(
-            f"{folder}: {CONFIG} or {LABELS} is damaged ({error}). Save the bundle again."
+            f"{folder}: {CONFIG} or {LABELS} is damaged ({error}). Save the model again."
         ) from error
     return Bundle(config, label_set, folder / WEIGHTS)
 

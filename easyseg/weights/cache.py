@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import errno
 import hashlib
 import json
 import logging
@@ -29,16 +30,30 @@ from typing import TYPE_CHECKING, Any
 import pooch
 from filelock import FileLock, Timeout
 
-from easyseg.errors import DownloadError, HashMismatchError, OfflineError, WeightsError
+from easyseg.errors import (
+    DownloadError,
+    HashMismatchError,
+    OfflineError,
+    WeightsError,
+    WeightsMismatchError,
+    os_reason,
+)
 from easyseg.io.atomic import exchange_folder, restore_folder
 from easyseg.utils.documents import parse_json
 from easyseg.weights.archive import extract_checkpoint
-from easyseg.weights.download import download
+from easyseg.weights.download import download, kind_of
 
 if TYPE_CHECKING:
     from easyseg.weights.manifest import WeightSet
 
-__all__ = ["cache_home", "cached_weights", "fetch_weights", "import_weights", "read_source"]
+__all__ = [
+    "cache_home",
+    "cached_weights",
+    "check_file",
+    "fetch_weights",
+    "import_weights",
+    "read_source",
+]
 
 AnyPath = str | os.PathLike[str]
 Verify = Callable[[Path], None]
@@ -126,7 +141,7 @@ def import_weights(
             cannot be used.
     """
     file = Path(file).expanduser().absolute()
-    _check_kind(entry, file)
+    check_file(entry, file)
     if not _is_published(entry, file):
         logger.warning(
             "%s does not have the published hash of %s, %s; it is imported nevertheless.",
@@ -196,7 +211,10 @@ def _install(
         else:
             path = Path(shutil.copyfile(file, folder / _base(entry.url)))
         if verify:
-            verify(path)
+            try:
+                verify(path)
+            except WeightsMismatchError as error:  # names the file that the user knows
+                raise error.of(record["source"]) from None
         record = {"name": entry.name, "file_format": entry.file_format, **record}
         (folder / "source.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         exchange_folder(folder, target)
@@ -231,7 +249,8 @@ def _by_hand(entry: WeightSet) -> str:
     )
 
 
-def _check_kind(entry: WeightSet, file: Path) -> None:
+def check_file(entry: WeightSet, file: Path) -> None:
+    """Raises WeightsError if the file is missing or of another kind than these weights."""
     kind = KINDS[entry.file_format]
     cure = f"Choose the {kind} from {entry.url}."
     if not file.is_file():
@@ -244,7 +263,7 @@ def _check_kind(entry: WeightSet, file: Path) -> None:
         raise WeightsError(f"{file} cannot be read ({error.strerror}). {cure}") from error
     if not first.startswith(MAGIC[entry.file_format]):
         raise WeightsError(
-            f"{file}: expected a {kind}, got a file that starts with {first!r}. {cure}"
+            f"{file}: expected the {kind} of {entry.name}, got {kind_of(first)}. {cure}"
         )
 
 
@@ -253,9 +272,11 @@ def _cache_errors(home: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        cure = "Free disk space, or choose" if full else "Choose"
         raise WeightsError(
-            f"Cannot write to the cache {home}: {error}. Free disk space, or set EASYSEG_HOME to a "
-            "folder that you may write to."
+            f"Cannot write to the cache {home}: {os_reason(error)}. {cure} a folder that you may "
+            "write to, as cache_dir= or in EASYSEG_HOME."
         ) from error
 
 

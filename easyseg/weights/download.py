@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["download"]
+__all__ = ["download", "kind_of"]
 
 TIMEOUT = (10, 60)  # seconds: to connect, between two chunks
 PATIENCE = 60  # seconds in which at least a chunk must arrive
@@ -144,14 +144,18 @@ def _from_start(
     """Deletes the old part, but only if the first chunk has the right magic bytes."""
     first = next(chunks, b"")
     if not first.startswith(magic):
-        kind = "a web page" if first.lstrip().startswith(b"<") else "another file"
         raise DownloadError(
-            f"{response.url}: got {kind} (it starts with {first[:16]!r}); a proxy or login page "
-            "may intercept the connection"
+            f"{response.url}: got {kind_of(first)}; a proxy or login page may intercept the "
+            "connection"
         )
     part.unlink(missing_ok=True)
     _version_file(part).write_text(_version(response), encoding="utf-8")
     return itertools.chain([first], chunks)
+
+
+def kind_of(first: bytes) -> str:
+    """What a file that is not the expected one seems to be, by its first bytes."""
+    return "a web page" if first.lstrip().startswith(b"<") else "another kind of file"
 
 
 def _state(part: Path) -> tuple[int, str]:

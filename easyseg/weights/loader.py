@@ -87,13 +87,13 @@ def _build(source: ModelSource) -> Any:
     if source.file_format != "bundle" or source.weights is None:
         return build_model(source.config)
     config = source.weights.with_name(CONFIG)
-    with damaged(config, cure="Save the bundle again."):
+    with damaged(config, cure="Save the model again."):
         if source.config.unusual:
             with variables_without_values():
                 parameters = build_model(source.config).count_params()
             if SMALLEST_NUMBER * parameters > source.weights.stat().st_size:
                 raise WeightsError(
                     f"{config} describes a network of {parameters} parameters, which "
-                    f"{source.weights.name} does not hold. Save the bundle again."
+                    f"{source.weights.name} does not hold. Save the model again."
                 )
         return build_model(source.config)

@@ -125,7 +125,7 @@ def test_folders_patterns_and_resume(run, mini):
         (["color", "in/image.png"], "color needs --color."),
         (
             ["gray", "in/image.png", "--strength", "low"],
-            "--strength is for blur, not for gray; leave it out.",
+            "--strength is for the effect blur, not for gray; leave it out.",
         ),
         (["gray", "in", "--start", "0"], "--start is for videos; leave it out for images."),
         (

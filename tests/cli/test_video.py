@@ -28,6 +28,7 @@ def run(tmp_path, monkeypatch, capsys):
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("easyseg.cli.options.SemanticSegmentation", Ready)
+    monkeypatch.setattr("easyseg.cli.options.ChosenModel.check_classes", lambda *_: None)
 
     def call(*args):
         with pytest.raises(SystemExit) as caught:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from easyseg.errors import ImageNotFoundError
+from easyseg.errors import ImageNotFoundError, UnreadableImageError
 from easyseg.io.find_images import (
     Found,
     common_folder,
@@ -45,10 +45,19 @@ def test_a_file(folder):
     assert find_images(["photos/b.jpg"]) == [Found("photos/b.jpg", Path("b.jpg"))]
 
 
-@pytest.mark.parametrize("name", ["missing.jpg", "photos/notes.txt", "photos/b.seg.png"])
+@pytest.mark.parametrize("name", ["missing.jpg", "missing.txt", "photos/b.seg.png"])
 def test_a_file_that_is_named_is_taken_as_it_is(folder, name):
     """Whoever reads it says what is wrong with it."""
     assert names(name) == [name]
+
+
+def test_a_text_is_no_image_but_may_be_a_list(folder):
+    """Among images it is what failed; alone it is refused."""
+    problems = [image.problem for image in find_images(["photos/b.jpg", "photos/notes.txt"])]
+    assert problems[0] == ""
+    assert problems[1].endswith("If it lists images, write @photos/notes.txt.")
+    with pytest.raises(UnreadableImageError, match=r"write @photos/notes\.txt"):
+        find_images("photos/notes.txt")
 
 
 @pytest.mark.parametrize("source", ["photos", "photos/", "./photos"])

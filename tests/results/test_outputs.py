@@ -68,7 +68,7 @@ def test_drawing_changes_neither_photo_nor_labels(result):
     np.testing.assert_array_equal(result.labels, labels)
 
 
-@pytest.mark.parametrize("alpha", [-0.1, 1.01, 60, float("nan"), True])
+@pytest.mark.parametrize("alpha", [-0.1, 1.01, 60, float("nan")])
 @pytest.mark.parametrize("kind", ["overlay", "color", "mask"])
 def test_alpha_out_of_range(voc, alpha, kind, tmp_path):
     message = rf"alpha={alpha!r} must be from 0 \(image\) to 1 \(colors\)"
@@ -301,10 +301,11 @@ def test_a_file_is_written_whole_or_not_at_all(kind, place, existing, sure, tmp_
 def test_images_need_an_extension_of_images(sure, kind, name, tmp_path):
     with pytest.raises(OutputError) as caught:
         sure.save(tmp_path / name, kind)
-    assert str(caught.value) == (
+    assert str(caught.value).startswith(
         f"Cannot write {tmp_path / name}: expected one of the extensions "
         ".jpg, .jpeg, .png, .webp, .bmp, .tif, .tiff."
     )
+    assert ("For .json choose kind='coco'" in str(caught.value)) == name.endswith(".json")
     assert list(tmp_path.iterdir()) == []
 
 

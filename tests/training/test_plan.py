@@ -63,6 +63,8 @@ def with_masks(data, change):
         ({"epochs": 3, "freeze_backbone_epochs": 3}, "below epochs=3"),
         ({"augment": "scale"}, "augment='scale' .* a list"),
         ({"distribute": 2}, "distribute=2 .* True or False"),
+        *[({"class_weights": w}, "numbers from 0, not all 0") for w in (["a"], [1, -1], [0, 0])],
+        ({"class_weights": [1, float("nan")]}, "class_weights=.* numbers from 0"),
     ],
 )
 def test_a_choice_that_breaks_its_rule_is_refused(choices, message):
@@ -73,6 +75,8 @@ def test_a_choice_that_breaks_its_rule_is_refused(choices, message):
 def test_an_unknown_choice_is_refused_with_the_nearest():
     with pytest.raises(ConfigError, match="batch_size"):
         TrainConfig.from_dict({"batchsize": 4})
+    with pytest.raises(ConfigError, match="Did you mean 'classes'"):
+        TrainConfig.from_dict({"clases": ["a"]})
 
 
 def test_choices_travel_as_plain_values():

@@ -150,11 +150,11 @@ def test_options_are_parsed(passed, shapes, option, text, expected):
         *[("--set", text, "such as output_stride=8") for text in ("decoder", "decoder=", "=8")],
         ("--set", "output_strid=8", "Did you mean 'output_stride'"),
         ("--set", "epochs=3", "unknown field of the network 'epochs'"),
-        ("--epochs", "3o", "not a valid integer"),
-        ("--epochs", "2.5", "not a valid integer"),
-        ("--seed", "0x1", "not a valid integer"),
-        ("--learning-rate", "1e-", "not a valid float"),
-        ("--lr", "0,001", "not a valid float"),
+        ("--epochs", "3o", "must be a whole number, such as 4"),
+        ("--epochs", "2.5", "must be a whole number"),
+        ("--seed", "0x1", "must be a whole number"),
+        ("--learning-rate", "1e-", "must be a number, such as 0.5"),
+        ("--lr", "0,001", "must be a number, such as 0.5"),
     ],
 )
 def test_options_that_cannot_be_parsed_say_their_form(passed, tmp_path, option, text, form):

@@ -255,6 +255,19 @@ def test_a_run_goes_on_with_its_own_data_only(run, shapes, tmp_path):
         SemanticSegmentation.resume(folder, data=other)
 
 
+def test_a_report_that_is_written_again_keeps_the_curves(run, shapes, tmp_path):
+    copy = shutil.copytree(run[1], tmp_path / "copy")
+    (copy / "curves.png").unlink()
+    resumed = SemanticSegmentation.resume(copy, progress=False, flip=True)
+    assert (copy / "curves.png").is_file()
+    (copy / "curves.png").unlink()
+    resumed.evaluate(shapes, report=copy, progress=False)
+    assert (copy / "curves.png").is_file()
+    page = (copy / "report.html").read_text("utf-8")
+    assert "training.loss" in page
+    assert "mirror image" in page  # `resume` takes inference options
+
+
 def test_odd_names_of_classes_arrive_everywhere(run, shapes):
     mine, folder = run
     assert open_dataset(shapes).label_set.names == NAMES
@@ -355,8 +368,12 @@ def test_a_run_that_was_killed_before_its_first_state_begins_in_its_folder(
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(TrainingError, match=r"config.yaml is missing; give the directory of a run"):
-        SemanticSegmentation.resume(tmp_path)
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(
+            TrainingError, match=r"config.yaml is missing; give the directory of a "
+        ):
+            SemanticSegmentation.resume(folder)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_wrong_choice_is_named_before_anything_is_made(shapes, tmp_path):
@@ -376,8 +393,14 @@ def test_a_wrong_choice_is_named_before_anything_is_made(shapes, tmp_path):
     ):
         with pytest.raises(ConfigError, match=f"unknown training option '{wrong}'.*'{suggested}'"):
             tune(**{wrong: 3})
-    with pytest.raises(ConfigError, match="num_classes is that of the data set; choose"):
-        tune(num_classes=5)
+    for options, message in (
+        ({"num_classes": 5}, "num_classes is that of the data set; choose"),
+        ({"loss": "dise"}, "loss='dise': unknown loss 'dise'. Did you mean 'dice'"),
+        ({"augment": ["flp"]}, "augment=: unknown augmentation step 'flp'"),
+        ({"output_stride": 5}, "output_stride: expected 8, 16 or 32"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            tune(**options)
     assert not (tmp_path / "runs").exists()
 
 

@@ -72,11 +72,11 @@ def test_a_checkpoint_that_is_a_link_is_refused(kind, entry, server, home):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (make_tar(("net/graph.pb", b"")), "holds no TensorFlow checkpoint; expected one"),
+        (make_tar(("net/graph.pb", b"")), "holds no TensorFlow checkpoints, and must"),
         (make_tar(("model.ckpt.index", INDEX)), "holds no TensorFlow checkpoint"),
         (
             make_tar(*((f"{n}/m.{end}", b"") for n in "ab" for end in ("index", "data-0-of-1"))),
-            "holds a/m, b/m; expected one checkpoint",
+            "holds 2 TensorFlow checkpoints",
         ),
         (TAR[:-1000], "is damaged or incomplete"),
         (TAR[:150_000] + b"?" + TAR[150_001:], "is damaged or incomplete"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from easyseg.datasets.scan import MUCH_IGNORED, DatasetScan, SampleScan, scan_da
 from easyseg.datasets.splits import with_validation_split
 from easyseg.io.open_image import IMAGE_EXTENSIONS
 from easyseg.results.label_set import load_label_set
+from easyseg.utils.validation import checked
 
 __all__ = ["check_dataset"]
 
@@ -27,6 +29,7 @@ SMALL = 33  # pixels; a network of stride 32 sees a single cell of a smaller ima
 MAX_CROP = 513
 
 
+@checked
 def check_dataset(data: str | os.PathLike[str] | Dataset, *, quick: bool = False) -> CheckReport:
     """Reads all samples and reports what is wrong.
 
@@ -69,7 +72,13 @@ def _about_labels(scan: DatasetScan) -> list[str]:
     train = scan.pixels("train")
     if dataset.splits.get("train") and np.count_nonzero(train) <= 1 and train.any():
         name = dataset.label_set.names[int(train.argmax())]
-        return [f"{masks} for training have one class only, {name!r}; check the {cure}."]
+        ignored = any(s.pixels.sum() < math.prod(s.size) for s in readable)
+        black_and_white = (
+            f" Their other pixels are {IGNORE}, which is ignored unless the masks are black and "
+            "white; then give two names, such as classes=['background', 'person']."
+        )
+        message = f"{masks} for training have one class only, {name!r}; check the {cure}."
+        return [message + black_and_white if ignored else message]
     return []
 
 

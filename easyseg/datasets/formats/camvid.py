@@ -39,7 +39,7 @@ def _detect(root: Path) -> bool:
 
 
 def _read(root: Path, _: DatasetOptions) -> Dataset:
-    note = "Files are named as CamVid's: ids 0 to 10 are its classes, 11 is void."
+    note = "Files are named as CamVid's: ids 0 to 10 are its classes, 11 is ignored."
     return dataset_of_pairs(root, listed_pairs(root), CLASSES, notes=[note])
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import VideoError, VideoNotFoundError, os_reason
+from easyseg.io.open_image import IMAGE_EXTENSIONS
 from easyseg.io.video._av import load_av
 from easyseg.io.video.audio import AudioTrack
 from easyseg.io.video.types import (
@@ -30,6 +31,7 @@ __all__ = ["VideoReader"]
 TIMEOUT = 10  # seconds without an answer from a server
 DEFAULT_RATE = Fraction(25)
 # FFmpeg opens texts and images as videos of one frame, by formats with these words in their names
+ANIMATED = (".gif", ".apng", ".png", ".webp", ".avif")  # images that may be videos
 NOT_VIDEO_FORMATS = ("tty", "image2", "_pipe")
 # FFmpeg probes what it is given: of its 370 formats these hold videos, or are refused by name. Not
 # among them are those that open other files and devices: hls, concat, dash, image2, lavfi, sdp, ...
@@ -111,10 +113,7 @@ class VideoReader:
 
     def _video_stream(self) -> Any:
         if any(word in self._container.format.name for word in NOT_VIDEO_FORMATS):
-            raise VideoError(
-                f"Expected a video, got {self.name}, which is an image or a text. "
-                "Give a video, or process it as an image."
-            )
+            raise _not_a_video(self.name)
         cover = self._av.stream.Disposition.attached_pic
         streams = [s for s in self._container.streams.video if not s.disposition & cover]
         if not streams:
@@ -223,6 +222,15 @@ def _require_video(path: Path) -> None:
         )
     if path.is_file() and path.stat().st_size == 0:  # a pipe has no size
         raise VideoError(f"Cannot read {path}: it is empty (0 bytes). Copy or download it again.")
+    if path.suffix.lower() in IMAGE_EXTENSIONS and path.suffix.lower() not in ANIMATED:
+        raise _not_a_video(str(path))
+
+
+def _not_a_video(name: str) -> VideoError:
+    return VideoError(
+        f"Expected a video, got {name}, which is an image or a text. Give a video, or an image to "
+        "segment_image()."
+    )
 
 
 def _is_playlist(path: Path) -> bool:

@@ -6,11 +6,12 @@ import dataclasses
 from pathlib import Path
 
 from easyseg.errors import InputError, OutputError
-from easyseg.io.write_image import check_extension
+from easyseg.io.write_image import FORMATS
 from easyseg.results.label_set import Classes
 from easyseg.results.outputs.base import OUTPUTS, Document
+from easyseg.utils.validation import check_fields
 
-__all__ = ["OutputSpec"]
+__all__ = ["OutputSpec", "kinds_with"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +38,10 @@ class OutputSpec:
     classes: Classes | None = None
 
     def __post_init__(self) -> None:
-        output, alpha = OUTPUTS[self.kind], self.alpha
-        if isinstance(alpha, bool) or not isinstance(alpha, (int, float)) or not 0 <= alpha <= 1:
-            raise InputError(f"alpha={alpha!r} must be from 0 (image) to 1 (colors).")
-        if not isinstance(self.legend, bool):
-            raise InputError(f"legend={self.legend!r} must be True or False.")
+        check_fields(self)
+        output = OUTPUTS[self.kind]
+        if not 0 <= self.alpha <= 1:
+            raise InputError(f"alpha={self.alpha!r} must be from 0 (image) to 1 (colors).")
         if self.classes is None:
             return
         if not output.shows_classes:
@@ -69,11 +69,17 @@ class OutputSpec:
                 f"legend=True cannot be written with kind={self.kind!r}, which {reason}; leave it "
                 "out, or choose kind='overlay' or kind='color'."
             )
-        if not output.suffixes:
-            check_extension(path.suffix, name=str(path))
-        elif path.suffix.lower() not in output.suffixes:
+        if path.suffix.lower() in (output.suffixes or FORMATS):
+            return
+        others = kinds_with(path.suffix)
+        reason = f"expected one of the extensions {', '.join(FORMATS)}.{others}"
+        if output.suffixes:
             need = "is a document" if document else "needs a format that stores its values exactly"
-            raise OutputError(
-                f"Cannot write {path}: {self.kind!r} output {need}. Use "
-                f"{' or '.join(output.suffixes)}."
-            )
+            reason = f"{self.kind!r} output {need}. Use {' or '.join(output.suffixes)}."
+        raise OutputError(f"Cannot write {path}: {reason}")
+
+
+def kinds_with(extension: str) -> str:
+    """A sentence that names the kinds of output with this extension of their own, if any."""
+    kinds = [f"kind={name!r}" for name in OUTPUTS if extension.lower() in OUTPUTS[name].suffixes]
+    return f" For {extension} choose {' or '.join(kinds)}." if kinds else ""

@@ -29,7 +29,7 @@ FILE_FORMATS: Registry[Reader] = Registry("weight file format")
 FILE_FORMATS.register("tf_checkpoint")(read_tf_checkpoint)
 FILE_FORMATS.register("keras2_h5")(read_keras2_h5)
 FILE_FORMATS.register("frozen_graph")(read_frozen_graph)
-FILE_FORMATS.register("bundle")(functools.partial(read_hdf5, cure="Save the bundle again."))
+FILE_FORMATS.register("bundle")(functools.partial(read_hdf5, cure="Save the model again."))
 
 
 def load_weights(model: Any, path: Path, file_format: str) -> None:
