@@ -243,7 +243,7 @@ def _assign_values(
     """
     ids = [i for i in range(len(classes) + len(ignore)) if i not in ignore]
     notes: list[str] = []
-    if classes and levels <= {*ids, IGNORE} and not _is_level(levels):
+    if classes and levels <= {*ids, IGNORE} and levels != {0, IGNORE}:
         in_order = ids
     else:
         in_order, notes = _values_in_order(stats, levels, ignore)

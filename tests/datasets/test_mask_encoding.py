@@ -254,6 +254,15 @@ def test_255_beside_ids_is_ignored_and_said(tmp_path, values):
     assert opened(root)[0]["n255"] == 3 * AREA
 
 
+def test_named_ids_stay_ids_beside_255(tmp_path):
+    """Also where an id does not occur, so that what is left could be two gray levels."""
+    for i, values in enumerate([(1,), (1, 2)]):
+        mask = boxes(*values)
+        mask[mask == 0] = 255
+        pixels = open_dataset(write(tmp_path / str(i), mask), classes=["a", "b", "c"])
+        assert set(np.unique(pixels.split("all")[0].read_mask())) == {*values, 255}
+
+
 def test_255_is_the_object_and_1_is_ignored(tmp_path):
     root = write(tmp_path, *[boxes(1, 255)] * 3)
     assert opened(root, ignore=[1])[:2] == (

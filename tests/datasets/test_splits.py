@@ -84,6 +84,18 @@ def test_no_split_that_is_made_has_ignored_pixels_only(tmp_path, labeled, own_tr
     assert sorted((name for part in first for name in part), key=int) == [str(i) for i in range(10)]
 
 
+def test_a_single_mask_with_a_class_is_for_training(tmp_path):
+    root = folders(tmp_path, 6)
+    for i in range(5):
+        save(root / f"masks/{i}.png", np.full(SIZE, 255, np.uint8))
+    report = check_dataset(root)
+    assert report.pixels["train"].any()
+    (message,) = report.errors
+    assert "and all other masks of val have ignored pixels only (255); label more images" in message
+    save(root / "masks/0.png", scene(0)[1])
+    assert not check_dataset(root).errors
+
+
 def test_a_mask_that_cannot_be_read_is_left_to_the_check(tmp_path):
     root = folders(tmp_path, 2)
     for i in range(2):

@@ -67,8 +67,14 @@ def _about_labels(scan: DatasetScan) -> list[str]:
     mask = readable[0].sample.mask
     masks = f"{mask} and all other masks"
     cure = "ids in the masks" if mask.suffix.lower() in IMAGE_EXTENSIONS else "outlines and classes"
+    only = f"have ignored pixels only ({IGNORE})"
     if not any(s.pixels.any() for s in readable):
-        return [f"{masks} have ignored pixels only ({IGNORE}); check the {cure}."]
+        return [f"{masks} {only}; check the {cure}."]
+    for split in ("train", "val"):
+        part = scan.readable(split)
+        if part and not scan.pixels(split).any():
+            where = f"{part[0].sample.mask} and all other masks of {split}"
+            return [f"{where} {only}; label more images, or check the {cure}."]
     train = scan.pixels("train")
     if dataset.splits.get("train") and np.count_nonzero(train) <= 1 and train.any():
         name = dataset.label_set.names[int(train.argmax())]

@@ -114,10 +114,10 @@ def _name_line(report: CheckReport) -> list[str]:
     """Which names carry the weights of the start."""
     if not report.proposal or not report.proposal.start_classes:
         return []
-    known = ", ".join(load_label_set("voc").names[1:])
-    *_, name = report.proposal.start_classes
-    why = f"training then starts from what the model knows of it. mini knows {known}."
-    return [f"proposal classes={list(report.proposal.start_classes)}, if it shows {name}: {why}"]
+    names, mini = report.proposal.start_classes, load_label_set("voc").names[1:]
+    others = ", ".join(name for name in mini if name not in names)
+    condition = f"if the foreground is {names[-1]}; mini also knows {others}."
+    return [f"proposal classes={list(names)} keeps what the start knows of it, {condition}"]
 
 
 def _class_table(report: CheckReport) -> list[str]:
