@@ -15,7 +15,7 @@ __all__ = ["apply_orientation", "decode_jpeg"]
 START_OF_IMAGE, START_OF_SCAN, END_OF_IMAGE = b"\xff\xd8", 0xDA, b"\xff\xd9"
 # within a scan, stuffed bytes (00), restart markers (D0 to D7) and fill bytes (FF) are no segments
 NEXT_SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-MAX_SCANNED = 8_000_000_000  # pixels times scans: some seconds; usual files have a dozen scans
+MAX_SCANNED = 4_000_000_000  # pixels times scans: some seconds; usual files have a dozen scans
 SMALLEST_SCAN = 10  # bytes
 TRANSPOSED = (5, 6, 7, 8)  # EXIF orientations that store the image's columns as rows
 FLIP_CODES = {2: 1, 3: -1, 4: 0, 6: 1, 7: -1, 8: 0}  # of cv2.flip, after transposing

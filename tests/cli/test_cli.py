@@ -57,7 +57,7 @@ def segment(run, seg, monkeypatch):
     def call(*args):
         with monkeypatch.context() as patch:
             patch.setattr("easyseg.cli.options.SemanticSegmentation", Ready)
-            patch.setattr("easyseg.inference.folder.tqdm", without_bar)
+            patch.setattr("easyseg.utils.progress.tqdm", without_bar)
             return run("segment", *args, "-m", MODEL)
 
     return call
