@@ -174,3 +174,11 @@ def test_a_damaged_image_is_closed(tmp_path):
         with pytest.raises(ImageTooLargeError):
             open_image(path, "a.png", max_pixels=10)
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def test_a_jpeg_with_very_many_scans_is_refused_before_it_is_decoded():
+    content = encoded(Image.new("L", (8000, 4000), 100), "JPEG", progressive=True, quality=10)
+    last = content.rindex(b"\xff\xda")
+    content = content[:-2] + content[last:-2] * 2000 + b"\xff\xd9"
+    with pytest.raises(ImageTooLargeError, match="scans of 8000x4000 pixels would take too long"):
+        read_image(content)
