@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ __all__ = [
 
 MAX_COORDINATE = 1e8  # pixels; five times that fits into 32 bits
 WHOLE = re.compile(r"(-?[0-9]{1,100})(?:\.0*)?")
+MAX_TEXT, MAX_JSON = 100 << 20, 2048 << 20  # bytes
 BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, in which some editors of Windows write
 
 
@@ -34,17 +36,19 @@ def read_text(path: Path) -> str:
     """The file's text, with or without a byte order mark.
 
     Raises:
-        DatasetError: It is not a file or cannot be opened.
+        DatasetError: It is not a file, too large, or cannot be opened.
     """
+    if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113  (no raising)
+        raise DatasetError(f"{path} is not a regular file; replace it, or remove it.")
+    limit = MAX_JSON if path.suffix.lower() == ".json" else MAX_TEXT
     try:
-        if path.exists() and not path.is_file():  # a pipe or a device may never end
-            raise DatasetError(f"{path} is not a regular file; replace it, or remove it.")
+        if path.stat().st_size > limit:
+            raise DatasetError(f"{path} is over {limit >> 20} MB; divide it, or remove it.")
         content = path.read_bytes()
-    except (OSError, ValueError) as error:
-        if isinstance(error, DatasetError):
-            raise
-        reason = os_reason(error) if isinstance(error, OSError) else str(error)
-        raise DatasetError(f"Cannot read {path}: {reason}. Check its permissions.") from error
+    except OSError as error:
+        raise DatasetError(
+            f"Cannot read {path}: {os_reason(error)}. Check its name and its permissions."
+        ) from error
     try:
         return content.decode("utf-16" if content.startswith(BYTE_ORDER_MARKS) else "utf-8-sig")
     except UnicodeDecodeError:
@@ -62,10 +66,9 @@ def read_json(path: Path) -> Any:
     Raises:
         DatasetError: It cannot be opened, is not JSON, or is nested too deeply.
     """
+    content = read_text(path)
     try:
-        return parse_json(read_text(path))
-    except DatasetError:
-        raise
+        return parse_json(content)
     except ValueError as error:
         raise DatasetError(f"{path} is not JSON ({error}); export it again.") from error
 
@@ -76,10 +79,9 @@ def read_yaml(path: Path) -> Any:
     Raises:
         DatasetError: It cannot be opened, is not YAML, or is beyond the limits of `parse_yaml`.
     """
+    content = read_text(path)
     try:
-        return parse_yaml(read_text(path))
-    except DatasetError:
-        raise
+        return parse_yaml(content)
     except ValueError as error:
         raise DatasetError(f"{path} is not YAML ({error}); correct it.") from error
 

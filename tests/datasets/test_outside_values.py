@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 
 from easyseg.datasets import open_dataset
 from easyseg.datasets.check import check_dataset
+from easyseg.datasets.values import read_text
 from easyseg.errors import DatasetError, EasysegError
 from easyseg.utils.documents import MAX_YAML, parse_json, parse_yaml
 
@@ -410,6 +412,27 @@ def test_boxes_among_outlines_are_left_out_and_counted(tmp_path):
 
 
 # JSON and YAML
+
+
+def test_text_that_is_none(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json")
+    os.truncate(save_text(tmp_path / "large.txt", ""), 101 << 20)
+    for name, message in (
+        ("pipe.json", "is not a regular file"),
+        (".", "is not a regular file"),
+        ("large.txt", "is over 100 MB; divide it"),
+        ("absent.txt", "no such file"),
+        ("x" * 300, "file name too long"),
+    ):
+        with pytest.raises(DatasetError, match=message):
+            read_text(tmp_path / name)
+    assert read_text(save_text(tmp_path / "utf16.txt", "\u00e9\n", "utf-16")) == "\u00e9\n"
+    assert read_text(save_text(tmp_path / "latin.txt", "\u00e9", "latin-1")) == "\u00e9"
+
+
+def save_text(path, text, encoding="utf-8"):
+    path.write_text(text, encoding)
+    return path
 
 
 @pytest.mark.parametrize("text", [NESTED, "9" * 5000, "{", "", '{"a": nan}', b"\xff\xfe"])
