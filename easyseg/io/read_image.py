@@ -29,6 +29,7 @@ from easyseg.io.open_image import (
     require_file,
     without_warnings,
 )
+from easyseg.io.wide_rgb import FULL_SCALES, full_range
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -43,7 +44,6 @@ ImageSource = Any
 MAX_DOWNLOAD_BYTES = 200 * 2**20
 DOWNLOAD_TIMEOUT = 30  # seconds without a byte from a server
 STRIPE_HEIGHT = 64  # rows
-FULL_SCALES = [2**bits - 1 for bits in (8, 10, 12, 14, 16)]  # of sensors, in files of 16 bits
 ARRAY_RULE = "(H, W, 3) RGB, (H, W, 4) RGBA or (H, W) gray, uint8 or uint16"
 
 
@@ -117,8 +117,9 @@ def _download(url: str) -> bytes:
 
 
 def _read_file(file: Path | IO[bytes], name: str, limit: int) -> np.ndarray:
-    with open_image(file, name, max_pixels=limit) as image:
-        return _decode(image, name, limit, undecoded=True)
+    with open_image(file, name, max_pixels=limit) as opened:
+        image = full_range(opened, file, name, limit)
+        return _decode(image, name, limit, undecoded=image is opened)
 
 
 def _decode(image: Image.Image, name: str, limit: int, *, undecoded: bool = False) -> np.ndarray:

@@ -4,6 +4,7 @@ import io
 import itertools
 import struct
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -153,3 +154,36 @@ def test_gray_levels_of_more_than_8_bits(bits, dtype):
     ramp = np.tile(np.linspace(0, 2**bits - 1, 96).astype(dtype), (8, 1))
     image = read_image(encoded(ramp, "TIFF"))
     np.testing.assert_allclose(image[0, :, 0], np.linspace(0, 255, 96), atol=1)
+
+
+def tiff_of_16_bits(values: np.ndarray, order: str) -> bytes:
+    """An RGB TIFF without compression."""
+    code = {"<": "II", ">": "MM"}[order]
+    height, width, _ = values.shape
+    data = values.astype(f"{order}u2").tobytes()
+    tags = [(256, width), (257, height), (258, 16), (259, 1), (262, 2), (273, 200), (277, 3)]
+    tags += [(278, height), (279, len(data))]
+    rows = b"".join(
+        struct.pack(f"{order}HHIHHH", tag, 3, 3, 0, 0, 0)[:8] + struct.pack(f"{order}I", 180)
+        if tag == 258
+        else struct.pack(f"{order}HHII", tag, 4, 1, value)
+        for tag, value in tags
+    )
+    head = code.encode() + struct.pack(f"{order}HIH", 42, 8, len(tags)) + rows + bytes(4)
+    return head.ljust(180, b"\0") + struct.pack(f"{order}3H", 16, 16, 16).ljust(20, b"\0") + data
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("file", ["png", "png with alpha", "tiff, packed", "tiff <", "tiff >"])
+def test_colors_of_more_than_8_bits(bits, file):
+    ramp = np.linspace(0, 2**bits - 1, 96).astype(np.uint16)
+    values = np.stack([ramp, ramp[::-1], ramp // 2], axis=-1)[None].repeat(8, axis=0)
+    if file.startswith("png"):
+        alpha = [np.full((8, 96), 65535, np.uint16)] if "alpha" in file else []
+        content = cv2.imencode(".png", np.dstack([values[..., ::-1], *alpha]))[1].tobytes()
+    elif file == "tiff, packed":
+        content = cv2.imencode(".tiff", values[..., ::-1])[1].tobytes()
+    else:
+        content = tiff_of_16_bits(values, file[-1])
+    expected = values * (255 / (2**bits - 1))
+    np.testing.assert_allclose(read_image(content), expected, atol=1)

@@ -1,0 +1,76 @@
+"""RGB images of 16 bits, of which Pillow keeps the high bytes: values of 12 bits would be black."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from easyseg.io.open_image import check_size, image_errors, open_image
+
+if TYPE_CHECKING:
+    from PIL import Image, ImageFile
+
+__all__ = ["FULL_SCALES", "full_range"]
+
+FULL_SCALES = [2**bits - 1 for bits in (8, 10, 12, 14, 16)]  # of sensors, in files of 16 bits
+COST = 2  # times the memory, for both bytes of each value
+DARK = 2**14 >> 8  # high bytes of values of up to 14 bits
+MODES = ("RGB", "RGBA")
+NATIVE = "L" if sys.byteorder == "little" else "B"
+
+
+def full_range(
+    image: ImageFile.ImageFile, file: Path | IO[bytes], name: str, limit: int
+) -> Image.Image:
+    """The image; where its values have 16 bits but need up to 14, they are scaled to 255.
+
+    Args:
+        image: The opened file, not yet decoded.
+        file: It is opened again for the low bytes.
+        name: For messages.
+        limit: Of pixels.
+    """
+    if not any(";16" in _raw_mode(tile) for tile in image.tile) or image.mode not in MODES:
+        return image
+    with image_errors(name, limit):
+        image.load()
+        extrema: Any = image.getextrema()
+        if max(high for _, high in extrema[:3]) >= DARK:
+            return image
+        check_size(*image.size, name, limit, cost=COST)
+        with open_image(file, name, max_pixels=limit) as low:
+            low.tile = [_of_low_bytes(tile) for tile in low.tile]
+            low.load()
+        return _scaled(image, low)
+
+
+def _raw_mode(tile: Any) -> str:
+    args = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
+    return str(args[0]) if args else ""
+
+
+def _of_low_bytes(tile: Any) -> Any:
+    """The tile with the other order of bytes, so that Pillow keeps the low ones as the high."""
+    mode = _raw_mode(tile)
+    swapped = mode[:-1] + ("B" if mode[-1].replace("N", NATIVE) == "L" else "L")
+    args = (swapped, *tile[3][1:]) if isinstance(tile[3], tuple) else swapped
+    return tile._replace(args=args)
+
+
+def _scaled(image: Image.Image, low: Image.Image) -> Image.Image:
+    from PIL import Image  # noqa: PLC0415
+
+    pairs = [(image.getchannel(c), low.getchannel(c)) for c in "RGB"]
+    values = [np.asarray(high).astype(np.uint16) << 8 | np.asarray(less) for high, less in pairs]
+    top = max(int(channel.max()) for channel in values)
+    full = next(each for each in FULL_SCALES if top <= each)
+    table = np.rint(np.arange(full + 1) * (255 / full)).astype(np.uint8)
+    channels = [Image.fromarray(table[channel]) for channel in values]
+    if image.mode == "RGBA":
+        channels.append(image.getchannel("A"))
+    result = Image.merge(image.mode, channels)
+    result.info = {**image.info, "exif": image.getexif().tobytes()}
+    return result
