@@ -33,7 +33,8 @@ def full_range(
         name: For messages.
         limit: Of pixels.
     """
-    if not any(";16" in _raw_mode(tile) for tile in image.tile) or image.mode not in MODES:
+    tiles = getattr(image, "tile", [])
+    if image.mode not in MODES or not any(";16" in _raw_mode(tile) for tile in tiles):
         return image
     with image_errors(name, limit):
         image.load()

@@ -5,6 +5,7 @@ import itertools
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from helpers.fuzz import each_run, mutated_bytes, run
@@ -62,6 +63,8 @@ def make_seeds() -> list[bytes]:
     seeds += [encoded(image, "BMP") for image in (modes["P"], modes["1"], modes["RGBA"])]
     seeds += [encoded(image, "PPM") for image in (modes["L"], modes["1"], wide, real)]
     seeds += [b"P3\n3 2\n4095\n" + b"17 4000 9 " * 6, b"P1\n4 2\n1 0 1 1 0 0 1 0\n"]
+    colors = np.asarray(rgb).astype(np.uint16) * 16  # 12 bits
+    seeds += [cv2.imencode(extension, colors)[1].tobytes() for extension in (".png", ".tiff")]
     seeds += [tiled_tiff(16, 16), b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(40)]
     return seeds
 
