@@ -238,7 +238,7 @@ def shape(points=PAIRS, kind="polygon", label="cat", **more):
     return {"label": label, "points": points, "shape_type": kind, **more}
 
 
-@pytest.mark.parametrize("kind", ["polygon", "rectangle"])
+@pytest.mark.parametrize("kind", ["polygon", "rectangle", "rotation"])
 @pytest.mark.parametrize("size", [{}, {"imageHeight": "24", "imageWidth": 32.0}])
 def test_rectangles_of_four_corners(tmp_path, kind, size):
     drawn = masks(labelme(tmp_path, [shape(kind=kind)], **size))

@@ -28,7 +28,8 @@ from easyseg.io.open_image import image_errors, open_image
 
 FIRST = 8  # files that are read to tell whether they are labelme's
 CORNERS = 64  # of a circle, which is drawn as a polygon
-AREAS = ("polygon", "rectangle", "circle", "mask")  # shape types that have an area
+AREAS = ("polygon", "rectangle", "rotation", "oriented_rectangle", "circle", "mask")
+"""Shape types that have an area; two of them are what others call a rectangle."""
 
 
 @dataclasses.dataclass(frozen=True)
