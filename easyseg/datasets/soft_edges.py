@@ -74,11 +74,13 @@ def _ids(values: np.ndarray, gray: np.ndarray) -> np.ndarray:
 
 
 def _lossy_ids(values: np.ndarray) -> np.ndarray:
-    """Dark pixels without a light one near, and light ones without a dark one."""
+    """Grays without a light pixel near, if they are dark, or a dark one, if they are light."""
     darkest, lightest = _extremes(values, max(LOSSY_RADIUS, max(values.shape) // 32))
-    dark = (values > NOISE) & (values < NEAR) & (lightest < LIGHT)
-    light = (values >= 256 - NEAR) & (values < 255 - NOISE) & (darkest > 255 - LIGHT)
-    return dark | light
+    gray = (values > NOISE) & (values < 255 - NOISE)
+    dark = (values < NEAR) & (lightest < LIGHT)
+    middle = _is_middle(values) & (lightest < 255 - LIGHT)
+    light = (values >= NEAR) & (darkest > 255 - LIGHT)
+    return gray & (dark | middle | light)
 
 
 def _extremes(values: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:

@@ -291,6 +291,17 @@ def test_a_border_of_255_is_no_soft_edge(tmp_path):
     assert (pixels["foreground"], ignored) == (2 * 8 * 76, 2 * 64 * 5)
 
 
+def test_many_small_objects_with_ids_of_their_own_are_no_soft_edges(tmp_path):
+    mask = np.zeros((128, 128), np.uint8)
+    ids = iter(range(1, 256, 5))
+    for row in range(7):
+        for column in range(7):
+            mask[18 * row : 18 * row + 8, 18 * column : 18 * column + 8] = next(ids)
+    save(tmp_path / "images/a.png", np.dstack([mask] * 3))
+    save(tmp_path / "masks/a.png", mask)
+    assert len(open_dataset(tmp_path).label_set) == 50
+
+
 @pytest.mark.parametrize("depth", [2, 4])
 def test_ids_of_a_few_bits(tmp_path, depth):
     mask = boxes(1, 2, 3)

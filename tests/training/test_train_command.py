@@ -191,6 +191,7 @@ def test_lines_of_a_run(shapes, tmp_path, capfd, quiet):
         assert "easyseg: " not in err
     else:
         assert out.endswith(f"-> {tmp_path / 'runs/mine/report.html'}\n")
+        assert "Ignored pixels: train 0.00%, val 0.00%." in out
 
 
 def test_a_folder_that_does_not_exist(tmp_path):
