@@ -14,9 +14,11 @@ from easyseg.errors import InputError
 from easyseg.utils.documents import parse_json
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.resources import pretrained_path
-from easyseg.utils.validation import checked
+from easyseg.utils.validation import checked, is_count
 
 __all__ = ["Classes", "LabelSet", "load_label_set"]
+
+LARGEST_ID = 65535  # labels are uint8 or uint16
 
 Classes = str | int | Iterable[str | int]
 """Classes by name, alias or id; one or several."""
@@ -37,7 +39,7 @@ class LabelSet:
         aliases: Other spellings: `{"bike": "bicycle"}`.
 
     Raises:
-        InputError: Names repeat, or names and colors differ in number.
+        InputError: Names repeat, names and colors differ in number, or a value breaks a rule.
     """
 
     name: str
@@ -52,6 +54,15 @@ class LabelSet:
         object.__setattr__(
             self, "palette", tuple((int(r), int(g), int(b)) for r, g, b in self.palette)
         )
+        texts = (self.name, *self.names, *self.aliases, *self.aliases.values())
+        if not all(isinstance(text, str) for text in texts):
+            raise InputError(f"label set {self.name!r} has a name that is no text; give strings.")
+        for field in ("void", "ignore_index"):
+            value = getattr(self, field)
+            if not (value == 0 or is_count(value)) or value > LARGEST_ID:
+                raise InputError(
+                    f"{field}={value!r} must be a whole number from 0 to {LARGEST_ID}."
+                )
         repeated = {name for name in self.names if self.names.count(name) > 1}
         if repeated:
             raise InputError(

@@ -179,3 +179,21 @@ def test_rules(changes, message):
 
 def test_two_classes_may_share_a_color():
     assert len(label_set(palette=((1, 2, 3),) * 3)) == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"name": None}, "has a name that is no text"),
+        ({"names": ("a", None)}, "has a name that is no text"),
+        ({"aliases": {"c": 1}}, "has a name that is no text"),
+        ({"void": 1 << 40}, "void=1099511627776 must be a whole number from 0 to 65535"),
+        ({"void": -1}, "void=-1 must be"),
+        ({"ignore_index": 2.5}, "ignore_index=2.5 must be"),
+    ],
+)
+def test_values_of_other_types(changes, match):
+    values = {"name": "two", "names": ("a", "b"), "palette": ((0, 0, 0), (9, 9, 9))}
+    LabelSet(**values)
+    with pytest.raises(InputError, match=match):
+        LabelSet(**(values | changes))
