@@ -50,6 +50,21 @@ class _Hit(NamedTuple):
     is_exact: bool = False  # it is where the name says
 
 
+class _Folder(NamedTuple):
+    """What is known of a folder below the root."""
+
+    names: tuple[str, ...]  # of it and those above
+    parts: tuple[str, ...]  # the same, folded
+    split: str
+    is_likely: bool
+
+
+class _File(NamedTuple):
+    path: Path
+    parts: tuple[str, ...]  # folded names of folders and file
+    folder: _Folder
+
+
 class Lookup:
     """Finds files by names.
 
@@ -76,10 +91,20 @@ class Lookup:
     ) -> None:
         self.root, self.paths = root, list(paths)
         self._split_of, self._is_likely = split_of, is_likely
-        self._by_stem: dict[str, list[tuple[tuple[str, ...], Path]]] = defaultdict(list)
+        self._folders: dict[Path, _Folder] = {}
+        self._by_stem: dict[str, list[_File]] = defaultdict(list)
         for path in self.paths:
-            parts = _parts(path.relative_to(root).as_posix())
-            self._by_stem[_without_extension(parts[-1])].append((parts, path))
+            folder = path.parent
+            if folder not in self._folders:
+                self._folders[folder] = self._about(folder)
+            about = self._folders[folder]
+            parts = (*about.parts, *_parts(path.name))
+            self._by_stem[_without_extension(parts[-1])].append(_File(path, parts, about))
+
+    def _about(self, folder: Path) -> _Folder:
+        below = folder.relative_to(self.root)
+        parts = _parts(below.as_posix())
+        return _Folder(below.parts, parts, self._split_of(below), self._is_likely(below))
 
     def find(self, name: Name) -> Path | None:
         """The file of one name, or `None`; see `find_all`."""
@@ -93,7 +118,12 @@ class Lookup:
         Raises:
             DatasetError: A name fits several files, or two names of a list fit one file.
         """
-        hits = [self._find(name) for name in names]
+        nowhere = _Folder((), (), "", True)
+        above = {
+            file: self._about(file.parent) if file.is_relative_to(self.root) else nowhere
+            for file in {name.file for name in names}
+        }
+        hits = [self._find(name, above[name.file]) for name in names]
         best: dict[Path, _Hit] = {}
         for own in filter(None, hits):
             best[own.path] = max(own, best.get(own.path, own), key=lambda h: h[1:])
@@ -113,13 +143,14 @@ class Lookup:
         """Whether the last `length` parts of the name, or all, are those of a file."""
         parts = _parts(text)
         length = min(length, len(parts))
-        return any(_common(parts, other) >= length for other, _ in self._of_stem(parts))
+        return any(_common(parts, file.parts) >= length for file in self._of_stem(parts))
 
-    def _of_stem(self, parts: tuple[str, ...]) -> list[tuple[tuple[str, ...], Path]]:
+    def _of_stem(self, parts: tuple[str, ...]) -> list[_File]:
         stems = {parts[-1], _without_extension(parts[-1])} if parts else ()
-        return [entry for stem in stems for entry in self._by_stem.get(stem, ())]
+        return [file for stem in stems for file in self._by_stem.get(stem, ())]
 
-    def _find(self, name: Name) -> _Hit | None:
+    def _find(self, name: Name, above: _Folder) -> _Hit | None:
+        """The file of a name in a list that lies in the folder `above`."""
         text = name.text.replace("\\", "/")
         outside = None
         for folder in dict.fromkeys((name.file.parent, *name.folders, self.root)):
@@ -127,41 +158,38 @@ class Lookup:
             if _is_file(path):
                 inside = _below(path, self.root)
                 if inside:
-                    return self._exact(inside, name)
+                    return self._exact(inside, name, above)
                 outside = outside or Path(path)
-        hit = self._best(name, _parts(text))
+        hit = self._best(name, _parts(text), above)
         if outside and not (hit and hit.is_whole):
-            return self._exact(outside, name)
+            return _Hit(outside, 99, 0, 1, ending=True, is_whole=True, is_exact=True)
         return hit
 
-    def _exact(self, path: Path, name: Name) -> _Hit:
+    def _exact(self, path: Path, name: Name, above: _Folder) -> _Hit:
         """The file that is where the name says."""
-        nearness, split = _nearness(path.parent, name.file.parent, self.root), 1
-        if path.is_relative_to(self.root):
-            folder = path.parent.relative_to(self.root)
-            split = _affinity(folder, self._split_of(folder) if name.split else "", name)
+        folder = self._folders.get(path.parent) or self._about(path.parent)
+        nearness, split = _nearness(folder, above), _affinity(folder, name)
         return _Hit(path, 99, nearness, split, ending=True, is_whole=True, is_exact=True)
 
-    def _best(self, name: Name, parts: tuple[str, ...]) -> _Hit | None:
+    def _best(self, name: Name, parts: tuple[str, ...], above: _Folder) -> _Hit | None:
         """The file below the root that fits best."""
-        spelled = Path(name.text.replace("\\", "/")).parts[::-1]
+        spelled = tuple(name.text.replace("\\", "/").split("/"))[::-1]
         ranked = defaultdict(list)
-        for other, path in self._of_stem(parts):
-            folder = path.parent.relative_to(self.root)
-            length, split = _common(parts, other), self._split_of(folder) if name.split else ""
+        for path, other, folder in self._of_stem(parts):
+            length = _common(parts, other)
             hit = _Hit(
                 path,
                 length,
-                _nearness(path.parent, name.file.parent, self.root),
-                split=_affinity(folder, split, name),
+                _nearness(folder, above),
+                split=_affinity(folder, name),
                 ending=other[-1] == parts[-1] or not is_image_name(parts[-1]),
                 is_whole=length == len(parts),
             )
-            if split and hit.split == 0 and not hit.is_whole:
+            if hit.split == 0 and not hit.is_whole:
                 continue  # another split's
-            exact = [a == b for a, b in zip(spelled[1:], path.parts[-2::-1], strict=False)]
+            exact = [a == b for a, b in zip(spelled[1:], folder.names[::-1], strict=False)]
             spelling = (spelled[0] in (path.name, path.stem), *exact[: length - 1])
-            ranked[length, self._is_likely(folder), hit[2:5], spelling].append(hit)
+            ranked[length, folder.is_likely, hit[2:5], spelling].append(hit)
         if not ranked:
             return None
         first, *others = ranked[max(ranked)]
@@ -249,19 +277,21 @@ def _common(name: tuple[str, ...], other: tuple[str, ...]) -> int:
     return next((i for i, (a, b) in enumerate(pairs, 1) if a != b), shorter)
 
 
-def _nearness(folder: Path, other: Path, root: Path) -> int:
-    a, b = (f.relative_to(root).parts if f.is_relative_to(root) else () for f in (folder, other))
-    return next(
-        (i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b))
-    )
+def _nearness(folder: _Folder, other: _Folder) -> int:
+    pairs = zip(folder.names, other.names, strict=False)
+    shorter = min(len(folder.names), len(other.names))
+    return next((i for i, (a, b) in enumerate(pairs) if a != b), shorter)
 
 
-def _affinity(folder: Path, split: str, name: Name) -> int:
+def _affinity(folder: _Folder, name: Name) -> int:
     """Whether the folder is for what the list is for; see `_Hit`."""
-    stem = fold(name.file.stem)
-    if any(re.search(rf"(?<![^\W_]){re.escape(fold(part))}$", stem) for part in folder.parts):
-        return 2
-    return 1 if not split else 2 if split == name.split else 0
+    stem = fold(name.file.stem) if folder.parts else ""
+    for part in folder.parts:
+        if stem.endswith(part) and not stem[: -len(part)][-1:].isalnum():
+            return 2
+    if not (name.split and folder.split):
+        return 1
+    return 2 if folder.split == name.split else 0
 
 
 def _is_worse(hit: _Hit, best: _Hit) -> bool:
@@ -273,6 +303,9 @@ def _is_worse(hit: _Hit, best: _Hit) -> bool:
 
 def _below(path: str, root: Path) -> Path | None:
     """The path from `root`, whether or not one of them is absolute or leads over a link."""
+    prefix = os.path.join(root, "")  # noqa: PTH118  (quicker)
+    if path.startswith(prefix):
+        return root / path[len(prefix) :]
     for function in (os.path.abspath, os.path.realpath):
         relative = os.path.relpath(function(path), function(root))
         if Path(relative).parts[:1] != (os.pardir,):
