@@ -93,6 +93,7 @@ class SemanticSegmentation:
 
     name: str
     history: Sequence[Mapping[str, Any]] = ()
+    _recipe: Mapping[str, Any]
 
     @checked
     def __init__(
@@ -700,15 +701,24 @@ class SemanticSegmentation:
             "precision": self._predictor.precision,
         }
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """A pickled model, or a copy, is its recipe: it is opened again.
+    def __getstate__(self) -> dict[str, Any]:
+        """A pickled model, or a copy, is its recipe: it is opened again, at its first use.
 
         Raises:
             InputError: Its weights are in memory only; `save` it first.
         """
-        arguments = {**self._opened.recipe(), **dataclasses.asdict(self._options)}
-        state = {"name": self.name, "history": self.history}
-        return functools.partial(type(self), **arguments), (), state
+        recipe = self._opened.recipe()
+        return {name: v for name, v in vars(self).items() if name != "_opened"} | {
+            "_recipe": recipe
+        }
+
+    @functools.cached_property
+    def _opened(self) -> OpenedModel:
+        """The model, which only one that was pickled has not opened yet.
+
+        An error while it is read would end a worker process, for whose result a pool waits.
+        """
+        return OpenedModel(**self._recipe)
 
     def __repr__(self) -> str:
         return (

@@ -128,7 +128,7 @@ class OpenedModel:
         return weights_checksum(self.load().model)
 
     def recipe(self) -> dict[str, Any]:
-        """The arguments with which `SemanticSegmentation` opens this model in another process.
+        """The arguments with which another process opens this model.
 
         Raises:
             InputError: The weights are in this process's memory only.
@@ -142,7 +142,8 @@ class OpenedModel:
                 "the weights of this model are in memory only, so another process or a copy cannot "
                 'open them. Write them with save("folder") and use SemanticSegmentation("folder").'
             )
-        return {"model": self._model, **self._choices, "progress": self._progress}
+        own = {"model": self._model, "options": self._options, "progress": self._progress}
+        return own | self._choices
 
     def _predictor_of(self, model: Any) -> Predictor:
         return Predictor(

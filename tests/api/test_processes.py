@@ -59,9 +59,10 @@ def test_weights_in_memory_are_saved_first(saved, tmp_path):
 def test_a_fork_says_at_once_that_it_cannot_run_networks(saved, monkeypatch):
     seg = SemanticSegmentation(saved)
     seg.segment_image(IMAGE)
-    pid = os.getpid()
+    content, pid = pickle.dumps(seg), os.getpid()
     with monkeypatch.context() as fork:
         fork.setattr("os.getpid", lambda: pid + 1)
+        other = pickle.loads(content)  # an error here would end a worker, for which a pool waits
         for use in (
             lambda: seg.segment_image(IMAGE),
             lambda: list(seg.segment_images([IMAGE])),
@@ -72,7 +73,7 @@ def test_a_fork_says_at_once_that_it_cannot_run_networks(saved, monkeypatch):
             lambda: SemanticSegmentation(saved),
             lambda: SemanticSegmentation.create("tiny", num_classes=3),
             lambda: build_model(seg.config),
-            lambda: pickle.loads(pickle.dumps(seg)),
+            lambda: other.segment_image(IMAGE),
         ):
             with pytest.raises(InputError, match=r'multiprocessing.get_context\("spawn"\)'):
                 use()
@@ -93,23 +94,23 @@ def area(seg, image):
         return str(error)
 
 def opened(image):
-    return area(SemanticSegmentation("mini"), image)
+    try:
+        return area(SemanticSegmentation("mini"), image)
+    except InputError as error:
+        return str(error)
 
 if __name__ == "__main__":
     image = np.random.default_rng(0).integers(0, 256, (50, 70, 3), np.uint8)
     with multiprocessing.get_context("fork").Pool(1) as pool:  # nothing is open yet
-        before = pool.apply_async(opened, (image,)).get(120)
+        before = pool.apply_async(opened, (image,)).get(300)
     seg = SemanticSegmentation("mini")
     expected = area(seg, image)
     assert before == expected
-    for method in ("fork", "spawn"):
-        with multiprocessing.get_context(method).Pool(1) as pool:
-            result = pool.apply_async(opened, (image,)).get(120)
-            assert result == expected or (method == "fork" and "forked" in result), result
-        with multiprocessing.get_context(method).Pool(1, len, ("",)) as pool:
-            if method == "spawn":
-                assert pool.apply_async(area, (seg, image)).get(120) == expected
-    child = multiprocessing.get_context("fork").Process(target=print, args=(area,))
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        assert "was forked" in pool.apply_async(opened, (image,)).get(60)
+        assert "was forked" in pool.apply_async(area, (seg, image)).get(60)
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply_async(area, (seg, image)).get(300) == expected
     print("done")
 """
 
@@ -127,7 +128,7 @@ def test_forked_and_spawned_processes(tmp_path):
         env={**os.environ, "KERAS_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=900,
         check=False,
     )
     assert done.stdout == "done\n", done.stderr
