@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ class LabelSet:
                 raise InputError(
                     f"{field}={value!r} must be a whole number from 0 to {LARGEST_ID}."
                 )
-        repeated = {name for name in self.names if self.names.count(name) > 1}
+        repeated = {name for name, count in Counter(self.names).items() if count > 1}
         if repeated:
             raise InputError(
                 f"label set {self.name!r} has {sorted(repeated)} more than once; rename one."
