@@ -201,8 +201,8 @@ class Lookup:
         return first
 
 
-def walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
-    """The folders from `root` down with their files, in order.
+def walk(root: Path, endings: tuple[str, ...] = ("",)) -> Iterator[tuple[Path, list[Path]]]:
+    """The folders from `root` down with their files of these endings, in order.
 
     Links are followed, except to a folder that holds the link itself, as `/` does. Hidden files
     and folders are left out.
@@ -221,23 +221,22 @@ def walk(root: Path) -> Iterator[tuple[Path, list[Path]]]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            path = folder / entry.name
             is_link = entry.is_symlink()
-            if os.path.isdir(path) if is_link else entry.is_dir(follow_symlinks=False):  # noqa: PTH112  (no raising)
+            if os.path.isdir(entry.path) if is_link else entry.is_dir(follow_symlinks=False):  # noqa: PTH112  (no raising)
+                path = folder / entry.name
                 if not (entry.name.startswith("__") or (is_link and _is_circle(path))):
                     below.append((path, depth + 1))
-            else:
-                files.append(path)
+            elif entry.name.lower().endswith(endings):
+                files.append(folder / entry.name)
                 if is_image_name(entry.name) and (is_link or not entry.is_file()):
-                    _is_file(path)
+                    _is_file(files[-1])
         yield folder, files
         pending += reversed(below if depth < MAX_DEPTH else [])
 
 
 def image_folders(root: Path) -> dict[Path, list[Path]]:
     """Folders below `root` (and itself) that hold images, with the images, in order."""
-    folders = {folder: [p for p in files if is_image_name(p.name)] for folder, files in walk(root)}
-    return {folder: images for folder, images in folders.items() if images}
+    return {folder: images for folder, images in walk(root, IMAGE_EXTENSIONS) if images}
 
 
 def is_image_name(name: str) -> bool:

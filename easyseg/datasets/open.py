@@ -101,9 +101,7 @@ def _detect(root: Path) -> str:
         raise DatasetError(f"{root} is not a data set in a known format ({known}); {cure}.")
     count = sum(map(len, image_folders(root).values()))
     if not count:
-        archives = [
-            path for _, files in walk(root) for path in files if path.name.endswith(ARCHIVES)
-        ]
+        archives = [path for _, files in walk(root, ARCHIVES) for path in files]
         cure = f"unpack {archives[0].name}" if archives else "give the folder of a data set"
         raise DatasetError(f"{root} holds no images; {cure}.")
     raise DatasetError(

@@ -96,8 +96,15 @@ def with_validation_split(dataset: Dataset) -> Dataset:
 def _by_split(samples: Iterable[tuple[str, Sample]]) -> tuple[dict[str, list[Sample]], list[str]]:
     """Samples by split ("" for none), each image once, and notes of splits that are the same."""
     by_image: dict[str, dict[str, Sample]] = {split: {} for split in ("train", "val", "test", "")}
+    folders: dict[Path, str] = {}  # as `realpath` takes long
     for split, sample in samples:
-        path = os.path.realpath(sample.image)
+        folder = sample.image.parent
+        if folder not in folders:
+            folders[folder] = os.path.realpath(folder)
+        is_link = sample.image.is_symlink()
+        path = (
+            os.path.realpath(sample.image) if is_link else f"{folders[folder]}/{sample.image.name}"
+        )
         other = by_image[split].setdefault(path, sample)
         if other.mask != sample.mask:
             raise DatasetError(

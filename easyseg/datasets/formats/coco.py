@@ -112,7 +112,7 @@ def annotation_files(root: Path) -> list[Path]:
     """The COCO files of a data set: `root` itself, or those below it."""
     if root.is_file():
         return [root] if root.suffix.lower() == ".json" and _is_coco(root) else []
-    files = [p for _, files in walk(root) for p in files if p.suffix.lower() == ".json"]
+    files = [path for _, files in walk(root, (".json",)) for path in files]
     named = [p for p in files if "_annotations.coco" in p.name or p.name.startswith("instances")]
     files = sorted(p for p in named or files if not p.name.startswith(OTHER_FILES))
     files = [p for p in files if _is_coco(p)] if any(map(_is_coco, files[:FIRST])) else []

@@ -145,7 +145,7 @@ def _parse(path: Path) -> dict[str, Any]:
 
 
 def _files(root: Path) -> list[Path]:
-    return sorted(p for _, files in walk(root) for p in files if p.suffix.lower() == ".json")
+    return sorted(path for _, files in walk(root, (".json",)) for path in files)
 
 
 def _detect(root: Path) -> bool:

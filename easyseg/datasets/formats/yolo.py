@@ -194,9 +194,8 @@ class _LabelFiles:
         self.root = root
         self._by_name = {
             fold(path.relative_to(root).as_posix()): path
-            for _, files in walk(root)
+            for _, files in walk(root, (".txt",))
             for path in files
-            if path.suffix.lower() == ".txt"
         }
 
     def __call__(self, image: Path) -> Path | None:
@@ -344,7 +343,7 @@ def _entries(file: Path) -> list[tuple[str, str]]:
 
 
 def _list_file(split: str, entry: str, file: Path, base: Path, root: Path) -> Path:
-    lists = [p for _, files in walk(root) for p in files if p.suffix.lower() in LISTS]
+    lists = [path for _, files in walk(root, LISTS) for path in files]
     path = Lookup(root, lists).find(Name(entry, file, "", (base,)))
     if path is None:
         raise _absent(file, split, entry)
