@@ -4,7 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-DATA = ["*.json", "*.h5", "*.md"]
+DATA = ["*.json", "*.h5", "*.md", "*.onnx"]
 folders = sorted(
     path.name
     for path in (Path(__file__).parent / "pretrained").iterdir()

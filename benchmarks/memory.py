@@ -40,7 +40,7 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 def image(folder: Path, height: int, width: int) -> Callable[[], Any]:
     """One image to an overlay, with "mini"."""
     Image.fromarray(noise(height, width)).save(folder / "image.jpg", quality=95)
-    seg = SemanticSegmentation("mini", runtime="tensorflow")
+    seg = SemanticSegmentation("mini", runtime="onnxruntime")
     seg.segment_image(noise(513, 513))
     return lambda: seg.segment_image(folder / "image.jpg", folder / "overlay.jpg")
 

@@ -17,17 +17,13 @@ import numpy as np
 from _table import compared, write
 from PIL import Image
 
-from easyseg import Predictor, SemanticSegmentation, read_image
+from easyseg import SemanticSegmentation, read_image
 from easyseg.evaluation.metrics import ConfusionMatrix
-from easyseg.inference.options import InferenceOptions
 
 RUNTIMES = {
     "keras float32": ("keras", "float32"),
-    "tensorflow float32": ("tensorflow", "float32"),
-    "tensorflow bfloat16": ("tensorflow", "bfloat16"),
     "openvino float32": ("openvino", "float32"),
     "onnxruntime float32": ("onnxruntime", "float32"),
-    "litert float32": ("litert", "float32"),
     "openvino bfloat16": ("openvino", "bfloat16"),
     "openvino int8": ("openvino", "int8"),
 }
@@ -40,19 +36,15 @@ def rows_of(voc: Path, model: str, home: Path) -> list[dict[str, object]]:
     names = (lists / "val.txt").read_text().split()
     train = (lists / "train.txt").read_text().split()[:CALIBRATION]
     seg = SemanticSegmentation(model)
-    predictors = {
-        key: Predictor(
-            seg.model,
-            seg.label_set,
-            input_size=seg.config.input_size,
-            options=InferenceOptions(runtime=runtime, precision=precision),
-            cache_dir=home,
-        )
+    opened = {
+        key: SemanticSegmentation(model, runtime=runtime, precision=precision, cache_dir=home)
         for key, (runtime, precision) in RUNTIMES.items()
+        if precision != "int8"
     }
-    for key, predict in predictors.items():
-        images = [voc / f"JPEGImages/{name}.jpg" for name in train]
-        predict.optimize(images if key.endswith("int8") else images[:1])
+    images = [voc / f"JPEGImages/{name}.jpg" for name in train]
+    int8 = SemanticSegmentation(model, precision="int8", cache_dir=home)
+    int8.optimize(images)
+    predictors = {**opened, "openvino int8": int8}
     scores = {key: ConfusionMatrix(len(seg.label_set)) for key in predictors}
     agreed: dict[str, list[float]] = {key: [] for key in predictors}
     spent: dict[str, list[float]] = {key: [] for key in predictors}
@@ -63,7 +55,7 @@ def rows_of(voc: Path, model: str, home: Path) -> list[dict[str, object]]:
         reference = None
         for key, predict in predictors.items():
             started = time.perf_counter()
-            labels = predict.one(image).labels
+            labels = predict.segment_image(image).labels
             spent[key].append(time.perf_counter() - started)
             reference = labels if reference is None else reference
             agreed[key].append(float((labels == reference).mean()))

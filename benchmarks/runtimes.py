@@ -4,32 +4,32 @@
 
 Random weights with batch norms of one image of noise, 513x513, one image, timed in turns in one
 process; a turn is a call that is not timed and then `CALLS` that are; ratios are of the same
-round. "... alone" is a runtime without easyseg: the Keras network converted and called as its
-manual says, for a fixed size. `bound_ms` is the time of the network's multiply-adds at the rate
-of a large float32 matrix product, measured in the same rounds. Writes results/runtimes.csv.
+round. "... alone" is the exported file in the runtime with its own settings, without easyseg: with
+the logits as output, and with the labels, where easyseg's time has its own labels too. Writes
+results/runtimes.csv.
 """
 
 from __future__ import annotations
 
-import functools
-import statistics
+import importlib
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from _table import compared, write
 
-from easyseg import ModelConfig, build_model
-from easyseg.inference.runtimes import RUNTIMES, Forward, RuntimeSpec, installed
-from easyseg.inference.runtimes.freeze_graph import frozen_function
-from easyseg.inference.runtimes.start import start_runtime
+from easyseg import LabelSet, LoadedModel, ModelConfig, build_model
+from easyseg.export.export import export_model
+from easyseg.export.options import ExportOptions
+from easyseg.inference.runtimes import KERAS, RUNTIMES, RuntimeSpec, installed
+from easyseg.inference.runtimes.keras import KerasNetwork
 from easyseg.models.build import logits_model
-from easyseg.models.summary import count
-from easyseg.utils.threads import thread_count
+from easyseg.results.logit_grid import LogitGrid
 
 NETWORKS = {
     "xception65": ModelConfig(num_classes=151),
@@ -39,13 +39,12 @@ SIZE = (513, 513)
 ROUNDS = 9
 CALLS = 3
 PAUSE = 0.06  # seconds in which the threads of the previous runtime go to sleep
-SIDE = 2048  # of the matrices
 
 
 def network(config: ModelConfig, image: np.ndarray) -> Any:
     """A network whose batch norms fit the image, so that no feature vanishes."""
     keras.utils.set_random_seed(0)
-    model = logits_model(build_model(config))
+    model = build_model(config)
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     for norm in norms:
         norm.momentum = 0.0
@@ -53,81 +52,60 @@ def network(config: ModelConfig, image: np.ndarray) -> Any:
     return model
 
 
-def frozen(model: Any) -> Any:
-    """The network as it is, as a TensorFlow graph with constants."""
-    return frozen_function(model, SIZE, batch_size=1)
-
-
-def openvino_alone(model: Any, *, hint: str = "f32") -> Forward:
-    """OpenVINO with its own settings."""
-    import openvino  # noqa: PLC0415
-
-    with tempfile.NamedTemporaryFile(suffix=".pb") as file:
-        file.write(frozen(model).graph.as_graph_def().SerializeToString())
-        file.flush()
-        read = openvino.Core().read_model(file.name)
-    compiled = openvino.compile_model(read, "CPU", {"INFERENCE_PRECISION_HINT": hint})
-    return lambda image: compiled(image)[0]
-
-
-def onnxruntime_alone(model: Any) -> Forward:
+def alone(path: Path) -> Callable[[np.ndarray], Any]:
     """ONNX Runtime with its own settings."""
     import onnxruntime  # noqa: PLC0415
-    import tf2onnx  # noqa: PLC0415
 
-    converted, _ = tf2onnx.convert.from_graph_def(
-        frozen(model).graph.as_graph_def(), input_names=["image:0"], output_names=["Identity:0"]
-    )
-    session = onnxruntime.InferenceSession(converted.SerializeToString())
-    return lambda image: session.run(None, {"image:0": image})[0]
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda image: session.run(None, {"image": image})[0]
 
 
-def litert_alone(model: Any) -> Forward:
-    """LiteRT with a thread for each core."""
-    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
+def with_labels(run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], Any]:
+    """The same up to the labels at the image's size."""
 
-    content = tf.lite.TFLiteConverter.from_concrete_functions([frozen(model)]).convert()
-    interpreter = Interpreter(model_content=content, num_threads=thread_count())
-    interpreter.allocate_tensors()
-    (source,), (result,) = interpreter.get_input_details(), interpreter.get_output_details()
+    def labels(image: np.ndarray) -> np.ndarray:
+        logits = run(image)[0]
+        rows, cols = (
+            np.linspace(0, n - 1, side) for n, side in zip(logits.shape, SIZE, strict=False)
+        )
+        return LogitGrid(logits, rows, cols).labels()
 
-    def run(image: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(source["index"], image)
-        interpreter.invoke()
-        return interpreter.get_tensor(result["index"])
-
-    return run
+    return labels
 
 
-ALONE = {
-    ("openvino alone", "float32"): openvino_alone,
-    ("openvino alone", "bfloat16"): functools.partial(openvino_alone, hint="bf16"),
-    ("onnxruntime alone", "float32"): onnxruntime_alone,
-    ("litert alone", "float32"): litert_alone,
-}
+def runs_of(name: str, folder: Path, image: np.ndarray) -> dict[tuple[str, str], Callable]:
+    """What is timed, by name and precision."""
+    model, config = network(NETWORKS[name], image), NETWORKS[name]
+    numbers = tuple(map(str, range(config.num_classes)))
+    labels = LabelSet("numbers", numbers, ((0, 0, 0),) * len(numbers))
+    files = {output: folder / f"{output}.onnx" for output in ("logits", "labels")}
+    for output, path in files.items():
+        options = ExportOptions(size=SIZE, output=output, check=False)
+        export_model(path, options, lambda: LoadedModel(model, config, labels))
+    runs: dict[tuple[str, str], Callable] = {
+        (KERAS, "float32"): KerasNetwork(logits_model(model), SIZE)
+    }
+    for runtime, entry in RUNTIMES.items():
+        if runtime == KERAS or not installed(runtime):
+            continue
+        module = importlib.import_module(entry.module)
+        for precision in entry.precisions:
+            spec = RuntimeSpec(files["logits"], SIZE, precision, folder)
+            if precision == "int8":
+                module.calibrate(spec, [image[0]] * 4)
+            runs[runtime, precision] = module.start(spec)
+    runs["onnxruntime alone", "float32"] = alone(files["logits"])
+    runs["onnxruntime, labels", "float32"] = with_labels(runs["onnxruntime", "float32"])
+    runs["onnxruntime alone, labels", "float32"] = alone(files["labels"])
+    return runs
 
 
 def rows_of(name: str) -> list[dict[str, object]]:
     """A row for each runtime and precision."""
-    random = np.random.default_rng(0)
-    image = random.integers(0, 256, (1, *SIZE, 3)).astype(np.float32)
-    model = network(NETWORKS[name], image)
-    work = count(model, SIZE).multiply_adds
-    calibration = tuple(random.integers(0, 256, (4, *SIZE, 3)).astype(np.float32))
-    runs = {}
-    for runtime, entry in RUNTIMES.items():
-        for precision in entry.precisions if model.count_params() <= entry.max_parameters else ():
-            images = calibration if precision == "int8" else ()
-            run = start_runtime(runtime, RuntimeSpec(model, SIZE, precision, None, images))
-            if run is not None:
-                runs[runtime, precision] = run
-    for (runtime, precision), make in ALONE.items():
-        entry = RUNTIMES[runtime.split()[0]]
-        if model.count_params() <= entry.max_parameters and installed(runtime.split()[0]):
-            runs[runtime, precision] = make(model)
-    matrix = tf.constant(random.normal(size=(SIDE, SIDE)), tf.float32)
+    image = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3), np.uint8)
+    with tempfile.TemporaryDirectory() as folder:
+        runs = runs_of(name, Path(folder), image)
     spent: dict[Any, list[float]] = {key: [] for key in runs}
-    products = []
     for _ in range(ROUNDS):
         for key, run in runs.items():
             time.sleep(PAUSE)
@@ -136,22 +114,11 @@ def rows_of(name: str) -> list[dict[str, object]]:
             for _ in range(CALLS):
                 run(image)
             spent[key].append((time.perf_counter() - started) / CALLS)
-        time.sleep(PAUSE)
-        started = time.perf_counter()
-        tf.linalg.matmul(matrix, matrix).numpy()
-        products.append((time.perf_counter() - started) / SIDE**3)
-    bound = 1000 * work * statistics.median(products)
-    rows = []
-    for key, seconds in spent.items():
-        row: dict[str, object] = {"network": name, "runtime": key[0], "precision": key[1]}
-        row |= compared(seconds, spent["keras", "float32"])
-        for peer, precision in ALONE:
-            reference = spent.get((peer, precision))
-            column = f"to_{peer.split()[0]}" + "_bfloat16" * (precision == "bfloat16")
-            row[column] = compared(seconds, reference)["ratio"] if reference else ""
-        row["gmacs"], row["bound_ms"] = round(work / 1e9, 1), round(bound, 1)
-        rows.append(row)
-    return rows
+    return [
+        {"network": name, "runtime": key[0], "precision": key[1]}
+        | compared(seconds, spent[KERAS, "float32"])
+        for key, seconds in spent.items()
+    ]
 
 
 def main() -> None:

@@ -35,7 +35,7 @@ def predictor(classes: int, tile: int) -> Predictor:
     )
     names = tuple(f"class {i}" for i in range(classes))
     label_set = LabelSet("random", names, ((0, 0, 0),) * classes)
-    options = InferenceOptions(tile=tile, runtime="tensorflow")
+    options = InferenceOptions(tile=tile, runtime="keras")
     return Predictor(build_model(config), label_set, options=options)
 
 

@@ -20,6 +20,8 @@ _MODULES = {
     "CheckReport": "easyseg.datasets.check.report",
     "ClassMapping": "easyseg.evaluation.class_mapping",
     "Dataset": "easyseg.datasets.base",
+    "ExportSummary": "easyseg.export.export",
+    "ExportedConfig": "easyseg.weights.exported",
     "FolderSummary": "easyseg.inference.folder",
     "ImageScore": "easyseg.evaluation.scores",
     "InferenceOptions": "easyseg.inference.options",

@@ -10,6 +10,7 @@ from easyseg.evaluation.class_mapping import ClassMapping as ClassMapping
 from easyseg.evaluation.evaluate import evaluate as evaluate
 from easyseg.evaluation.scores import ImageScore as ImageScore
 from easyseg.evaluation.scores import Scores as Scores
+from easyseg.export.export import ExportSummary as ExportSummary
 from easyseg.inference.folder import FolderSummary as FolderSummary
 from easyseg.inference.options import InferenceOptions as InferenceOptions
 from easyseg.inference.predictor import Predictor as Predictor
@@ -26,6 +27,7 @@ from easyseg.results.label_set import load_label_set as load_label_set
 from easyseg.results.outputs.spec import OutputSpec as OutputSpec
 from easyseg.results.segmentation import Segmentation as Segmentation
 from easyseg.training.config import TrainConfig as TrainConfig
+from easyseg.weights.exported import ExportedConfig as ExportedConfig
 from easyseg.weights.loader import LoadedModel as LoadedModel
 from easyseg.weights.transfer import TransferReport as TransferReport
 from easyseg.weights.transfer import transfer as transfer
@@ -36,6 +38,8 @@ __all__ = [
     "CheckReport",
     "ClassMapping",
     "Dataset",
+    "ExportSummary",
+    "ExportedConfig",
     "FolderSummary",
     "ImageScore",
     "InferenceOptions",

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from easyseg.datasets import DatasetOptions
 from easyseg.evaluation.evaluate import evaluate_dataset
+from easyseg.export.opened_model import OpenedModel
+from easyseg.export.options import ExportOptions, format_of
 from easyseg.inference.background import BackgroundOptions, edit_background, means_many
 from easyseg.inference.folder import segment_folder
-from easyseg.inference.opening import OpenedModel
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
 from easyseg.inference.runtimes import AUTO
@@ -26,6 +27,7 @@ from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Segmentation
 from easyseg.training.run_dir import read_report_parts
 from easyseg.utils.validation import check_options, checked
+from easyseg.weights.exported import ExportedConfig
 from easyseg.weights.manifest import weight_sets
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from easyseg.datasets.base import Dataset, Sample
     from easyseg.evaluation.scores import Scores
+    from easyseg.export.export import ExportSummary
     from easyseg.inference.folder import FolderSummary
     from easyseg.inference.video import VideoSummary
     from easyseg.io.find_images import Source
@@ -60,9 +63,10 @@ class SemanticSegmentation:
     Args:
         model: "mini", a small model of the 21 Pascal VOC classes that is installed with easyseg;
             a name from `list_models()`, downloaded on first use; the folder of a saved model or a
-            training run; an .h5 file of PixelLib; a frozen graph (.pb) of Google's DeepLab;
-            "hub:" and a KerasHub preset, such as "hub:segformer_b0_ade20k_512"; or a
-            `LoadedModel`. `None` is "mini", which is logged once.
+            training run; an .onnx file that `export` wrote; an .h5 file of PixelLib; a frozen
+            graph (.pb) of Google's DeepLab; "hub:" and a KerasHub preset, such as
+            "hub:segformer_b0_ade20k_512"; or a `LoadedModel`. `None` is "mini", which is logged
+            once.
         architecture: For a weights file: the published weights with the same network and classes,
             such as "xception65.voc"; not needed for an .h5 file under its published name.
         output_stride: 8 (finer boundaries, 2 to 4 times the time), 16 or 32; `None` for the
@@ -73,9 +77,8 @@ class SemanticSegmentation:
             averaged, such as (0.5, 0.75, 1.0, 1.25, 1.5, 1.75).
         flip: Averages with the mirrored image too, at twice the time.
         batch_size: Images per batch; `None` for what `optimize` measured to be fastest, else 1.
-        runtime: "keras", "tensorflow", "openvino", "onnxruntime" or "litert"; "auto" is the
-            fastest that `optimize` measured, else "keras". All but "keras" use the weights that
-            the model has at the first image.
+        runtime: "keras", "onnxruntime" or "openvino"; "auto" is the fastest that `optimize`
+            measured, else the one of the file in the model's folder, else "keras".
         precision: "float32"; "bfloat16" where the processor has it; "int8" after
             `optimize(images)` has calibrated it (docs/performance.md).
         max_pixels: Height times width above which an image is refused; `None` for
@@ -132,17 +135,17 @@ class SemanticSegmentation:
     def model(self) -> Any:
         """The Keras model, `(N, H, W, 3)` RGB from 0 to 255 -> logits `(N, H, W, classes)`.
 
-        Where a compiled runtime was enough so far, the network is loaded now. Images then go
-        through the network, so that weights which are changed before the next image have an effect;
-        with the same weights the runtime remains the same.
+        Where an exported file was enough so far, the network is loaded now. If its weights are
+        changed, images go through it from then on.
 
         Raises:
+            InputError: The model is an exported file.
             WeightsError: The model's files have changed since it was opened.
         """
         return self._opened.load().model
 
     @property
-    def config(self) -> ModelConfig | KerasHubConfig:
+    def config(self) -> ModelConfig | KerasHubConfig | ExportedConfig:
         """The network's configuration."""
         return self._opened.config
 
@@ -643,9 +646,54 @@ class SemanticSegmentation:
         from easyseg.weights.bundle import save_bundle  # noqa: PLC0415
 
         card = f"# {Path(folder).name}\n\nSaved from `{self.name}`.\n"
-        return save_bundle(
-            Path(folder), self.model, self.config, self.label_set, card=card, dtype=dtype
+        return save_bundle(Path(folder), *self._opened.load(), card=card, dtype=dtype)
+
+    @checked
+    def export(
+        self,
+        out: AnyPath,
+        *,
+        format: str | None = None,  # noqa: A002  (as `open_dataset` has it)
+        size: tuple[int, int] | int | None = None,
+        dynamic: bool = False,
+        batch: int | None = 1,
+        output: str = "labels",
+        precision: str = "float32",
+        opset: int | None = None,
+        check: bool = True,
+    ) -> ExportSummary:
+        """Writes the model as one file that runs without easyseg, Keras and TensorFlow.
+
+            print(seg.export("street.onnx"))
+            SemanticSegmentation("street.onnx").segment_image("street.jpg", "street.png")
+
+        The file is opened in its own runtime and compared with Keras before it gets its name. Its
+        input is `image`, `(N, H, W, 3) uint8 RGB` (docs/export.md).
+
+        Args:
+            out: Where to; a file there is replaced.
+            format: "onnx"; `None` for what the path's ending says.
+            size: `(height, width)` of the input in pixels, or one number for both; `None` for the
+                model's own.
+            dynamic: Accepts images of any height and width.
+            batch: Images that go through the network together; `None` for any number.
+            output: "labels" `(N, H, W)` uint8 (uint16 above 256 classes); "logits"
+                `(N, h, w, classes)` float32 at their own stride; or "probabilities"
+                `(N, H, W, classes)` float32.
+            precision: "float32", or "float16" for weights of half the size.
+            opset: Version of ONNX's operations, 13 to 18; `None` for 17.
+            check: Compares the file with Keras before it is kept.
+
+        Raises:
+            UnknownNameError: No such format, output or precision.
+            InputError: An argument breaks its rule, or the format does not know it.
+            OutputError: The path cannot be written; nothing is left.
+            ExportError: The network cannot be exported, or the file differs from Keras.
+        """
+        options = ExportOptions(
+            format or format_of(Path(out)), size, dynamic, batch, output, precision, opset, check
         )
+        return self._opened.export(Path(out), options, name=self.name)
 
     @checked
     def optimize(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:

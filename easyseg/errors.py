@@ -13,6 +13,7 @@ EasysegError
 │   └── VideoNotFoundError                                  (also a FileNotFoundError)
 ├── DatasetError           a data set that cannot be read or trained on  (also a ValueError)
 ├── TrainingError          a training run that cannot go on
+├── ExportError            a network that cannot be exported, or differs from Keras once it is
 ├── OutputError            a result that cannot be written  (also an OSError)
 └── WeightsError           weights that are not available or do not fit
     ├── DownloadError
@@ -34,6 +35,7 @@ __all__ = [
     "DatasetError",
     "DownloadError",
     "EasysegError",
+    "ExportError",
     "HashMismatchError",
     "ImageError",
     "ImageNotFoundError",
@@ -109,6 +111,10 @@ class DatasetError(EasysegError, ValueError):
 
 class TrainingError(EasysegError):
     """A training run that cannot go on; the last good weights are kept."""
+
+
+class ExportError(EasysegError):
+    """A network that cannot be exported, or whose file does not compute what Keras computes."""
 
 
 class OutputError(EasysegError, OSError):

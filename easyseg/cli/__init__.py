@@ -43,6 +43,7 @@ COMMANDS = {
     "models": ("easyseg.cli.models", "List the models and what is in the cache."),
     "download": ("easyseg.cli.models", "Download a model's weights, or import a file."),
     "optimize": ("easyseg.cli.optimize", "Find the fastest runtime for a model, once."),
+    "export": ("easyseg.cli.export", "Write a model as one file that runs elsewhere."),
     "check": ("easyseg.cli.check", "Check a data set before training."),
     "clean": ("easyseg.cli.clean", "Remove incomplete files that killed runs left."),
     "info": ("easyseg.cli.models", "Describe a model."),

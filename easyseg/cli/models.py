@@ -17,6 +17,7 @@ from easyseg.results.label_set import LabelSet
 from easyseg.utils.resources import pretrained_path
 from easyseg.weights.bundle import MINI, read_bundle, read_card
 from easyseg.weights.cache import cached_weights, check_file, read_source
+from easyseg.weights.exported import ExportedConfig
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 from easyseg.weights.resolve import resolve
 
@@ -109,7 +110,7 @@ class _Description(NamedTuple):
         fields: Its origin, in words, by heading.
     """
 
-    config: ModelConfig | KerasHubConfig
+    config: ModelConfig | KerasHubConfig | ExportedConfig
     label_set: LabelSet
     fields: dict[str, str]
 
@@ -124,6 +125,8 @@ def _describe(model: str, architecture: str | None) -> _Description:
     if source.file_format == "bundle":
         assert source.weights is not None  # noqa: S101  (for mypy)
         fields = _bundle_fields(source.weights.parent)
+    elif isinstance(source.config, ExportedConfig):
+        fields = {"file": f"exported as {source.file_format}"}
     elif source.entry is not None and source.entry.name == model:
         fields = _published_fields(source.entry)
     else:
@@ -184,12 +187,14 @@ def _line(entry: WeightSet) -> tuple[str, ...]:
     )
 
 
-def _network(config: ModelConfig | KerasHubConfig) -> dict[str, str]:
+def _network(config: ModelConfig | KerasHubConfig | ExportedConfig) -> dict[str, str]:
     """The choices of a network that has them, under the names of `ModelConfig`."""
     height, width = config.input_size
     sizes = {"output stride": str(config.output_stride), "input": f"{height}x{width}"}
     if isinstance(config, KerasHubConfig):
         return {"network": f"{PREFIX}{config.hub} of KerasHub", **sizes}
+    if isinstance(config, ExportedConfig):
+        return {"backbone": config.backbone, **sizes}
     multiplier = config.depth_multiplier
     scaled = f", depth multiplier {multiplier:g}" if multiplier != 1 else ""
     rates = f", rates {', '.join(map(str, config.dilation_rates))}" if config.dilation_rates else ""
@@ -203,8 +208,12 @@ def _network(config: ModelConfig | KerasHubConfig) -> dict[str, str]:
     }
 
 
-def _cost(config: ModelConfig | KerasHubConfig, size: tuple[int, int]) -> dict[str, str]:
+def _cost(
+    config: ModelConfig | KerasHubConfig | ExportedConfig, size: tuple[int, int]
+) -> dict[str, str]:
     """Counted on the network with fresh weights."""
+    if isinstance(config, ExportedConfig):
+        return {}
     from easyseg.models.build import build_model, logits_model  # noqa: PLC0415  (loads Keras)
     from easyseg.models.summary import count, memory  # noqa: PLC0415
 

@@ -48,6 +48,7 @@ __all__ = [
     "frame_options",
     "inference_options",
     "model_options",
+    "network_options",
     "output_options",
     "video_options",
 ]
@@ -144,21 +145,22 @@ MODEL_OPTIONS = (
     click.option(
         "-m",
         "--model",
-        help="Name from `easyseg models`, folder of a saved model or run, weights file (.h5, .pb), "
-        "or hub:PRESET.  [default: mini]",
+        help="Name from `easyseg models`, folder of a saved model or run, exported file (.onnx), "
+        "weights file (.h5, .pb), or hub:PRESET.  [default: mini]",
     ),
     ARCHITECTURE,
     CACHE_DIR,
     MAX_PIXELS,
 )
+OUTPUT_STRIDE = click.option(
+    "--output-stride",
+    type=Choice(["8", "16", "32"]),
+    callback=lambda _, __, value: value and int(value),
+    help="8: finer boundaries, slower.  [default: the model's own]",
+)
 INFERENCE_OPTIONS = (
     *MODEL_OPTIONS,
-    click.option(
-        "--output-stride",
-        type=Choice(["8", "16", "32"]),
-        callback=lambda _, __, value: value and int(value),
-        help="8: finer boundaries, slower.  [default: the model's own]",
-    ),
+    OUTPUT_STRIDE,
     click.option(
         "--tile",
         type=INTEGER,
@@ -349,6 +351,9 @@ def _data(classes: list[str | int] | None, **options: Any) -> DatasetOptions:
 
 model_options = _group("model", MODEL_OPTIONS, ChosenModel)
 """Adds --model, --architecture, --cache-dir and --max-pixels, as a `ChosenModel`."""
+
+network_options = _group("model", (*MODEL_OPTIONS, OUTPUT_STRIDE), ChosenModel)
+"""The same and --output-stride."""
 
 inference_options = _group("model", INFERENCE_OPTIONS, ChosenModel)
 """Adds the options of the model and of `InferenceOptions`, as a `ChosenModel`."""

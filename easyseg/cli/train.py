@@ -29,10 +29,11 @@ from easyseg.cli.options import (
 from easyseg.datasets import DatasetOptions, open_with_options
 from easyseg.errors import ConfigError, InputError
 from easyseg.models.config import ModelConfig
-from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.training.config import TrainConfig
 from easyseg.training.run_dir import Stopped, is_finished
 from easyseg.utils.registry import unknown_name
+from easyseg.weights.exported import ExportedConfig, not_trainable
+from easyseg.weights.resolve import ModelSource
 
 __all__ = ["train"]
 
@@ -205,7 +206,7 @@ def train(
 
         check_choices(options)  # before data are read
         if model.source is not None:
-            _check_network(model.source.config, changes)
+            _check_network(model.source, changes)
         dataset = open_with_options(data, data_options)
         for note in dataset.notes:
             echo_report(note)
@@ -227,9 +228,11 @@ def _training_run(data: str | None) -> Iterator[None]:
             raise click.Abort(f"To go on: {shlex.join(words)}") from None
 
 
-def _check_network(start: ModelConfig | KerasHubConfig, changes: dict[str, Any]) -> None:
+def _check_network(start: ModelSource, changes: dict[str, Any]) -> None:
+    if isinstance(start.config, ExportedConfig):
+        raise not_trainable(str(start.weights))
     try:
-        start.replace(**changes)
+        start.config.replace(**changes)
     except ConfigError as error:
         raise ConfigError(f"--set: {error}") from error
 

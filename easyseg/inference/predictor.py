@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -14,6 +13,8 @@ import numpy as np
 from easyseg.errors import ImageError, InputError
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.preprocess import letterbox, pad
+from easyseg.inference.runtimes import AUTO
+from easyseg.inference.runtimes import KERAS as KERAS_RUNTIME
 from easyseg.inference.tiling import Tiling, join_tiles, tile, tile_side
 from easyseg.inference.types import PreparedImage, RawPrediction
 from easyseg.io.read_image import ImageSource, read_image
@@ -23,9 +24,9 @@ from easyseg.results.segmentation import Segmentation
 from easyseg.utils.process import require_same_process
 from easyseg.utils.validation import is_count
 
-__all__ = ["Network", "Predictor"]
+__all__ = ["Network", "Predictor", "padded_images"]
 
-KERAS = InferenceOptions(runtime="keras")
+KERAS = InferenceOptions(runtime=KERAS_RUNTIME)
 
 
 @runtime_checkable
@@ -34,19 +35,18 @@ class Network(Protocol):
 
     Attributes:
         runtime: Its name in `RUNTIMES`; `None` before it is started.
+        precision: One of `PRECISIONS`.
+        batch_size: Images that it runs fastest together, as far as it is known.
         stride: Pixels of the input between two logits.
+        half_pixel: Whether the edges of input and logits coincide, as in SegFormer, rather than the
+            centers of their corner pixels.
     """
 
     runtime: str | None
+    precision: str
+    batch_size: int
     stride: int
-
-    @property
-    def precision(self) -> str:
-        """One of `PRECISIONS`."""
-
-    @property
-    def batch_size(self) -> int:
-        """Images that it runs fastest together, as far as it is known; starts nothing."""
+    half_pixel: bool
 
     def start(self) -> None:
         """Loads or compiles what the first image needs, if that has not been done."""
@@ -59,12 +59,11 @@ class Predictor:
     """Segments images with a network.
 
     Args:
-        model: A network of `build_model`, or a `Network` that runs already.
+        model: A network of `build_model`, which Keras runs; or a `Network`.
         label_set: Its classes.
         input_size: `(height, width)` of the network's input, to which images are padded.
-        options: How the network is applied. With the default, runtime "keras", results follow
-            the model's weights when they change.
-        cache_dir: Where runtimes keep what they compiled; `None` to keep nothing.
+        options: How the network is applied. Where Keras runs it, results follow the model's
+            weights when they change.
 
     Raises:
         InputError: `input_size` breaks its rule, the label set has another number of classes than
@@ -78,54 +77,53 @@ class Predictor:
         *,
         input_size: tuple[int, int] = (513, 513),
         options: InferenceOptions = KERAS,
-        cache_dir: Path | None = None,
     ) -> None:
         if len(input_size) != 2 or not all(is_count(side) for side in input_size):
             raise InputError(f"Expected input_size=(height, width) in pixels, got {input_size!r}.")
         self.label_set, self.options = label_set, options
         self.tile = None if options.tile is None else tile_side(options.tile)
         self.input_size = input_size if self.tile is None else (self.tile, self.tile)
-        self._half_pixel = False
         self._lock = threading.Lock()
-        self.network: Network = (
-            model if isinstance(model, Network) else self._run_model(model, cache_dir)
-        )
+        self.network: Network = model if isinstance(model, Network) else self._keras_network(model)
+        if self.network.half_pixel and (options.tile is not None or options.averages):
+            raise InputError(
+                "tile, scales and flip are not available for a hub: model, which takes whole "
+                "images of one size; leave them out."
+            )
+        if options.averages and self.network.runtime not in (None, KERAS_RUNTIME):
+            raise InputError(
+                "scales and flip are not available for an exported file; leave them out, or open "
+                "the model that it was exported from."
+            )
 
-    def _run_model(self, model: Any, cache_dir: Path | None) -> Network:
-        from easyseg._keras import keras_defaults  # noqa: PLC0415
-        from easyseg.inference.runtimes.runner import Runner  # noqa: PLC0415  (loads Keras)
+    def _keras_network(self, model: Any) -> Network:
+        from easyseg._keras import keras_defaults  # noqa: PLC0415  (loads Keras)
+        from easyseg.inference.runtimes.keras import KerasNetwork  # noqa: PLC0415
         from easyseg.inference.tta import multi_scale  # noqa: PLC0415
         from easyseg.models.build import logits_model  # noqa: PLC0415
         from easyseg.models.kerashub.network import HalfPixelResize  # noqa: PLC0415
 
         options, num_classes = self.options, model.output_shape[-1]
+        if options.runtime not in (AUTO, KERAS_RUNTIME):
+            raise InputError(
+                f"runtime={options.runtime!r} runs exported files, not a Keras model. Open the "
+                "model with SemanticSegmentation, which exports it."
+            )
         if num_classes != len(self.label_set):
             raise InputError(
                 f"The network has {num_classes} classes but label set {self.label_set.name!r} has "
                 f"{len(self.label_set)}. Use the label set that it was trained with."
             )
-        self._half_pixel = isinstance(model.layers[-1], HalfPixelResize)
-        if self._half_pixel and (options.tile is not None or options.averages):
-            raise InputError(
-                "tile, scales and flip are not available for a hub: model, which takes whole "
-                "images of one size; leave them out."
-            )
+        half_pixel = isinstance(model.layers[-1], HalfPixelResize)
         network = logits_model(model)
         with keras_defaults():
             cells = network.compute_output_shape((1, 513, 513, 3))[1]
-        stride = self.input_size[0] // cells if self._half_pixel else 512 // (cells - 1)
-        if options.averages:
+        stride = self.input_size[0] // cells if half_pixel else 512 // (cells - 1)
+        if options.averages and not half_pixel:
             network = multi_scale(
                 network, self.input_size, options.scales, flip=options.flip, stride=stride
             )
-        return Runner(
-            network,
-            self.input_size,
-            stride=stride,
-            runtime=options.runtime,
-            precision=options.precision,
-            home=cache_dir,
-        )
+        return KerasNetwork(network, self.input_size, stride=stride, half_pixel=half_pixel)
 
     @property
     def runtime(self) -> str | None:
@@ -170,19 +168,6 @@ class Predictor:
             ImageError: It cannot be read.
         """
         return next(self.forward([image])).finish()
-
-    def optimize(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
-        """Measures the runtimes; see `easyseg.inference.runtimes.runner.Runner.optimize`."""
-        return self.network.optimize(self._padded(images))  # type: ignore[attr-defined]
-
-    def benchmark(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
-        """Measures the runtimes; see `easyseg.inference.runtimes.runner.Runner.benchmark`."""
-        return self.network.benchmark(self._padded(images))  # type: ignore[attr-defined]
-
-    def _padded(self, images: Iterable[ImageSource]) -> list[np.ndarray]:
-        _require_several(images)
-        limit, size = self.options.max_pixels, self.input_size
-        return [letterbox(read_image(i, max_pixels=limit), size).padded for i in images]
 
     def prepare(self, image: ImageSource, *, item: Any = None) -> PreparedImage:
         """Reads an image and pads it to the network's input; may run in any thread.
@@ -255,7 +240,7 @@ class Predictor:
                 prepared.image,
                 LogitGrid(
                     values if len(batch) == 1 else values.copy(),
-                    *letterboxed.on_grid(values.shape[:2], half_pixel=self._half_pixel),
+                    *letterboxed.on_grid(values.shape[:2], half_pixel=self.network.half_pixel),
                 ),
                 self.label_set,
                 {"preprocess": 1000 * prepared.seconds, "inference": inference / len(batch)},
@@ -300,3 +285,16 @@ def _require_several(images: Any) -> None:
     is_image = isinstance(images, (str, bytes, bytearray, memoryview, np.ndarray))
     if is_image or not isinstance(images, Iterable):  # paths and PIL images
         raise InputError("Expected several images, got one. Put it into a list: [image].")
+
+
+def padded_images(
+    images: Iterable[ImageSource], size: tuple[int, int], *, max_pixels: int | None = None
+) -> list[np.ndarray]:
+    """Images as a network of this input size gets them, `(*size, 3) float32` each.
+
+    Raises:
+        InputError: `images` is one image, not several.
+        ImageError: One cannot be read.
+    """
+    _require_several(images)
+    return [letterbox(read_image(i, max_pixels=max_pixels), size).padded for i in images]

@@ -64,6 +64,7 @@ ANYTHING = {"Any", "ImageSource"}  # checked by what reads them
 EXAMPLES = {  # by argument
     "alpha": "0.6",
     "architecture": "'xception65.voc'",
+    "batch": "4",
     "batch_size": "4",
     "class_map": "{'human': 'person'}",
     "class_names": "['road', 'car']",
@@ -72,6 +73,7 @@ EXAMPLES = {  # by argument
     "classes": "['person', 'car']",
     "data": "'my_folder'",
     "folder": "'my_model'",
+    "opset": "17",
     "format": "'coco'",
     "ignore": "['sky', 11]",
     "images": "['a.jpg', 'b.jpg']",

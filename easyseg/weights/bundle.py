@@ -4,6 +4,7 @@ config.json         the ModelConfig, or the KerasHubConfig of a KerasHub network
 labels.json         the LabelSet
 model.weights.h5    one dataset per variable, under its checkpoint name
 card.md             model card: origin, training data, metrics
+model.onnx          the same network, exported; optional: images are then segmented without Keras
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from easyseg.weights.variable_names import named_variables
 MINI = "mini"  # the model included in easyseg, in `pretrained/mini`
 
 CONFIG, LABELS, WEIGHTS, CARD = "config.json", "labels.json", "model.weights.h5", "card.md"
+EXPORTED = "model.onnx"
 DTYPES = ("float32", "float16")
 LARGEST_JSON = 64 << 20  # bytes
 

@@ -17,6 +17,7 @@ from easyseg.results.label_set import LabelSet
 from easyseg.weights.bundle import CONFIG
 from easyseg.weights.cache import fetch_weights, import_weights
 from easyseg.weights.damage import damaged
+from easyseg.weights.exported import ExportedConfig, not_trainable
 from easyseg.weights.manifest import weight_set
 from easyseg.weights.readers import load_weights
 from easyseg.weights.resolve import ModelSource, refuse_architecture, resolve
@@ -61,14 +62,17 @@ def load_model(
     source = resolve(
         model, architecture=architecture, output_stride=output_stride, cache_dir=cache_dir
     )
-    network = _build(source)
+    config = source.config
+    if isinstance(config, ExportedConfig):
+        raise not_trainable(model)
+    network = _build(source, config)
     load = functools.partial(load_weights, network, file_format=source.file_format)
     path = source.weights
     if path is None:
         assert source.entry is not None  # noqa: S101  (for mypy)
         path = fetch_weights(source.entry, cache_dir=cache_dir, progress=progress, verify=load)
     load(path)
-    return LoadedModel(network, source.config, source.label_set)
+    return LoadedModel(network, config, source.label_set)
 
 
 @keras_defaults()
@@ -82,18 +86,18 @@ def import_file(
     return import_weights(entry, file, cache_dir=cache_dir, verify=verify)
 
 
-def _build(source: ModelSource) -> Any:
+def _build(source: ModelSource, config: ModelConfig | KerasHubConfig) -> Any:
     """The network; one of a saved model has no more variables than its file holds."""
     if source.file_format != "bundle" or source.weights is None:
-        return build_model(source.config)
-    config = source.weights.with_name(CONFIG)
-    with damaged(config, cure="Save the model again."):
-        if source.config.unusual:
+        return build_model(config)
+    file = source.weights.with_name(CONFIG)
+    with damaged(file, cure="Save the model again."):
+        if config.unusual:
             with variables_without_values():
-                parameters = build_model(source.config).count_params()
+                parameters = build_model(config).count_params()
             if SMALLEST_NUMBER * parameters > source.weights.stat().st_size:
                 raise WeightsError(
-                    f"{config} describes a network of {parameters} parameters, which "
+                    f"{file} describes a network of {parameters} parameters, which "
                     f"{source.weights.name} does not hold. Save the model again."
                 )
-        return build_model(source.config)
+        return build_model(config)

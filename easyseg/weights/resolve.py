@@ -13,6 +13,7 @@ from easyseg.results.label_set import LabelSet, load_label_set
 from easyseg.utils.registry import unknown_name
 from easyseg.weights.bundle import MINI, bundle_folder, is_bundle, read_bundle
 from easyseg.weights.cache import cached_weights
+from easyseg.weights.exported import EXTENSIONS, ExportedConfig, is_exported, read_exported
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 
 __all__ = ["ModelSource", "refuse_architecture", "resolve"]
@@ -28,12 +29,13 @@ class ModelSource(NamedTuple):
     Attributes:
         config: Its network.
         label_set: Its classes.
-        file_format: The format of its weights, a name in the registry of readers.
+        file_format: The format of its weights, a name in the registry of readers; or that of an
+            exported file, such as "onnx".
         weights: Their path; `None` for published ones that are not in the cache.
         entry: The weight set, for a name and for a weights file.
     """
 
-    config: ModelConfig | KerasHubConfig
+    config: ModelConfig | KerasHubConfig | ExportedConfig
     label_set: LabelSet
     file_format: str
     weights: Path | None
@@ -58,7 +60,10 @@ def resolve(
         ConfigError: The network cannot have this output stride.
         WeightsError: The file does not exist, or the folder is not a bundle.
     """
-    if Path(model).suffix.lower() in FILE_FORMATS or (
+    if is_exported(model):
+        refuse_architecture(model, architecture)
+        source = _exported(Path(model))
+    elif Path(model).suffix.lower() in FILE_FORMATS or (
         architecture is not None and Path(model).is_file()
     ):
         source = _file(Path(model), architecture)
@@ -84,11 +89,17 @@ def _refuse_other_file(model: AnyPath) -> None:
     if Path(model).is_file() and str(model) not in (MINI, *weight_sets()):
         raise InputError(
             f"{model} is not a file that opens as a model. Give the folder of a saved model or a "
-            f"training run, a weights file ({', '.join(FILE_FORMATS)}), or a name from `easyseg "
+            f"training run, a file of weights ({', '.join(FILE_FORMATS)}) or of `easyseg export` "
+            f"({', '.join(EXTENSIONS)}), or a name from `easyseg "
             "models`. For weights under another extension name the weight set with the same "
             "network and classes: architecture='xception65.voc'. An archive with a checkpoint is "
             "imported by `easyseg download NAME FILE`."
         )
+
+
+def _exported(path: Path) -> ModelSource:
+    file = read_exported(path)
+    return ModelSource(file.config, file.label_set, file.file_format, path)
 
 
 def _bundle(model: AnyPath) -> ModelSource | None:

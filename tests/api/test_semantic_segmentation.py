@@ -58,7 +58,7 @@ def test_what_belongs_to_the_network_cannot_be_assigned(small, name):
 
 def test_reading_properties_starts_nothing(small, monkeypatch):
     monkeypatch.setattr(
-        "easyseg.inference.runtimes.runner.Runner.start", lambda _: pytest.fail("started")
+        "easyseg.inference.runtimes.keras.KerasNetwork.start", lambda _: pytest.fail("started")
     )
     assert small.label_set.names == ("road", "car")
     assert small.config.num_classes == 2

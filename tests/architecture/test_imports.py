@@ -18,7 +18,14 @@ FLOOR = {
     for floor, rooms in enumerate(reversed(ORDER.split(" > ")))
     for room in rooms.split(", ")
 }
-TENSORFLOW = ("_keras.py", "inference/runtimes", "training", "utils/threads.py", "weights/readers")
+TENSORFLOW = (
+    "_keras.py",
+    "export",
+    "inference/runtimes",
+    "training",
+    "utils/threads.py",
+    "weights/readers",
+)
 
 
 def name_of(path: Path) -> str:

@@ -24,6 +24,7 @@ CALLS = {  # command: what it stands for
     "evaluate": [SEG, SEG.evaluate],
     "train": [SEG, SEG.fine_tune],
     "optimize": [SEG, SEG.optimize],
+    "export": [SEG, SEG.export],
     "check": [open_dataset, check_dataset],
 }  # fmt: skip
 
@@ -34,11 +35,15 @@ ONLY_COMMAND_LINE = {  # (command, option): why Python has no such argument
     ("optimize", "benchmark"): "benchmark() is a method of its own",
     ("check", "sheet"): "draw_sheet() in Python",
     ("check", "max_pixels"): "$EASYSEG_MAX_PIXELS in Python",
+    ("export", "list"): "easyseg.export.options.FORMATS in Python",
 }
 ONLY_PYTHON = {  # (command, argument): why the command line has no such option
     ("train", "callbacks"): "Keras objects",
     **{("train", name): "not used while training" for name in (
         "output_stride", "tile", "scales", "flip", "runtime"
+    )},
+    **{("export", name): "chosen when the file is opened" for name in (
+        "tile", "scales", "flip", "batch_size", "runtime"
     )},
 }  # fmt: skip
 OTHER_DEFAULT = {  # (command, option): why the defaults differ

@@ -502,6 +502,7 @@ def test_stopped_by_the_user(small, photos):
 
     class Stopping:
         runtime, stride = network.runtime, network.stride
+        half_pixel = False
         precision, batch_size = network.precision, network.batch_size
 
         def start(self):
@@ -587,6 +588,7 @@ def test_only_a_few_images_are_held(small, photos, monkeypatch):
 
     class Slow:
         runtime, stride = network.runtime, network.stride
+        half_pixel = False
         precision, batch_size = network.precision, 4
 
         def start(self):

@@ -20,10 +20,11 @@ def expected():
     return SemanticSegmentation("mini").segment_image(IMAGE).confidence
 
 
-@pytest.mark.parametrize("runtime", ["keras", "tensorflow"])
-def test_a_model_computes_the_same(expected, runtime):
+@pytest.mark.parametrize("runtime", ["keras", "onnxruntime"])
+@pytest.mark.filterwarnings("default")  # other people's converters
+def test_a_model_computes_the_same(expected, runtime, tmp_path):
     with unusual_settings():
-        seg = SemanticSegmentation("mini", runtime=runtime)
+        seg = SemanticSegmentation("mini", runtime=runtime, cache_dir=tmp_path)
         confidence = seg.segment_image(IMAGE).confidence
     np.testing.assert_allclose(confidence, expected, atol=1e-4)
 

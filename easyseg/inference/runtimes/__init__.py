@@ -1,4 +1,4 @@
-"""What runs a network: a table of runtimes, from Keras itself to OpenVINO.
+"""What runs a network: Keras, or a runtime that opens an exported file.
 
 A runtime is a module with `start(spec)`, which returns a function from images `(N, H, W, 3)`,
 0 to 255, to logits `(N, h, w, classes) float32`.
@@ -7,10 +7,9 @@ A runtime is a module with `start(spec)`, which returns a function from images `
 from __future__ import annotations
 
 import importlib.util
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from easyseg.errors import InputError
 from easyseg.utils.registry import unknown_name
@@ -29,57 +28,49 @@ class Runtime(NamedTuple):
 
     Attributes:
         module: The module with its `start`.
+        file_formats: Formats of the exported files that it opens, the preferred one first.
         precisions: Those of `PRECISIONS` that it supports.
-        packages: What the extra of the runtime's name installs.
-        max_parameters: "auto" tries it only for networks of up to this many parameters.
-        saved_file: The file from which it starts without Keras; empty if it cannot.
+        package: That it needs, by the name of its import.
+        install: What pip installs for it.
     """
 
     module: str
+    file_formats: tuple[str, ...]
     precisions: tuple[str, ...] = ("float32",)
-    packages: tuple[str, ...] = ()
-    max_parameters: float = math.inf
-    saved_file: str = ""
+    package: str = ""
+    install: str = ""
 
 
 class RuntimeSpec(NamedTuple):
     """What a runtime is started with.
 
     Attributes:
-        network: A `keras.Model` from images to logits; not needed where `folder` has the file
-            that the runtime starts from.
+        path: An exported file.
         input_size: `(height, width)` of the images in pixels.
         precision: One of `PRECISIONS`.
-        folder: Where the runtime saves what it compiled, for this network and machine alone.
-        calibration_images: `(H, W, 3)` each, 0 to 255, to calibrate "int8".
+        folder: Where the runtime keeps what it compiled of this file; `None` to keep nothing.
     """
 
-    network: Any
+    path: Path
     input_size: tuple[int, int]
     precision: str = "float32"
     folder: Path | None = None
-    calibration_images: Sequence[np.ndarray] = ()
 
 
 RUNTIMES = {
-    KERAS: Runtime("easyseg.inference.runtimes.keras"),
-    "tensorflow": Runtime("easyseg.inference.runtimes.tensorflow", ("float32", "bfloat16")),
-    "openvino": Runtime(
-        "easyseg.inference.runtimes.openvino",
-        ("float32", "bfloat16", "int8"),
-        ("openvino",),
-        saved_file="network.blob",
-    ),
+    KERAS: Runtime("easyseg.inference.runtimes.keras", ()),
     "onnxruntime": Runtime(
         "easyseg.inference.runtimes.onnxruntime",
-        packages=("onnxruntime", "tf2onnx"),
-        saved_file="network.onnx",
+        ("onnx",),
+        package="onnxruntime",
+        install="onnxruntime",
     ),
-    "litert": Runtime(
-        "easyseg.inference.runtimes.litert",
-        packages=("ai_edge_litert",),
-        max_parameters=10e6,  # for mobile networks; the conversion of others takes minutes
-        saved_file="network.tflite",
+    "openvino": Runtime(
+        "easyseg.inference.runtimes.openvino",
+        ("onnx",),
+        ("float32", "bfloat16", "int8"),
+        package="openvino",
+        install="easyseg[openvino]",
     ),
 }
 
@@ -104,5 +95,11 @@ def check_runtime(runtime: str, precision: str) -> None:
 
 
 def installed(runtime: str) -> bool:
-    """Whether the runtime's packages are installed."""
-    return all(importlib.util.find_spec(package) for package in RUNTIMES[runtime].packages)
+    """Whether the runtime's package is installed."""
+    package = RUNTIMES[runtime].package
+    return not package or importlib.util.find_spec(package) is not None
+
+
+def pip_line(runtime: str) -> str:
+    """How the runtime is installed."""
+    return f"pip install '{RUNTIMES[runtime].install}'"

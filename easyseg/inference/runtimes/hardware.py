@@ -1,28 +1,31 @@
-"""What a compiled runtime depends on: the processor, GPUs, and versions of packages."""
+"""What the speed of a runtime depends on: the processor, GPUs, and versions of packages."""
 
 from __future__ import annotations
 
+import os
 import platform
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("easyseg", "tensorflow", "keras", "openvino", "nncf", "onnxruntime",
-            "tf2onnx", "ai-edge-litert")  # fmt: skip
+__all__ = ["gpu_names", "has_bfloat16", "package_versions", "processor"]
+
+PACKAGES = ("easyseg", "tensorflow", "keras", "openvino", "nncf", "onnxruntime", "ai-edge-litert")
 CPU_INFO = Path("/proc/cpuinfo")
+NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 
 
 def package_versions() -> dict[str, str | None]:
-    """Versions of the packages that build and run networks; `None` if not installed."""
+    """Versions of the packages that run networks; `None` if not installed."""
     return {package: _version(package) for package in PACKAGES}
 
 
-def processor() -> tuple[str, ...]:
+def processor() -> list[str]:
     """The processor's model and its instruction sets."""
     try:
         lines = CPU_INFO.read_text("utf-8").split("\n\n")[0].splitlines()
     except OSError:
-        return (platform.machine(), platform.processor())
-    return tuple(line for line in lines if line.startswith(("model name", "flags", "Features")))
+        return [platform.machine(), platform.processor()]
+    return [line for line in lines if line.startswith(("model name", "flags", "Features"))]
 
 
 def has_bfloat16() -> bool:
@@ -31,25 +34,9 @@ def has_bfloat16() -> bool:
 
 
 def gpu_names() -> list[str]:
-    """Names of the GPUs that TensorFlow uses."""
-    import tensorflow as tf  # noqa: PLC0415
-
-    return [
-        str(tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name))
-        for gpu in tf.config.list_physical_devices("GPU")
-    ]
-
-
-def has_gpu() -> bool:
-    """Whether TensorFlow uses a GPU."""
-    return bool(gpu_names())
-
-
-def has_onednn() -> bool:
-    """Whether TensorFlow uses oneDNN's kernels: it is built with them, and they are not off."""
-    from tensorflow.python.util import _pywrap_util_port  # noqa: PLC0415
-
-    return bool(_pywrap_util_port.IsMklEnabled())
+    """NVIDIA GPUs that are visible, as far as that is known without a framework."""
+    gpus = sorted(path.name for path in NVIDIA_GPUS.iterdir()) if NVIDIA_GPUS.is_dir() else []
+    return [*gpus, os.environ.get("CUDA_VISIBLE_DEVICES", "")] if gpus else []
 
 
 def _version(package: str) -> str | None:

@@ -1,42 +1,39 @@
-"""The network in ONNX Runtime."""
+"""An ONNX file in ONNX Runtime."""
 
 from __future__ import annotations
 
-from easyseg.inference.runtimes import RUNTIMES, Forward, RuntimeSpec
-from easyseg.inference.runtimes.cache import read_or_create
-from easyseg.inference.runtimes.freeze_graph import INPUT, OUTPUT, frozen_graph, one_by_one
+import numpy as np
+
+from easyseg.inference.runtimes import Forward, RuntimeSpec
 from easyseg.utils.threads import thread_count
+from easyseg.weights.exported import onnx_for_logits
 
 __all__ = ["start"]
 
-OPSET = 17
-
 
 def start(spec: RuntimeSpec) -> Forward:
-    """Converts the network, or reads the converted file; returns images -> logits."""
+    """Opens the file for images of one size, one at a time; returns images -> logits."""
     import onnxruntime  # noqa: PLC0415
 
-    saved_file = RUNTIMES["onnxruntime"].saved_file
-    content = read_or_create(spec.folder, saved_file, lambda: _convert(spec))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count()
     # threads that spin after an image take the cores from reading and writing
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    return one_by_one(lambda x: session.run(None, {f"{INPUT}:0": x})[0])
-
-
-def _convert(spec: RuntimeSpec) -> bytes:
-    import tf2onnx  # noqa: PLC0415
-
-    from easyseg.inference.runtimes.inference_graph import inference_network  # noqa: PLC0415  (loads Keras)
-
-    # tf2onnx rounds the output size of a resize down if its factor is not an integer
-    network = inference_network(spec.network, single_op_resize=False)
-    model, _ = tf2onnx.convert.from_graph_def(
-        frozen_graph(network, spec.input_size, batch_size=1),
-        input_names=[f"{INPUT}:0"],
-        output_names=[f"{OUTPUT}:0"],
-        opset=OPSET,
+    for name, length in zip("NHW", (1, *spec.input_size), strict=True):  # of a dynamic file
+        options.add_free_dimension_override_by_name(name, length)
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        onnx_for_logits(spec.path.read_bytes()), options, providers=["CPUExecutionProvider"]
     )
-    return model.SerializeToString()
+    run = onnxruntime.RunOptions()
+    run.only_execute_path_to_fetches = True  # not the labels
+
+    def one_by_one(images: np.ndarray) -> np.ndarray:
+        """Compiled for one image, a runtime is faster than for any number."""
+        logits = [
+            session.run(["logits"], {"image": np.asarray(image[None], np.float32)}, run)[0]
+            for image in images
+        ]
+        return logits[0] if len(logits) == 1 else np.concatenate(logits)
+
+    return one_by_one

@@ -8,7 +8,7 @@ import pytest
 from helpers.tiny_network import tiny_model
 
 from easyseg import ModelConfig, build_model
-from easyseg.inference.runtimes.inference_graph import SingleOpResize, inference_network
+from easyseg.export.inference_network import SingleOpDepthwise, SingleOpResize, inference_network
 from easyseg.inference.tta import multi_scale
 from easyseg.models.build import logits_model
 
@@ -28,7 +28,7 @@ def batch_norms(model):
 
 def test_all_batch_norms_are_folded(network):
     before = [np.array(w) for w in network.get_weights()]
-    folded = inference_network(network)
+    folded = inference_network(network, single_ops=False)
     expected = np.asarray(network(random_image()))
     logits = np.asarray(folded(random_image()))
     assert (batch_norms(network), batch_norms(folded)) == (4, 0)
@@ -49,7 +49,7 @@ def test_a_batch_norm_stays_unless_it_is_the_only_use_of_a_convolution():
     for variable in model.non_trainable_weights:
         variable.assign(np.linspace(0.2, 0.9, variable.shape[0]))
     inputs = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
-    folded = inference_network(model)
+    folded = inference_network(model, single_ops=False)
     assert batch_norms(folded) == 3
     np.testing.assert_allclose(folded(inputs), model(inputs), rtol=1e-5)
 
@@ -58,7 +58,7 @@ def test_a_batch_norm_stays_unless_it_is_the_only_use_of_a_convolution():
 @pytest.mark.parametrize("backbone", ["xception65", "mobilenetv2", "mobilenetv3_small"])
 def test_easysegs_networks_keep_no_batch_norm(backbone):
     model = logits_model(build_model(ModelConfig(backbone=backbone, num_classes=3)))
-    folded = inference_network(model)
+    folded = inference_network(model, single_ops=False)
     assert batch_norms(model) > 30
     assert batch_norms(folded) == 0
     expected, logits = (np.asarray(m(random_image())) for m in (model, folded))
@@ -67,27 +67,20 @@ def test_easysegs_networks_keep_no_batch_norm(backbone):
 
 def test_nested_networks_are_folded(network):
     wrapped = multi_scale(network, (65, 65), (0.5, 1.0), flip=True, stride=2)
-    folded = inference_network(wrapped)
+    folded = inference_network(wrapped, single_ops=False)
     assert sum(batch_norms(layer) for layer in folded.layers if hasattr(layer, "layers")) == 0
     np.testing.assert_allclose(folded(random_image()), wrapped(random_image()), atol=1e-4)
 
 
-def test_half_precision_returns_float32_logits(network):
-    half = inference_network(network, "bfloat16")
-    expected, logits = (np.asarray(m(random_image())) for m in (network, half))
-    assert logits.dtype == np.float32
-    assert 0 < np.abs(logits - expected).max() <= 0.05 * np.abs(expected).max()
-
-
-@pytest.mark.parametrize("size", [(65, 65), (64, 97)])
-def test_resizing_is_one_operation(size):
-    """`tiny_model` resizes its logits to the image's size, most of them between positions."""
-    model = tiny_model()
-    copies = [inference_network(model, single_op_resize=single_op) for single_op in (True, False)]
-    operations = [
-        sum(isinstance(layer, SingleOpResize) for layer in copy.layers) for copy in copies
-    ]
-    assert operations == [2, 0]
-    expected, logits = (np.asarray(m(random_image(size))) for m in (model, copies[0]))
-    assert logits.shape == expected.shape
-    assert np.abs(logits - expected).max() <= 1e-5 * np.abs(expected).max()
+def test_what_converters_get_is_one_operation_each():
+    """`tiny_model` resizes twice, and has a dilated depthwise convolution."""
+    counts = []
+    for single_ops in (True, False):
+        copy = inference_network(tiny_model(), single_ops=single_ops)
+        counts.append(
+            [
+                sum(isinstance(layer, kind) for layer in copy.layers)
+                for kind in (SingleOpResize, SingleOpDepthwise)
+            ]
+        )
+    assert counts == [[2, 1], [0, 0]]

@@ -1,4 +1,4 @@
-"""A copy of a network that computes the same in fewer operations, or in half precision."""
+"""A copy of a network that computes the same in fewer operations."""
 
 from __future__ import annotations
 
@@ -10,20 +10,9 @@ import numpy as np
 from easyseg._keras import keras, layers
 from easyseg.models.layers.resize import AlignCornersResize
 
-__all__ = ["SingleOpResize", "inference_network"]
+__all__ = ["SingleOpDepthwise", "SingleOpResize", "folded_norms", "inference_network"]
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
-HALF_PRECISION = (
-    *CONVOLUTIONS,
-    layers.BatchNormalization,
-    layers.Activation,
-    layers.ReLU,
-    layers.Add,
-    layers.Concatenate,
-    layers.ZeroPadding2D,
-    layers.Dropout,
-)
-"""Layers that may compute in half precision; resizing computes positions and stays float32."""
 
 
 class SingleOpResize(AlignCornersResize):
@@ -37,14 +26,35 @@ class SingleOpResize(AlignCornersResize):
         """`(N, h, w, C)`, `(N, H, W, D)` -> `(N, H, W, C)`."""
         import tensorflow as tf  # noqa: PLC0415
 
-        size = tuple(like.shape[1:3])  # runtimes are compiled for one size
+        size = tuple(like.shape[1:3])
+        if None in size:
+            size = tf.shape(like)[1:3]
         resized = tf.raw_ops.ResizeBilinear(images=x, size=size, align_corners=True)
         return tf.cast(resized, x.dtype)  # the operation always returns float32
 
 
-def inference_network(
-    network: Any, dtype: str = "float32", *, single_op_resize: bool = True
-) -> Any:
+class SingleOpDepthwise(layers.DepthwiseConv2D):
+    """A dilated depthwise convolution as one operation of TensorFlow's, without its bias's layer.
+
+    Keras moves pixels into the batch and back, by sizes that converters can follow only where they
+    are constant. TensorFlow has no kernel for this operation; other runtimes have.
+    """
+
+    def call(self, x: Any) -> Any:
+        """`(N, H, W, C)` -> `(N, H, W, C * depth_multiplier)`."""
+        import tensorflow as tf  # noqa: PLC0415
+
+        x = tf.raw_ops.DepthwiseConv2dNative(
+            input=x,
+            filter=self.kernel,
+            strides=[1, 1, 1, 1],
+            padding=self.padding.upper(),
+            dilations=[1, *self.dilation_rate, 1],
+        )
+        return x + self.bias if self.use_bias else x
+
+
+def inference_network(network: Any, *, single_ops: bool = True) -> Any:
     """A copy for inference alone, with batch norms folded into the convolutions before them.
 
     In inference `gamma (w x + b - mean) / sqrt(var + epsilon) + beta` is one convolution with the
@@ -54,8 +64,8 @@ def inference_network(
 
     Args:
         network: A functional `keras.Model`, which keeps its own weights.
-        dtype: Of what convolutions compute: "float32", "bfloat16" or "float16"; logits are float32.
-        single_op_resize: Whether bilinear resizing becomes one operation of TensorFlow's.
+        single_ops: For converters: resizing and dilated depthwise convolutions are one operation
+            each. TensorFlow itself cannot run all of these.
 
     References:
         Ioffe and Szegedy, "Batch Normalization", ICML 2015, section 3.1,
@@ -66,18 +76,11 @@ def inference_network(
 
     def clone(layer: Any) -> Any:
         if isinstance(layer, keras.Model):
-            return inference_network(layer, dtype, single_op_resize=single_op_resize)
+            return inference_network(layer, single_ops=single_ops)
         config = layer.get_config()
         if layer.name in norms:
             config["use_bias"] = True
-        if (
-            dtype != "float32"
-            and isinstance(layer, HALF_PRECISION)
-            and layer.name not in network.output_names
-        ):
-            config["dtype"] = dtype
-        single_op = single_op_resize and type(layer) is AlignCornersResize
-        return (SingleOpResize if single_op else type(layer)).from_config(config)
+        return (_single_op(layer) if single_ops else type(layer)).from_config(config)
 
     def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
         return args[0] if layer.name in folded else layer(*args, **kwargs)
@@ -89,6 +92,20 @@ def inference_network(
         elif layer.weights and not isinstance(layer, keras.Model):
             layer.set_weights(network.get_layer(layer.name).get_weights())
     return copy
+
+
+def _single_op(layer: Any) -> Any:
+    """The layer's class, or the one that computes the same as one operation."""
+    if type(layer) is AlignCornersResize:
+        return SingleOpResize
+    dilated = type(layer) is layers.DepthwiseConv2D and max(layer.dilation_rate) > 1
+    linear = dilated and layer.activation is keras.activations.linear
+    return SingleOpDepthwise if linear and layer.strides in (1, (1, 1)) else type(layer)
+
+
+def folded_norms(network: Any) -> dict[str, str]:
+    """Names of the batch norms that `inference_network` folds, by the convolution's name."""
+    return {name: norm.name for name, norm in _foldable_norms(network).items()}
 
 
 def _foldable_norms(network: Any) -> dict[str, Any]:

@@ -1,0 +1,226 @@
+"""Whether an exported file computes what Keras computes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from easyseg._keras import keras
+from easyseg.errors import ExportError
+from easyseg.export import graph
+from easyseg.export.graph import Contract
+from easyseg.models.build import logits_model
+from easyseg.models.kerashub.network import HalfPixelResize
+
+__all__ = ["Agreement", "check_file", "sample_images"]
+
+
+class Limits(NamedTuple):
+    """How far a file may differ.
+
+    Attributes:
+        difference: Largest difference of a logit, as a fraction of the largest logit.
+        labels: Fraction of the labels that must be equal.
+    """
+
+    difference: float
+    labels: float
+
+
+LIMITS = {"float32": Limits(1e-3, 0.9999), "float16": Limits(0.05, 0.995)}
+
+
+class Agreement(NamedTuple):
+    """How a file compares with Keras.
+
+    Attributes:
+        difference: Largest difference of a logit, as a fraction of the largest; of probabilities
+            where the file gives those, 0 where it gives labels alone.
+        labels: Fraction of the labels that are equal.
+        milliseconds: For one call, in the file's own runtime.
+    """
+
+    difference: float
+    labels: float
+    milliseconds: float
+
+
+def check_file(
+    path: Path, contract: Contract, model: Any, write: Any, images: Sequence[np.ndarray] = ()
+) -> Agreement:
+    """Runs the file in a process of its own and compares it with Keras.
+
+    Args:
+        path: The file.
+        contract: What it was written from.
+        model: The Keras model that it was exported from.
+        write: The format's function that wrote it, to find the first layer that differs.
+        images: Images `(H, W, 3) uint8 RGB` at the input's size to compare on, beside others.
+
+    Raises:
+        ExportError: They differ by more than `LIMITS`, or the file cannot be run.
+    """
+    options = contract.options
+    inputs = sample_images(contract, images)
+    results = run_file(options.format, path, inputs)
+    limits, name = LIMITS[options.precision], options.output
+    equal = total = 0
+    difference = 0.0
+    for key, image in inputs.items():
+        expected = _expected(model, image, name)
+        given = results[f"{key}/{name}"]
+        if given.shape != expected.shape:
+            raise ExportError(
+                f"The exported file gives {name} of shape {given.shape}, but Keras "
+                f"{expected.shape}. {_FAULT}"
+            )
+        if name != "labels":
+            difference = max(difference, _difference(given, expected))
+            given, expected = given.argmax(-1), expected.argmax(-1)
+        equal, total = equal + int((given == expected).sum()), total + expected.size
+    agreement = Agreement(difference, equal / total, float(results["milliseconds"]))
+    if not (agreement.difference <= limits.difference and agreement.labels >= limits.labels):
+        stage = first_difference(contract, model, write, limits.difference)
+        raise ExportError(
+            f"The exported file differs from Keras: {100 * agreement.labels:.2f} % of the labels "
+            f"are equal ({100 * limits.labels:g} % are required). The first stage that differs is "
+            f"{stage}. {_FAULT}"
+        )
+    return agreement
+
+
+_FAULT = "Nothing was written. Choose another format or precision, or report this."
+
+
+def _expected(model: Any, image: np.ndarray, output: str) -> np.ndarray:
+    """What Keras computes for `(N, H, W, 3) uint8`."""
+    network = logits_model(model) if output == "logits" else model
+    logits = np.asarray(network(image.astype(np.float32), training=False))
+    if output == "labels":
+        return logits.argmax(-1)
+    return np.asarray(keras.ops.softmax(logits)) if output == "probabilities" else logits
+
+
+def _difference(given: np.ndarray, expected: np.ndarray) -> float:
+    """Largest difference as a fraction of the largest number; infinite where one is not finite."""
+    largest = float(np.abs(expected).max(initial=1e-6))
+    difference = float(np.abs(given.astype(np.float32) - expected).max(initial=0)) / largest
+    return difference if np.isfinite(difference) else np.inf
+
+
+def sample_images(contract: Contract, images: Iterable[np.ndarray] = ()) -> dict[str, np.ndarray]:
+    """Batches `(N, H, W, 3) uint8` by name: a scene, noise, a line one pixel high.
+
+    At the size of the file; where it takes any size, at others too.
+    """
+    options = contract.options
+    height, width = contract.config.input_size
+    random = np.random.default_rng(0)
+    sizes = [(height, width)]
+    if options.dynamic:
+        sizes += [(height // 2 + 1, width), (max(1, height - 32), max(1, width // 2))]
+    arrays = {}
+    for i, (h, w) in enumerate(sizes):
+        cases = [_scene(h, w), *(image for image in images if image.shape[:2] == (h, w))]
+        if i == 0:
+            line = np.full((h, w, 3), graph.PAD, np.uint8)
+            line[0, : w // 2 + 1] = cases[0][h // 2, : w // 2 + 1]
+            cases += [random.integers(0, 256, (h, w, 3), np.uint8), line]
+        for number in range(len(cases)):
+            batch = [cases[(number + k) % len(cases)] for k in range(options.batch or 1)]
+            arrays[f"{i}-{number}"] = np.stack(batch)
+    if options.batch is None:
+        arrays["batch"] = np.concatenate([arrays["0-0"], arrays["0-1"]])
+    return arrays
+
+
+def _scene(height: int, width: int) -> np.ndarray:
+    """Sky, ground, and shapes with edges and colors; `(height, width, 3) uint8`."""
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    y, x = y / max(height - 1, 1), x / max(width - 1, 1)
+    image = np.stack([90 + 80 * y, 140 + 30 * y, 220 - 120 * y], -1)
+    image[y > 0.6 + 0.05 * np.sin(9 * x)] = (90, 110, 70)
+    image[(x - 0.3) ** 2 + 2 * (y - 0.5) ** 2 < 0.03] = (190, 120, 90)
+    image[(np.abs(x - 0.7) < 0.1) & (np.abs(y - 0.6) < 0.2)] = (170, 40, 40)
+    texture = 20 * np.sin(60 * x + 15 * y) * np.cos(45 * y)
+    return np.clip(image + texture[..., None], 0, 255).astype(np.uint8)
+
+
+def run_file(file_format: str, path: Path, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """What the file gives for each input, computed in a process without TensorFlow.
+
+    Raises:
+        ExportError: It cannot be run.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        given, results = Path(folder, "in.npz"), Path(folder, "out.npz")
+        np.savez(given, **inputs)
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", "easyseg.export.run_file", file_format, path, given, results],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise ExportError(f"The exported file cannot be run ({reason[:300]}). {_FAULT}")
+        with np.load(results) as arrays:
+            return {name: arrays[name] for name in arrays.files}
+
+
+def first_difference(contract: Contract, model: Any, write: Any, limit: float) -> str:
+    """The first stage, in the order of computation, that differs: a layer, the image, ..."""
+    heads, function, stages = _stages(contract, model)
+    image = sample_images(contract)["0-0"]
+    expected = stages(image.astype(np.float32))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "stages")
+        write(contract._replace(function=function, outputs=tuple(expected)), path)
+        given = run_file(contract.options.format, path, {"x": image})
+    for head, (name, values) in zip(heads, expected.items(), strict=True):
+        if _difference(given[f"x/{name}"], values) > limit:
+            return head
+    return f"the last one, {contract.options.output}"
+
+
+def _stages(contract: Contract, model: Any) -> tuple[list[str], Any, Any]:
+    """The outputs of all layers: what they are, a function to export, and one of Keras."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    network = logits_model(model)
+    copy, folded = graph.inference_network(network), graph.folded_norms(network)
+    names = [
+        layer.name
+        for layer in copy.layers
+        if layer.name not in folded.values() and len(getattr(layer.output, "shape", ())) == 4
+    ][1:]
+    original = [network.get_layer(folded.get(name, name)).output for name in names]
+    traced = keras.Model(copy.input, [copy.get_layer(name).output for name in names])
+    reference = keras.Model(network.input, original)
+    half_pixel = isinstance(model.layers[-1], HalfPixelResize)
+
+    heads = ["the input", *(f"layer {name!r}" for name in names), "the upsampling"]
+
+    def numbered(values: Sequence[Any]) -> dict[str, Any]:
+        return {f"stage{i:04}": value for i, value in enumerate(values)}
+
+    @tf.function(input_signature=[graph.image_spec(contract.options)], jit_compile=False)
+    def run(image: Any) -> dict[str, Any]:
+        pixels = graph.to_float(image)
+        outputs = traced(pixels, training=False)
+        full = graph.enlarge(outputs[-1], image, half_pixel=half_pixel)
+        return numbered([pixels, *outputs, full])
+
+    def stages(image: np.ndarray) -> dict[str, np.ndarray]:
+        values = [image, *reference(image, training=False), model(image, training=False)]
+        return numbered([np.asarray(value) for value in values])
+
+    return heads, run, stages

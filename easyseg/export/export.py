@@ -1,0 +1,105 @@
+"""`export_model`: writes a model as a file of another format, checked before it is kept."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from easyseg.export.options import FORMATS, ExportOptions, check_target
+from easyseg.io.atomic import output_errors, temporary_path
+from easyseg.weights.exported import weights_sha256
+
+if TYPE_CHECKING:
+    from easyseg.export.check import Agreement
+    from easyseg.weights.loader import LoadedModel
+
+__all__ = ["ExportSummary", "export_model"]
+
+
+class ExportSummary(NamedTuple):
+    """What was exported.
+
+    Attributes:
+        path: The file or folder.
+        format: Its format.
+        megabytes: Its size.
+        milliseconds: For one call in its own runtime; `None` without a check.
+        labels: Fraction of the labels that are those of Keras; `None` without a check.
+        difference: Largest difference of a logit, as a fraction of the largest; as `labels`.
+    """
+
+    path: Path
+    format: str
+    megabytes: float
+    milliseconds: float | None = None
+    labels: float | None = None
+    difference: float | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.path}: {self.format}, {self.megabytes:.1f} MB"
+        if self.milliseconds is None or self.labels is None:
+            return f"{text}, not checked"
+        return (
+            f"{text}, {self.milliseconds:.1f} ms per call, "
+            f"{100 * self.labels:.3f} % of the labels as Keras"
+        )
+
+
+def export_model(
+    path: Path,
+    options: ExportOptions,
+    load: Callable[[], LoadedModel],
+    *,
+    name: str = "",
+    weights: Path | None = None,
+) -> ExportSummary:
+    """Writes a model, completely and checked or not at all.
+
+    Args:
+        path: Where to; a file there is replaced.
+        options: What is exported and how.
+        load: Loads the model; called once the arguments have been checked.
+        name: The model's name, for the file's metadata.
+        weights: The file that the model was loaded from, as far as there is one.
+
+    Raises:
+        OutputError: The path cannot be written.
+        ExportError: The network cannot be exported, or the file differs from Keras.
+    """
+    entry = FORMATS[options.format]
+    check_target(path, entry.extension)
+    with output_errors(path):
+        temporary = temporary_path(path)
+        temporary.touch()  # a folder that cannot be written is refused before the network is built
+    try:
+        loaded = load()
+        sha256 = "" if weights is None else weights_sha256(weights)
+        agreement = _write(temporary, options, loaded, name=name, sha256=sha256)
+        megabytes = temporary.stat().st_size / 1e6
+        with output_errors(path):
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    summary = ExportSummary(path, options.format, megabytes)
+    if agreement is None:
+        return summary
+    difference, labels, milliseconds = agreement
+    return summary._replace(milliseconds=milliseconds, labels=labels, difference=difference)
+
+
+def _write(
+    path: Path, options: ExportOptions, loaded: LoadedModel, *, name: str, sha256: str
+) -> Agreement | None:
+    """Writes the file and, unless that is not wanted, compares it with Keras."""
+    from easyseg._keras import keras_defaults  # noqa: PLC0415  (loads Keras)
+    from easyseg.export.check import check_file  # noqa: PLC0415
+    from easyseg.export.graph import contract as contract_of  # noqa: PLC0415
+
+    with keras_defaults():
+        contract = contract_of(loaded, options, name=name, sha256=sha256)
+        write = importlib.import_module(FORMATS[options.format].module).write
+        with output_errors(path):
+            write(contract, path)
+        return check_file(path, contract, loaded.model, write) if options.check else None

@@ -1,0 +1,176 @@
+"""The graph that every format has: pixels in, labels (or logits, or probabilities) out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any, NamedTuple
+
+import easyseg
+from easyseg.export.cache import weights_checksum
+from easyseg.export.inference_network import folded_norms, inference_network
+from easyseg.export.options import ExportOptions
+from easyseg.models.build import logits_model
+from easyseg.models.kerashub.network import HalfPixelResize
+from easyseg.results.label_set import LabelSet
+from easyseg.weights.exported import SCHEMA, ExportedConfig
+from easyseg.weights.loader import LoadedModel
+
+__all__ = ["PAD", "Contract", "contract", "enlarge", "folded_norms", "image_spec",
+           "inference_network", "to_float", "to_json", "to_labels"]  # fmt: skip
+
+PAD = 128  # of uint8 images; easyseg itself pads with 127.5, which is 0 after scaling
+
+
+class Contract(NamedTuple):
+    """A network as it is exported, and what its file says.
+
+    Attributes:
+        function: A TensorFlow function of images `(N, H, W, 3) uint8 RGB`, 0 to 255, that returns
+            tensors by name: "logits", and the output that was asked for.
+        outputs: Names of the tensors that are outputs of the file.
+        label_set: The network's classes.
+        config: Its network.
+        metadata: What `easyseg.weights.exported` reads.
+        options: What was asked for.
+    """
+
+    function: Any
+    outputs: tuple[str, ...]
+    label_set: LabelSet
+    config: ExportedConfig
+    metadata: Mapping[str, Any]
+    options: ExportOptions
+
+
+def contract(
+    loaded: LoadedModel, options: ExportOptions, *, name: str = "", sha256: str = ""
+) -> Contract:
+    """The network with normalization, upsampling and argmax around it, for inference alone.
+
+    Args:
+        loaded: A network with weights.
+        options: What is exported.
+        name: The model's name, for the metadata.
+        sha256: Of the file of its weights.
+    """
+    model, config, label_set = loaded
+    size = options.sides or config.input_size
+    options = dataclasses.replace(options, size=size)
+    half_pixel = isinstance(model.layers[-1], HalfPixelResize)
+    network = logits_model(model)
+    exported = ExportedConfig(config.backbone, config.num_classes, config.output_stride, size)
+    stride = logits_stride(network, size, half_pixel=half_pixel)
+    logits = {"stride": stride, "half_pixel": half_pixel}
+    weights = {"crc32": weights_checksum(model), "sha256": sha256}
+    return Contract(
+        _function(inference_network(network), options, half_pixel=half_pixel),
+        (options.output,),
+        label_set,
+        exported,
+        {
+            "model": name,
+            "logits": logits,
+            "weights": weights,
+            **_metadata(exported, label_set, options),
+        },
+        options,
+    )
+
+
+def logits_stride(network: Any, size: tuple[int, int], *, half_pixel: bool) -> int:
+    """Pixels of the input between two logits."""
+    cells = network.compute_output_shape((1, 513, 513, 3))[1]
+    return int(size[0] // cells if half_pixel else 512 // (cells - 1))
+
+
+def _function(network: Any, options: ExportOptions, *, half_pixel: bool) -> Any:
+    import tensorflow as tf  # noqa: PLC0415
+
+    @tf.function(input_signature=[image_spec(options)], jit_compile=False)
+    def run(image: Any) -> dict[str, Any]:
+        logits = network(to_float(image), training=False)  # (N, h, w, classes)
+        if options.output == "logits":
+            return {"logits": logits}
+        full = enlarge(logits, image, half_pixel=half_pixel)
+        result = to_labels(full) if options.output == "labels" else tf.nn.softmax(full)
+        return {options.output: result, "logits": logits}
+
+    return run
+
+
+def image_spec(options: ExportOptions) -> Any:
+    """What the function takes: `(N, H, W, 3) uint8`, with `None` where any number is taken."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    height, width = (None, None) if options.dynamic else options.sides or (None, None)
+    return tf.TensorSpec((options.batch, height, width, 3), tf.uint8, name="image")
+
+
+def to_float(image: Any) -> Any:
+    """`(N, H, W, 3)` uint8 -> float32; the network's first layer scales the pixels."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    return tf.cast(image, tf.float32)
+
+
+def enlarge(logits: Any, image: Any, *, half_pixel: bool) -> Any:
+    """`(N, h, w, classes)`, `(N, H, W, 3)` -> `(N, H, W, classes)`, bilinear."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    size = tuple(image.shape[1:3])
+    return tf.raw_ops.ResizeBilinear(
+        images=logits,
+        size=tf.shape(image)[1:3] if None in size else size,
+        align_corners=not half_pixel,
+        half_pixel_centers=half_pixel,
+    )
+
+
+def to_labels(logits: Any) -> Any:
+    """`(N, H, W, classes)` -> `(N, H, W)` ids, uint8 (uint16 above 256 classes)."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    dtype = tf.uint8 if logits.shape[-1] <= 256 else tf.uint16
+    return tf.cast(tf.argmax(logits, -1, tf.int32), dtype)
+
+
+def _metadata(
+    config: ExportedConfig, label_set: LabelSet, options: ExportOptions
+) -> dict[str, Any]:
+    """Plain values for JSON; nothing of this machine, its user or its paths."""
+    height, width = config.input_size
+    return {
+        "schema": SCHEMA,
+        "network": {
+            "backbone": config.backbone,
+            "num_classes": config.num_classes,
+            "output_stride": config.output_stride,
+        },
+        "label_set": label_set.to_dict(),
+        "input": {
+            "name": "image",
+            "dtype": "uint8",
+            "layout": "NHWC",
+            "channels": "RGB",
+            "range": [0, 255],
+            "size": [height, width],
+            "dynamic": options.dynamic,
+            "batch": options.batch,
+            "letterbox": {"position": "top left", "keep_aspect": True, "pad": PAD},
+        },
+        "output": options.output,
+        "precision": options.precision,
+        "versions": {
+            package: metadata.version(package) for package in ("keras", "tensorflow", "numpy")
+        }
+        | {"easyseg": easyseg.__version__, "python": platform.python_version()},
+    }
+
+
+def to_json(values: Mapping[str, Any]) -> str:
+    """Compact, with sorted keys, so that the same values are the same bytes."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,160 @@
+"""`ExportOptions`: what is exported and how, checked before any work."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from easyseg.errors import InputError, OutputError
+from easyseg.utils.registry import unknown_name
+from easyseg.utils.validation import is_count
+
+__all__ = ["FORMATS", "OUTPUTS", "ExportOptions", "Format", "format_of"]
+
+OUTPUTS = ("labels", "logits", "probabilities")
+
+
+class Format(NamedTuple):
+    """An entry of the table of formats.
+
+    Attributes:
+        module: The module with its `write(contract, path)`.
+        extension: Of its files; for folders, how their names end.
+        precisions: That it has.
+        arguments: Of `ExportOptions` that it knows beyond `size`, `output` and `check`.
+        packages: That it needs beyond those of easyseg, by the names of their imports.
+        extra: Extra of easyseg that installs them.
+        runs_in: Where its files run, in words.
+    """
+
+    module: str
+    extension: str
+    precisions: tuple[str, ...]
+    arguments: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    extra: str = ""
+    runs_in: str = ""
+
+
+FORMATS = {
+    "onnx": Format(
+        "easyseg.export.onnx",
+        ".onnx",
+        ("float32", "float16"),
+        ("dynamic", "batch", "opset"),
+        runs_in="ONNX Runtime, OpenVINO, OpenCV, browsers, GPUs",
+    ),
+}
+"""Formats by name."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportOptions:
+    """What is exported and how.
+
+    Args:
+        format: A name in `FORMATS`.
+        size: `(height, width)` of the input in pixels, or one number for both; `None` for the
+            model's own.
+        dynamic: Accepts images of any height and width; `size` is then what easyseg pads to.
+        batch: Images that go through the network together; `None` for any number.
+        output: "labels" `(N, H, W)`, uint8 (uint16 above 256 classes); "logits" `(N, h, w, classes)
+            float32` at the network's own stride; or "probabilities" `(N, H, W, classes) float32`.
+        precision: "float32", or "float16" for weights of half the size.
+        opset: Version of ONNX's operations, 13 to 18.
+        check: Opens the file in its own runtime and compares it with Keras before it is kept.
+
+    Raises:
+        UnknownNameError: No such format, output or precision.
+        InputError: A value breaks its rule, or the format does not know the argument.
+    """
+
+    format: str = "onnx"
+    size: tuple[int, int] | int | None = None
+    dynamic: bool = False
+    batch: int | None = 1
+    output: str = "labels"
+    precision: str = "float32"
+    opset: int | None = None
+    check: bool = True
+
+    def __post_init__(self) -> None:
+        if self.format not in FORMATS:
+            raise unknown_name("format", self.format, FORMATS)
+        entry = FORMATS[self.format]
+        if is_count(self.size):
+            object.__setattr__(self, "size", (self.size, self.size))
+        size: Any = self.size
+        if size is not None and not (
+            isinstance(size, Sequence) and len(size) == 2 and all(is_count(side) for side in size)
+        ):
+            raise InputError(
+                f"size={size!r} must be a number of pixels, such as 513, or (height, width)."
+            )
+        object.__setattr__(self, "size", size and (int(size[0]), int(size[1])))
+        if self.batch is not None and not is_count(self.batch):
+            raise InputError(f"batch={self.batch!r} must be a whole number from 1.")
+        if self.output not in OUTPUTS:
+            raise unknown_name("output", self.output, OUTPUTS)
+        if self.opset is not None and self.opset not in range(13, 19):
+            raise InputError(f"opset={self.opset!r} must be a whole number from 13 to 18.")
+        for field in dataclasses.fields(self):
+            value, known = getattr(self, field.name), (*entry.arguments, *COMMON)
+            if field.name not in known and value != field.default:
+                raise InputError(
+                    f"{field.name}={value!r} is not available for format {self.format!r}; leave it "
+                    f"out. Format {self.format!r} has {', '.join(entry.arguments) or 'none'}."
+                )
+        if self.precision not in entry.precisions:
+            raise InputError(
+                f"precision={self.precision!r} is not available for format {self.format!r}; choose "
+                f"{' or '.join(map(repr, entry.precisions))}."
+            )
+        missing = [name for name in entry.packages if not importlib.util.find_spec(name)]
+        if missing:
+            raise InputError(
+                f"format={self.format!r} needs {', '.join(missing)}: "
+                f"pip install 'easyseg[{entry.extra}]'"
+            )
+
+    @property
+    def sides(self) -> tuple[int, int] | None:
+        """`size` as `(height, width)`."""
+        size: Any = self.size
+        return size
+
+
+COMMON = ("format", "size", "output", "precision", "check")
+
+
+def format_of(path: Path) -> str:
+    """The format by the ending of a path.
+
+    Raises:
+        InputError: It is the ending of none.
+    """
+    for name, entry in FORMATS.items():
+        if path.name.lower().endswith(entry.extension):
+            return name
+    endings = [entry.extension for entry in FORMATS.values()]
+    close = difflib.get_close_matches(path.suffix, endings, n=1)
+    raise InputError(
+        f"{path} does not end as a format does; choose {' or '.join(close or endings)}."
+    )
+
+
+def check_target(path: Path, extension: str) -> None:
+    """Refuses a path that names or lies in something that must not be replaced.
+
+    Raises:
+        OutputError: It is a folder where a file is to be, or lies below a file.
+    """
+    if path.is_dir() and extension.startswith("."):
+        raise OutputError(f"Cannot write {path}: it is a folder. Choose another output path.")
+    for parent in path.parents:
+        if parent.exists() and not parent.is_dir():
+            raise OutputError(f"Cannot write {path}: {parent} is a file. Choose another path.")

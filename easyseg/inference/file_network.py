@@ -1,0 +1,93 @@
+"""`FileNetwork`: an exported file in its runtime, without Keras."""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from easyseg.errors import EasysegError, InputError, WeightsError
+from easyseg.inference.runtimes import AUTO, RUNTIMES, RuntimeSpec, installed, pip_line
+from easyseg.utils.process import require_same_process
+from easyseg.weights.exported import ExportedFile
+
+__all__ = ["FileNetwork", "check_size", "own_runtime"]
+
+
+class FileNetwork:
+    """A `Network` (see `easyseg.inference.predictor`) that runs an exported file; it is started.
+
+    Args:
+        file: The file.
+        input_size: `(height, width)` of the images; the file's own unless it takes any.
+        runtime: A name in `RUNTIMES`; "auto" is the first that opens files of this format.
+        precision: One of `PRECISIONS`.
+        batch_size: Images that take the least time together.
+        folder: Where the runtime keeps what it compiled.
+
+    Raises:
+        InputError: The runtime is not installed, does not open the file, or the file takes images
+            of another size.
+        WeightsError: The file cannot be opened.
+    """
+
+    def __init__(
+        self,
+        file: ExportedFile,
+        input_size: tuple[int, int],
+        *,
+        runtime: str = AUTO,
+        precision: str = "float32",
+        batch_size: int = 1,
+        folder: Path | None = None,
+    ) -> None:
+        name = own_runtime(file.file_format) if runtime == AUTO else runtime
+        if file.file_format not in RUNTIMES[name].file_formats:
+            raise InputError(
+                f"runtime={name!r} does not open {file.path.name}; choose "
+                f"{own_runtime(file.file_format)!r}, or leave it out."
+            )
+        if not installed(name):
+            raise InputError(f"runtime {name!r} is not installed: {pip_line(name)}")
+        check_size(file, input_size)
+        require_same_process()
+        self.runtime: str | None = name
+        self.precision, self.batch_size = precision, batch_size
+        self.stride, self.half_pixel, self.weights = file.stride, file.half_pixel, file.weights
+        start = importlib.import_module(RUNTIMES[name].module).start
+        try:
+            self._forward = start(RuntimeSpec(file.path, input_size, precision, folder))
+        except EasysegError:
+            raise
+        except Exception as error:  # other people's parsers and compilers raise anything
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise WeightsError(
+                f"{file.path} cannot be opened by runtime {name!r} ({reason[:200]}). Copy or "
+                "export it again."
+            ) from error
+        self._lock = threading.Lock()  # not every runtime can be called from two threads
+
+    def start(self) -> None:
+        """Does nothing: it is started already."""
+
+    def __call__(self, images: np.ndarray) -> np.ndarray:
+        """`(N, H, W, 3)`, 0 to 255 -> `(N, h, w, classes) float32`."""
+        with self._lock:
+            return self._forward(images)
+
+
+def own_runtime(file_format: str) -> str:
+    """The first runtime that opens files of this format."""
+    return next(name for name, entry in RUNTIMES.items() if file_format in entry.file_formats)
+
+
+def check_size(file: ExportedFile, input_size: tuple[int, int]) -> None:
+    """Raises `InputError` if the file does not take images of this size."""
+    if not file.dynamic and input_size != file.config.input_size:
+        height, width = file.config.input_size
+        raise InputError(
+            f"{file.path.name} takes images of {height}x{width} pixels, not {input_size[0]}x"
+            f"{input_size[1]}. Leave out tile, or export the model with dynamic=True."
+        )

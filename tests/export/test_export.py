@@ -1,0 +1,188 @@
+"""One file that runs anywhere: what it takes and gives, what it says, and what is refused."""
+
+from __future__ import annotations
+
+import ast
+import getpass
+import json
+import socket
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from click.testing import CliRunner
+from helpers.exported import SIZE
+
+from easyseg import SemanticSegmentation
+from easyseg.cli import cli
+from easyseg.errors import ExportError, InputError, OutputError, UnknownNameError
+from easyseg.export import graph
+from easyseg.export import onnx as onnx_format
+from easyseg.export.options import ExportOptions
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3), np.uint8)
+
+
+def run(path, image=IMAGE):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (result,) = session.run(None, {"image": image})
+    return result
+
+
+def keras_logits(seg, image=IMAGE):
+    return np.asarray(seg.model(image.astype(np.float32), training=False))
+
+
+@pytest.mark.filterwarnings("default")  # other people's converters
+class TestOnnx:
+    def test_labels(self, exported, seg_tiny):
+        path, summary = exported
+        labels = run(path)
+        assert (labels.shape, labels.dtype) == ((1, *SIZE), np.uint8)
+        assert (labels == keras_logits(seg_tiny).argmax(-1)).mean() >= 0.9999
+        assert len(np.unique(labels)) > 1
+        assert summary.labels >= 0.9999
+        assert str(path) in str(summary)
+        assert "100.000 % of the labels" in str(summary)
+
+    def test_the_same_bytes_twice_without_paths(self, exported, seg_tiny, tmp_path):
+        content = exported[0].read_bytes()
+        seg_tiny.export(tmp_path / "again.onnx", check=False)
+        assert (tmp_path / "again.onnx").read_bytes() == content
+        names = [getpass.getuser(), socket.gethostname(), str(Path.cwd()), "/home", "site-packages"]
+        assert not [name for name in names if len(name) > 3 and name.encode() in content]
+
+    def test_metadata(self, exported, seg_tiny):
+        model = onnx.load(exported[0])
+        onnx.checker.check_model(model, full_check=True)
+        entries = {entry.key: entry.value for entry in model.metadata_props}
+        assert ast.literal_eval(entries["names"]) == dict(enumerate(seg_tiny.label_set.names))
+        assert (entries["task"], entries["imgsz"], entries["batch"]) == (
+            "semantic",
+            "[65, 65]",
+            "1",
+        )
+        values = json.loads(entries["easyseg"])
+        assert values["schema"] == 1
+        assert values["input"]["size"] == [*SIZE]
+        assert len(values["weights"]["sha256"]) == 64
+
+    @pytest.mark.parametrize("output", ["logits", "probabilities"])
+    def test_other_outputs(self, seg_tiny, tmp_path, output):
+        seg_tiny.export(tmp_path / "x.onnx", output=output)
+        result = run(tmp_path / "x.onnx")
+        assert result.dtype == np.float32
+        if output == "probabilities":
+            np.testing.assert_allclose(result.sum(-1), 1, atol=1e-5)
+            assert result.shape == (1, *SIZE, 3)
+
+    def test_any_size_and_batch(self, seg_tiny, tmp_path):
+        seg_tiny.export(tmp_path / "x.onnx", dynamic=True, batch=None)
+        for shape in ((2, 97, 65), (1, 70, 51)):
+            image = np.random.default_rng(1).integers(0, 256, (*shape, 3), np.uint8)
+            assert (
+                run(tmp_path / "x.onnx", image) == keras_logits(seg_tiny, image).argmax(-1)
+            ).all()
+
+    def test_half_the_bytes(self, exported, seg_tiny, tmp_path):
+        summary = seg_tiny.export(tmp_path / "x.onnx", precision="float16")
+        assert summary.labels >= 0.995
+        assert summary.megabytes < 0.75 * exported[1].megabytes
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "message"),
+    [
+        ({"format": "onx"}, UnknownNameError, "Did you mean 'onnx'"),
+        ({"output": "label"}, UnknownNameError, "labels"),
+        ({"precision": "int4"}, InputError, "choose 'float32' or 'float16'"),
+        ({"size": 0}, InputError, "size=0 must be a number of pixels, such as 513"),
+        ({"size": (1, 2, 3)}, InputError, r"size=\(1, 2, 3\) must be"),
+        ({"batch": 0}, InputError, "batch=0 must be a whole number from 1"),
+        ({"opset": 99}, InputError, "opset=99 must be a whole number from 13 to 18"),
+    ],
+)
+def test_arguments_are_checked_first(values, error, message):
+    with pytest.raises(error, match=message):
+        ExportOptions(**values)
+
+
+@pytest.mark.parametrize("out", ["x.onx", "x", "x.png"])
+def test_an_ending_without_a_format(out, tmp_path, monkeypatch):
+    seg = SemanticSegmentation("mini", runtime="keras")
+    monkeypatch.setattr(seg._opened, "load", lambda: pytest.fail("loaded"))
+    with pytest.raises(InputError, match=r"choose .*\.onnx"):
+        seg.export(tmp_path / out)
+
+
+def test_paths_that_cannot_be_written(seg_tiny, tmp_path):
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "file").touch()
+    for path in (tmp_path / "folder.onnx", tmp_path / "file/x.onnx"):
+        with pytest.raises(OutputError, match="Choose another"):
+            seg_tiny.export(path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.onnx"]
+
+
+MUTATIONS = {
+    "half-pixel resizing": lambda patch: patch.setattr(
+        onnx_format, "_resize", lambda context, node, *_: half_pixel(context, node)
+    ),
+    "BGR": lambda patch: patch.setattr(
+        graph, "to_float", lambda image: tf().cast(image[..., ::-1], "float32")
+    ),
+    "a wrong axis": lambda patch: patch.setattr(
+        graph, "to_labels", lambda logits: tf().cast(tf().argmax(logits, 2), "uint8")
+    ),
+    "wrong normalization": lambda patch: patch.setattr(
+        graph, "to_float", lambda image: tf().cast(image, "float32") / 2
+    ),
+}
+
+
+def tf():
+    import tensorflow as tf
+
+    return tf
+
+
+def half_pixel(context, node, original=onnx_format._resize):
+    node.set_attr("align_corners", 0)
+    original(context, node)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    "mutation", ["BGR", *(pytest.param(n, marks=pytest.mark.slow) for n in MUTATIONS if n != "BGR")]
+)
+def test_a_wrong_file_is_refused(seg_tiny, tmp_path, monkeypatch, mutation):
+    MUTATIONS[mutation](monkeypatch)
+    with pytest.raises(ExportError, match=STAGES[mutation]):
+        seg_tiny.export(tmp_path / "x.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+STAGES = {
+    "half-pixel resizing": "resize|upsampl",
+    "BGR": "first stage that differs is the input",
+    "a wrong axis": "Keras|labels",
+    "wrong normalization": "first stage that differs is the input",
+}
+
+
+def test_list_formats():
+    done = CliRunner().invoke(cli, ["export", "--list"])
+    assert done.exit_code == 0
+    assert "onnx" in done.output
+    assert ".onnx" in done.output
+
+
+@pytest.mark.filterwarnings("default")
+def test_the_command(bundle_tiny, tmp_path):
+    out = tmp_path / "x.onnx"
+    done = CliRunner().invoke(cli, ["export", "-m", str(bundle_tiny), "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "% of the labels as Keras" in done.output
+    assert run(out).shape == (1, *SIZE)
