@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Sequence
@@ -78,7 +77,7 @@ def _about_labels(scan: DatasetScan) -> list[str]:
     train = scan.pixels("train")
     if dataset.splits.get("train") and np.count_nonzero(train) <= 1 and train.any():
         name = dataset.label_set.names[int(train.argmax())]
-        ignored = any(s.pixels.sum() < math.prod(s.size) for s in readable)
+        ignored = any(s.ignored for s in readable)
         black_and_white = (
             f" Their other pixels are {IGNORE}, which is ignored unless the masks are black and "
             "white; then give two names, such as classes=['background', 'person']."
