@@ -240,6 +240,7 @@ def test_options_of_the_model(run, photos, seg, monkeypatch):
         "flip": True,
         "runtime": "auto",
         "precision": "float32",
+        "max_pixels": None,
         "progress": True,
     }
 
@@ -388,11 +389,22 @@ def test_models_that_cannot_be_opened(run, photos, model, words):
     assert new_files() == []
 
 
-def test_line_breaks_in_messages_are_taken_out(segment, photos):
+def test_the_limit_of_pixels_is_raised_as_the_message_says(segment, photos):
+    code, _, err = segment("bird.jpg", "-o", "out.png", "--max-pixels", "10")
+    assert code == 2
+    needed = re.search(r"raise the limit: --max-pixels (\d+) or", err)[1]
+    code, _, err = segment("bird.jpg", "photos/dog.jpg", "-o", "out", "--max-pixels", "10")
+    assert code == 2
+    assert err.count(" --max-pixels ") == 2
+    assert segment("bird.jpg", "-o", "out.png", "--max-pixels", needed)[0] == 0
+    assert "EASYSEG_MAX_PIXELS" not in os.environ
+
+
+def test_line_breaks_in_names_are_shown_as_escapes(segment, photos):
     Path("two\nlines.jpg").write_text("no picture")
     code, _, err = segment("two\nlines.jpg", "bird.jpg")
     assert code == 2
-    assert_one_line(err, "Cannot read two lines.jpg: not an image")
+    assert_one_line(err, r"Cannot read two\nlines.jpg: not an image")
 
 
 @pytest.mark.parametrize(
