@@ -189,7 +189,8 @@ class Lookup:
                 continue  # another split's
             exact = [a == b for a, b in zip(spelled[1:], folder.names[::-1], strict=False)]
             spelling = (spelled[0] in (path.name, path.stem), *exact[: length - 1])
-            ranked[length, folder.is_likely, hit[2:5], spelling].append(hit)
+            together = _common((*above.parts, *parts), other)  # ann/a/1.json and images/a/1.png
+            ranked[length, folder.is_likely, hit[2:5], together, spelling].append(hit)
         if not ranked:
             return None
         first, *others = ranked[max(ranked)]

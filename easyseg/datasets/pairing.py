@@ -33,7 +33,8 @@ MASK_WORDS = {"mask", "masks", "annot", "annots", "annotation", "annotations", "
 IMAGE_WORDS = {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "input",
                "inputs", "rgb", "frames", "jpegimages", "original", "originals"}  # fmt: skip
 NEUTRAL_WORDS = {"dir", "dirs", "folder", "folders"}
-SKIPPED_WORDS = {"visualization", "visualisation", "overlay", "overlays", "preview"}
+SKIPPED_WORDS = {"visualization", "visualisation", "overlay", "overlays", "preview", "thumb",
+                 "thumbs", "thumbnail", "thumbnails"}  # fmt: skip
 SKIPPED_FOLDERS = {"masks_human"}  # Supervisely's colored copies of masks_machine
 JOINED = re.compile(
     rf"({'|'.join(SPLIT_WORDS)})({'|'.join(MASK_WORDS | IMAGE_WORDS)}|aug)|(\w+)(annot)"

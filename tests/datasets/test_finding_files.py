@@ -156,7 +156,7 @@ def test_two_exports_of_which_one_has_lost_an_image(tmp_path):
 
 
 def test_overlays_and_masks_are_not_the_images(tmp_path):
-    for folder in ("images", "masks", "visualization", "annotations/masks"):
+    for folder in ("images", "masks", "visualization", "thumbs", "annotations/masks"):
         image(tmp_path / folder / "1.png")
     coco(tmp_path / "annotations/instances.json", "1.png")
     assert samples(tmp_path) == {"": ["images/1.png"]}
@@ -430,6 +430,8 @@ def test_yolo_lists(tmp_path, line, folder):
         "path: ../set\ntrain: images/train/*.png\nval: images/val/*",
         "train: [images/train/0.png, images/train/1.png]\nval: images/val",
         "train: [images/train/0.png, train.txt]\nvalid: images/val",
+        "train: images/train\nval: images/val\ntest: test-dev.txt",
+        "train: splits/train\nval: images/val",
         "val: images/val",
         "",
     ],
@@ -439,6 +441,7 @@ def test_yolo_folders(tmp_path, yaml):
     names = ["images/train/0.png", "images/train/1.png", "images/val/2.png"]
     yolo(root, f"{yaml}\nnames: [a]", *names)
     write(root / "train.txt", "images/train/1.png") if "train.txt" in yaml else None
+    write(root / "splits/train", "\n".join(names[:2])) if "splits" in yaml else None
     assert samples(root) == {"train": names[:2], "val": names[2:]}
 
 
@@ -609,10 +612,13 @@ def test_two_images_of_one_stem(tmp_path):
         ("a.json", "old_name.png", "a.png"),
         ("json/a.json", "", "images/a.png"),
         ("x/y/z/w/a.json", "a.png", "x/y/z/w/a.png"),
+        ("json/cam/a.json", "a.png", "images/cam/a.png"),
     ],
 )
 def test_labelme_names(tmp_path, file, name, there):
     image(tmp_path / there, tmp_path / "other/b.png")
+    if "cam" in file:
+        image(tmp_path / "images/other/a.png")
     labelme(tmp_path / file, name)
     assert samples(tmp_path) == {"": [there]}
 

@@ -289,22 +289,30 @@ def _listed(
     images = image_lookup(root)
     if not entries:
         labels = {label_of(image) for image in images.paths}
-        lists = {
+        others = {
             split: [path for path in paths if path not in labels]
             for split, paths in find_lists(root).items()
         }
-        return read_lists(lists, images, images, strict=False)
-    lists = {}
-    for split, entry in entries:
-        if entry.lower().endswith(LISTS):
-            lists.setdefault(split, []).append(_list_file(split, entry, file, base, root))
+        return read_lists(others, images, images, strict=False)
+    lists: dict[str, list[Path]] = {}
+    absent: list[str] = []
+    named = [e for e in entries if _is_list(e[1], (base, file.parent, root))]
+    for split, entry in named:
+        path = _list_file(entry, file, base, root)
+        if path:
+            lists.setdefault(split, []).append(path)
+        elif split != "test":
+            raise _absent(file, split, entry)
+        else:
+            absent.append(entry)
     splits, notes = read_lists(lists, images, images, folders=(base,))
+    notes += [f"{file} names {short(entry)} for test, which is not there." for entry in absent]
     single = [Name(entry, file, split, (base,)) for split, entry in entries if is_image_name(entry)]
     for name, path in zip(single, images.find_all(single), strict=True):
         if path is None:
             raise _absent(file, name.split, name.text)
         splits.setdefault(name.split, {})[path] = None
-    rest = [e for e in entries if not is_image_name(e[1]) and not e[1].lower().endswith(LISTS)]
+    rest = [e for e in entries if not is_image_name(e[1]) and e not in named]
     missing = []
     folders_of = _folders(rest, file, base, root, folders)
     for (split, entry), folder in zip(rest, folders_of, strict=True):
@@ -342,12 +350,16 @@ def _entries(file: Path) -> list[tuple[str, str]]:
     return entries
 
 
-def _list_file(split: str, entry: str, file: Path, base: Path, root: Path) -> Path:
+def _is_list(entry: str, folders: Iterable[Path]) -> bool:
+    """Whether it ends as lists do, or is a file that is no image."""
+    if is_image_name(entry):
+        return False
+    return entry.lower().endswith(LISTS) or any(os.path.isfile(f / entry) for f in folders)  # noqa: PTH113  (no raising)
+
+
+def _list_file(entry: str, file: Path, base: Path, root: Path) -> Path | None:
     lists = [path for _, files in walk(root, LISTS) for path in files]
-    path = Lookup(root, lists).find(Name(entry, file, "", (base,)))
-    if path is None:
-        raise _absent(file, split, entry)
-    return path
+    return Lookup(root, lists).find(Name(entry, file, "", (base,)))
 
 
 def _folders(
