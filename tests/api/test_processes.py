@@ -87,15 +87,15 @@ import numpy as np
 from easyseg import SemanticSegmentation
 from easyseg.errors import InputError
 
-def area(seg, image):
+def certainty(seg, image):
     try:
-        return int(seg.segment_image(image).labels.sum())
+        return round(float(seg.segment_image(image).confidence.sum()), 1)
     except InputError as error:
         return str(error)
 
 def opened(image):
     try:
-        return area(SemanticSegmentation("mini"), image)
+        return certainty(SemanticSegmentation("mini"), image)
     except InputError as error:
         return str(error)
 
@@ -104,13 +104,13 @@ if __name__ == "__main__":
     with multiprocessing.get_context("fork").Pool(1) as pool:  # nothing is open yet
         before = pool.apply_async(opened, (image,)).get(300)
     seg = SemanticSegmentation("mini")
-    expected = area(seg, image)
+    expected = certainty(seg, image)
     assert before == expected
     with multiprocessing.get_context("fork").Pool(1) as pool:
         assert "was forked" in pool.apply_async(opened, (image,)).get(60)
-        assert "was forked" in pool.apply_async(area, (seg, image)).get(60)
+        assert "was forked" in pool.apply_async(certainty, (seg, image)).get(60)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply_async(area, (seg, image)).get(300) == expected
+        assert pool.apply_async(certainty, (seg, image)).get(300) == expected
     print("done")
 """
 
