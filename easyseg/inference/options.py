@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from easyseg.errors import InputError
 from easyseg.inference.runtimes import AUTO, check_runtime
 from easyseg.io.open_image import pixel_limit
-from easyseg.utils.validation import check_fields, is_count
+from easyseg.utils.validation import checked_fields, is_count
 
 __all__ = ["InferenceOptions"]
 
@@ -16,6 +16,7 @@ SMALLEST_TILE = 65
 SCALE_RANGE = (0.1, 4.0)
 
 
+@checked_fields
 @dataclasses.dataclass(frozen=True)
 class InferenceOptions:
     """How a network is applied to images.
@@ -47,7 +48,6 @@ class InferenceOptions:
     max_pixels: int | None = None
 
     def __post_init__(self) -> None:
-        check_fields(self)
         if self.batch_size is not None and not is_count(self.batch_size):
             raise InputError(f"batch_size={self.batch_size!r} must be a whole number from 1.")
         if self.tile is not None and (not is_count(self.tile) or self.tile < SMALLEST_TILE):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 import numbers
@@ -14,9 +13,10 @@ from typing import Any, NamedTuple, TypeVar
 from easyseg.errors import ArgumentTypeError
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["check_fields", "check_options", "checked", "is_count", "to_builtin"]
+__all__ = ["check_options", "checked", "checked_fields", "is_count", "to_builtin"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+C = TypeVar("C", bound=type)
 
 
 class _Type(NamedTuple):
@@ -133,10 +133,10 @@ def checked(function: F) -> F:
     return call  # type: ignore[return-value]
 
 
-def check_fields(instance: Any) -> None:
-    """The same for a dataclass, whose `__post_init__` calls it."""
-    for field in dataclasses.fields(instance):
-        _check(field.name, getattr(instance, field.name), str(field.type))
+def checked_fields(cls: C) -> C:
+    """The same for a dataclass."""
+    cls.__init__ = checked(cls.__init__)  # type: ignore[misc]
+    return cls
 
 
 def check_options(options: Mapping[str, Any], allowed: type) -> None:

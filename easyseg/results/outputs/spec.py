@@ -9,11 +9,12 @@ from easyseg.errors import InputError, OutputError
 from easyseg.io.write_image import FORMATS
 from easyseg.results.label_set import Classes
 from easyseg.results.outputs.base import OUTPUTS, Document
-from easyseg.utils.validation import check_fields
+from easyseg.utils.validation import checked_fields
 
 __all__ = ["OutputSpec", "kinds_with"]
 
 
+@checked_fields
 @dataclasses.dataclass(frozen=True)
 class OutputSpec:
     """What is drawn or written of a segmentation.
@@ -38,7 +39,6 @@ class OutputSpec:
     classes: Classes | None = None
 
     def __post_init__(self) -> None:
-        check_fields(self)
         output = OUTPUTS[self.kind]
         if not 0 <= self.alpha <= 1:
             raise InputError(f"alpha={self.alpha!r} must be from 0 (image) to 1 (colors).")
