@@ -26,7 +26,7 @@ def refused(tmp_path, monkeypatch, capsys):
     def opened(*_, **__):
         raise AssertionError("a model was opened")
 
-    monkeypatch.setattr("easyseg.inference.opening.OpenedModel.__init__", opened)
+    monkeypatch.setattr("easyseg.api.SemanticSegmentation.__init__", opened)
 
     def call(*args):
         with pytest.raises(SystemExit) as caught:
