@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 
 from easyseg.errors import (
+    EasysegError,
     ImageNotFoundError,
     ImageTooLargeError,
     InputError,
@@ -32,6 +33,8 @@ from easyseg.io.open_image import (
 from easyseg.io.wide_rgb import FULL_SCALES, full_range
 
 if TYPE_CHECKING:
+    import threading
+
     from PIL import Image
 
 __all__ = ["IMAGE_EXTENSIONS", "ImageSource", "read_image", "require_file"]
@@ -43,6 +46,7 @@ ImageSource = Any
 
 MAX_DOWNLOAD_BYTES = 200 * 2**20
 DOWNLOAD_TIMEOUT = 30  # seconds without a byte from a server
+DOWNLOAD_SECONDS = 120  # for the whole of an image
 STRIPE_HEIGHT = 64  # rows
 ARRAY_RULE = "(H, W, 3) RGB, (H, W, 4) RGBA or (H, W) gray, uint8 or uint16"
 
@@ -90,29 +94,38 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> np.ndar
 
 
 def _download(url: str) -> bytes:
+    from easyseg.utils.network import network_reason, watched  # noqa: PLC0415
+
+    try:
+        return watched(lambda stopped: _fetch(url, stopped), DOWNLOAD_SECONDS)
+    except EasysegError:
+        raise
+    except Exception as error:  # noqa: BLE001  (malformed answers raise anything)
+        raise UnreadableImageError(
+            f"Cannot download {show_path(url)}: {network_reason(error)}. Check the URL and the "
+            "network."
+        ) from None  # urllib3's traceback is long and says no more
+
+
+def _fetch(url: str, stopped: threading.Event) -> bytes:
     import requests  # noqa: PLC0415
 
-    from easyseg.utils.network import network_reason  # noqa: PLC0415
-
-    content = bytearray()
-    try:
-        with requests.get(url, stream=True, timeout=DOWNLOAD_TIMEOUT) as response:
-            if response.status_code == 404:
-                raise ImageNotFoundError(
-                    f"Cannot read {url}: it does not exist (HTTP 404). Check the URL."
+    content, shown = bytearray(), show_path(url)
+    with requests.get(url, stream=True, timeout=DOWNLOAD_TIMEOUT) as response:
+        if response.status_code == 404:
+            raise ImageNotFoundError(
+                f"Cannot read {shown}: it does not exist (HTTP 404). Check the URL."
+            )
+        response.raise_for_status()
+        for chunk in response.iter_content(1 << 16):
+            content += chunk
+            if len(content) > MAX_DOWNLOAD_BYTES:
+                raise ImageTooLargeError(
+                    f"Cannot read {shown}: it is larger than {MAX_DOWNLOAD_BYTES >> 20} MB. "
+                    "Download it yourself and give its path."
                 )
-            response.raise_for_status()
-            for chunk in response.iter_content(1 << 16):
-                content += chunk
-                if len(content) > MAX_DOWNLOAD_BYTES:
-                    raise ImageTooLargeError(
-                        f"Cannot read {url}: it is larger than {MAX_DOWNLOAD_BYTES >> 20} MB. "
-                        "Download it yourself and give its path."
-                    )
-    except requests.RequestException as error:
-        raise UnreadableImageError(
-            f"Cannot download {url}: {network_reason(error)}. Check the URL and the network."
-        ) from None  # urllib3's traceback is long and says no more
+            if stopped.is_set():
+                break
     return bytes(content)
 
 

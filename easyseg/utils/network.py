@@ -1,17 +1,27 @@
-"""Why a request failed, in words."""
+"""Requests that end whatever the server does, and why one failed, in words."""
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from typing import TypeVar
+
 import requests
 from urllib3.exceptions import HTTPError as TransportError
+from urllib3.exceptions import LocationValueError
 
-__all__ = ["network_reason"]
+__all__ = ["network_reason", "watched"]
+
+T = TypeVar("T")
 
 REASONS = (
+    (LocationValueError, "it leads to an address that is not valid"),
     (requests.exceptions.ProxyError, "the proxy does not respond"),
     (requests.exceptions.SSLError, "the server's certificate is not valid"),
     (requests.exceptions.Timeout, "the server does not respond (timeout)"),
     (requests.exceptions.ConnectionError, "no connection to the server"),
+    (requests.exceptions.ChunkedEncodingError, "the connection broke"),
     (TransportError, "the connection broke"),
 )
 
@@ -25,3 +35,40 @@ def network_reason(error: Exception) -> str:
         return f"the server responded {error.response.status_code} {error.response.reason}"
     known = (text for kind, text in REASONS if isinstance(error, kind))
     return next(known, (str(error).splitlines() or [type(error).__name__])[0])
+
+
+def watched(
+    request: Callable[[threading.Event], T],
+    patience: float,
+    is_moving: Callable[[], bool] = lambda: False,
+) -> T:
+    """Calls `request` in a thread, which is left behind when nothing moves.
+
+    Timeouts of requests hold between two bytes only; a server may send one now and then, for ever.
+
+    Args:
+        request: Is given an event; once that is set, it ends with the next bytes that come.
+        patience: Seconds.
+        is_moving: Asked after every `patience` seconds whether to wait as long again.
+
+    Raises:
+        requests.Timeout: Nothing moved.
+        BaseException: What `request` raised.
+    """
+    done: Future[T] = Future()
+    stopped = threading.Event()
+
+    def run() -> None:
+        try:
+            done.set_result(request(stopped))
+        except BaseException as error:  # noqa: BLE001  (raised below)
+            done.set_exception(error)
+
+    threading.Thread(target=run, name="easyseg-request", daemon=True).start()
+    try:
+        while not wait([done], patience).done:
+            if not is_moving() and not done.done():
+                raise requests.Timeout
+        return done.result()
+    finally:
+        stopped.set()

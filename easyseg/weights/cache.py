@@ -38,7 +38,7 @@ from easyseg.errors import (
     WeightsMismatchError,
     os_reason,
 )
-from easyseg.io.atomic import exchange_folder, restore_folder
+from easyseg.io.atomic import exchange_folder, remove, restore_folder
 from easyseg.utils.documents import parse_json
 from easyseg.weights.archive import extract_checkpoint
 from easyseg.weights.download import download, kind_of
@@ -108,6 +108,7 @@ def fetch_weights(
     home = cache_home(cache_dir)
     path = cached_weights(entry, cache_dir=home)
     if path is not None:
+        _remove_downloads(entry, home)
         return path
     if os.environ.get("EASYSEG_OFFLINE", "").strip().lower() in ("1", "true", "yes"):
         raise OfflineError(
@@ -168,7 +169,7 @@ def _download_and_install(
         record = {"source": url, "imported": False, **_fingerprint(file)}
         return _install(entry, file, home, record, verify)
     finally:
-        file.unlink()
+        file.unlink(missing_ok=True)
 
 
 def _download_from_any(entry: WeightSet, home: Path, progress: bool) -> tuple[str, Path]:
@@ -185,14 +186,27 @@ def _download_from_any(entry: WeightSet, home: Path, progress: bool) -> tuple[st
 
 
 def _download(entry: WeightSet, url: str, home: Path, progress: bool) -> Path:
-    name = f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{_base(url)}"
-    file = home / "downloads" / name
+    file = _download_file(url, home)
+    if file.is_file():  # of a process that was killed before it had installed it
+        return file
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f"{name}.part")
+    part = file.with_name(f"{file.name}.part")
     largest = entry.bytes or int(1.2e6 * (entry.size_mb or LARGEST_MB))
     magic = MAGIC[entry.file_format]
     download(url, file, part=part, magic=magic, largest=largest, progress=progress)
     return file
+
+
+def _download_file(url: str, home: Path) -> Path:
+    return home / "downloads" / f"{hashlib.sha256(url.encode()).hexdigest()[:8]}-{_base(url)}"
+
+
+def _remove_downloads(entry: WeightSet, home: Path) -> None:
+    """Removes what is of no use once the weights are in the cache: failed or killed downloads."""
+    for url in (entry.url, *entry.mirrors):
+        file = _download_file(url, home)
+        for path in file.parent.glob(f"{file.name}*"):
+            remove(path)
 
 
 def _install(
@@ -218,6 +232,7 @@ def _install(
         record = {"name": entry.name, "file_format": entry.file_format, **record}
         (folder / "source.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         exchange_folder(folder, target)
+    _remove_downloads(entry, home)
     return target / path.name
 
 

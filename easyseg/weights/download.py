@@ -6,7 +6,6 @@ import itertools
 import logging
 import threading
 import time
-from concurrent.futures import Future, wait
 from typing import TYPE_CHECKING
 
 import requests
@@ -14,10 +13,10 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError as TransportError
 
 from easyseg.errors import DownloadError
-from easyseg.utils.network import network_reason
+from easyseg.utils.network import network_reason, watched
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 __all__ = ["download", "kind_of"]
@@ -52,7 +51,11 @@ def download(
     """
     for pause in (*PAUSES, None):
         try:
-            _watched(url, part, magic, largest, progress)
+            watched(
+                lambda stopped: _resume(url, part, magic, largest, progress, stopped),
+                PATIENCE,
+                _growth(part),
+            )
             break
         except (requests.RequestException, TransportError, ValueError) as error:
             if pause is None or not _is_temporary(error):
@@ -63,29 +66,15 @@ def download(
     _version_file(part).unlink()
 
 
-def _watched(url: str, part: Path, magic: bytes, largest: int, progress: bool) -> None:
-    """Resumes in a thread, which is left behind once the server sends nothing."""
-    done: Future[None] = Future()
-    stopped = threading.Event()
+def _growth(part: Path) -> Callable[[], bool]:
+    """A function that says whether the file has changed since it was called last."""
+    sizes = [-1]
 
-    def run() -> None:
-        try:
-            _resume(url, part, magic, largest, progress, stopped)
-            done.set_result(None)
-        except BaseException as error:  # noqa: BLE001  (raised below)
-            done.set_exception(error)
+    def has_changed() -> bool:
+        sizes.append(part.stat().st_size if part.exists() else 0)
+        return sizes[-1] != sizes[-2]
 
-    threading.Thread(target=run, name="easyseg-download", daemon=True).start()
-    size = -1
-    try:
-        while not done.done():
-            wait([done], PATIENCE)
-            last, size = size, part.stat().st_size if part.exists() else 0
-            if size == last and not done.done():
-                raise requests.Timeout
-        done.result()
-    finally:
-        stopped.set()
+    return has_changed
 
 
 def _resume(

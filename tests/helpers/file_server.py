@@ -125,6 +125,37 @@ class Server:
         self.http.server_close()
 
 
+@contextlib.contextmanager
+def answering_servers(path: str):
+    """Starts servers whose answer is what a function sends; gives the address of each."""
+    closed, servers = threading.Event(), []
+
+    def serve(answer):
+        server = socket.create_server(("127.0.0.1", 0))
+        servers.append(server)
+
+        def run():
+            with contextlib.suppress(OSError):
+                while not closed.is_set():
+                    connection, _ = server.accept()
+                    connection.recv(1 << 16)
+                    with connection, contextlib.suppress(OSError):
+                        for part in answer():
+                            connection.sendall(part)
+                            if closed.wait(0.02):
+                                return
+
+        threading.Thread(target=run, daemon=True).start()
+        return f"http://127.0.0.1:{server.getsockname()[1]}{path}"
+
+    try:
+        yield serve
+    finally:
+        closed.set()
+        for server in servers:
+            server.close()
+
+
 def with_hash(entry, content: bytes):
     return dataclasses.replace(entry, hashes={"sha256": sha256(content)})
 

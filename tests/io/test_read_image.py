@@ -14,6 +14,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from helpers.file_server import answering_servers
 from PIL import Image, ImageOps
 
 from easyseg import read_image
@@ -276,6 +277,86 @@ def test_no_server(monkeypatch):
 @pytest.mark.parametrize("url", ["http://", "https:///dog.png", "http://[::1/dog.png"])
 def test_an_invalid_url(url):
     assert refusal(UnreadableImageError, url).startswith(f"Cannot download {url}: ")
+
+
+@pytest.fixture
+def answering(monkeypatch):
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("no_proxy", "*")
+    with answering_servers("/dog.png") as serve:
+        yield serve
+
+
+def headers_without_end():
+    yield b"HTTP/1.1 200 OK\r\n"
+    while True:
+        yield b"X"
+
+
+def body_without_end():
+    yield b"HTTP/1.1 200 OK\r\n\r\n"
+    while True:
+        yield b"X"
+
+
+@pytest.mark.parametrize("answer", [headers_without_end, body_without_end])
+def test_an_image_of_a_byte_now_and_then_is_given_up(answer, answering, monkeypatch):
+    monkeypatch.setattr("easyseg.io.read_image.DOWNLOAD_SECONDS", 0.2)
+    url = answering(answer)
+    assert refusal(UnreadableImageError, url) == (
+        f"Cannot download {url}: the server does not respond (timeout). Check the URL and the "
+        "network."
+    )
+
+
+def test_an_image_without_end_is_refused(answering, monkeypatch):
+    monkeypatch.setattr("easyseg.io.read_image.MAX_DOWNLOAD_BYTES", 1 << 20)
+
+    def stream():
+        yield b"HTTP/1.1 200 OK\r\n\r\n"
+        while True:
+            yield bytes(1 << 18)
+
+    assert "it is larger than 1 MB" in refusal(ImageTooLargeError, answering(stream))
+
+
+REDIRECT = b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: "
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: "
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # open sockets
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(
+            REDIRECT + b"http://" + host
+            for host in (b"[::1", b"[::::]", b"\xff", b"a..b", b"a:b:c")
+        ),
+        *(
+            REDIRECT + b"http://%b" % (300 * b"a"),
+            REDIRECT + b"//",
+            REDIRECT + b"file:///etc/hosts",
+        ),
+        *(CHUNKED + size for size in (b"-5\r\n", b"zz\r\n", b"fffffffffffffffff\r\n", b"")),
+        *(LENGTH + length for length in (b"many", b"-5", b"5, 7", 5000 * b"9", b"\xff")),
+        *(b"", b"\0\xff", b"HTTP/1.1 many\r\n\r\n", b"HTTP/1.1 200 OK\r\n" + 200 * b"X: 1\r\n"),
+        b"HTTP/1.1 500 \x1b[31m",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\nno",
+    ],
+)
+def test_answers_that_are_none(answer, answering):
+    url = answering(lambda: [answer + b"\r\n\r\n"])
+    message = refusal(UnreadableImageError, url)
+    assert url in message
+    assert message.isprintable()
+
+
+@pytest.mark.parametrize("url", ["http://a..b/", "http://" + 300 * "a", "http://\udcff/\x1b"])
+def test_urls_that_are_none(url):
+    message = refusal(UnreadableImageError, url)
+    assert message.startswith("Cannot download http://")
+    assert message.isprintable()
 
 
 def test_a_web_page_is_not_an_image(server):

@@ -169,8 +169,14 @@ def test_an_h5_file_is_imported_under_its_published_name(h5_entry, home, tmp_pat
     [
         (lambda file: None, "does not exist"),
         (lambda file: file.mkdir(), "is a folder"),
-        (lambda file: file.write_bytes(H5), r"expected a \.tar\.gz archive, got .* b'.x89HDF"),
-        (lambda file: file.write_bytes(PAGE), r"expected a \.tar\.gz archive, got .* b'<!DOC"),
+        (
+            lambda file: file.write_bytes(H5),
+            r"expected the \.tar\.gz archive of .*, got another kind of file",
+        ),
+        (
+            lambda file: file.write_bytes(PAGE),
+            r"expected the \.tar\.gz archive of .*, got a web page",
+        ),
         (lambda file: file.write_bytes(TAR[:-500]), "is damaged or incomplete"),
     ],
     ids=["missing", "folder", "h5", "page", "truncated"],

@@ -2,12 +2,10 @@
 
 import contextlib
 import dataclasses
-import socket
-import threading
 import time
 
 import pytest
-from helpers.file_server import TAR, assert_right, fetch, files, parts
+from helpers.file_server import TAR, answering_servers, assert_right, fetch, files, parts
 
 from easyseg.errors import DownloadError
 from easyseg.weights import download
@@ -19,30 +17,8 @@ OK = b"HTTP/1.1 200 OK\r\nETag: 1\r\n"
 def answering(home, monkeypatch):
     """Starts servers whose answer is what a function sends; returns the address of each."""
     monkeypatch.setattr(download, "PATIENCE", 0.1)
-    closed, servers = threading.Event(), []
-
-    def serve(answer):
-        server = socket.create_server(("127.0.0.1", 0))
-        servers.append(server)
-
-        def run():
-            with contextlib.suppress(OSError):
-                while not closed.is_set():
-                    connection, _ = server.accept()
-                    connection.recv(1 << 16)
-                    with connection, contextlib.suppress(OSError):
-                        for part in answer():
-                            connection.sendall(part)
-                            if closed.wait(0.02):
-                                return
-
-        threading.Thread(target=run, daemon=True).start()
-        return f"http://127.0.0.1:{server.getsockname()[1]}/net.tar.gz"
-
-    yield serve
-    closed.set()
-    for server in servers:
-        server.close()
+    with answering_servers("/net.tar.gz") as serve:
+        yield serve
 
 
 def headers_without_end():
