@@ -1,4 +1,4 @@
-"""The only door to Keras: importing this module is what loads the deep-learning framework.
+"""The only file that imports Keras: importing it loads the deep-learning framework.
 
 Modules that need Keras import it from here, and nothing imports those modules before the first
 network is built, so that `import easyseg` and `easyseg --help` stay quick. The process is as it

@@ -14,7 +14,7 @@ from easyseg.datasets import DatasetOptions
 from easyseg.evaluation.evaluate import evaluate_dataset
 from easyseg.export.opened_model import OpenedModel
 from easyseg.export.options import ExportOptions, format_of
-from easyseg.inference.background import BackgroundOptions, edit_background, means_many
+from easyseg.inference.background import BackgroundOptions, edit_background, is_several
 from easyseg.inference.folder import segment_folder
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
@@ -672,7 +672,7 @@ class SemanticSegmentation:
 
         Args:
             out: Where to; a file there is replaced.
-            format: "onnx"; `None` for what the path's ending says.
+            format: "onnx"; `None` for that of the path's extension.
             size: `(height, width)` of the input in pixels, or one number for both; `None` for the
                 model's own.
             dynamic: Accepts images of any height and width.
@@ -733,7 +733,7 @@ class SemanticSegmentation:
             effect,
             option,
             keep=keep,
-            settings=self._settings() if options.get("resume") or means_many(source) else None,
+            settings=self._settings() if options.get("resume") or is_several(source) else None,
             **options,
         )
 

@@ -3,7 +3,7 @@
 EasysegError
 ├── InputError             an argument breaks a rule        (also a ValueError)
 │   ├── ArgumentTypeError  an argument of another type, or an unknown one  (also a TypeError)
-│   ├── UnknownNameError   a name that no table holds; says what is nearest (also a KeyError)
+│   ├── UnknownNameError   a name that no table has; suggests the nearest (also a KeyError)
 │   └── ConfigError        a model or training choice that cannot be built
 ├── ImageError             an image that cannot be read    (also an OSError)
 │   ├── ImageNotFoundError                                  (also a FileNotFoundError)
@@ -12,7 +12,7 @@ EasysegError
 ├── VideoError             a video or camera that cannot be read (also an OSError)
 │   └── VideoNotFoundError                                  (also a FileNotFoundError)
 ├── DatasetError           a data set that cannot be read or trained on  (also a ValueError)
-├── TrainingError          a training run that cannot go on
+├── TrainingError          a training run that cannot continue
 ├── ExportError            a network that cannot be exported, or differs from Keras once it is
 ├── OutputError            a result that cannot be written  (also an OSError)
 └── WeightsError           weights that are not available or do not fit
@@ -110,7 +110,7 @@ class DatasetError(EasysegError, ValueError):
 
 
 class TrainingError(EasysegError):
-    """A training run that cannot go on; the last good weights are kept."""
+    """A training run that cannot continue; the last good weights are kept."""
 
 
 class ExportError(EasysegError):
@@ -126,7 +126,7 @@ class WeightsError(EasysegError):
 
 
 class DownloadError(WeightsError):
-    """The download failed; what has arrived is kept, so that the next try goes on from there."""
+    """The download failed; what has arrived is kept, so that the next try resumes it."""
 
 
 class OfflineError(DownloadError):

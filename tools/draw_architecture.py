@@ -1,7 +1,7 @@
-"""Draws the figures of docs/architecture.md as SVG: python tools/draw_architecture.py.
+"""Draws the diagrams of docs/architecture.md as SVG: python tools/draw_architecture.py.
 
-The order of the rooms is read from tests/architecture/test_imports.py, which tests it, and what
-each room is from the first line of its `__init__.py`, so that the figure follows the code.
+The order of the packages is read from tests/architecture/test_imports.py, which tests it, and what
+each package is from the first line of its `__init__.py`, so that the diagram follows the code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 IMAGES = ROOT / "docs/images"
 WIDTH, ROW, GAP, MARGIN = 960, 62, 14, 20
 FILL, EDGE, INK, SOFT = "#e8f0fa", "#1f5fa8", "#14324f", "#5b6b7b"
-NOT_ROOMS = ("__main__", "__init__", "_keras")
+NOT_PACKAGES = ("__main__", "__init__", "_keras")
 
 FLOW = (  # (module, what leaves it)
     ("io/read_image", "(H, W, 3) uint8 RGB, upright"),
@@ -29,8 +29,8 @@ FLOW = (  # (module, what leaves it)
 )
 
 
-def floors() -> list[list[str]]:
-    """The rooms of each floor, the doors first."""
+def layers() -> list[list[str]]:
+    """The packages of each layer, the entry points first."""
     tree = ast.parse((ROOT / "tests/architecture/test_imports.py").read_text("utf-8"))
     order = next(
         ast.literal_eval(node.value)
@@ -38,20 +38,21 @@ def floors() -> list[list[str]]:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ORDER"
     )
     rows = [
-        [room for room in row.split(", ") if room not in NOT_ROOMS] for row in order.split(" > ")
+        [package for package in row.split(", ") if package not in NOT_PACKAGES]
+        for row in order.split(" > ")
     ]
-    return [[room for room in row if path_of(room).exists()] for row in rows]
+    return [[package for package in row if path_of(package).exists()] for row in rows]
 
 
-def path_of(room: str) -> Path:
-    """The file whose docstring says what the room is."""
-    folder = ROOT / "easyseg" / room
+def path_of(package: str) -> Path:
+    """The file whose docstring says what the package is."""
+    folder = ROOT / "easyseg" / package
     return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
 
 
-def purpose(room: str) -> str:
-    """The first sentence of the room's docstring."""
-    text = ast.get_docstring(ast.parse(path_of(room).read_text("utf-8"))) or ""
+def purpose(package: str) -> str:
+    """The first sentence of the package's docstring."""
+    text = ast.get_docstring(ast.parse(path_of(package).read_text("utf-8"))) or ""
     return text.split("\n\n")[0].split("\n")[0].rstrip(".").replace("`", "")
 
 
@@ -86,27 +87,27 @@ def page(height: float, title: str, content: str) -> str:
     )
 
 
-def draw_rooms() -> str:
-    """One row of boxes for each floor; imports go down."""
+def draw_packages() -> str:
+    """One row of boxes for each layer; imports go down."""
     parts, y = [], MARGIN
-    rows = [row for row in floors() if row]
+    rows = [row for row in layers() if row]
     for i, row in enumerate(rows):
         width = (WIDTH - 2 * MARGIN - GAP * (len(row) - 1)) / len(row)
-        for j, room in enumerate(row):
-            name = room if path_of(room).parent.name != "easyseg" else f"{room}.py"
-            parts.append(box(MARGIN + j * (width + GAP), y, width, ROW, name, purpose(room)))
+        for j, package in enumerate(row):
+            name = package if path_of(package).parent.name != "easyseg" else f"{package}.py"
+            parts.append(box(MARGIN + j * (width + GAP), y, width, ROW, name, purpose(package)))
         if i + 1 < len(rows):
             parts.append(f'<path d="M {WIDTH / 2} {y + ROW + 1} v {GAP + 6}"/>')
         y += ROW + GAP + 8
     return page(
         y - GAP + MARGIN,
-        "The rooms of easyseg; each imports only from those below",
+        "The packages of easyseg; each imports only from those below",
         "\n".join(parts),
     )
 
 
 def draw_flow() -> str:
-    """The way of an image, four steps in a row."""
+    """How an image flows, four steps in a row."""
     columns, parts = 4, []
     width = (WIDTH - 2 * MARGIN - 3 * 2 * GAP) / columns
     for i, (module, text) in enumerate(FLOW):
@@ -122,7 +123,7 @@ def draw_flow() -> str:
             start = MARGIN + width / 2
             path = f"M {x + width / 2:.0f} {y + ROW + 1} V {middle} H {start:.0f}"
             parts.append(f'<path d="{path} V {y + ROW + 3 * GAP - 2}"/>')
-    return page(2 * MARGIN + 2 * ROW + 3 * GAP, "The way of an image", "\n".join(parts))
+    return page(2 * MARGIN + 2 * ROW + 3 * GAP, "How an image flows", "\n".join(parts))
 
 
 def draw_logit_grid() -> str:
@@ -173,6 +174,6 @@ def draw_logit_grid() -> str:
 
 if __name__ == "__main__":
     IMAGES.mkdir(exist_ok=True)
-    (IMAGES / "rooms.svg").write_text(draw_rooms(), "utf-8")
+    (IMAGES / "packages.svg").write_text(draw_packages(), "utf-8")
     (IMAGES / "image_flow.svg").write_text(draw_flow(), "utf-8")
     (IMAGES / "logit_grid.svg").write_text(draw_logit_grid(), "utf-8")

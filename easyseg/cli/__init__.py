@@ -118,7 +118,7 @@ def cli(context: click.Context) -> None:
 def main(args: list[str] | None = None) -> NoReturn:
     """Runs the command line; an error is one line and exit code 2.
 
-    After Ctrl-C the exit code is 130; `click.Abort` says how to go on, if that is possible.
+    After Ctrl-C the exit code is 130; `click.Abort` says how to resume, if that is possible.
     """
     prepare_process()
     handler = logging.StreamHandler()

@@ -57,10 +57,10 @@ def _list_formats(context: click.Context, _: click.Parameter, wanted: bool) -> N
     "--out",
     required=True,
     type=A_PATH,
-    help=f"File to write; its ending says the format: "
+    help=f"File to write; its extension chooses the format: "
     f"{', '.join(entry.extension for entry in FORMATS.values())}.",
 )
-@click.option("--format", type=Choice(list(FORMATS)), help="Instead of the ending's.")
+@click.option("--format", type=Choice(list(FORMATS)), help="Instead of the extension's.")
 @click.option("--size", type=SIZE, metavar="N|HxW", help="Input size.  [default: the model's own]")
 @click.option("--dynamic", is_flag=True, help="Accept images of any height and width.")
 @click.option(

@@ -304,7 +304,7 @@ def _kind(kinds: Iterable[str]) -> Callable[[Command], Command]:
 
 
 class ChosenModel:
-    """The model that the options name. What is wrong with them is said before it is opened.
+    """The model that the options name. What is wrong with them is reported before it is opened.
 
     Attributes:
         source: Its configuration and classes; `None` where only KerasHub knows them.

@@ -15,7 +15,7 @@ from easyseg.inference.folder import FolderSummary
 
 __all__ = ["folder_run", "report_folder"]
 
-SHOWN = 5  # images in which nothing was found
+SHOWN = 5  # names of images with nothing to keep
 
 
 @contextlib.contextmanager
@@ -27,7 +27,7 @@ def folder_run() -> Iterator[None]:
             yield
         except KeyboardInterrupt:
             words = typed if "--resume" in typed else [*typed, "--resume"]
-            raise click.Abort(f"To go on: {shlex.join(words)}") from None
+            raise click.Abort(f"To resume: {shlex.join(words)}") from None
 
 
 def report_folder(summary: FolderSummary) -> int:

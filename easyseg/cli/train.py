@@ -225,7 +225,7 @@ def _training_run(data: str | None) -> Iterator[None]:
             yield
         except Stopped as stop:
             words = ["easyseg", "train", *([data] if data else []), "--resume", str(stop.run_dir)]
-            raise click.Abort(f"To go on: {shlex.join(words)}") from None
+            raise click.Abort(f"To resume: {shlex.join(words)}") from None
 
 
 def _check_network(start: ModelSource, changes: dict[str, Any]) -> None:

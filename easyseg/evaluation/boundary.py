@@ -97,7 +97,7 @@ class BoundaryScores:
         """Boundary IoU of each class, `(classes,)`, 0 to 1; NaN where neither side has the class.
 
         Intersection over union, over all images, of the pixels of either mask that lie within
-        2 % of the image diagonal of its boundary; the image's frame is part of the boundary.
+        2 % of the image diagonal of its boundary; the image's edge is part of the boundary.
         """
         return ratio(self._overlap, self._union)
 
@@ -113,7 +113,7 @@ class BoundaryScores:
 
 
 def boundary_pixels(mask: np.ndarray) -> np.ndarray:
-    """Pixels of a mask with one of their four neighbors outside it, the image's frame excepted.
+    """Pixels of a mask with one of their four neighbors outside it, the image's edge excepted.
 
     Args:
         mask: `(H, W) uint8`, 0 and 1.
@@ -126,7 +126,7 @@ def boundary_band(mask: np.ndarray, width: int) -> np.ndarray:
     """Pixels of a mask within a chessboard distance of `width` of its boundary.
 
     Args:
-        mask: `(H, W) uint8`, 0 and 1; beyond the frame is outside.
+        mask: `(H, W) uint8`, 0 and 1; beyond the image is outside.
         width: Of the band, in pixels.
     """
     square = np.ones((2 * width + 1, 2 * width + 1), np.uint8)

@@ -132,18 +132,18 @@ COMMON = ("format", "size", "output", "precision", "check")
 
 
 def format_of(path: Path) -> str:
-    """The format by the ending of a path.
+    """The format by a path's extension.
 
     Raises:
-        InputError: It is the ending of none.
+        InputError: No format has it.
     """
     for name, entry in FORMATS.items():
         if path.name.lower().endswith(entry.extension):
             return name
-    endings = [entry.extension for entry in FORMATS.values()]
-    close = difflib.get_close_matches(path.suffix, endings, n=1)
+    extensions = [entry.extension for entry in FORMATS.values()]
+    close = difflib.get_close_matches(path.suffix, extensions, n=1)
     raise InputError(
-        f"{path} does not end as a format does; choose {' or '.join(close or endings)}."
+        f"{path} has the extension of no format; choose {' or '.join(close or extensions)}."
     )
 
 

@@ -1,4 +1,4 @@
-"""Backgrounds of images, folders and videos: the network says what is kept, an effect draws."""
+"""Backgrounds of images, folders and videos: the network finds what to keep."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from easyseg.results.segmentation import Segmentation
 if TYPE_CHECKING:
     from easyseg.inference.predictor import Predictor
 
-__all__ = ["BackgroundOptions", "BackgroundPainter", "edit_background", "means_many"]
+__all__ = ["BackgroundOptions", "BackgroundPainter", "edit_background", "is_several"]
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def edit_background(
     """Changes the background of an image, of the images of a folder, or of a video.
 
     See `SemanticSegmentation.change_background`, `segment_folder` and `segment_video` for the
-    arguments not said here. Several images give a `FolderSummary`.
+    arguments not described here. Several images give a `FolderSummary`.
 
     `effect` is a name in `BACKGROUNDS` and `option` what it takes: image, strength or color, else
     `None`. `settings` are what the results depend on beside these, a part of the results log.
@@ -89,7 +89,7 @@ def edit_background(
         )  # fmt: skip
     elif show:
         raise InputError("show=True needs a video. Leave it out for images.")
-    elif resume or means_many(source):
+    elif resume or is_several(source):
         result = run_jobs(
             predictor,
             plan_folder(source, out, spec),
@@ -115,7 +115,7 @@ def edit_background(
     return result
 
 
-def means_many(source: Any) -> bool:
+def is_several(source: Any) -> bool:
     """Whether the source is several images: a folder, a pattern, `@list.txt`, or a list."""
     if isinstance(source, (list, tuple, set, frozenset, Found)):
         return True

@@ -57,7 +57,9 @@ class LabelSet:
         )
         texts = (self.name, *self.names, *self.aliases, *self.aliases.values())
         if not all(isinstance(text, str) for text in texts):
-            raise InputError(f"label set {self.name!r} has a name that is no text; give strings.")
+            raise InputError(
+                f"label set {self.name!r} has a name that is not a string; give strings."
+            )
         for field in ("void", "ignore_index"):
             value = getattr(self, field)
             if not (value == 0 or is_count(value)) or value > LARGEST_ID:

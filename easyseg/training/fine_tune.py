@@ -207,8 +207,8 @@ def _cure(run_dir: Path, leave_out: str) -> str:
     """What to do about choices that differ from those of the run."""
     if is_finished(run_dir):
         return (
-            f"it is finished, so choose another run_dir, and model={str(run_dir)!r} to go on from "
-            "its weights"
+            f"it is finished, so choose another run_dir, and model={str(run_dir)!r} to continue "
+            "from its weights"
         )
     return f"{leave_out} to resume, or choose another run_dir"
 

@@ -31,7 +31,7 @@ TRAINED_START = (
     "start from a model of `easyseg models` that has this backbone, or from "
     'SemanticSegmentation.create(backbone, class_names=..., weights="imagenet").'
 )
-UPSCALED_BELOW = 257  # images whose longer side is shorter are upscaled to the start's input size
+UPSCALED_BELOW = 257  # images whose longer side is shorter are upscaled to the input size
 LEARNING_RATES = {"sgd": 7e-3}  # DeepLab's, for batches of 16
 LEARNING_RATE = 5e-4  # of the Adam family
 
@@ -48,8 +48,8 @@ class Plan:
         model: The network.
         config: How it is trained; the fields of `SETTLED` have a value.
         notes: Sentences for the report.
-        start_mean_iou: Of the start, on the images that each epoch is validated on; `None` if it
-            lacks one of the classes.
+        start_mean_iou: Of the initial model, on the images that each epoch is validated on; `None`
+            if it lacks one of the classes.
     """
 
     data: Dataset
@@ -105,9 +105,9 @@ def make_plan(
         scan: Of the data set to train on, which has a validation split.
         start: The network that is fine-tuned.
         config: Choices.
-        same_classes: Whether the start's classes are the data set's, so that its head is kept.
+        same_classes: Whether the data set has the initial model's classes, so that its head is kept.
         changes: Fields of the network to replace.
-        random: Whether the start's backbone has random weights.
+        random: Whether the initial model's backbone has random weights.
 
     Raises:
         InputError: The data set has no training images.
@@ -162,7 +162,11 @@ def _random_backbone(
     )
     if old == new and not random:
         return ()
-    why = "the start was never trained" if old == new else f"the start's is another, {old[0]}"
+    why = (
+        "the initial model was never trained"
+        if old == new
+        else f"the initial model has another, {old[0]}"
+    )
     note = f"The backbone, {new[0]}, starts with random weights, because {why}."
     choice = "freeze" if config.freeze == "backbone" else "freeze_backbone_epochs"
     if config.freeze == "backbone" or config.freeze_backbone_epochs:
@@ -206,7 +210,7 @@ def _labeled(scan: DatasetScan, split: str, word: str) -> list[SampleScan]:
 def _input_size(
     scans: Sequence[SampleScan], start: ModelConfig | KerasHubConfig
 ) -> tuple[int, int]:
-    """The smallest `32 k + 1` that holds every image, if that is less than the start's."""
+    """The smallest `32 k + 1` that holds every image, if that is less than the initial model's."""
     largest = [max(sides) for sides in zip(*(s.size for s in scans), strict=True)]
     if max(largest) < UPSCALED_BELOW or isinstance(start, KerasHubConfig):  # which needs its own
         return start.input_size

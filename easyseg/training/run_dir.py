@@ -4,7 +4,7 @@ config.json ...     the bundle of the best epoch, as `SemanticSegmentation` open
 last/               the bundle of the last epoch
 state.npz           what the next epoch starts with: weights, optimizer, history
 results.csv         the history, a row for each epoch
-config.yaml         the choices of the run, its data and its start
+config.yaml         the choices of the run, its data and its initial model
 
 Each file is written whole or not at all. An epoch is finished once `state.npz` is written: after a
 kill, one that is not in it is trained again.

@@ -210,7 +210,7 @@ def card(plan: Plan, entry: Mapping[str, Any] | None) -> str:
     )
     if entry is None:
         return about + "Before the first epoch.\n"
-    start = "" if plan.start_mean_iou is None else f" (the start: {plan.start_mean_iou:.4f})"
+    start = "" if plan.start_mean_iou is None else f" (initial model: {plan.start_mean_iou:.4f})"
     return about + (
         f"Epoch {entry['epoch']}. "
         f"On {min(len(plan.val), plan.config.val_images)} validation images at their own sizes: "
@@ -220,14 +220,14 @@ def card(plan: Plan, entry: Mapping[str, Any] | None) -> str:
 
 
 def warn_if_below_start(plan: Plan, best: Mapping[str, Any], start_name: str) -> None:
-    """Logs a warning if a run's best epoch, of its history, is worse than the start."""
+    """Logs a warning if a run's best epoch, of its history, is worse than the initial model."""
     start, mean_iou = plan.start_mean_iou, best["val_mean_iou"]
     if start is None or not mean_iou < start:
         return
     log.warning(
-        "the trained model is worse than its start: mean IoU %.4f, and %s has %.4f on the same %d "
-        "validation images. Keep the start, or train with a smaller learning_rate, more epochs or "
-        "more images.",
+        "the trained model is worse than the initial one: mean IoU %.4f, and %s has %.4f on the "
+        "same %d validation images. Keep the initial one, or train with a smaller learning_rate, "
+        "more epochs or more images.",
         mean_iou,
         start_name,
         start,

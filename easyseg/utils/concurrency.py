@@ -16,7 +16,7 @@ T = TypeVar("T")
 class Budget:
     """An amount that threads share: who would exceed it waits until another gives back.
 
-    When all who hold a part are waiting, one goes on nevertheless, so that none waits for ever.
+    When all who hold a part are waiting, one continues nevertheless, so that none waits forever.
 
     Args:
         amount: What all may hold together; a larger part is given to one thread alone.

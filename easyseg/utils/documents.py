@@ -1,4 +1,4 @@
-"""JSON and YAML from outside -> plain values, within limits: the only door for both."""
+"""JSON and YAML from outside -> plain values, within limits: the only parser of both."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def watched(
 ) -> T:
     """Calls `request` in a thread, which is left behind when nothing moves.
 
-    Timeouts of requests hold between two bytes only; a server may send one now and then, for ever.
+    Timeouts of requests hold between two bytes only; a server may send one now and then, forever.
 
     Args:
         request: Is given an event; once that is set, it ends with the next bytes that come.

@@ -14,7 +14,7 @@ def require_same_process() -> None:
     """Refuses networks in a process that was forked from one that has loaded a network.
 
     The threads of TensorFlow and of the other runtimes are not in a fork, which would wait for them
-    for ever. The first call, which comes before the first network is loaded, notes the process.
+    forever. The first call, which comes before the first network is loaded, notes the process.
 
     Raises:
         InputError: This is a fork.

@@ -1,4 +1,4 @@
-"""Checks of values that users give: their types by the signature, at the door."""
+"""Checks of values that users give: types are compared with a public function's signature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checkpoint in a tar archive, and nothing else of it."""
+"""Extracts only the checkpoint from a tar archive."""
 
 from __future__ import annotations
 

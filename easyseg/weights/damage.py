@@ -1,4 +1,4 @@
-"""One door for what libraries raise on damaged files of weights."""
+"""Errors that libraries raise on damaged weights files, as one `WeightsError`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rooms import only downward, and no file imports itself through others."""
+"""Packages import only downward, and no file imports itself through others."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 import easyseg
 
 PACKAGE = Path(easyseg.__file__).parent
-# from the doors down; rooms between commas may not import each other
+# from the entry points down; packages between commas may not import each other
 ORDER = (
     "__main__ > cli, pixellib, serve, distributed > __init__, api > training, export > evaluation"
     " > inference > weights > models, datasets > results > io > _keras > utils > errors"
 )
-FLOOR = {
-    room: floor
-    for floor, rooms in enumerate(reversed(ORDER.split(" > ")))
-    for room in rooms.split(", ")
+LAYER = {
+    package: layer
+    for layer, packages in enumerate(reversed(ORDER.split(" > ")))
+    for package in packages.split(", ")
 }
 TENSORFLOW = (
     "_keras.py",
@@ -37,7 +37,7 @@ def name_of(path: Path) -> str:
 FILES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def room_of(module: str) -> str:
+def package_of(module: str) -> str:
     return module.split(".")[1] if "." in module else "__init__"
 
 
@@ -61,14 +61,16 @@ GRAPH = {
 }
 
 
-def test_rooms_import_downward():
-    assert set(map(room_of, FILES)) <= set(FLOOR), "a room without a floor; give it one in ORDER"
+def test_packages_import_downward():
+    assert set(map(package_of, FILES)) <= set(LAYER), (
+        "a package without a layer; give it one in ORDER"
+    )
     upward = [
         f"{name} imports {other}"
         for name, others in GRAPH.items()
         for other in others
-        if room_of(name) != room_of(other)
-        and FLOOR[room_of(other)] >= FLOOR[room_of(name)]
+        if package_of(name) != package_of(other)
+        and LAYER[package_of(other)] >= LAYER[package_of(name)]
         and other != "easyseg"  # __version__
     ]
     assert not upward, "\n".join(upward)

@@ -1,4 +1,4 @@
-"""Words of the field, and errors that speak the language of the door they come through."""
+"""Words of the field, and messages that name arguments in Python, flags on the command line."""
 
 from __future__ import annotations
 

@@ -304,7 +304,7 @@ def test_stopped_by_the_user(segment, photos, monkeypatch):
     monkeypatch.setattr(folder, "append_line", stopping)
     code, out, err = segment("bird.jpg", "photos", "-o", "out")
     assert (code, out) == (130, "")
-    words = "easyseg: stopped. To go on: easyseg segment bird.jpg photos -o out"
+    words = "easyseg: stopped. To resume: easyseg segment bird.jpg photos -o out"
     assert " ".join(err.split()).startswith(words)
     assert err.rstrip().endswith(" --resume")
     for name in new_files():  # what is there is complete

@@ -151,7 +151,7 @@ def test_names_that_the_start_knows_are_proposed(tmp_path, name, guess):
     report = check_dataset(root)
     assert report.proposal.start_classes == ("background", guess)
     text = str(report)
-    assert f"proposal classes=['background', '{guess}'] keeps what the start knows" in text
+    assert f"proposal classes=['background', '{guess}'] keeps the initial model" in text
     assert f"if the foreground is {guess}; mini also knows aeroplane, bicycle" in text
     named = check_dataset(open_dataset(root, classes=["background", guess]))
     assert named.proposal.start_classes == ()
@@ -163,7 +163,7 @@ def test_the_command_prints_flags(tmp_path):
     for i in range(3):
         save(root / f"masks/{i}.png", scene(i)[1])
     result = CliRunner().invoke(command, [str(root)])
-    assert "proposal --classes background,person keeps what the start knows" in result.output
+    assert "proposal --classes background,person keeps the initial model" in result.output
     assert "choose --ignore 255" in result.output
     result = CliRunner().invoke(command, [str(root), *["--classes", "background,person"]])
     assert result.exit_code == 0

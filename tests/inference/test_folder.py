@@ -643,7 +643,7 @@ def test_a_run_that_is_stopped_resumes(photos, stop):
     if stop == signal.SIGINT:
         assert run.returncode == 130
         assert err.splitlines()[-1] == (
-            "easyseg: stopped. To go on: easyseg segment many -o out -m mini --resume"
+            "easyseg: stopped. To resume: easyseg segment many -o out -m mini --resume"
         )
     assert 10 <= len(lines()) < 80
     for line in lines():

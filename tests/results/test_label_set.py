@@ -184,9 +184,9 @@ def test_two_classes_may_share_a_color():
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"name": None}, "has a name that is no text"),
-        ({"names": ("a", None)}, "has a name that is no text"),
-        ({"aliases": {"c": 1}}, "has a name that is no text"),
+        ({"name": None}, "has a name that is not a string"),
+        ({"names": ("a", None)}, "has a name that is not a string"),
+        ({"aliases": {"c": 1}}, "has a name that is not a string"),
         ({"void": 1 << 40}, "void=1099511627776 must be a whole number from 0 to 65535"),
         ({"void": -1}, "void=-1 must be"),
         ({"ignore_index": 2.5}, "ignore_index=2.5 must be"),

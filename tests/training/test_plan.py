@@ -120,9 +120,9 @@ def test_new_classes_begin_with_a_frozen_backbone(data, same, epochs, frozen):
         (
             {"backbone": "mobilenetv2"},
             False,
-            "mobilenetv2, .* because the start's is another, tiny",
+            "mobilenetv2, .* because the initial model has another, tiny",
         ),
-        ({}, True, "because the start was never trained"),
+        ({}, True, "because the initial model was never trained"),
     ],
 )
 def test_a_random_backbone_is_said_and_not_frozen(data, caplog, changes, random, why):

@@ -103,7 +103,7 @@ def test_stopped_names_the_command_that_goes_on(shapes, monkeypatch, capsys, typ
         main(["train", *(str(shapes) if word == "DATA" else word for word in typed)])
     assert caught.value.code == 130
     last = capsys.readouterr().err.splitlines()[-1]
-    assert last == f"easyseg: stopped. To go on: easyseg train {expected}"
+    assert last == f"easyseg: stopped. To resume: easyseg train {expected}"
 
 
 @pytest.mark.parametrize(

@@ -173,8 +173,11 @@ def test_the_settings_say_what_was_done(run, shapes):
     assert settings["start"].endswith("start")
     assert TrainConfig.from_dict(settings["training"]).crop == (65, 65)
     assert settings["versions"]["keras"] == keras.__version__
-    assert "the start was never trained" in settings["notes"][0]
-    assert "the start was never trained" in (folder / "report.html").read_text().split("<h2>")[1]
+    assert "the initial model was never trained" in settings["notes"][0]
+    assert (
+        "the initial model was never trained"
+        in (folder / "report.html").read_text().split("<h2>")[1]
+    )
 
 
 def test_callbacks_hear_of_the_validation(run, listener):
@@ -222,14 +225,16 @@ def test_a_run_that_is_stopped_says_how_it_goes_on(run, shapes, tmp_path):
     tuned = mine.fine_tune(shapes, **options, resume=True)
     assert len(tuned.history) == 2
     before = mine.evaluate(shapes, split="val", boundary=False, progress=False).mean_iou
-    assert f" (the start: {before:.4f}), " in (tmp_path / "again/card.md").read_text()
+    assert f" (initial model: {before:.4f}), " in (tmp_path / "again/card.md").read_text()
 
 
 @pytest.mark.parametrize(("before", "after", "said"), [(0.937, 0.917, 1), (0.9, 0.917, 0)])
 def test_a_model_that_is_worse_than_its_start_is_said(run, shapes, caplog, before, after, said):
     started = dataclasses.replace(plan(shapes), start_mean_iou=before)
     warn_if_below_start(started, {"val_mean_iou": after}, "voc")
-    text = "worse than its start: mean IoU 0.9170, and voc has 0.9370 on the same 2 validation"
+    text = (
+        "worse than the initial one: mean IoU 0.9170, and voc has 0.9370 on the same 2 validation"
+    )
     assert caplog.text.count(text) == said
 
 

@@ -111,13 +111,13 @@ def _size_line(sizes: np.ndarray) -> list[str]:
 
 
 def _name_line(report: CheckReport) -> list[str]:
-    """Which names carry the weights of the start."""
+    """Which names keep the weights of the initial model."""
     if not report.proposal or not report.proposal.start_classes:
         return []
     names, mini = report.proposal.start_classes, load_label_set("voc").names[1:]
     others = ", ".join(name for name in mini if name not in names)
     condition = f"if the foreground is {names[-1]}; mini also knows {others}."
-    return [f"proposal classes={list(names)} keeps what the start knows of it, {condition}"]
+    return [f"proposal classes={list(names)} keeps the initial model's weights for it, {condition}"]
 
 
 def _class_table(report: CheckReport) -> list[str]:
