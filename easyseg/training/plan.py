@@ -105,7 +105,7 @@ def make_plan(
         scan: Of the data set to train on, which has a validation split.
         start: The network that is fine-tuned.
         config: Choices.
-        same_classes: Whether the data set has the initial model's classes, so that its head is kept.
+        same_classes: Whether the data set has the classes of `start`, so that its head is kept.
         changes: Fields of the network to replace.
         random: Whether the initial model's backbone has random weights.
 
