@@ -12,7 +12,7 @@ import numpy as np
 from easyseg.datasets.base import IGNORE
 from easyseg.datasets.soft_edges import MANY, is_photo, middle_fraction
 from easyseg.errors import DatasetError, ImageError, show_path
-from easyseg.io.open_image import image_errors, open_image
+from easyseg.io.open_image import open_image
 
 __all__ = [
     "TINT",
@@ -137,7 +137,7 @@ def read_values(path: Path, *, colors: bool = False) -> np.ndarray:
     """
     name = show_path(path)
     try:
-        with open_image(path, name) as image, image_errors(name):
+        with open_image(path, name) as image:
             return _values(image, path, colors=colors)
     except ImageError as error:
         raise DatasetError(

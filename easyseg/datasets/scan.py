@@ -15,13 +15,7 @@ import numpy as np
 from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.datasets.mask_files import is_jpeg
 from easyseg.errors import DatasetError, EasysegError, ImageError, show_path
-from easyseg.io.open_image import (
-    IMAGE_EXTENSIONS,
-    image_errors,
-    open_image,
-    require_file,
-    without_warnings,
-)
+from easyseg.io.open_image import IMAGE_EXTENSIONS, open_image, orientation_of
 
 __all__ = ["MUCH_IGNORED", "DatasetScan", "SampleScan", "scan_dataset"]
 
@@ -29,7 +23,6 @@ MUCH_IGNORED = 0.05  # fraction of the pixels above which there is a warning
 THREADS = 4
 THUMBNAIL = 16  # side of the gray image by which images are compared
 SWAPS_SIDES = range(5, 9)  # EXIF orientations
-EXIF_ORIENTATION = 274
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,14 +129,12 @@ def _scan(split: str, sample: Sample, classes: int, *, quick: bool) -> SampleSca
 
 def _read(sample: Sample, *, quick: bool) -> tuple[tuple[int, int], int, np.ndarray | None]:
     """`(height, width)` of the upright image, its EXIF orientation, and its thumbnail."""
-    require_file(sample.image)
     source, name = sample.image_source(), show_path(sample.image)
     file = io.BytesIO(source) if isinstance(source, bytes) else source
-    with open_image(file, name) as image, image_errors(name):
+    with open_image(file, name) as image:
         # of a PNG only from its header, because Pillow decodes it for more
         has_exif = image.format != "PNG" or "exif" in image.info
-        with without_warnings():  # of damaged EXIF
-            orientation = int(image.getexif().get(EXIF_ORIENTATION, 1)) if has_exif else 1
+        orientation = orientation_of(image) if has_exif else 1
         width, height = image.size
         thumbnail = None if quick else _thumbnail(image)
     size = (width, height) if orientation in SWAPS_SIDES else (height, width)

@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from easyseg.errors import (
     EasysegError,
@@ -26,7 +26,7 @@ from easyseg.io.video.names import is_video
 from easyseg.utils.validation import is_count
 
 if TYPE_CHECKING:
-    from PIL import ImageFile
+    from PIL import Image, ImageFile
 
 __all__ = [
     "IMAGE_EXTENSIONS",
@@ -36,10 +36,10 @@ __all__ = [
     "header_pixels",
     "image_errors",
     "open_image",
+    "orientation_of",
     "pixel_limit",
     "require_file",
     "why_not_image",
-    "without_warnings",
 ]
 
 
@@ -74,6 +74,7 @@ HEIF_COST = 2
 IMAGE_EXTENSIONS = (*(e for each in FORMATS.values() for e in each.extensions), *HEIF_EXTENSIONS)
 """Of every format that is read; those of HEIF need the package pillow-heif."""
 
+EXIF_ORIENTATION = 0x0112
 LIST_EXTENSIONS = (".txt", ".lst", ".csv")
 
 MAX_PIXELS = 125_000_000
@@ -99,10 +100,13 @@ def pixel_limit(max_pixels: int | None = None) -> int:
     return int(limit)
 
 
+@contextlib.contextmanager
 def open_image(
     file: Path | IO[bytes], name: str, *, max_pixels: int | None = None
-) -> ImageFile.ImageFile:
-    """Opens an image in one of `FORMATS`, or HEIF with pillow-heif; reads its header alone.
+) -> Iterator[ImageFile.ImageFile]:
+    """An image in one of `FORMATS`, or HEIF with pillow-heif, of which the header alone is read.
+
+    Whatever Pillow and its decoders raise within the `with` block becomes an ImageError.
 
     Args:
         file: An ordinary file, or its bytes.
@@ -118,14 +122,9 @@ def open_image(
     limit = pixel_limit(max_pixels)
     if isinstance(file, Path):
         require_file(file)
-    with image_errors(name, limit):
-        image = _open(file, name, limit)
-        try:
-            check_size(*image.size, name, limit, cost=_cost(image))
-        except BaseException:
-            image.close()
-            raise
-    return image
+    with image_errors(name, limit), _open(file, name, limit) as image:
+        check_size(*image.size, name, limit, cost=_cost(image))
+        yield image
 
 
 def _cost(image: ImageFile.ImageFile) -> int:
@@ -158,7 +157,7 @@ def header_pixels(path: Path, max_pixels: int | None = None) -> int:
 def _open(file: Path | IO[bytes], name: str, limit: int) -> ImageFile.ImageFile:
     from PIL import Image  # noqa: PLC0415
 
-    with without_warnings():  # of bombs, for which there is the limit, and of EXIF
+    with _without_warnings():  # of bombs, for which there is the limit, and of EXIF
         before = Image.MAX_IMAGE_PIXELS
         Image.MAX_IMAGE_PIXELS = limit / 2  # type: ignore[assignment]  # it refuses twice this
         try:
@@ -172,11 +171,17 @@ def _open(file: Path | IO[bytes], name: str, limit: int) -> ImageFile.ImageFile:
 
 
 @contextlib.contextmanager
-def without_warnings() -> Iterator[None]:
+def _without_warnings() -> Iterator[None]:
     """Without Python's warnings, in one thread at a time."""
     with _lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+
+
+def orientation_of(image: Image.Image) -> Any:
+    """The orientation in the image's EXIF, from 1 to 8 where it is valid; 1 if there is none."""
+    with _without_warnings():  # of damaged EXIF, which does not harm the pixels
+        return image.getexif().get(EXIF_ORIENTATION, 1)
 
 
 def _registered_formats() -> list[str]:

@@ -26,9 +26,9 @@ from easyseg.io.open_image import (
     check_size,
     image_errors,
     open_image,
+    orientation_of,
     pixel_limit,
     require_file,
-    without_warnings,
 )
 from easyseg.io.wide_rgb import FULL_SCALES, full_range
 
@@ -80,7 +80,9 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> np.ndar
     if isinstance(source, np.ndarray):
         return _array_to_rgb(source, limit)
     if isinstance(source, Image.Image):
-        return _decode(source, "the PIL image", limit)
+        check_size(*source.size, "the PIL image", limit)
+        with image_errors("the PIL image", limit):
+            return _decode(source, "the PIL image")
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _read_file(io.BytesIO(source), f"the image of {len(source)} bytes", limit)
     if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
@@ -132,29 +134,21 @@ def _fetch(url: str, stopped: threading.Event) -> bytes:
 def _read_file(file: Path | IO[bytes], name: str, limit: int) -> np.ndarray:
     with open_image(file, name, max_pixels=limit) as opened:
         image = full_range(opened, file, name, limit)
-        return _decode(image, name, limit, undecoded=image is opened)
+        return _decode(image, name, undecoded=image is opened)
 
 
-def _decode(image: Image.Image, name: str, limit: int, *, undecoded: bool = False) -> np.ndarray:
+def _decode(image: Image.Image, name: str, *, undecoded: bool = False) -> np.ndarray:
     """The upright pixels; an image that a user gave may differ from its file by now."""
-    from PIL import ExifTags, ImageOps  # noqa: PLC0415
-
-    check_size(*image.size, name, limit)
-    with image_errors(name, limit):
-        animated = getattr(image, "is_animated", False) and image.tell() == 0
-        if animated and image.format != "MPO":  # whose others are a camera's by-products
-            log.warning("%s has several frames; the first one is used.", name)
-        pixels = decode_jpeg(image, name) if undecoded else None
-        if pixels is None:
-            image.load()
-        with without_warnings():  # of damaged EXIF, which does not harm the pixels
-            orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
-            if pixels is None and orientation != 1:  # it always copies
-                image = ImageOps.exif_transpose(image)
-        if pixels is None:
-            return _pil_to_rgb(image)
+    animated = getattr(image, "is_animated", False) and image.tell() == 0
+    if animated and image.format != "MPO":  # whose others are a camera's by-products
+        log.warning("%s has several frames; the first one is used.", name)
+    pixels = decode_jpeg(image, name) if undecoded else None
+    if pixels is None:
+        image.load()
+        pixels = _pil_to_rgb(image)
+    else:
         pixels = pixels_to_srgb(pixels, profile_of(image))
-        return apply_orientation(pixels, orientation)
+    return apply_orientation(pixels, orientation_of(image))
 
 
 def _pil_to_rgb(image: Image.Image) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from easyseg.io.open_image import check_size, image_errors, open_image
+from easyseg.io.open_image import check_size, open_image
 
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
@@ -36,16 +36,15 @@ def full_range(
     tiles = getattr(image, "tile", [])
     if image.mode not in MODES or not any(";16" in _raw_mode(tile) for tile in tiles):
         return image
-    with image_errors(name, limit):
-        image.load()
-        extrema: Any = image.getextrema()
-        if max(high for _, high in extrema[:3]) >= DARK:
-            return image
-        check_size(*image.size, name, limit, cost=COST)
-        with open_image(file, name, max_pixels=limit) as low:
-            low.tile = [_of_low_bytes(tile) for tile in low.tile]
-            low.load()
-        return _scaled(image, low)
+    image.load()
+    extrema: Any = image.getextrema()
+    if max(high for _, high in extrema[:3]) >= DARK:
+        return image
+    check_size(*image.size, name, limit, cost=COST)
+    with open_image(file, name, max_pixels=limit) as low:
+        low.tile = [_of_low_bytes(tile) for tile in low.tile]
+        low.load()
+    return _scaled(image, low)
 
 
 def _raw_mode(tile: Any) -> str:

@@ -24,12 +24,9 @@ def is_video(source: Any) -> bool:
         source: A path or http(s) URL with a video's extension, a stream's URL (rtsp://,
             rtmp://, udp://, …), a camera's index, or an open source.
     """
-    if isinstance(source, VideoSource):
-        return True
-    if isinstance(source, int) and not isinstance(source, bool):
-        return True
     if not isinstance(source, (str, os.PathLike)):
-        return False
+        is_camera = isinstance(source, int) and not isinstance(source, bool)
+        return is_camera or isinstance(source, VideoSource)
     name = os.fspath(source).lower()
     if name.startswith(STREAM_SCHEMES):
         return True
