@@ -282,13 +282,13 @@ def require_file(path: Path) -> None:
 
 def why_not_image(path: str) -> str:
     """Why a file that is called like a video or a list cannot be read; "" for other names."""
-    shown = show_path(path)
     if is_video(path):
         return (
-            f"Cannot read {shown} as an image: it is a video. Give it alone to segment_video() or "
-            "blur_background()."
+            f"Cannot read {show_path(path)} as an image: it is a video. Give it alone to "
+            "segment_video() or blur_background()."
         )
-    if Path(path).suffix.lower() in LIST_EXTENSIONS:
+    if path.lower().endswith(LIST_EXTENSIONS):
+        shown = show_path(path)
         return f"Cannot read {shown} as an image: it is a text. If it lists images, write @{shown}."
     return ""
 
