@@ -5,9 +5,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -28,7 +28,8 @@ ENDINGS = (".yaml", ".yml")
 LISTS = (".txt", ".lst", ".list", ".csv")
 NAME_FILES = ("classes.txt", "obj.names")  # as Label Studio and CVAT write them
 NUMBERS = re.compile(r"[\d.eE+\-\s]+")
-BOX = 4  # numbers of a box, not of a polygon
+Entry = tuple[str, str]  # a split, and a folder, a list or an image for it
+BOX = 5  # words in the line of a box: its class, center, width and height
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,35 +41,75 @@ class _Lines:
 
     def __call__(self, size: tuple[int, int]) -> np.ndarray:
         """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
-        height, width = size
+        lines = enumerate(map(str.split, read_lines(self.path)), 1)
         shapes = [
-            Shape(class_id, [corners * (width, height)], where)
-            for class_id, corners, where in self.polygons()
+            self._shape(words, f"line {number} of {self.path}", size)
+            for number, words in lines
+            if len(words) != BOX
         ]
         return draw_shapes(shapes, size)
 
-    def polygons(self) -> Iterator[tuple[int, np.ndarray, str]]:
-        """Class, `(corners, 2)` x and y from 0 to 1, and file and line for messages."""
-        for number, line in enumerate(read_lines(self.path), 1):
-            where = f"line {number} of {self.path}"
-            first, *rest = line.split()
-            if len(rest) == BOX:
-                continue
-            try:
-                values = np.array(rest, float)
-            except ValueError as error:
-                raise DatasetError(f"{where} is not `class x y x y ...`; correct it.") from error
-            number_of_class = whole_number(first, f"the class in {where}")
-            if number_of_class >= len(self.classes):
-                raise DatasetError(
-                    f"{where} has class {number_of_class}, but data.yaml names "
-                    f"{len(self.classes)} classes; add its name there, or remove the line."
-                )
-            if len(values) < 6 or len(values) % 2:
-                raise DatasetError(f"{where} has {len(values)} numbers; give 3 or more x y pairs.")
-            if not (np.isfinite(values).all() and values.min() >= -1 and values.max() <= 2):
-                raise DatasetError(f"{where} has corners outside 0 to 1; divide by the image size.")
-            yield self.classes[number_of_class], values.reshape(-1, 2), where
+    def _shape(self, words: list[str], where: str, size: tuple[int, int]) -> Shape:
+        """The polygon of a line: its class, then x and y from 0 to 1 of each corner."""
+        try:
+            values = np.array(words[1:], float)
+        except ValueError as error:
+            raise DatasetError(f"{where} is not `class x y x y ...`; correct it.") from error
+        number = whole_number(words[0], f"the class in {where}")
+        if number >= len(self.classes):
+            raise DatasetError(
+                f"{where} has class {number}, but data.yaml names {len(self.classes)} classes; "
+                "add its name there, or remove the line."
+            )
+        if len(values) < 6 or len(values) % 2:
+            raise DatasetError(f"{where} has {len(values)} numbers; give 3 or more x y pairs.")
+        if not (np.isfinite(values).all() and values.min() >= -1 and values.max() <= 2):
+            raise DatasetError(f"{where} has corners outside 0 to 1; divide by the image size.")
+        return Shape(self.classes[number], [values.reshape(-1, 2) * size[::-1]], where)
+
+
+class _Config(NamedTuple):
+    """The file that names the classes, and what it says."""
+
+    file: Path  # a YAML file, or a list of names
+    names: list[str]
+    base: Path  # to which folders and lists are relative
+    root: Path  # where images are searched
+    entries: list[Entry]
+
+
+def _config(root: Path) -> _Config | None:
+    """What the file of class names says; `None` if there is none.
+
+    Raises:
+        DatasetError: There is none, and one of several files cannot be read.
+    """
+    errors: list[DatasetError] = []
+    named: list[tuple[Path, list[str], dict[str, Any]]] = []
+    for file in _yaml_files(root):
+        try:
+            content = read_yaml(file)
+            content = content if isinstance(content, dict) else {}
+            names = _names(content.get("names"), file)
+        except DatasetError as error:
+            errors.append(error)
+            continue
+        if names:
+            named.append((file, names, content))
+    if len({file.parent for file, *_ in named}) > 1:
+        raise DatasetError(
+            f"{root} holds several data sets, {named[0][0]} and {named[1][0]}; open one of them."
+        )
+    if errors and not named:
+        raise errors[0]
+    for file in (root / name for name in NAME_FILES):
+        if not named and file.is_file():
+            named = [(file, [clean(line, i) for i, line in enumerate(read_lines(file))], {})]
+    if not named:
+        return None
+    file, names, content = named[0]
+    base = _base(content.get("path"), file, home_of(root))
+    return _Config(file, names, base, _data_root(base, root), _entries(content))
 
 
 def _names(names: Any, file: Path) -> list[str]:
@@ -89,87 +130,51 @@ def _names(names: Any, file: Path) -> list[str]:
     ]
 
 
-def _class_file(root: Path) -> tuple[Path, list[str]] | None:
-    """The YAML file that names the classes, and the names.
-
-    Raises:
-        DatasetError: There is none, and one of several files cannot be read.
-    """
-    files = [root] if root.is_file() else _yaml_files(root)
-    errors: list[DatasetError] = []
-    named: list[tuple[Path, list[str]]] = []
-    for file in files:
-        try:
-            content = _content(file) if file.suffix.lower() in ENDINGS else {}
-            names = _names(content.get("names"), file)
-        except DatasetError as error:
-            errors.append(error)
-            continue
-        if names:
-            named.append((file, names))
-    if len(named) > 1 and len({file.parent for file, _ in named}) > 1:
-        raise DatasetError(
-            f"{root} holds several data sets, {named[0][0]} and {named[1][0]}; open one of them."
-        )
-    if errors and not named:
-        raise errors[0]
-    if not named and root.is_dir():
-        lists = [root / name for name in NAME_FILES if (root / name).is_file()]
-        named = [(file, [clean(line, i) for i, line in enumerate(read_lines(file))])
-                 for file in lists]  # fmt: skip
-    return next(iter(named), None)
-
-
 def _yaml_files(root: Path) -> list[Path]:
-    """Those in the folder, else those one below."""
-    for pattern in ("*", "*/*"):
-        files = [p for p in root.glob(pattern) if p.suffix.lower() in ENDINGS and p.is_file()]
+    """The file itself, or those in the folder, else those one below."""
+    for paths in ([root],) if root.is_file() else (root.glob("*"), root.glob("*/*")):
+        files = [p for p in paths if p.suffix.lower() in ENDINGS and p.is_file()]
         if files:
             return sorted(files, key=lambda p: (p.suffix.lower(), p))
     return []
-
-
-def _content(file: Path) -> dict[str, Any]:
-    content = read_yaml(file) if file.suffix.lower() in ENDINGS else {}
-    return content if isinstance(content, dict) else {}
 
 
 def _detect(root: Path) -> bool:
     if not (root.is_dir() or root.suffix.lower() in ENDINGS):
         return False
     try:
-        named, error = _class_file(root), None
+        config, error = _config(root), None
     except DatasetError as problem:
-        named, error = None, problem
-    data_root = _data_root(named[0], root) if named else home_of(root)
+        config, error = None, problem
+    if root.is_file() and config and config.entries:
+        return True
+    data_root = config.root if config else home_of(root)
     label_of = _LabelFiles(data_root)
     first = next(
         (text for images in image_folders(data_root).values() for image in images[:50]
          if (text := label_of(image))), None
     )  # fmt: skip
-    if root.is_file() and named and _entries(named[0]):
-        return True
-    has_yaml = named is not None and named[0].suffix.lower() in ENDINGS
-    if first is None or not (has_yaml or _looks_like_labels(first)):
+    if first is None:
         return False
-    if named and not has_yaml and find_pairs(root).pairs:
-        return False  # the names may be those of masks
-    if named is None:
+    if config and config.file.suffix.lower() in ENDINGS:
+        return True
+    if not _looks_like_labels(first):
+        return False
+    if config is None:
         raise error or DatasetError(
             f"{root} has labels as YOLO's, such as {first}, but no data.yaml with `names:`; write "
             "the classes into it."
         )
-    return True
+    return not find_pairs(root).pairs  # whose masks the names may be for
 
 
 def _looks_like_labels(path: Path) -> bool:
     lines = read_lines(path)[:1]
-    return bool(lines) and len(lines[0].split()) > BOX and NUMBERS.fullmatch(lines[0]) is not None
+    return bool(lines) and len(lines[0].split()) >= BOX and NUMBERS.fullmatch(lines[0]) is not None
 
 
-def _base(file: Path, home: Path) -> Path:
-    """The folder that `path:` names, to which splits are relative; `home` if it is not there."""
-    path = _content(file).get("path")
+def _base(path: Any, file: Path, home: Path) -> Path:
+    """The folder that `path:` names in the file; `home` if it is not there."""
     for folder in (file.parent, home) if path else ():
         base = Path(os.path.normpath(folder / str(path)))
         is_there = os.path.isdir(base)  # noqa: PTH112  (False, where Path raises, for long names)
@@ -178,10 +183,9 @@ def _base(file: Path, home: Path) -> Path:
     return home
 
 
-def _data_root(file: Path, root: Path) -> Path:
+def _data_root(base: Path, root: Path) -> Path:
     """The folder that is searched: the one that is opened, or the one that `path:` names."""
     home = home_of(root)
-    base = _base(file, home)
     is_inside = base.resolve().is_relative_to(home.resolve())
     is_above = root.is_dir() and home.resolve().is_relative_to(base.resolve())
     return home if is_inside or is_above else base
@@ -218,25 +222,23 @@ def _label_names(image: str) -> Iterator[str]:
 
 
 def _read(root: Path, _: DatasetOptions) -> Dataset:
-    named = _class_file(root)
-    if named is None:
+    config = _config(root)
+    if config is None:
         raise DatasetError(f"{root} has no data.yaml with `names:`; write the classes into it.")
-    file, names = named
-    data_root = _data_root(file, root)
+    data_root = config.root
     label_of = _LabelFiles(data_root)
     folders = image_folders(data_root)
-    listed = _listed(file, _base(file, home_of(root)), data_root, folders, label_of)
+    listed = _listed(config, folders, label_of)
     images = [
         (split_of_folder(folder.relative_to(data_root)), image, image)
         for folder, paths in folders.items()
         for image in paths
     ]
-    outside = {
-        i for part in listed.splits.values() for i in part if not i.is_relative_to(data_root)
-    }
+    named = {image for part in listed.splits.values() for image in part}
+    outside = {image for image in named if not image.is_relative_to(data_root)}
     images += [("", image, image) for image in sorted(outside)]
     table = ClassTable()
-    classes = tuple(table.add(names))
+    classes = tuple(table.add(config.names))
     samples, unlabeled = [], []
     for split, image in listed.sort(images):
         labels = label_of(image)
@@ -248,15 +250,16 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         samples.append((split, Sample(name, image, labels, _Lines(labels, classes))))
     if not samples:
         raise DatasetError(f"{data_root} has no labels/*.txt for its images; export it again.")
+    notes = [f"Class names are from {config.file}; pixels outside all polygons are background.",
+             "Where objects overlap, the smallest is on top.", *listed.notes,
+             *table.notes, *_about_boxes([sample.mask for _, sample in samples])]  # fmt: skip
     return make_dataset(
         data_root.name,
         make_label_set(data_root.name, table.names),
         samples,
-        notes=[f"Class names are from {file}; pixels outside all polygons are background.",
-               "Where objects overlap, the smallest is on top.", *listed.notes,
-               *table.notes, *_about_boxes([sample.mask for _, sample in samples])],
+        notes=notes,
         images_without_mask=unlabeled,
-    )  # fmt: skip
+    )
 
 
 def _about_boxes(files: Sequence[Path]) -> list[str]:
@@ -268,7 +271,7 @@ def _about_boxes(files: Sequence[Path]) -> list[str]:
     boxes, first, outlines = 0, "", 0
     for file in files:
         for number, line in enumerate(read_lines(file), 1):
-            if len(line.split()) == BOX + 1:
+            if len(line.split()) == BOX:
                 boxes, first = boxes + 1, first or f"line {number} of {file}"
             else:
                 outlines += 1
@@ -278,66 +281,48 @@ def _about_boxes(files: Sequence[Path]) -> list[str]:
 
 
 def _listed(
-    file: Path, base: Path, root: Path, folders: Mapping[Path, list[Path]], label_of: _LabelFiles
+    config: _Config, folders: Mapping[Path, list[Path]], label_of: _LabelFiles
 ) -> ListedPairs:
-    """The images that the YAML assigns to splits, by folders, lists, or one by one.
+    """The images that the YAML assigns to splits, by lists, one by one, or by folders.
 
     Raises:
-        DatasetError: A list is not there, or no folder that is named for training.
+        DatasetError: A list or an image is not there, or no folder that is named for training.
     """
-    entries = _entries(file)
-    images = image_lookup(root)
-    if not entries:
+    images = image_lookup(config.root)
+    if not config.entries:
         labels = {label_of(image) for image in images.paths}
         others = {
             split: [path for path in paths if path not in labels]
-            for split, paths in find_lists(root).items()
+            for split, paths in find_lists(config.root).items()
         }
         return read_lists(others, images, images, strict=False)
-    lists: dict[str, list[Path]] = {}
-    absent: list[str] = []
-    named = [e for e in entries if _is_list(e[1], (base, file.parent, root))]
-    for split, entry in named:
-        path = _list_file(entry, file, base, root)
-        if path:
-            lists.setdefault(split, []).append(path)
-        elif split != "test":
-            raise _absent(file, split, entry)
-        else:
-            absent.append(entry)
-    splits, notes = read_lists(lists, images, images, folders=(base,))
-    notes += [f"{file} names {short(entry)} for test, which is not there." for entry in absent]
-    single = [Name(entry, file, split, (base,)) for split, entry in entries if is_image_name(entry)]
-    for name, path in zip(single, images.find_all(single), strict=True):
+    near = (config.base,)
+    kind_of = {each: _kind(each[1], config) for each in config.entries}
+    single, lists, rest = (
+        [each for each, kind in kind_of.items() if kind == wanted]
+        for wanted in ("image", "list", "folder")
+    )
+    files, absent = _list_files(lists, config)
+    splits, notes = read_lists(files, images, images, folders=near)
+    names = [Name(entry, config.file, split, near) for split, entry in single]
+    for each, path in zip(single, images.find_all(names), strict=True):
         if path is None:
-            raise _absent(file, name.split, name.text)
-        splits.setdefault(name.split, {})[path] = None
-    rest = [e for e in entries if not is_image_name(e[1]) and e not in named]
-    missing = []
-    folders_of = _folders(rest, file, base, root, folders)
-    for (split, entry), folder in zip(rest, folders_of, strict=True):
-        if folder is None:
-            missing.append((split, entry))
-            continue
-        below = folders if folder.is_relative_to(root) else image_folders(folder)
-        inner = [f for f in folders_of if f and f != folder and f.is_relative_to(folder)]
-        paths = [
-            path
-            for f, paths in below.items()
-            if f.is_relative_to(folder) and not any(map(f.is_relative_to, inner))
-            for path in paths
-        ]
-        splits.setdefault(split, {}).update(dict.fromkeys(paths))
-    for split, entry in missing:
+            raise _absent(each, config)
+        splits.setdefault(each[0], {})[path] = None
+    for each, paths in zip(rest, _images_in(rest, config, folders), strict=True):
+        if paths is None:
+            absent.append(each)
+        else:
+            splits.setdefault(each[0], {}).update(dict.fromkeys(paths))
+    for split, entry in absent:
         if split == "train" and split not in splits:
-            raise _absent(file, split, entry)
-        notes.append(f"{file} names {short(entry)} for {split}, which is not there.")
+            raise _absent((split, entry), config)
+        notes.append(f"{config.file} names {short(entry)} for {split}, which is not there.")
     return ListedPairs(splits, notes)
 
 
-def _entries(file: Path) -> list[tuple[str, str]]:
+def _entries(content: Mapping[str, Any]) -> list[Entry]:
     """Splits and what the YAML says of them: folders, lists, or images."""
-    content = _content(file)
     entries = []
     for key, split in KEYS.items():
         value = content.get(key) or []
@@ -350,44 +335,73 @@ def _entries(file: Path) -> list[tuple[str, str]]:
     return entries
 
 
-def _is_list(entry: str, folders: Iterable[Path]) -> bool:
-    """Whether it ends as lists do, or is a file that is no image."""
+def _kind(entry: str, config: _Config) -> str:
+    """Whether it names an "image", a "list" (a file, or called like one), or a "folder"."""
     if is_image_name(entry):
-        return False
-    return entry.lower().endswith(LISTS) or any(os.path.isfile(f / entry) for f in folders)  # noqa: PTH113  (no raising)
+        return "image"
+    folders = (config.base, config.file.parent, config.root)
+    is_file = any(os.path.isfile(folder / entry) for folder in folders)  # noqa: PTH113  (no raising)
+    return "list" if is_file or entry.lower().endswith(LISTS) else "folder"
 
 
-def _list_file(entry: str, file: Path, base: Path, root: Path) -> Path | None:
-    lists = [path for _, files in walk(root, LISTS) for path in files]
-    return Lookup(root, lists).find(Name(entry, file, "", (base,)))
+def _list_files(lists: list[Entry], config: _Config) -> tuple[dict[str, list[Path]], list[Entry]]:
+    """The lists by split, and those for test that are not there."""
+    known = [path for _, files in walk(config.root, LISTS) for path in files] if lists else ()
+    lookup = Lookup(config.root, known)
+    files: dict[str, list[Path]] = {}
+    absent = []
+    for split, entry in lists:
+        path = lookup.find(Name(entry, config.file, "", (config.base,)))
+        if path:
+            files.setdefault(split, []).append(path)
+        elif split == "test":
+            absent.append((split, entry))
+        else:
+            raise _absent((split, entry), config)
+    return files, absent
 
 
-def _folders(
-    entries: list[tuple[str, str]], file: Path, base: Path, root: Path, known: Iterable[Path]
-) -> list[Path | None]:
-    """The folder of each entry: below the root if it can be, else where the entry says."""
+def _images_in(
+    entries: list[Entry], config: _Config, folders: Mapping[Path, list[Path]]
+) -> Iterator[list[Path] | None]:
+    """The images in the folder of each entry, without those in the folder of another one.
+
+    `None` stands for a folder that is not there.
+    """
+    root = config.root
     below = {
-        f for path in known for f in (path, *path.parents) if f != root and f.is_relative_to(root)
+        f for path in folders for f in (path, *path.parents) if f != root and f.is_relative_to(root)
     }
     lookup = Lookup(root, sorted(below), split_of=split_of_folder)
-    found: list[Path | None] = []
-    others = lookup.find_all([Name(entry, file, split) for split, entry in entries])
-    for (_, entry), other in zip(entries, others, strict=True):
-        entry = entry.replace("\\", "/")  # noqa: PLW2901
-        near = [
-            os.path.normpath(f / t)
-            for t in (entry, entry.lstrip("./"))
-            for f in (base, file.parent, root)
+    likely = lookup.find_all([Name(entry, config.file, split) for split, entry in entries])
+    found = [_folder(e[1], config, path) for e, path in zip(entries, likely, strict=True)]
+    for folder in found:
+        if folder is None:
+            yield None
+            continue
+        inner = [f for f in found if f and f != folder and f.is_relative_to(folder)]
+        known = folders if folder.is_relative_to(root) else image_folders(folder)
+        yield [
+            path
+            for f, paths in known.items()
+            if f.is_relative_to(folder) and not any(map(f.is_relative_to, inner))
+            for path in paths
         ]
-        there = [Path(path) for path in near if os.path.isdir(path)]  # noqa: PTH112
-        inside = next((path for path in there if path.is_relative_to(root)), None)
-        found.append(inside or other or next(iter(there), None))
-    return found
 
 
-def _absent(file: Path, split: str, entry: str) -> DatasetError:
+def _folder(entry: str, config: _Config, likely: Path | None) -> Path | None:
+    """The folder of an entry: below the root where it says or is likely, else where it says."""
+    entry = entry.replace("\\", "/")
+    bases = (config.base, config.file.parent, config.root)
+    near = [os.path.normpath(f / text) for text in (entry, entry.lstrip("./")) for f in bases]
+    there = [Path(path) for path in near if os.path.isdir(path)]  # noqa: PTH112  (no raising)
+    inside = next((path for path in there if path.is_relative_to(config.root)), None)
+    return inside or likely or next(iter(there), None)
+
+
+def _absent(entry: Entry, config: _Config) -> DatasetError:
     return DatasetError(
-        f"{file} names {short(entry)} for {split}, but it is not there; "
+        f"{config.file} names {short(entry[1])} for {entry[0]}, but it is not there; "
         "correct the path, or remove it."
     )
 
