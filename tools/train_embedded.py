@@ -32,6 +32,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from easyseg import SemanticSegmentation
 from easyseg._keras import backend, keras
 from easyseg.datasets.mask_files import read_values
 from easyseg.evaluation.metrics import ConfusionMatrix
@@ -41,7 +42,7 @@ from easyseg.models.config import ModelConfig
 from easyseg.models.layers.resize import AlignCornersResize
 from easyseg.results.label_set import load_label_set
 from easyseg.results.logit_grid import LogitGrid
-from easyseg.weights.bundle import read_bundle, save_bundle
+from easyseg.weights.bundle import EXPORTED, read_bundle, save_bundle
 from easyseg.weights.loader import load_model
 from easyseg.weights.readers import load_weights
 
@@ -415,6 +416,8 @@ def save(args: argparse.Namespace) -> None:
     card = args.card.read_text("utf-8") if args.card else ""
     config = STUDENT.replace(input_size=(args.side, args.side))
     save_bundle(args.folder, model, config, load_label_set("voc"), card=card, dtype="float16")
+    seg = SemanticSegmentation(args.folder, runtime="keras")
+    print(seg.export(args.folder / EXPORTED, dynamic=True, precision="float16"))
     print(f"{args.folder}: epoch {epoch}, {seen} images seen")
 
 

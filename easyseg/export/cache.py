@@ -27,7 +27,7 @@ from easyseg.weights.resolve import ModelSource
 __all__ = ["NETWORK", "Choice", "exclusive", "folder_of_files", "folder_of_network", "read_choice",
            "weights_checksum", "write_choice"]  # fmt: skip
 
-NETWORK = "network.onnx"
+NETWORK = "network"  # and the extension of its format
 
 
 class Choice(NamedTuple):

@@ -178,12 +178,13 @@ def run_file(file_format: str, path: Path, inputs: Mapping[str, Any]) -> dict[st
 
 def first_difference(contract: Contract, model: Any, write: Any, limit: float) -> str:
     """The first stage, in the order of computation, that differs: a layer, the image, ..."""
-    heads, function, stages = _stages(contract, model)
+    heads, traced, function, stages = _stages(contract, model)
     image = sample_images(contract)["0-0"]
     expected = stages(image.astype(np.float32))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stages")
-        write(contract._replace(function=function, outputs=tuple(expected)), path)
+        stage = {"function": function, "outputs": tuple(expected), "network": traced}
+        write(contract._replace(**stage), path)
         given = run_file(contract.options.format, path, {"x": image})
     for head, (name, values) in zip(heads, expected.items(), strict=True):
         if _difference(given[f"x/{name}"], values) > limit:
@@ -191,12 +192,14 @@ def first_difference(contract: Contract, model: Any, write: Any, limit: float) -
     return f"the last one, {contract.options.output}"
 
 
-def _stages(contract: Contract, model: Any) -> tuple[list[str], Any, Any]:
-    """The outputs of all layers: what they are, a function to export, and one of Keras."""
+def _stages(contract: Contract, model: Any) -> tuple[list[str], Any, Any, Any]:
+    """The outputs of all layers: what they are, a network and a function to export, Keras's."""
     import tensorflow as tf  # noqa: PLC0415
 
     network = logits_model(model)
-    copy, folded = graph.inference_network(network), graph.folded_norms(network)
+    single_ops = contract.options.format != "saved_model"
+    copy = graph.inference_network(network, single_ops=single_ops)
+    folded = graph.folded_norms(network)
     names = [
         layer.name
         for layer in copy.layers
@@ -223,4 +226,4 @@ def _stages(contract: Contract, model: Any) -> tuple[list[str], Any, Any]:
         values = [image, *reference(image, training=False), model(image, training=False)]
         return numbered([np.asarray(value) for value in values])
 
-    return heads, run, stages
+    return heads, traced, run, stages

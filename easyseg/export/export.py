@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from easyseg.export.options import FORMATS, ExportOptions, check_target
-from easyseg.io.atomic import output_errors, temporary_path
+from easyseg.io.atomic import exchange_folder, output_errors, part_path, remove, remove_leftovers
 from easyseg.weights.exported import weights_sha256
 
 if TYPE_CHECKING:
@@ -71,17 +71,24 @@ def export_model(
     entry = FORMATS[options.format]
     check_target(path, entry.extension)
     with output_errors(path):
-        temporary = temporary_path(path)
-        temporary.touch()  # a folder that cannot be written is refused before the network is built
+        path.parent.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(path.parent)
+        temporary = part_path(path)
+        temporary.mkdir()  # what cannot be written is refused before the network is built
     try:
+        new = temporary / path.name
         loaded = load()
         sha256 = "" if weights is None else weights_sha256(weights)
-        agreement = _write(temporary, options, loaded, name=name, sha256=sha256)
-        megabytes = temporary.stat().st_size / 1e6
+        agreement = _write(new, options, loaded, name=name, sha256=sha256)
+        files = [new, *new.rglob("*")]
+        megabytes = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
         with output_errors(path):
-            temporary.replace(path)
+            if new.is_dir():
+                exchange_folder(new, path)
+            else:
+                new.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
+        remove(temporary)
     summary = ExportSummary(path, options.format, megabytes)
     if agreement is None:
         return summary

@@ -20,7 +20,7 @@ from easyseg.weights.exported import SCHEMA, ExportedConfig
 from easyseg.weights.loader import LoadedModel
 
 __all__ = ["PAD", "Contract", "contract", "enlarge", "folded_norms", "image_spec",
-           "inference_network", "to_float", "to_json", "to_labels"]  # fmt: skip
+           "inference_network", "to_float", "to_json", "to_labels", "wanted_outputs"]  # fmt: skip
 
 PAD = 128  # of uint8 images; easyseg itself pads with 127.5, which is 0 after scaling
 
@@ -32,6 +32,7 @@ class Contract(NamedTuple):
         function: A TensorFlow function of images `(N, H, W, 3) uint8 RGB`, 0 to 255, that returns
             tensors by name: "logits", and the output that was asked for.
         outputs: Names of the tensors that are outputs of the file.
+        network: The Keras network within the function.
         label_set: The network's classes.
         config: Its network.
         metadata: What `easyseg.weights.exported` reads.
@@ -40,6 +41,7 @@ class Contract(NamedTuple):
 
     function: Any
     outputs: tuple[str, ...]
+    network: Any
     label_set: LabelSet
     config: ExportedConfig
     metadata: Mapping[str, Any]
@@ -65,10 +67,13 @@ def contract(
     exported = ExportedConfig(config.backbone, config.num_classes, config.output_stride, size)
     stride = logits_stride(network, size, half_pixel=half_pixel)
     logits = {"stride": stride, "half_pixel": half_pixel}
+    # TensorFlow itself does not have all of the single operations
+    copy = inference_network(network, single_ops=options.format != "saved_model")
     weights = {"crc32": weights_checksum(model), "sha256": sha256}
     return Contract(
-        _function(inference_network(network), options, half_pixel=half_pixel),
+        _function(copy, options, half_pixel=half_pixel),
         (options.output,),
+        copy,
         label_set,
         exported,
         {
@@ -100,6 +105,16 @@ def _function(network: Any, options: ExportOptions, *, half_pixel: bool) -> Any:
         return {options.output: result, "logits": logits}
 
     return run
+
+
+def wanted_outputs(contract: Contract) -> Any:
+    """The function without the tensors that are not to be outputs of the file."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    return tf.function(
+        lambda image: {name: contract.function(image)[name] for name in contract.outputs},
+        input_signature=contract.function.input_signature,
+    )
 
 
 def image_spec(options: ExportOptions) -> Any:
@@ -145,6 +160,7 @@ def _metadata(
     height, width = config.input_size
     return {
         "schema": SCHEMA,
+        "format": options.format,
         "network": {
             "backbone": config.backbone,
             "num_classes": config.num_classes,

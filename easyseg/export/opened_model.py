@@ -97,7 +97,7 @@ class OpenedModel:
             if source.entry is None and source.weights is not None:
                 file = source.weights.absolute()  # the working folder may change
                 self._model = file.parent if source.file_format == "bundle" else file
-        self._folder = self._find_folder()
+        self._folder, self._bundled = self._find_folder(), self._find_bundled()
         self._network = self._open()
         self._predictor = self._predictor_of(self._network or self.load().model)
 
@@ -191,7 +191,7 @@ class OpenedModel:
         """
         limit = self._options.max_pixels
         padded = padded_images(images, self._input_size, max_pixels=limit)
-        has_file = self._folder is not None and (self._folder / cache.NETWORK).is_file()
+        has_file = self._cached(self._folder, "onnx") is not None
         with (
             cache.exclusive(self._home),
             self._writable_folder(self._folder if has_file and not padded else None) as folder,
@@ -237,7 +237,7 @@ class OpenedModel:
             wanted = [name for name in choice.milliseconds if name in RUNTIMES]
         elif self._precision != "float32":
             wanted = [n for n, entry in RUNTIMES.items() if self._precision in entry.precisions]
-        elif file := self._exported or self._bundled():
+        elif file := self._exported or self._bundled:
             wanted = [own_runtime(file.file_format)]
         else:
             log.info("optimize() finds the fastest runtime for this model, once.")
@@ -264,7 +264,10 @@ class OpenedModel:
     ) -> FileNetwork:
         """Starts a runtime from the model's file, which is exported first if there is none."""
         size, precision = self._input_size, self._precision
-        file = self._exported or self._cached(folder) or self._bundled() or self._export(folder)
+        file_format = RUNTIMES[name].file_formats[0] if name != KERAS else ""
+        bundled = self._bundled if file_format == "onnx" else None
+        file = self._exported or self._cached(folder, file_format) or bundled
+        file = file or self._export(folder, file_format)
         if precision == "int8" and len(images):
             from easyseg.inference.runtimes.openvino import calibrate  # noqa: PLC0415
 
@@ -277,7 +280,7 @@ class OpenedModel:
             if folder is None or file.path.parent != folder:
                 raise
             file.path.unlink(missing_ok=True)  # it is damaged
-            file = self._export(folder)
+            file = self._export(folder, file_format)
             return FileNetwork(file, size, runtime=name, precision=precision, folder=folder)
 
     def _start_all(self, chosen: str, folder: Path, images: Sequence[np.ndarray]) -> dict[str, Any]:
@@ -286,7 +289,11 @@ class OpenedModel:
         file_format = self._exported.file_format if self._exported else "onnx"
         for name, entry in RUNTIMES.items():
             able = self._precision in entry.precisions and file_format in entry.file_formats
-            if able and chosen in (AUTO, name) and installed(name) and not self._options.averages:
+            if (
+                ((able and chosen == AUTO) or chosen == name != KERAS)
+                and installed(name)
+                and not self._options.averages
+            ):
                 with _warned():
                     started[name] = self._start(name, folder, images)
         if self._exported is not None:
@@ -300,8 +307,8 @@ class OpenedModel:
             started = matching(started, keras, sample_input(images, self._input_size))
         return started
 
-    def _cached(self, folder: Path | None) -> ExportedFile | None:
-        path = folder and folder / cache.NETWORK
+    def _cached(self, folder: Path | None, file_format: str) -> ExportedFile | None:
+        path = folder and folder / f"{cache.NETWORK}.{file_format}"
         if path is None or not path.is_file():
             return None
         try:
@@ -310,13 +317,13 @@ class OpenedModel:
             path.unlink(missing_ok=True)
             return None
 
-    def _bundled(self) -> ExportedFile | None:
+    def _find_bundled(self) -> ExportedFile | None:
         """The file in the model's folder, if it has these weights and takes this input."""
         source = self._source
         if source is None or source.file_format != "bundle" or source.weights is None:
             return None
         path = source.weights.with_name(EXPORTED)
-        if not path.is_file():
+        if not path.is_file() or self._options.runtime == KERAS or self._options.averages:
             return None
         file = read_exported(path)
         if file.sha256 != weights_sha256(source.weights):
@@ -325,12 +332,13 @@ class OpenedModel:
         fits = file.dynamic or file.config.input_size == self._input_size
         return file if fits and file.config.output_stride == self.config.output_stride else None
 
-    def _export(self, folder: Path | None) -> ExportedFile:
+    def _export(self, folder: Path | None, file_format: str) -> ExportedFile:
         """Exports the network into the folder."""
         if folder is None:
             raise WeightsError("The model has no folder in the cache.")
-        options = ExportOptions(size=self._input_size, output="logits", check=False)
-        path = folder / cache.NETWORK
+        size = self._input_size
+        options = ExportOptions(file_format, size=size, output="logits", check=False)
+        path = folder / f"{cache.NETWORK}.{file_format}"
         self.export(path, options)
         return read_exported(path)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from easyseg.errors import InputError, OutputError
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.validation import is_count
+from easyseg.weights.exported import is_exported
 
 __all__ = ["FORMATS", "OUTPUTS", "ExportOptions", "Format", "format_of"]
 
@@ -47,6 +48,22 @@ FORMATS = {
         ("float32", "float16"),
         ("dynamic", "batch", "opset"),
         runs_in="ONNX Runtime, OpenVINO, OpenCV, browsers, GPUs",
+    ),
+    "openvino": Format(
+        "easyseg.export.openvino",
+        "_openvino",
+        ("float32", "float16"),
+        ("dynamic", "batch", "opset"),
+        ("openvino",),
+        "openvino",
+        runs_in="OpenVINO on CPUs, GPUs and NPUs of Intel",
+    ),
+    "saved_model": Format(
+        "easyseg.export.saved_model",
+        "saved_model",
+        ("float32",),
+        ("dynamic", "batch"),
+        runs_in="TensorFlow Serving, other converters",
     ),
 }
 """Formats by name."""
@@ -151,10 +168,17 @@ def check_target(path: Path, extension: str) -> None:
     """Refuses a path that names or lies in something that must not be replaced.
 
     Raises:
-        OutputError: It is a folder where a file is to be, or lies below a file.
+        OutputError: It is a folder where a file is to be, the other way round, or a folder of
+            something else; or it lies below a file.
     """
-    if path.is_dir() and extension.startswith("."):
-        raise OutputError(f"Cannot write {path}: it is a folder. Choose another output path.")
+    if path.exists() and path.is_dir() == extension.startswith("."):
+        what = "folder" if path.is_dir() else "file"
+        raise OutputError(f"Cannot write {path}: it is a {what}. Choose another output path.")
+    if path.is_dir() and not is_exported(path) and any(path.iterdir()):
+        raise OutputError(
+            f"Cannot write {path}: it holds something else than an exported model. Choose another "
+            "output path."
+        )
     for parent in path.parents:
         if parent.exists() and not parent.is_dir():
             raise OutputError(f"Cannot write {path}: {parent} is a file. Choose another path.")

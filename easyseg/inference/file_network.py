@@ -17,7 +17,7 @@ __all__ = ["FileNetwork", "check_size", "own_runtime"]
 
 
 class FileNetwork:
-    """A `Network` (see `easyseg.inference.predictor`) that runs an exported file; it is started.
+    """A `Network` (see `easyseg.inference.predictor`) that runs an exported file.
 
     Args:
         file: The file.
@@ -43,6 +43,11 @@ class FileNetwork:
         batch_size: int = 1,
         folder: Path | None = None,
     ) -> None:
+        if file.output != "logits" and file.file_format != "onnx":
+            raise InputError(
+                f"{file.path.name} gives {file.output}; easyseg needs logits, which only ONNX "
+                "files keep beside. Export the model with output='logits', or as ONNX."
+            )
         name = own_runtime(file.file_format) if runtime == AUTO else runtime
         if file.file_format not in RUNTIMES[name].file_formats:
             raise InputError(
@@ -79,8 +84,17 @@ class FileNetwork:
 
 
 def own_runtime(file_format: str) -> str:
-    """The first runtime that opens files of this format."""
-    return next(name for name, entry in RUNTIMES.items() if file_format in entry.file_formats)
+    """The first runtime that opens files of this format.
+
+    Raises:
+        InputError: There is none.
+    """
+    for name, entry in RUNTIMES.items():
+        if file_format in entry.file_formats:
+            return name
+    raise InputError(
+        f"easyseg does not run files of format {file_format!r}. Export the model as ONNX."
+    )
 
 
 def check_size(file: ExportedFile, input_size: tuple[int, int]) -> None:

@@ -17,11 +17,13 @@ from easyseg.errors import ConfigError, InputError, WeightsError
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.documents import parse_json
 
-__all__ = ["EXTENSIONS", "KEY", "SCHEMA", "ExportedConfig", "ExportedFile", "is_exported",
-           "not_trainable", "onnx_for_logits", "read_exported", "weights_sha256"]  # fmt: skip
+__all__ = ["EXTENSIONS", "KEY", "METADATA_FILE", "SCHEMA", "ExportedConfig", "ExportedFile",
+           "is_exported", "not_trainable", "onnx_for_logits", "read_exported",
+           "weights_sha256"]  # fmt: skip
 
 SCHEMA, KEY = 1, "easyseg"  # version of the metadata, and the entry that holds it, as JSON
 EXTENSIONS = {".onnx": "onnx"}
+METADATA_FILE = f"{KEY}.json"  # in folders
 
 GRAPH, METADATA = 7, 14  # of ModelProto
 GRAPH_INPUT, GRAPH_OUTPUT = 11, 12  # of GraphProto
@@ -59,7 +61,8 @@ class ExportedFile(NamedTuple):
 
     Attributes:
         path: The file.
-        file_format: "onnx", ...
+        file_format: "onnx", "openvino" or "saved_model".
+        output: "labels", "logits" or "probabilities".
         config: Its network.
         label_set: Its classes.
         stride: Pixels of the input between two logits.
@@ -73,6 +76,7 @@ class ExportedFile(NamedTuple):
 
     path: Path
     file_format: str
+    output: str
     config: ExportedConfig
     label_set: LabelSet
     stride: int
@@ -84,8 +88,8 @@ class ExportedFile(NamedTuple):
 
 
 def is_exported(path: str | os.PathLike[str]) -> bool:
-    """Whether the path has the extension of an exported file."""
-    return Path(path).suffix.lower() in EXTENSIONS
+    """Whether the path has the extension of an exported file, or is the folder of an export."""
+    return Path(path).suffix.lower() in EXTENSIONS or Path(path, METADATA_FILE).is_file()
 
 
 def not_trainable(path: str | os.PathLike[str]) -> InputError:
@@ -110,23 +114,26 @@ def read_exported(path: Path) -> ExportedFile:
     Raises:
         WeightsError: There is no such file, it is damaged, or it was not written by easyseg.
     """
-    if not path.is_file():
+    if not path.exists():
         raise WeightsError(f"{path} does not exist; check the path (working folder {Path.cwd()}).")
     try:
-        entries = dict(_entries(memoryview(path.read_bytes())))
-    except (ValueError, IndexError) as error:
+        if path.is_dir():
+            text: str | None = (path / METADATA_FILE).read_text("utf-8")
+        else:
+            text = dict(_entries(memoryview(path.read_bytes()))).get(KEY)
+    except (OSError, ValueError, IndexError) as error:
         raise WeightsError(
-            f"{path} is not a whole ONNX file ({error}). Copy or export it again."
+            f"{path} is not a whole exported file ({error}). Copy or export it again."
         ) from error
-    if KEY not in entries:
+    if text is None:
         raise WeightsError(
             f"{path} was not exported by easyseg: it does not name its classes. Export the model "
             "with easyseg."
         )
-    return _from_metadata(path, "onnx", entries[KEY])
+    return _from_metadata(path, text)
 
 
-def _from_metadata(path: Path, file_format: str, text: str) -> ExportedFile:
+def _from_metadata(path: Path, text: str) -> ExportedFile:
     try:
         values = parse_json(text)
         if values["schema"] != SCHEMA:
@@ -138,7 +145,8 @@ def _from_metadata(path: Path, file_format: str, text: str) -> ExportedFile:
         height, width = source["size"]
         return ExportedFile(
             path,
-            file_format,
+            values["format"],
+            values["output"],
             ExportedConfig(
                 network["backbone"],
                 network["num_classes"],

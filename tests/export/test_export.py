@@ -20,7 +20,8 @@ from easyseg.cli import cli
 from easyseg.errors import ExportError, InputError, OutputError, UnknownNameError
 from easyseg.export import graph
 from easyseg.export import onnx as onnx_format
-from easyseg.export.options import ExportOptions
+from easyseg.export.options import FORMATS, ExportOptions
+from easyseg.weights.exported import read_exported
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3), np.uint8)
 
@@ -92,6 +93,39 @@ class TestOnnx:
         assert summary.megabytes < 0.75 * exported[1].megabytes
 
 
+OTHER_FORMATS = {"openvino": "tiny_openvino", "saved_model": "saved_model"}
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", OTHER_FORMATS)
+def test_other_formats(seg_tiny, tmp_path, name):
+    """Each is opened in its own runtime and compared; easyseg runs those that give logits."""
+    for package in FORMATS[name].packages:
+        pytest.importorskip(package)
+    path = tmp_path / OTHER_FORMATS[name]
+    summary = seg_tiny.export(path, output="logits")
+    assert (summary.format, summary.labels >= 0.9999) == (name, True)
+    seg_tiny.export(path, output="logits", check=False)  # replaces it
+    file = read_exported(path)
+    assert (file.file_format, file.label_set) == (name, seg_tiny.label_set)
+    if name == "saved_model":
+        with pytest.raises(InputError, match="does not run files of format 'saved_model'"):
+            SemanticSegmentation(path, cache_dir=tmp_path)
+        return
+    image = np.random.default_rng(1).integers(0, 256, (65, 65, 3), np.uint8)
+    seg = SemanticSegmentation(path, cache_dir=tmp_path)
+    expected = seg_tiny.segment_image(image)
+    assert (seg.segment_image(image).labels == expected.labels).mean() >= 0.9999
+
+
+def test_a_format_that_gives_labels_is_for_other_programs(seg_tiny, tmp_path):
+    pytest.importorskip("openvino")
+    path = tmp_path / "tiny_openvino"
+    seg_tiny.export(path, check=False)
+    with pytest.raises(InputError, match="gives labels; easyseg needs logits"):
+        SemanticSegmentation(path, cache_dir=tmp_path)
+
+
 @pytest.mark.parametrize(
     ("values", "error", "message"),
     [
@@ -101,6 +135,12 @@ class TestOnnx:
         ({"size": 0}, InputError, "size=0 must be a number of pixels, such as 513"),
         ({"size": (1, 2, 3)}, InputError, r"size=\(1, 2, 3\) must be"),
         ({"batch": 0}, InputError, "batch=0 must be a whole number from 1"),
+        (
+            {"format": "saved_model", "opset": 17},
+            InputError,
+            "opset=17 is not available for format",
+        ),
+        ({"format": "saved_model", "precision": "float16"}, InputError, "choose 'float32'"),
         ({"opset": 99}, InputError, "opset=99 must be a whole number from 13 to 18"),
     ],
 )
@@ -120,10 +160,15 @@ def test_an_ending_without_a_format(out, tmp_path, monkeypatch):
 def test_paths_that_cannot_be_written(seg_tiny, tmp_path):
     (tmp_path / "folder.onnx").mkdir()
     (tmp_path / "file").touch()
-    for path in (tmp_path / "folder.onnx", tmp_path / "file/x.onnx"):
+    (tmp_path / "a_openvino").touch()
+    (tmp_path / "b_openvino").mkdir()
+    (tmp_path / "b_openvino/mine.txt").touch()
+    names = ("folder.onnx", "file/x.onnx", "a_openvino", "b_openvino")
+    for path in (tmp_path / name for name in names):
         with pytest.raises(OutputError, match="Choose another"):
             seg_tiny.export(path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder.onnx"]
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["a_openvino", "b_openvino", "file", "folder.onnx"]
 
 
 MUTATIONS = {

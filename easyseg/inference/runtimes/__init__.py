@@ -67,7 +67,7 @@ RUNTIMES = {
     ),
     "openvino": Runtime(
         "easyseg.inference.runtimes.openvino",
-        ("onnx",),
+        ("onnx", "openvino"),
         ("float32", "bfloat16", "int8"),
         package="openvino",
         install="easyseg[openvino]",

@@ -86,7 +86,13 @@ def _read(core: Any, spec: RuntimeSpec) -> Any:
     """The file from images to logits; fixed shapes are faster."""
     import openvino  # noqa: PLC0415
 
-    model = core.read_model(onnx_for_logits(spec.path.read_bytes()))
+    if spec.path.is_dir():
+        model = core.read_model(spec.path / "model.xml")
+        for image in model.get_parameters():
+            image.set_element_type(openvino.Type.f32)  # padding is 127.5
+        model.validate_nodes_and_infer_types()
+    else:
+        model = core.read_model(onnx_for_logits(spec.path.read_bytes()))
     model = openvino.Model([model.output("logits")], model.get_parameters())
     model.reshape([1, *spec.input_size, 3])
     return model

@@ -1,0 +1,21 @@
+"""SavedModel folders, for TensorFlow Serving and other converters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from easyseg.export.graph import Contract, to_json, wanted_outputs
+from easyseg.weights.exported import METADATA_FILE
+
+__all__ = ["write"]
+
+
+def write(contract: Contract, path: Path) -> None:
+    """Writes the folder, with the signature "serving_default"."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    module = tf.Module()
+    module.network = contract.network  # whose variables belong to the function
+    module.run = wanted_outputs(contract)
+    tf.saved_model.save(module, str(path), signatures=module.run.get_concrete_function())
+    (path / METADATA_FILE).write_text(to_json(contract.metadata), "utf-8")
