@@ -36,8 +36,10 @@ BACKGROUNDS = {"background", "_background_", "bg"}
 VOIDS = {"void", "ignore", "ignored", "unlabelled", "unlabeled", "don't care"}
 GOLDEN = 0.618034  # of a turn
 MAX_VALUE = 65535  # in a mask of 16 bits
-NAME_FILES = ("class_dict.csv", "_classes.csv", "labelmap.txt", "label_map.txt", "classes.txt",
-              "class_names.txt", "names.txt", "labels.txt")  # fmt: skip
+COLOR_FILE = "label_colors.txt"  # of CamVid, and of CVAT's export in its form
+NAME_FILES = ("class_dict.csv", "_classes.csv", "labelmap.txt", "label_map.txt", COLOR_FILE,
+              "classes.txt", "class_names.txt", "names.txt", "labels.txt", "codes.txt")  # fmt: skip
+NO_ID = "__ignore__"  # labelme's class -1, that is 255: it takes no id in a list of names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +61,8 @@ def find_classes(root: Path) -> tuple[list[Class], Path | None]:
     """The classes that a file in `root` or in one of its folders names, and that file.
 
     Known are `class_dict.csv` (name, r, g, b), Roboflow's `_classes.csv` (pixel value, class),
-    CVAT's `labelmap.txt` (name:r,g,b:parts:actions) and lists with a name on each line.
+    CVAT's `labelmap.txt` (name:r,g,b:parts:actions), CamVid's `label_colors.txt` (r g b name) and
+    lists with a name on each line.
 
     Raises:
         DatasetError: The file cannot be parsed.
@@ -186,8 +189,11 @@ def _read(path: Path) -> list[Class]:
             rows = _from_csv(path)
         elif path.name.startswith("label") and any(":" in line for line in read_lines(path)):
             rows = _from_cvat(path)
+        elif path.name == COLOR_FILE:
+            cells = [line.split(None, 3) for line in read_lines(path) if not line.startswith("#")]
+            rows = [Class(row[3], color=_color(row[:3])) for row in cells]
         else:
-            rows = [Class(line) for line in read_lines(path)]
+            rows = [Class(line) for line in read_lines(path) if line != NO_ID]
     except DatasetError:  # it cannot be opened
         raise
     except (ValueError, IndexError, csv.Error) as error:
@@ -202,21 +208,27 @@ def _read(path: Path) -> list[Class]:
 
 
 def _from_csv(path: Path) -> list[Class]:
-    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(read_text(path)))]
+    text = read_text(path)
+    delimiter = max(",;\t", key=text.partition("\n")[0].count)
+    table = csv.reader(io.StringIO(text), delimiter=delimiter)
+    rows = [[cell.strip() for cell in row] for row in table]
     rows = [row for row in rows if any(row)]
     head = [cell.casefold() for cell in rows[0]] if rows else []
     if "pixel value" in head:
         value, name = head.index("pixel value"), head.index("class")
         return [Class(row[name], value=_in_range(row[value], MAX_VALUE)) for row in rows[1:]]
-    if head and not _is_number(rows[0][1]):
+    order = [0, 1, 2, 3]  # name, r, g, b
+    if head and not any(map(_is_number, head[1:])):
         rows = rows[1:]
-    return [Class(row[0], color=_color(row[1:4])) for row in rows]
+        if "name" in head and {"r", "g", "b"} <= {*head}:
+            order = [head.index(key) for key in ("name", "r", "g", "b")]
+    return [Class(row[order[0]], color=_color([row[i] for i in order[1:]])) for row in rows]
 
 
 def _from_cvat(path: Path) -> list[Class]:
     rows = []
     for line in read_lines(path):
-        if line.startswith("#"):
+        if line.startswith(("#", "label:color")):
             continue
         name, color, *_ = line.rsplit(":", 3) if line.count(":") >= 3 else line.rsplit(":", 1)
         rows.append(Class(name, color=_color(color.split(","))))

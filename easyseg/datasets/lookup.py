@@ -90,6 +90,8 @@ class Lookup:
         is_likely: Callable[[Path], bool] = lambda _: True,
     ) -> None:
         self.root, self.paths = root, list(paths)
+        self._known = {str(path): path for path in self.paths}
+        self._has_images = bool(self.paths) and is_image_name(self.paths[0].name)
         self._split_of, self._is_likely = split_of, is_likely
         self._folders: dict[Path, _Folder] = {}
         self._by_stem: dict[str, list[_File]] = defaultdict(list)
@@ -153,17 +155,25 @@ class Lookup:
         """The file of a name in a list that lies in the folder `above`."""
         text = name.text.replace("\\", "/")
         outside = None
-        for folder in dict.fromkeys((name.file.parent, *name.folders, self.root)):
+        folders = dict.fromkeys((name.file.parent, *name.folders, self.root))
+        for folder in folders if is_image_name(text) or not self._has_images else ():
             path = os.path.normpath(os.path.join(folder, text))  # noqa: PTH118  (quicker)
-            if _is_file(path):
+            inside = self._known.get(path)
+            if not inside and _is_file(path):
                 inside = _below(path, self.root)
-                if inside:
-                    return self._exact(inside, name, above)
-                outside = outside or Path(path)
+                outside = outside or (None if inside else Path(path))
+            if inside and (str(inside) in self._known or not self._is_searched(inside)):
+                return self._exact(inside, name, above)
         hit = self._best(name, _parts(text), above)
         if outside and not (hit and hit.is_whole):
             return _Hit(outside, 99, 0, 1, ending=True, is_whole=True, is_exact=True)
         return hit
+
+    def _is_searched(self, path: Path) -> bool:
+        """Whether `paths` would hold the file, if it were meant."""
+        folders = path.relative_to(self.root).parts[:-1]
+        is_hidden = any(part.startswith((".", "__")) for part in folders)
+        return self._has_images and len(folders) <= MAX_DEPTH and not is_hidden
 
     def _exact(self, path: Path, name: Name, above: _Folder) -> _Hit:
         """The file that is where the name says."""

@@ -19,7 +19,7 @@ from easyseg.utils.validation import checked
 
 __all__ = ["open_dataset", "open_with_options"]
 
-ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar")
+ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 LAST = "folders"  # matches any folders of images: formats of other packages are tried before
 
 
@@ -100,12 +100,14 @@ def _detect(root: Path) -> str:
         cure = "unpack it and give its folder" if archive else "give the folder it is in"
         raise DatasetError(f"{root} is not a data set in a known format ({known}); {cure}.")
     count = sum(map(len, image_folders(root).values()))
+    archives = [path for _, files in walk(root, ARCHIVES) for path in files]
+    unpack = f"unpack {archives[0].name}" if archives else ""
     if not count:
-        archives = [path for _, files in walk(root, ARCHIVES) for path in files]
-        cure = f"unpack {archives[0].name}" if archives else "give the folder of a data set"
+        cure = unpack or "give the folder of a data set"
         raise DatasetError(f"{root} holds no images; {cure}.")
     raise DatasetError(
-        f"{root} holds {count} images, but no masks or annotations for them; put them into "
+        f"{root} holds {count} images, but no masks or annotations for them; "
+        f"{unpack and f'{unpack}, or '}put them into "
         f"images/ and masks/ under the same names, or name the format ({known})."
     )
 

@@ -41,13 +41,14 @@ JOINED = re.compile(
 )
 AFFIX = "image|img|photo|sat|rgb|mask|label|labels|gt|seg|segmentation|annotation|target|matte"
 AFFIXES = re.compile(
-    rf"^(?:{AFFIX})s?[_\- ]+(?=.)|"
-    rf"(?<=.)[_\- ]+(?:{AFFIX}|L|leftImg8bit|(?:gtFine_)?label(?:Train)?Ids)$",
+    rf"^(?:{AFFIX})s?[_\-. ]+(?=.)|"
+    rf"(?<=.)[_\-. ]+(?:{AFFIX}|L|P|lab|leftImg8bit|(?:gtFine_)?label(?:Train)?Ids)$",
     re.IGNORECASE,
 )
 PART = re.compile(r"data|(?:part|v)\d*")  # in names of folders as ISIC's
 MASK_AFFIX = re.compile(
-    r"^(?:mask|label|gt|seg)s?[_\- ]|[_\- ](?:mask|labels?|gt|seg|segmentation|L|matte)$"
+    r"^(?:mask|label|gt|seg)s?[_\-. ]|[_\-. ](?:mask|labels?|gt|seg|segmentation|L|P|lab|matte)$",
+    re.IGNORECASE,
 )
 
 
@@ -159,8 +160,7 @@ def _joined(
                 break
             mask_keys = more
         masks = [path for key in mask_keys for path in lone_masks.pop(key)]
-        is_clear = all(len({key[1:] for key in keys}) == 1 for keys in (image_keys, mask_keys))
-        yield [p for k in image_keys for p in lone_images.pop(k)] if is_clear else [], masks
+        yield [path for key in image_keys for path in lone_images.pop(key)], masks
     for images in lone_images.values():
         yield images, []
 
@@ -228,9 +228,10 @@ def _match(images: Sequence[Path], masks: Sequence[Path]) -> list[tuple[Path, Pa
     if not images or not masks:
         return []
     by_extension = [{path.suffix.lower(): path for path in paths} for paths in (images, masks)]
+    extensions = {*by_extension[0]}
     if len(images) == len(masks) == 1:
         return [(images[0], masks[0])]
-    if set(by_extension[0]) == set(by_extension[1]) and len(images) == len(by_extension[0]):
+    if extensions == {*by_extension[1]} and len(images) == len(masks) == len(extensions):
         return [(image, by_extension[1][key]) for key, image in by_extension[0].items()]
     if len(images) == 1:
         raise DatasetError(

@@ -25,8 +25,9 @@ T = TypeVar("T")
 __all__ = ["ListedPairs", "find_lists", "listed_pairs", "read_lists"]
 
 ENDINGS = (".txt", ".lst", ".list", ".csv")
-LIST_WORDS = {"aug", "file", "filelist", "files", "id", "ids", "image", "images", "img", "imgs",
-              "list", "name", "names", "pair", "pairs", "set", "split"}  # fmt: skip
+LIST_WORDS = {"aug", "autosplit", "file", "filelist", "files", "fold", "id", "ids", "image",
+              "images", "img", "imgs", "list", "name", "names", "pair", "pairs", "set",
+              "split"}  # fmt: skip
 BOTH = "trainval"  # a list of what is for training or validation
 ALL_WORDS = {"all", "default", "filelist", "list", "pairs"}  # lists for no split
 MAX_DEPTH = 3  # folders below the data set's in which lists lie
@@ -38,7 +39,7 @@ class ListedPairs(NamedTuple):
 
     Attributes:
         splits: The mask, or `None` if the list does not say it, by image and split.
-        notes: What they name that is not there.
+        notes: What is not used, or not there.
     """
 
     splits: dict[str, dict[Path, Path | None]]
@@ -104,7 +105,7 @@ def listed_pairs(root: Path) -> Pairs:
     are not used, unless their folder stands for a split without a list.
 
     Raises:
-        DatasetError: An image has two masks, two images have one, or a list of which nothing is
+        DatasetError: An image has two masks, two images have one, or a list names what is not
             there.
     """
     pairs = find_pairs(root)
@@ -115,11 +116,12 @@ def listed_pairs(root: Path) -> Pairs:
         image: (split, name, mask) for split, name, image, mask in pairs.pairs
     }
     known_masks = {*pairs.masks, *(mask for *_, mask in pairs.pairs)}
+    known_images = {image for *_, image, _ in pairs.pairs}
     has_splits = any(lists)
     listed = read_lists(
         {split: files for split, files in lists.items() if bool(split) == has_splits},
         image_lookup(root, without=known_masks),
-        image_lookup(root, masks=True),
+        image_lookup(root, masks=True, without=known_images),
         strict=False,
     )
     for image, mask in (row for part in listed.splits.values() for row in part.items()):
@@ -156,7 +158,7 @@ def read_lists(
             a list.
 
     Raises:
-        DatasetError: A list of which nothing is there, or a name that is not clear.
+        DatasetError: A name of which there is no file, or several.
     """
     rows = [
         _Row(split, file, *names)
@@ -167,37 +169,31 @@ def read_lists(
     found = images.find_all([Name(row.image, row.file, row.split, folders) for row in rows])
     found_masks = masks.find_all([Name(row.mask, row.file, row.split, folders) for row in rows])
     splits: dict[str, dict[Path, Path | None]] = {}
-    missing: list[str] = []
+    names: defaultdict[Path, list[str]] = defaultdict(list)
+    absent: defaultdict[Path, list[str]] = defaultdict(list)
     for row, image, mask in zip(rows, found, found_masks, strict=True):
+        names[row.file].append(row.image)
         if image is None or (row.mask and mask is None):
-            missing.append(row.image if image is None else row.mask)
+            absent[row.file].append(row.image if image is None else row.mask)
         else:
             splits.setdefault(row.split, {}).setdefault(image, mask)
-    of_file = defaultdict(list)
-    for row, image in zip(rows, found, strict=True):
-        of_file[row.file].append((row.image, image))
-    for file, mine in of_file.items():
-        absent = [name for name, image in mine if image is None]
-        if len(absent) == len(mine):
-            if strict or any(map(_looks_like_a_path, absent)):
-                raise DatasetError(
-                    f"{file} names {len(mine)} images, but none of them is there, such as "
-                    f"{short(absent[0])}; correct the names, or remove the list."
-                )
-            missing = [name for name in missing if name not in absent]
-    notes = (
-        [f"{len(missing)} listed images are missing, the first: {short(missing[0])}."]
-        if missing
-        else []
-    )
-    return ListedPairs(_without_trainval(splits), notes)
+    for file, missing in absent.items():
+        count = len(names[file])
+        if strict or len(missing) < count or any(map(_looks_like_a_path, missing)):
+            how_many = "none of them is" if len(missing) == count else f"{len(missing)} are not"
+            raise DatasetError(
+                f"{file} names {count} images, but {how_many} there, such as {short(missing[0])}; "
+                "correct the names, or remove them from the list."
+            )
+    return ListedPairs(_without_trainval(splits), [])
 
 
 def _read(file: Path, images: Lookup, masks: Lookup) -> list[tuple[str, str]]:
     """The names in each line, without comments and a heading."""
     lines = [line for line in read_lines(file) if not line.startswith("#")]
     names = [_split_line(line, images, masks) for line in lines]
-    has_heading = file.suffix.lower() == ".csv" and names and not images.fits(names[0][0])
+    first = names[0][0] if names and file.suffix.lower() == ".csv" else ""
+    has_heading = first and not (is_image_name(first) or images.fits(first))
     return names[1:] if has_heading else names
 
 
@@ -249,7 +245,7 @@ def _looks_like_a_path(text: str) -> bool:
 
 def _split_of_list(stem: str) -> str | None:
     """The split of a list by its name; `None` if it has not the name of a list."""
-    words = words_of(stem)
+    words = [word.rstrip("0123456789") or word for word in words_of(stem)]  # fold0
     if BOTH in words and {*words} <= LIST_WORDS | {BOTH}:
         return BOTH
     if any(word in SPLIT_WORDS for word in words) and {*words} <= LIST_WORDS | {*SPLIT_WORDS}:

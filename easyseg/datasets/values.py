@@ -49,8 +49,11 @@ def read_text(path: Path) -> str:
         raise DatasetError(
             f"Cannot read {path}: {os_reason(error)}. Check its name and its permissions."
         ) from error
+    is_wide = len(content) > 3 and content[1] == content[3] == 0  # no mark, but two bytes each
     try:
-        return content.decode("utf-16" if content.startswith(BYTE_ORDER_MARKS) else "utf-8-sig")
+        if content.startswith(BYTE_ORDER_MARKS) or is_wide:
+            return content.decode("utf-16-le" if is_wide else "utf-16").removeprefix("\ufeff")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         return content.decode("latin-1")
 

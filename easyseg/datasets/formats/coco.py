@@ -162,6 +162,12 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         listed = read_lists(find_lists(home), lookup, lookup, strict=False)
         samples = listed.sort((split, sample.image, sample) for split, sample in samples)
         notes += listed.notes
+    if not any(split for split, _ in samples):  # one file for the folders of all splits
+        folders = {
+            s.image.parent: split_of_folder(_below(s.image.parent, home)) for _, s in samples
+        }
+        if "train" in folders.values() and len({*folders.values()}) > 1:
+            samples = [(folders[sample.image.parent], sample) for _, sample in samples]
     name = root.stem if root.is_file() else root.name
     return make_dataset(
         name,
@@ -171,6 +177,11 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         # several files beside each other may list images of their own
         images_without_mask=() if root.is_file() else contents.unlisted(),
     )
+
+
+def _below(folder: Path, home: Path) -> Path:
+    """The folder from `home`; that itself of folders elsewhere, whose names mean nothing."""
+    return folder.relative_to(home) if folder.is_relative_to(home) else Path()
 
 
 def _split(file: Path, home: Path, files: int) -> str:

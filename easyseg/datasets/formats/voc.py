@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from easyseg.datasets.base import Dataset
@@ -61,9 +62,9 @@ def _read(root: Path, options: DatasetOptions) -> Dataset:
 def _pairs(data_root: Path, mask_folder: Path) -> Pairs:
     """The pairs listed in ImageSets/Segmentation; all pairs if there are no lists."""
     image_folder = data_root / "JPEGImages"
-    images = [p for paths in image_folders(image_folder).values() for p in paths]
-    masks = [p for paths in image_folders(mask_folder).values() for p in paths]
-    paired, unpaired, orphans = pair_files(images, masks, folder_of=_folder)
+    images, masks = _with_folders(image_folder), _with_folders(mask_folder)
+    folders = images | masks
+    paired, unpaired, orphans = pair_files(images, masks, folder_of=folders.__getitem__)
     mask_of = dict(paired)
     lists = find_lists(data_root / "ImageSets/Segmentation", any_name=True) or find_lists(data_root)
     lists = {split: files for split, files in lists.items() if split} or lists
@@ -71,28 +72,32 @@ def _pairs(data_root: Path, mask_folder: Path) -> Pairs:
         lists, Lookup(data_root, images), Lookup(data_root, masks), folders=(image_folder,)
     )
     if not listed.splits:
-        return Pairs([("", _name(p), p, m) for p, m in paired], unpaired, orphans)
+        pairs = [("", _name(image, folders), image, mask) for image, mask in paired]
+        return Pairs(pairs, unpaired, orphans)
     result: list[tuple[str, str, Path, Path]] = []
     without: list[Path] = []
     for split, part in listed.splits.items():
         for image, listed_mask in part.items():
             mask = listed_mask or mask_of.get(image)
             if mask:
-                result.append((split, _name(image), image, mask))
+                result.append((split, _name(image, folders), image, mask))
             else:
                 without.append(image)
     return Pairs(result, without, [], tuple(listed.notes))
 
 
-def _folder(path: Path) -> str:
-    """The folder below JPEGImages or SegmentationClass."""
-    names = ("JPEGImages", *MASKS)
-    last = max(i for i, part in enumerate(path.parts) if part in names)
-    return fold("/".join(path.parts[last + 1 : -1]))
+def _with_folders(root: Path) -> dict[Path, str]:
+    """The images below a folder, with theirs from there on."""
+    return {
+        path: name
+        for folder, paths in image_folders(root).items()
+        for name in [fold("/".join(folder.relative_to(root).parts))]
+        for path in paths
+    }
 
 
-def _name(image: Path) -> str:
-    folder = _folder(image)
+def _name(image: Path, folders: Mapping[Path, str]) -> str:
+    folder = folders.get(image)  # `None` of images elsewhere, which a list may name
     return f"{folder}/{image.stem}" if folder else image.stem
 
 

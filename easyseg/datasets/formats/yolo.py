@@ -240,11 +240,17 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
     table = ClassTable()
     classes = tuple(table.add(config.names))
     samples, unlabeled = [], []
+    users: dict[Path, Path] = {}
     for split, image in listed.sort(images):
         labels = label_of(image)
         if labels is None:
             unlabeled.append(image)
             continue
+        if users.setdefault(labels, image) != image:
+            raise DatasetError(
+                f"{users[labels]} and {image} have one file of labels, {labels}; remove or rename "
+                "one of both, so that each image has labels of its name."
+            )
         inside = image.relative_to(data_root) if image not in outside else Path(image.name)
         name = inside.with_suffix("").as_posix()
         samples.append((split, Sample(name, image, labels, _Lines(labels, classes))))
