@@ -58,6 +58,15 @@ FORMATS = {
         "openvino",
         runs_in="OpenVINO on CPUs, GPUs and NPUs of Intel",
     ),
+    "tflite": Format(
+        "easyseg.export.tflite",
+        ".tflite",
+        ("float32", "float16"),
+        ("batch",),
+        ("ai_edge_litert",),
+        "litert",
+        runs_in="LiteRT and TensorFlow Lite, on phones and boards",
+    ),
     "saved_model": Format(
         "easyseg.export.saved_model",
         "saved_model",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import statistics
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +34,28 @@ def _open_openvino(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     return lambda image: dict(zip(names, compiled(image).values(), strict=True))
 
 
+def _open_tflite(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
+
+    with zipfile.ZipFile(path) as archive:
+        names = archive.read("outputs.txt").decode().split()
+    interpreter = Interpreter(model_path=path)
+    interpreter.allocate_tensors()
+    (source,) = interpreter.get_input_details()
+    # "...:0", "...:1", ... are the outputs in the order of their names
+    outputs = interpreter.get_output_details()
+    if len(outputs) > 1:
+        outputs.sort(key=lambda output: int(output["name"].rpartition(":")[2]))
+
+    def run(image: np.ndarray) -> dict[str, np.ndarray]:
+        interpreter.set_tensor(source["index"], image)
+        interpreter.invoke()
+        values = [interpreter.get_tensor(output["index"]) for output in outputs]
+        return dict(zip(names, values, strict=True))
+
+    return run
+
+
 def _open_saved_model(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     import tensorflow as tf  # noqa: PLC0415
 
@@ -43,6 +66,7 @@ def _open_saved_model(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]
 OPEN = {
     "onnx": _open_onnx,
     "openvino": _open_openvino,
+    "tflite": _open_tflite,
     "saved_model": _open_saved_model,
 }
 

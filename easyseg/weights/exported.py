@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,8 +23,8 @@ __all__ = ["EXTENSIONS", "KEY", "METADATA_FILE", "SCHEMA", "ExportedConfig", "Ex
            "weights_sha256"]  # fmt: skip
 
 SCHEMA, KEY = 1, "easyseg"  # version of the metadata, and the entry that holds it, as JSON
-EXTENSIONS = {".onnx": "onnx"}
-METADATA_FILE = f"{KEY}.json"  # in folders
+EXTENSIONS = {".onnx": "onnx", ".tflite": "tflite"}
+METADATA_FILE = f"{KEY}.json"  # in folders, and in the archive behind a TFLite file
 
 GRAPH, METADATA = 7, 14  # of ModelProto
 GRAPH_INPUT, GRAPH_OUTPUT = 11, 12  # of GraphProto
@@ -61,7 +62,7 @@ class ExportedFile(NamedTuple):
 
     Attributes:
         path: The file.
-        file_format: "onnx", "openvino" or "saved_model".
+        file_format: "onnx", "openvino", "tflite" or "saved_model".
         output: "labels", "logits" or "probabilities".
         config: Its network.
         label_set: Its classes.
@@ -117,11 +118,8 @@ def read_exported(path: Path) -> ExportedFile:
     if not path.exists():
         raise WeightsError(f"{path} does not exist; check the path (working folder {Path.cwd()}).")
     try:
-        if path.is_dir():
-            text: str | None = (path / METADATA_FILE).read_text("utf-8")
-        else:
-            text = dict(_entries(memoryview(path.read_bytes()))).get(KEY)
-    except (OSError, ValueError, IndexError) as error:
+        text = _metadata(path)
+    except (OSError, ValueError, IndexError, KeyError, zipfile.BadZipFile) as error:
         raise WeightsError(
             f"{path} is not a whole exported file ({error}). Copy or export it again."
         ) from error
@@ -131,6 +129,16 @@ def read_exported(path: Path) -> ExportedFile:
             "with easyseg."
         )
     return _from_metadata(path, text)
+
+
+def _metadata(path: Path) -> str | None:
+    """JSON, or `None` where there is none."""
+    if path.is_dir():
+        return (path / METADATA_FILE).read_text("utf-8")
+    if path.suffix.lower() == ".tflite":
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(METADATA_FILE).decode()
+    return dict(_entries(memoryview(path.read_bytes()))).get(KEY)
 
 
 def _from_metadata(path: Path, text: str) -> ExportedFile:

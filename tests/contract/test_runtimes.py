@@ -85,7 +85,7 @@ def file_of(model, tmp_path_factory):
         if file_format not in files:
             path = tmp_path_factory.mktemp("file") / f"network.{file_format}"
             config = ModelConfig("mobilenetv2", num_classes=CLASSES, input_size=SIZE)
-            options = ExportOptions(file_format, check=False)
+            options = ExportOptions(file_format, output="logits", check=False)
             export_model(path, options, lambda: LoadedModel(model, config, LABELS))
             files[file_format] = path
         return files[file_format]

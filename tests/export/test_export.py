@@ -93,7 +93,7 @@ class TestOnnx:
         assert summary.megabytes < 0.75 * exported[1].megabytes
 
 
-OTHER_FORMATS = {"openvino": "tiny_openvino", "saved_model": "saved_model"}
+OTHER_FORMATS = {"openvino": "tiny_openvino", "tflite": "tiny.tflite", "saved_model": "saved_model"}
 
 
 @pytest.mark.filterwarnings("default")

@@ -143,7 +143,9 @@ def test_runtimes(golden, network, record_property, variant, runtime, tmp_path):
     loaded = LoadedModel(model, ModelConfig(num_classes=classes), labels)
     (file_format, *_) = RUNTIMES[runtime].file_formats
     path = tmp_path / f"network.{file_format}"
-    export_model(path, ExportOptions(file_format, size=size, check=False), lambda: loaded)
+    export_model(
+        path, ExportOptions(file_format, size=size, output="logits", check=False), lambda: loaded
+    )
     start = importlib.import_module(RUNTIMES[runtime].module).start
     low = start(RuntimeSpec(path, size))(golden.image(arrays, *size)[None])[0]
     largest = np.abs(arrays["logits_low"]).max()

@@ -129,4 +129,5 @@ def test_9_few_packages_are_required():
     assert set(re.findall(r'"([\w-]+)', listed)) == {
         "tensorflow", "keras", "h5py", "numpy", "pillow", "opencv-python-headless",
         "requests", "pooch", "filelock", "click", "tqdm", "pycocotools", "pyyaml", "matplotlib",
+        "onnx", "onnxruntime", "tf2onnx",
     }  # fmt: skip

@@ -72,6 +72,12 @@ RUNTIMES = {
         package="openvino",
         install="easyseg[openvino]",
     ),
+    "litert": Runtime(
+        "easyseg.inference.runtimes.litert",
+        ("tflite",),
+        package="ai_edge_litert",
+        install="easyseg[litert]",
+    ),
 }
 
 
