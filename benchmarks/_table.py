@@ -6,7 +6,9 @@ import csv
 import statistics
 from pathlib import Path
 
-__all__ = ["compared", "write"]
+__all__ = ["RESULTS", "compared", "write"]
+
+RESULTS = Path(__file__).parent / "results"
 
 
 def compared(seconds: list[float], base_seconds: list[float]) -> dict[str, float]:
@@ -25,7 +27,7 @@ def write(name: str, rows: list[dict[str, object]]) -> None:
     """Prints the rows, and writes them to results/<name>.csv."""
     for row in rows:
         print("  ".join(f"{key} {value}" for key, value in row.items()))
-    path = Path(__file__).parent / "results" / f"{name}.csv"
+    path = RESULTS / f"{name}.csv"
     path.parent.mkdir(exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])

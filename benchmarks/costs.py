@@ -1,15 +1,18 @@
 """Parameters and multiply-adds of each published network and each backbone; nothing is timed.
 
 Backbones are counted in DeepLabV3+ at output stride 16 with 21 classes, for 513x513; those without
-strides to dilate in DeepLabV3, as they are. Writes results/costs.csv.
+strides to dilate in DeepLabV3, as they are. Writes results/costs.csv: all networks, which takes
+some minutes, or with `--new` those that are not in it yet.
 """
 
 from __future__ import annotations
 
+import argparse
+import csv
 import gc
 from collections.abc import Iterator
 
-from _table import write
+from _table import RESULTS, write
 
 from easyseg import ModelConfig, build_model
 from easyseg._keras import keras
@@ -54,8 +57,17 @@ def cost(name: str, config: ModelConfig) -> dict[str, object]:
 
 def main() -> None:
     """Prints a table and writes the CSV."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--new", action="store_true", help="only networks that are not in the CSV")
+    counted = {}
+    if parser.parse_args().new:
+        with (RESULTS / "costs.csv").open(newline="") as file:
+            counted = {row["network"]: row for row in csv.DictReader(file)}
     rows = []
     for name, config in (*published(), *backbones()):
+        if name in counted:
+            rows.append(counted[name])
+            continue
         rows.append(cost(name, config))
         keras.backend.clear_session()
         gc.collect()

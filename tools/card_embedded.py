@@ -1,6 +1,6 @@
 """Measures the embedded model on images that it has not seen, and writes its card.
 
-python tools/card_embedded.py pretrained/mini --average --labelled VOC --curve .train/run/curve.csv
+python tools/card_embedded.py pretrained/mini --average --labeled VOC --curve .train/run/curve.csv
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def main() -> None:
     """Reads the command line, measures, writes."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--labelled", type=Path, required=True, help="folder in VOC layout")
+    parser.add_argument("--labeled", type=Path, required=True, help="folder in VOC layout")
     parser.add_argument("--split", default="val")
     parser.add_argument(
         "--curve", type=Path, nargs="+", required=True, help="of each run, in order"
@@ -78,12 +78,12 @@ def main() -> None:
     parser.add_argument("--average", action="store_true", help="it was saved with --average")
     args = parser.parse_args()
     seg = SemanticSegmentation(args.folder)
-    names = (args.labelled / f"ImageSets/Segmentation/{args.split}.txt").read_text().split()
+    names = (args.labeled / f"ImageSets/Segmentation/{args.split}.txt").read_text().split()
     matrix = ConfusionMatrix(len(seg.label_set))
-    images = (args.labelled / f"JPEGImages/{name}.jpg" for name in names)
+    images = (args.labeled / f"JPEGImages/{name}.jpg" for name in names)
     for name, result in zip(names, seg.segment_images(images), strict=True):
-        truth = read_values(args.labelled / f"SegmentationClass/{name}.png")
-        matrix.update(truth, result.labels)
+        mask = read_values(args.labeled / f"SegmentationClass/{name}.png")
+        matrix.update(mask, result.labels)
     rows = _joined(args.curve)
     iou = dict(zip(seg.label_set.names, matrix.iou, strict=True))
     text = TEXT.format(

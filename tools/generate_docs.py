@@ -44,6 +44,12 @@ Row = dict[str, str]
 def page(old: str) -> str:
     """The page with its tables regenerated."""
     costs, times = results("costs"), results("networks")
+    missing = [name for name, _ in (*published(), *backbones()) if name not in costs]
+    if missing:
+        raise SystemExit(
+            f"{', '.join(missing)}: not in benchmarks/results/costs.csv. Run: "
+            "python benchmarks/costs.py --new"
+        )
     tables = {
         "weights": weights_table(costs, times),
         "backbones": backbones_table(costs, times),

@@ -10,7 +10,7 @@ A student learns from a teacher and from ground truth, on random crops of any im
 At first each block is fed with the teacher's features, so that all blocks learn at once from the
 first step ("blocks"); then the network runs as a whole ("whole").
 
-    python tools/train_embedded.py prepare --labelled VOC --split train --images DIR ...
+    python tools/train_embedded.py prepare --labeled VOC --split train --images DIR ...
     python tools/train_embedded.py train --teacher mobilenetv2.voc
     python tools/train_embedded.py save pretrained/mini
 
@@ -50,7 +50,7 @@ IMAGE_SIDE = 320  # longest side of the training images
 SCALES = (0.5, 1.75)  # of the training images, in a crop
 STRIDE = 4  # of the student's logits, where the loss is taken
 VOID = 255
-HELD_OUT = 20  # one labelled image in this many is held out for selection, by hash of its name
+HELD_OUT = 20  # one labeled image in this many is held out for selection, by hash of its name
 STUDENT = ModelConfig(backbone="mobilenetv2", head_channels=128, low_level_channels=32)
 BLOCKS = 17  # inverted residuals of the backbone
 LOW_LEVEL = "MobilenetV2-expanded_conv_2-depthwise-relu6"
@@ -91,10 +91,10 @@ def prepare(args: argparse.Namespace) -> None:
 
 def _jobs(args: argparse.Namespace) -> list[tuple[str, Path, Path | None]]:
     jobs: list[tuple[str, Path, Path | None]] = []
-    names = (args.labelled / f"ImageSets/Segmentation/{args.split}.txt").read_text().split()
+    names = (args.labeled / f"ImageSets/Segmentation/{args.split}.txt").read_text().split()
     for name in names:
-        image = args.labelled / f"JPEGImages/{name}.jpg"
-        jobs.append((f"labelled_{name}", image, args.labelled / f"SegmentationClass/{name}.png"))
+        image = args.labeled / f"JPEGImages/{name}.jpg"
+        jobs.append((f"labeled_{name}", image, args.labeled / f"SegmentationClass/{name}.png"))
     for folder in args.images:
         for path in sorted(folder.rglob("*")):
             if path.suffix.lower() in {".jpg", ".jpeg", ".png"}:
@@ -115,9 +115,9 @@ def _shrink(image: np.ndarray) -> np.ndarray:
 
 
 def held_out(name: str) -> bool:
-    """Whether a labelled image is held out for selection."""
+    """Whether a labeled image is held out for selection."""
     return (
-        name.startswith("labelled_")
+        name.startswith("labeled_")
         and int(hashlib.sha256(name.encode()).hexdigest(), 16) % HELD_OUT == 0
     )
 
@@ -427,7 +427,7 @@ def main() -> None:
     commands = parser.add_subparsers(required=True)
     one = commands.add_parser("prepare")
     one.set_defaults(run_command=prepare)
-    one.add_argument("--labelled", type=Path, required=True, help="folder in VOC layout")
+    one.add_argument("--labeled", type=Path, required=True, help="folder in VOC layout")
     one.add_argument("--split", default="train")
     one.add_argument("--images", type=Path, nargs="*", default=[])
     one.add_argument("--cache", type=Path, default=Path(".train/cache"))
@@ -436,7 +436,9 @@ def main() -> None:
     two.add_argument("--cache", type=Path, default=Path(".train/cache"))
     two.add_argument("--run", type=Path, default=Path(".train/run"))
     two.add_argument("--teacher", default="mobilenetv2.voc", help="name or bundle")
-    two.add_argument("--start", type=Path, help="bundle to go on from, instead of random weights")
+    two.add_argument(
+        "--start", type=Path, help="bundle to continue from, instead of random weights"
+    )
     two.add_argument("--hints", type=float, default=5.0, help="weight of the hints")
     two.add_argument("--images-seen", type=int, default=240_000)
     two.add_argument("--epoch", type=int, default=4_000, help="images per epoch")

@@ -96,7 +96,7 @@ def background(
 
     \b
     easyseg background blur me.jpg -o blurred.png --keep person --strength extreme
-    easyseg background change photos -o out --background beach.jpg
+    easyseg background change images -o out --background beach.jpg
     """  # noqa: D301  (\b is click's mark for lines to keep)
     option = _option(effect, {"background": image, "color": color, "strength": strength})
     model.check_classes(keep)

@@ -211,7 +211,7 @@ def _network(config: ModelConfig | KerasHubConfig | ExportedConfig) -> dict[str,
 def _cost(
     config: ModelConfig | KerasHubConfig | ExportedConfig, size: tuple[int, int]
 ) -> dict[str, str]:
-    """Counted on the network with fresh weights."""
+    """Counted on the network with random weights."""
     if isinstance(config, ExportedConfig):
         return {}
     from easyseg.models.build import build_model, logits_model  # noqa: PLC0415  (loads Keras)

@@ -54,12 +54,12 @@ def run_pipeline(
     *,
     batch_size: int | None = None,
     workers: int | None = None,
-    ahead: int = 1,
+    prefetch: int = 1,
     skips: Callable[[T], bool] = lambda _: False,
 ) -> Generator[Outcome[T, R], None, None]:
     """Segments items in threads; yields what became of each, in order.
 
-    At most `workers * ahead + 1` batches are in work or wait to be taken. Closing the generator
+    At most `workers * prefetch + 1` batches are in work or wait to be taken. Closing the generator
     ends the threads after what they are working on.
 
     Args:
@@ -70,7 +70,7 @@ def run_pipeline(
         batch_size: Items that go through the network together; by default the predictor's.
         workers: Threads; by default one more than cores, so that an image is ready when the
             network is free, and at most 8.
-        ahead: Batches for each thread; more than 1 where most items are skipped.
+        prefetch: Batches for each thread; more than 1 where most items are skipped.
         skips: Whether an item does not go through the network.
 
     Raises:
@@ -78,7 +78,7 @@ def run_pipeline(
     """
     workers = workers or min(MAX_WORKERS, thread_count() + 1)
     predictor.start()
-    size, free = batch_size or predictor.batch_size, threading.Semaphore(workers * ahead + 1)
+    size, free = batch_size or predictor.batch_size, threading.Semaphore(workers * prefetch + 1)
     run = _Run(predictor, iter(items), read, finish, size, skips, free)
     threads = [
         threading.Thread(target=run.work, name=f"easyseg-pipeline-{number}", daemon=True)

@@ -53,7 +53,7 @@ Draw = Callable[[Segmentation], Any]
 also to a `PIL.Image.Image`."""
 
 CUTOUT = "cutout"
-MAX_AHEAD = 8  # frames that skip the network are read ahead, and take memory
+MAX_PREFETCH = 8  # frames that skip the network are read ahead, and take memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,7 +234,7 @@ def _segment_frames(
         (lambda prediction: prediction) if smoother else RawPrediction.finish,
         batch_size=1 if source.live else None,
         workers=1 if source.live else None,
-        ahead=1 if source.live else min(frame_stride, MAX_AHEAD),
+        prefetch=1 if source.live else min(frame_stride, MAX_PREFETCH),
         skips=lambda item: item[0] % frame_stride != 0,
     )
     last: Any = None

@@ -26,7 +26,7 @@ ENLARGED = "logits-upsample"  # with learned upsampling
 @checked
 @keras_defaults()
 def build_model(config: ModelConfig | KerasHubConfig) -> Any:
-    """Builds a network with fresh weights: DeepLabV3, DeepLabV3+ or a relative.
+    """Builds a network with random weights: DeepLabV3, DeepLabV3+ or a relative.
 
     Args:
         config: What to build.

@@ -1,4 +1,4 @@
-"""What a network looks like, as a value that validates itself and travels as JSON."""
+"""What a network looks like, as a value that validates itself and is stored as JSON."""
 
 from __future__ import annotations
 

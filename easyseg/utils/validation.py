@@ -91,7 +91,7 @@ EXAMPLES = {  # by argument
     "runtime": "'openvino'",
     "scales": "(0.5, 1.0, 1.5)",
     "source": "'my_folder'",
-    "sources": "'photos'",
+    "sources": "'images'",
     "split": "'val'",
     "tile": "513",
     "tolerance": "1.0",
@@ -186,7 +186,7 @@ def is_count(value: Any) -> bool:
 
 
 def to_builtin(value: Any) -> Any:
-    """NumPy's numbers and arrays as Python's, also within lists, so that they travel as text."""
+    """NumPy's numbers and arrays as Python's, also within lists, to be written as text."""
     if hasattr(value, "tolist"):
         return value.tolist()
     return type(value)(map(to_builtin, value)) if type(value) in (list, tuple) else value

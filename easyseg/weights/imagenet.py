@@ -1,4 +1,4 @@
-"""ImageNet weights for the backbone of a fresh network, to train on from there."""
+"""ImageNet weights for the backbone of a new network, to train it further."""
 
 from __future__ import annotations
 

@@ -24,31 +24,31 @@ SHOWN = 4  # names of a kind in a line of the report
 class TransferReport:
     """The result of `transfer`; variables by the names of `named_variables`.
 
-    `carried`, `partial` and `fresh` together are all variables of the target.
+    `copied`, `partial` and `new` together are all variables of the target.
 
     Attributes:
-        carried: Variables of the target that have the source's values.
+        copied: Variables of the target that have the source's values.
         partial: Those that have them for some classes, or for some branches.
-        fresh: Those that keep their initial values.
+        new: Those that keep their initial values.
         unused: Variables of the source that were not copied.
         classes: Classes, by the target's names, whose logits were copied.
     """
 
-    carried: tuple[str, ...]
+    copied: tuple[str, ...]
     partial: tuple[str, ...]
-    fresh: tuple[str, ...]
+    new: tuple[str, ...]
     unused: tuple[str, ...]
     classes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        total = len(self.carried) + len(self.partial) + len(self.fresh)
+        total = len(self.copied) + len(self.partial) + len(self.new)
         rest = {
             "in part": self.partial,
-            "fresh": self.fresh,
+            "new": self.new,
             "unused": self.unused,
             "classes by name": self.classes,
         }
-        lines = [f"{len(self.carried)} of {total} variables carried"]
+        lines = [f"{len(self.copied)} of {total} variables copied"]
         for what, names in rest.items():
             shown = ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
             lines += [f"{len(names)} {what}: {shown}"] if names else []
@@ -93,8 +93,8 @@ def transfer(
     convolution with a bias and one without have different roles. Two kinds are copied partially:
 
     * With both label sets, the logits of classes with equal names, spelling and aliases included;
-      the other classes stay fresh. Without both, logits are copied as they are if their shapes
-      agree, whatever their classes mean, and stay fresh otherwise.
+      the other classes keep their initial values. Without both, logits are copied as they are if
+      their shapes agree, whatever their classes mean, and else keep their initial values.
     * A convolution that mixes concatenated branches, where the networks have different ones. The
       weights of branches that the source does not have become 0: a network that only gains branches
       computes the same as the source, until training changes that.
@@ -133,9 +133,9 @@ def transfer(
     partial = [n for n in values if n in slices and slices[n].are_partial(new[n])]
     classes = [i for name in values if name in by_class for _, i in by_class[name].pairs]
     return TransferReport(
-        carried=tuple(name for name in values if name not in partial),
+        copied=tuple(name for name in values if name not in partial),
         partial=tuple(partial),
-        fresh=tuple(name for name in new if name not in values),
+        new=tuple(name for name in new if name not in values),
         unused=tuple(name for name in old if name not in values),
         classes=tuple(target_labels.names[i] for i in dict.fromkeys(classes))
         if target_labels

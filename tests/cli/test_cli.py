@@ -263,7 +263,7 @@ def test_a_list(segment, photos):
     assert new_files() == ["list.txt", "out/bird.png", "out/cat.png", "out/results.jsonl"]
 
 
-def test_the_ending_follows_the_kind(segment, photos):
+def test_the_extension_follows_the_kind(segment, photos):
     assert segment("photos", "-k", "labelme")[0] == 0
     documents = ["photos/deep/cat.seg.json", "photos/dog.seg.json"]
     assert new_files() == [*documents, "photos/results.jsonl"]

@@ -1,4 +1,4 @@
-"""What every row of a table must do; a new row needs no new test."""
+"""What every entry of a table must do; a new entry needs no new test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MODELS = list(dict.fromkeys(entry.model for entry in weight_sets().values()))
 
 @pytest.mark.parametrize("config", MODELS, ids=lambda c: f"{c.backbone}-{c.num_classes}")
 def test_network_of_a_weight_set(config):
-    """A row of the manifest describes a network with as many classes as its label set."""
+    """An entry of the manifest describes a network with as many classes as its label set."""
     labels = {e.labels for e in weight_sets().values() if e.model == config}
     assert {len(load_label_set(name)) for name in labels} == {config.num_classes}
     assert build_model(config).output_shape == (None, None, None, config.num_classes)
@@ -38,9 +38,9 @@ def test_label_set(name):
 @pytest.fixture
 def result():
     labels = np.repeat(np.uint8([[0, 15, 12]]), 40, axis=0).repeat(20, axis=1)
-    photo = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8)
     grid = LogitGrid(np.eye(21, dtype=np.float32)[labels], np.arange(40.0), np.arange(60.0))
-    return Segmentation(labels, load_label_set("voc"), photo, grid=grid)
+    return Segmentation(labels, load_label_set("voc"), image, grid=grid)
 
 
 IMAGES = [kind for kind in OUTPUTS if isinstance(OUTPUTS[kind], Output)]
@@ -48,9 +48,9 @@ IMAGES = [kind for kind in OUTPUTS if isinstance(OUTPUTS[kind], Output)]
 
 @pytest.mark.parametrize("kind", IMAGES)
 def test_image(kind, result, tmp_path):
-    """It draws at the photo's size, writes what it can keep, and refuses the rest."""
+    """It draws at the image's size, writes what it can keep, and refuses the rest."""
     drawn = result.plot(kind)
-    assert drawn.shape in {(40, 60, 3), (40, 120, 3)}  # the wide one shows the photo too
+    assert drawn.shape in {(40, 60, 3), (40, 120, 3)}  # the wide one shows the image too
     assert drawn.dtype == np.uint8
     assert result.plot(kind, legend=True).shape == drawn.shape
     with Image.open(result.save(tmp_path / "a.png", kind)) as image:
@@ -63,7 +63,7 @@ def test_image(kind, result, tmp_path):
 
 @pytest.mark.parametrize("kind", [kind for kind in OUTPUTS if kind not in IMAGES])
 def test_document(kind, result, tmp_path):
-    """It writes bytes under each of its endings, is the same each time, and is no image."""
+    """It writes bytes under each of its extensions, is the same each time, and is no image."""
     output = OUTPUTS[kind]
     assert isinstance(output, Document)
     assert len(output.suffixes) > 0

@@ -1,4 +1,4 @@
-"""Every format recognises itself and gives the ids that its files mean."""
+"""Every format recognizes itself and gives the ids that its files mean."""
 
 from __future__ import annotations
 
@@ -356,5 +356,5 @@ def test_formats_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("name", list(DATASETS))
-def test_no_format_recognises_an_empty_folder(tmp_path, name):
+def test_no_format_recognizes_an_empty_folder(tmp_path, name):
     assert not DATASETS[name].detect(tmp_path)

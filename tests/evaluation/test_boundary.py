@@ -36,7 +36,7 @@ def scores(*pairs, classes=4):
 
 
 def plain_border(mask):
-    """Pixels with a neighbour above, below, left or right that is outside."""
+    """Pixels with a neighbor above, below, left or right that is outside."""
     padded = np.pad(mask, 1, mode="edge").astype(bool)
     inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     return mask.astype(bool) & ~inside

@@ -150,7 +150,7 @@ def test_arguments_are_checked_first(values, error, message):
 
 
 @pytest.mark.parametrize("out", ["x.onx", "x", "x.png"])
-def test_an_ending_without_a_format(out, tmp_path, monkeypatch):
+def test_an_extension_without_a_format(out, tmp_path, monkeypatch):
     seg = SemanticSegmentation("mini", runtime="keras")
     monkeypatch.setattr(seg._opened, "load", lambda: pytest.fail("loaded"))
     with pytest.raises(InputError, match=r"choose .*\.onnx"):

@@ -64,7 +64,7 @@ def test_parity(golden, network, monkeypatch, record_property, name, model, outp
     from easyseg.models.build import logits_model
 
     if name.startswith("bonlime"):
-        _resize_with_half_pixel_centres(monkeypatch)
+        _resize_with_half_pixel_centers(monkeypatch)
     net = network(model, output_stride)
     size = tuple(int(side) for side in name.rsplit("_", 1)[1].split("x"))
     if model.startswith("pixellib"):
@@ -89,7 +89,7 @@ def test_parity(golden, network, monkeypatch, record_property, name, model, outp
     assert agreement >= 0.9995
 
 
-def _resize_with_half_pixel_centres(monkeypatch):
+def _resize_with_half_pixel_centers(monkeypatch):
     import tensorflow as tf
 
     from easyseg.models.layers import resize

@@ -112,8 +112,8 @@ class Server:
         handler.end_headers()
         handler.wfile.write(body[: remote.cuts.pop(0)] if remote.cuts else body)
 
-    def serve(self, path: str, content: bytes, **behaviour) -> Remote:
-        self.files[path] = Remote(content, **behaviour)
+    def serve(self, path: str, content: bytes, **behavior) -> Remote:
+        self.files[path] = Remote(content, **behavior)
         return self.files[path]
 
     def url(self, path: str) -> str:

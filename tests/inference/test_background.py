@@ -148,7 +148,7 @@ def test_a_image_of_the_same_shape_is_scaled(size):
 
 
 @pytest.mark.parametrize("size", [(60, 300), (240, 90), (31, 500), (700, 20), (1, 1)])
-def test_a_image_of_another_shape_is_cropped_at_its_centre(size):
+def test_an_image_of_another_shape_is_cropped_at_its_center(size):
     y, x = np.mgrid[: size[0], : size[1]]
     near = np.hypot(y - (size[0] - 1) / 2, x - (size[1] - 1) / 2) <= 0.3 * min(size)
     behind = np.where(near[..., None], 255, 0).repeat(3, -1).astype(np.uint8)

@@ -16,7 +16,7 @@ from easyseg.weights.bundle import save_bundle
 
 SMALL = ModelConfig(num_classes=3, head_channels=8, input_size=(65, 65))
 LABELS = LabelSet("three", ("a", "b", "c"), ((0, 0, 0), (9, 0, 0), (0, 9, 0)))
-BACKBONE_SPECS = {
+NETWORKS = {
     "resnet_beta": SMALL.replace(backbone="resnet50_beta"),
     "mobilenet_v3": SMALL.replace(
         backbone="mobilenetv3_small", head="lraspp", decoder="lraspp", output_stride=32
@@ -55,7 +55,7 @@ def test_networks_of_all_families_under_jax(tmp_path, record_property):
 
     pytest.importorskip("jax", reason="needs the jax extra: pip install easyseg[jax]")
     keras.utils.set_random_seed(2)
-    networks = {name: (build_model(config), config) for name, config in BACKBONE_SPECS.items()}
+    networks = {name: (build_model(config), config) for name, config in NETWORKS.items()}
     if importlib.util.find_spec("keras_hub"):
         networks["segformer"] = hub_network()
     image = np.random.default_rng(0).integers(0, 256, (65, 65, 3), np.uint8)

@@ -93,7 +93,7 @@ def test_dilation_sees_what_strides_saw(name, monkeypatch):
         np.testing.assert_allclose(sampled, expected, rtol=1e-3, atol=1e-4 * expected.std())
 
 
-def test_centred_windows_only_move_the_picture():
+def test_centered_windows_only_move_the_image():
     """Keras's Xception has no padding in its first layers and begins three pixels later."""
     model = randomise(keras.applications.Xception(False, None, input_shape=(99, 99, 3)))
     low = "block3_sepconv2_bn"
@@ -107,7 +107,7 @@ def test_centred_windows_only_move_the_picture():
     np.testing.assert_allclose(result[:, inner, inner], expected[:, inner, inner], atol=1e-4)
 
 
-def test_padding_for_even_sizes_is_centred_too():
+def test_padding_for_even_sizes_is_centered_too():
     """Keras pads the far side alone where the side is even; the atrous network is the same."""
     result = []
     for size in (96, 97):

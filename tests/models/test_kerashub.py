@@ -337,7 +337,7 @@ def test_one_step_of_training(hub):
 
     model = build_model(hub.config.replace(num_classes=3))
     report = transfer(hub.model, model)
-    assert {name.rsplit("/", 1)[0] for name in report.fresh} == {"logits/semantic"}
+    assert {name.rsplit("/", 1)[0] for name in report.new} == {"logits/semantic"}
     before = {name: np.array(v) for name, v in named_variables(model).items()}
     model.compile(
         keras.optimizers.SGD(0.1),

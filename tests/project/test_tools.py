@@ -1,4 +1,4 @@
-"""The embedded model's tools run, go on after a stop, and make a bundle that opens."""
+"""The embedded model's tools run, resume after a stop, and make a bundle that opens."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def tool(name, *args, home):
     assert done.returncode == 0, done.stderr[-2000:]
 
 
-def test_train_stop_go_on_and_save(voc, voc_home, tmp_path):
+def test_train_stop_resume_and_save(voc, voc_home, tmp_path):
     script, cache, run = "train_embedded.py", tmp_path / "cache", tmp_path / "run"
-    tool(script, "prepare", "--labelled", voc, "--cache", cache, home=voc_home)
-    train = ("train", "--cache", cache, "--run", run, "--photos-seen", 128, "--epoch", 32)
+    tool(script, "prepare", "--labeled", voc, "--cache", cache, home=voc_home)
+    train = ("train", "--cache", cache, "--run", run, "--images-seen", 128, "--epoch", 32)
     tool(script, *train, home=voc_home)
     with (run / "curve.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -59,7 +59,7 @@ def test_train_stop_go_on_and_save(voc, voc_home, tmp_path):
     assert seg.segment_image(np.zeros((40, 60, 3), np.uint8)).labels.shape == (40, 60)
 
     again = tmp_path / "again"
-    options = ("--run", again, "--start", tmp_path / "small", "--photos-seen", 96, "--epoch", 32)
+    options = ("--run", again, "--start", tmp_path / "small", "--images-seen", 96, "--epoch", 32)
     tool(script, "train", "--cache", cache, *options, home=voc_home)
     with (again / "curve.csv").open() as file:
         assert {row["mode"] for row in csv.DictReader(file)} == {"whole"}
@@ -74,8 +74,8 @@ def test_the_card(voc, voc_home, tmp_path, shared):
     shutil.copytree(pretrained_path("mini"), bundle)
     curve = tmp_path / "curve.csv"
     curve.write_text("epoch,seen,mode,crop,miou,person\n1,2000,whole,97,0.5,0.6\n")
-    arguments = ("--labelled", voc, "--split", "train", "--curve", curve)
+    arguments = ("--labeled", voc, "--split", "train", "--curve", curve)
     tool("card_embedded.py", bundle, *arguments, home=voc_home)
     card = (bundle / "card.md").read_text("utf-8")
-    assert "60 photos" in card
+    assert "60 images" in card
     assert "| 2,000 | whole | 97 | 0.5 | 0.6 |" in card

@@ -317,7 +317,7 @@ def test_images_need_an_extension_of_images(sure, kind, name, tmp_path):
         ("side-by-side", "Did you mean 'side_by_side'?"),
         ("colour", "Did you mean 'color' or "),
         ("overlays", "Did you mean 'overlay'?"),
-        ("xyz", "Known: coco, "),
+        ("xyz", "Known: "),
     ],
 )
 def test_unknown_kind(voc, kind, hint, tmp_path):

@@ -139,8 +139,8 @@ def test_examples_run(path, tmp_path, samples, monkeypatch, capsys):
         pytest.importorskip("av", reason="videos need easyseg[video]")
         from helpers.make_video import make_video
 
-        film = make_video(tmp_path / "film.mp4", frames=6)
-        arguments = [str(film), str(tmp_path / "out.mp4")]
+        video = make_video(tmp_path / "video.mp4", frames=6)
+        arguments = [str(video), str(tmp_path / "out.mp4")]
     monkeypatch.setattr(sys, "argv", [str(path), *arguments])
     runpy.run_path(str(path), run_name="__main__")
     assert capsys.readouterr().out or (tmp_path / "out.png").exists()

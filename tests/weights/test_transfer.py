@@ -48,13 +48,13 @@ def labels(*names, **aliases):
 def check(report, source, target, before):
     """The report tells of every variable what became of it."""
     old, new = values(source), values(target)
-    assert sorted(report.carried + report.partial + report.fresh) == sorted(new)
-    assert sorted(report.unused) == sorted(old.keys() - {*report.carried, *report.partial})
-    for name in report.fresh:
+    assert sorted(report.copied + report.partial + report.new) == sorted(new)
+    assert sorted(report.unused) == sorted(old.keys() - {*report.copied, *report.partial})
+    for name in report.new:
         np.testing.assert_array_equal(new[name], before[name])
     for name in report.partial:
         assert (new[name] != before[name]).any()
-    for name in report.carried:
+    for name in report.copied:
         if old[name].shape == new[name].shape:
             np.testing.assert_array_equal(new[name], old[name])
 
@@ -69,15 +69,15 @@ def carry(source, target, **label_sets):
 def test_output_strides_share_all_weights():
     source, target = giver(), network(V3.replace(output_stride=8), seed=1)
     report, _ = carry(source, target)
-    assert not report.fresh + report.partial + report.unused
-    assert str(report) == f"{len(report.carried)} of {len(report.carried)} variables carried"
+    assert not report.new + report.partial + report.unused
+    assert str(report) == f"{len(report.copied)} of {len(report.copied)} variables copied"
 
 
 def test_a_network_that_gains_branches_computes_what_it_did():
     source, target = giver(), network(V3.replace(aspp_rates=(6, 12, 18)), seed=1)
     report, _ = carry(source, target)
     assert report.partial == ("concat_projection/weights",)
-    assert {name.split("/")[0][:5] for name in report.fresh} == {"aspp1", "aspp2", "aspp3"}
+    assert {name.split("/")[0][:5] for name in report.new} == {"aspp1", "aspp2", "aspp3"}
     np.testing.assert_allclose(target(PICTURE), source(PICTURE), atol=1e-6)
 
 
@@ -103,12 +103,12 @@ def test_into_the_decoder():
     """From DeepLabV3 without rates to DeepLabV3+ with three: all but what is new."""
     config = V3.replace(aspp_rates=(6, 12, 18), decoder="deeplabv3plus", low_level_channels=4)
     report, _ = carry(giver(), network(config, seed=1))
-    roots = {name.split("/")[0] for name in report.fresh}
+    roots = {name.split("/")[0] for name in report.new}
     assert roots == {
         f"aspp{i}_{part}" for i in (1, 2, 3) for part in ("depthwise", "pointwise")
     } | {"decoder"}
     assert {"image_pooling/weights", "aspp0/weights", "concat_projection/BatchNorm/gamma"} <= {
-        *report.carried
+        *report.copied
     }
     assert not report.unused
     assert "in part: concat_projection/weights" in str(report)
@@ -120,7 +120,7 @@ def test_a_network_that_loses_a_branch():
     source, target = network(both), network(both.replace(image_pooling=False), seed=1)
     report, _ = carry(source, target)
     name = "concat_projection/weights"
-    assert name in report.carried
+    assert name in report.copied
     np.testing.assert_array_equal(values(target)[name], values(source)[name][:, :, 8:])
     assert {n.split("/")[0] for n in report.unused} == {"image_pooling"}
 
@@ -137,9 +137,9 @@ def test_branches_that_lie_elsewhere_though_shapes_agree():
 def test_layers_of_one_name_and_another_role():
     """LR-ASPP's pooled gate has a bias; the image pooling of ASPP has a batch norm."""
     report, _ = carry(giver(head="lraspp", decoder="lraspp"), network(V3, seed=1))
-    assert "image_pooling/weights" in report.fresh
+    assert "image_pooling/weights" in report.new
     assert "image_pooling/weights" in report.unused
-    assert "aspp0/weights" in report.carried
+    assert "aspp0/weights" in report.copied
 
 
 @pytest.mark.parametrize(("head", "upsampling"), [("aspp", "learned"), ("lraspp", "bilinear")])
@@ -174,7 +174,7 @@ def test_the_same_classes_in_another_order():
     report = transfer(
         source, target, source_labels=labels("a", "b", "c"), target_labels=labels("c", "a", "b")
     )
-    assert "logits/semantic/weights" in report.carried
+    assert "logits/semantic/weights" in report.copied
     expected = np.take(source(PICTURE), [2, 0, 1], axis=-1)
     np.testing.assert_allclose(target(PICTURE), expected, atol=1e-6)
 
@@ -182,7 +182,7 @@ def test_the_same_classes_in_another_order():
 def test_classes_without_names_stay_fresh():
     source, target = giver(), network(V3.replace(num_classes=5), seed=1)
     report, _ = carry(source, target, source_labels=load_label_set("voc"))
-    assert report.fresh == ("logits/semantic/weights", "logits/semantic/biases")
+    assert report.new == ("logits/semantic/weights", "logits/semantic/biases")
     assert report.classes == ()
 
 
@@ -194,7 +194,7 @@ def test_no_class_in_common():
         source_labels=load_label_set("voc"),
         target_labels=labels("river", "meadow"),
     )
-    assert report.fresh == ("logits/semantic/weights", "logits/semantic/biases")
+    assert report.new == ("logits/semantic/weights", "logits/semantic/biases")
     assert report.classes == ()
 
 

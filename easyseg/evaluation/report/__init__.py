@@ -132,8 +132,8 @@ def _images(
 ) -> dict[str, list[Figure]]:
     """Contact sheets of some images and of the worst, which are segmented again."""
     by_name = {sample.name: sample for sample in samples}
-    places = np.linspace(0, len(scores.images) - 1, min(SAMPLES, len(scores.images))).round()
-    spread = [scores.images[int(i)] for i in places if scores.images[int(i)].name in by_name]
+    indices = np.linspace(0, len(scores.images) - 1, min(SAMPLES, len(scores.images))).round()
+    spread = [scores.images[int(i)] for i in indices if scores.images[int(i)].name in by_name]
     worst = [image for image in scores.worst(WORST) if image.name in by_name]
     shown = {image.name: image for image in [*spread, *worst]}
     results = predictor(by_name[name].read_image() for name in shown)
@@ -149,12 +149,12 @@ def _images(
         "Images": sheets,
         "The worst images": [
             _sheet(
-                f"worst/{place:02}_{re.sub(NOT_IN_FILE_NAMES, '_', image.name)[-60:]}.png",
+                f"worst/{rank:02}_{re.sub(NOT_IN_FILE_NAMES, '_', image.name)[-60:]}.png",
                 [rows[image.name]],
                 scores,
-                f"{place}. {rows[image.name].title}",
+                f"{rank}. {rows[image.name].title}",
             )
-            for place, image in enumerate(worst, 1)
+            for rank, image in enumerate(worst, 1)
         ],
     }
 

@@ -102,7 +102,7 @@ def _from_graph(x: Any, config: ModelConfig) -> Features:
 
 
 def _deserialized(network: Mapping[str, Any]) -> Any:
-    """The model with fresh weights; Keras takes its config apart, so it gets a copy."""
+    """The model with random weights; Keras takes its config apart, so it gets a copy."""
     return keras.saving.deserialize_keras_object(copy.deepcopy(dict(network)), safe_mode=True)
 
 

@@ -1,4 +1,4 @@
-"""A Keras model as a backbone: a value that travels as JSON, without loading Keras."""
+"""A Keras model as a backbone: a value that is stored as JSON, without loading Keras."""
 
 from __future__ import annotations
 

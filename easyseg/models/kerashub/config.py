@@ -1,4 +1,4 @@
-"""What a KerasHub network looks like, as a value that travels as JSON, without loading it."""
+"""What a KerasHub network looks like, as a value that is stored as JSON, without loading it."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def read_preset(preset: str) -> Preset:
 
 
 def build_hub(config: KerasHubConfig) -> Any:
-    """Builds the network with fresh weights; needs KerasHub, and no preset.
+    """Builds the network with random weights; needs KerasHub, and no preset.
 
     Returns:
         A `keras.Model` as of `build_model`: images `(N, H, W, 3)` RGB, 0 to 255, of any size,

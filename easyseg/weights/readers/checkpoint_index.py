@@ -1,8 +1,8 @@
 """The index of a TensorFlow checkpoint (V2), read before TensorFlow does.
 
 TensorFlow ends the process where a variable has a negative side or too many of them, so each entry
-is checked first. The file is a table of LevelDB: a footer leads to a block of places of blocks, and
-each of these has keys (names) and values (`BundleEntryProto`).
+is checked first. The file is a table of LevelDB: its footer has the handle (offset and size) of an
+index block, which has those of the data blocks: keys (names) and values (`BundleEntryProto`).
 Format: https://github.com/google/leveldb/blob/main/doc/table_format.md
 """
 
@@ -60,15 +60,15 @@ def _entries(index: bytes) -> Iterator[tuple[str, bytes]]:
     footer = index[-FOOTER:]
     if len(footer) < FOOTER or not footer.endswith(MAGIC):
         raise ValueError("its end is missing")
-    _, at = _place(footer, 0)  # of a block without use
-    places, _ = _place(footer, at)
-    for _, value in _block(index, *places):
-        place, _ = _place(value, 0)
-        for key, entry in _block(index, *place):
+    _, at = _handle(footer, 0)  # of a block without use
+    index_handle, _ = _handle(footer, at)
+    for _, value in _block(index, *index_handle):
+        handle, _ = _handle(value, 0)
+        for key, entry in _block(index, *handle):
             yield key.decode(), entry
 
 
-def _place(content: bytes, at: int) -> tuple[tuple[int, int], int]:
+def _handle(content: bytes, at: int) -> tuple[tuple[int, int], int]:
     """Offset and size of a block, and where they end."""
     offset, at = _varint(content, at)
     size, at = _varint(content, at)
