@@ -107,7 +107,7 @@ def evaluate(
         report=report,
         progress=not quiet,
     )
-    for note in dataset.notes:
+    for note in (*dataset.notes, *dataset.warnings):
         echo_report(note)
     echo(scores)
     if json_file is not None:

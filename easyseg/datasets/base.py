@@ -82,6 +82,7 @@ class Dataset:
         label_set: Its classes; ids in the masks are those of this set.
         splits: Samples of "train", "val" and "test", those that exist.
         notes: What the reader assumed, merged or left out, in sentences.
+        warnings: What may be meant otherwise, and how to decide; the check and training give them.
         images_without_mask: Images that are in no split.
         masks_without_image: Masks that belong to no sample.
         has_own_splits: Whether the files say which split a sample is in.
@@ -95,6 +96,7 @@ class Dataset:
     label_set: LabelSet
     splits: Mapping[str, Sequence[Sample]]
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     images_without_mask: tuple[Path, ...] = ()
     masks_without_image: tuple[Path, ...] = ()
     has_own_splits: bool = True

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from easyseg.datasets.base import IGNORE
 from easyseg.datasets.class_names import (
     BACKGROUND,
@@ -21,7 +19,7 @@ from easyseg.datasets.class_names import (
 )
 from easyseg.datasets.mask_files import MaskEncoding
 from easyseg.datasets.mask_stats import MaskStats, is_gray_color, read_masks
-from easyseg.datasets.soft_edges import MANY, NEAR
+from easyseg.datasets.soft_edges import MANY, NEAR, mixed_colors
 from easyseg.errors import DatasetError
 
 __all__ = ["InferredClasses", "infer_encoding"]
@@ -32,8 +30,6 @@ MAX_VALUES = 200  # of gray masks; photographs have more
 LEVELS = 18  # evenly spread gray levels, at most; more of them are ids
 RARE = 0.001  # fraction of the pixels below which a color is that of smoothed edges
 COVERED = 0.98  # fraction of the pixels that the other colors must cover
-MAX_MIXED = 4096  # colors; photographs have more
-EXACT = 4.0  # distance of a mixed color from the line between two others
 UNEXPLAINED = 0.1  # fraction of a set's gray pixels that soft edges need not explain
 NOISY = 0.02  # the same of all pixels of masks that were compressed with loss
 
@@ -46,12 +42,14 @@ class InferredClasses(NamedTuple):
         names: Of each class.
         colors: Of each class, where the masks have some.
         notes: What was assumed.
+        warnings: What may be meant otherwise, and how to decide.
     """
 
     encoding: MaskEncoding
     names: list[str]
     colors: list[Color | None]
     notes: list[str]
+    warnings: tuple[str, ...] = ()
 
 
 def infer_encoding(
@@ -107,12 +105,13 @@ def _is_black_and_white(stats: MaskStats, classes: Sequence[Class], ignore: Sequ
     if not white or 2 * len(masks) <= len(stats.masks):
         return False
     odd = [m for m in masks if not m.is_plain and not m.is_low]
+    few = NOISY * stats.colors[0xFFFFFF]
     pixels, gray, middle, ids, lossy_ids = (
         sum(counts) for counts in zip(*(m.grays for m in odd if m.grays), strict=True)
     ) if odd else (0,) * 5  # fmt: skip
     if 2 * sum(m.is_lossy for m in odd) >= len(odd):
         return lossy_ids <= NOISY * pixels
-    return ids <= UNEXPLAINED * gray and middle >= UNEXPLAINED * gray
+    return ids <= UNEXPLAINED * gray and (middle >= UNEXPLAINED * gray or gray <= few)
 
 
 def _shades(classes: Sequence[Class]) -> list[int]:
@@ -176,21 +175,7 @@ def _edge_colors(stats: MaskStats) -> dict[int, int]:
         For each the nearer of the two.
     """
     plain = sorted(c for c in stats.colors if stats.is_area(c))
-    if not 2 <= len(plain) <= MANY or len(stats.colors) > MAX_MIXED:
-        return {}
-    corners = np.array([_rgb(c) for c in plain], np.float64)
-    first, second = np.triu_indices(len(plain), 1)
-    along = corners[second] - corners[first]
-    edges = {}
-    for color in stats.colors.keys() - set(plain):
-        offset = np.array(_rgb(color)) - corners
-        t = (offset[first] * along).sum(1) / (along**2).sum(1)
-        off_line = np.linalg.norm(offset[first] - t[:, None] * along, axis=1)
-        between = (t > 0) & (t < 1) & (off_line <= EXACT)
-        ends = np.union1d(first[between], second[between])
-        if len(ends):
-            edges[color] = plain[ends[np.linalg.norm(offset[ends], axis=1).argmin()]]
-    return edges
+    return mixed_colors(stats.colors.keys() - set(plain), plain)
 
 
 def _infer_gray(stats: MaskStats, classes: list[Class], ignore: list[int]) -> InferredClasses:
@@ -202,6 +187,7 @@ def _infer_gray(stats: MaskStats, classes: list[Class], ignore: list[int]) -> In
         )
     edges = _edge_levels(stats, ignore)
     levels = set(stats.values) - set(ignore) - edges.keys()
+    is_named = bool(classes)
     if len(classes) == 1 and classes[0].value is None and len(levels - {IGNORE}) > 1:
         classes = [Class(BACKGROUND), *classes]
     classes, values, notes = _assign_values(stats, levels, classes, ignore)
@@ -220,7 +206,12 @@ def _infer_gray(stats: MaskStats, classes: list[Class], ignore: list[int]) -> In
     ]
     colors = _by_value(colored, values, "ids", []).colors
     distinct = len({c for c in colors if c}) == len(colors)
-    return result._replace(colors=colors) if distinct else result
+    result = result._replace(colors=colors) if distinct else result
+    if is_named or known[IGNORE] == IGNORE:
+        return result
+    shown = ", ".join(map(str, sorted(levels)))
+    warning = f"Each of the values {shown} is a class; if {IGNORE} is for ignored pixels, choose "
+    return result._replace(warnings=(f"{warning}ignore=[{IGNORE}].",))
 
 
 def _edge_levels(stats: MaskStats, ignore: list[int]) -> dict[int, int]:
@@ -281,16 +272,17 @@ def _infer_binary(stats: MaskStats, classes: list[Class]) -> InferredClasses:
             f"Masks of 0 and 1 alone, in which 1 is {white!r}: {len(low)}, such as {low[0].path}. "
             f"If 255 is for ignored pixels in the others, choose ignore=[{IGNORE}]."
         )
-    whites = sum(n for color, n in stats.colors.items() if color & 255 >= 128)
-    if whites > stats.colors.total() / 2:
-        notes.append(
-            f"{whites / stats.colors.total():.0%} of the pixels are white; if the objects are the "
-            f"black ones, choose classes=[{white!r}, {black!r}]."
-        )
     result = _by_value(classes, shades, "binary", notes)
     if low:
         result.encoding.classes[1] = result.encoding.classes[255]
-    return result
+    whites = sum(n for color, n in stats.colors.items() if color & 255 >= 128)
+    if whites <= stats.colors.total() / 2:
+        return result
+    warning = (
+        f"{whites / stats.colors.total():.0%} of the pixels are white; if the objects are the "
+        f"black ones, choose classes=[{white!r}, {black!r}]."
+    )
+    return result._replace(warnings=(warning,))
 
 
 def _values_in_order(
@@ -306,27 +298,16 @@ def _values_in_order(
         )
     if not ids:
         return [], []
-    if white_is_class:
-        notes = [f"255 is one of them; if it is for ignored pixels, choose ignore=[{IGNORE}]."]
-    else:
-        notes = _about_255(stats) if IGNORE in levels else []
+    notes = []
+    if IGNORE in levels and not white_is_class:
+        cure = "write the values and names of all classes into _classes.csv, below the line"
+        what = f"Value {IGNORE} of the masks is ignored; if it is a class"
+        notes = [f"{what}, {cure} `Pixel Value,Class`."]
     if 2 * len(ids) >= max(ids) + 1 and not white_is_class:  # most ids occur
         return [i for i in range(max(ids) + 1) if i not in ignore], notes
     shown = ", ".join(map(str, ids[:20]))
     order = f"The values {shown} of the masks are classes 0 to {len(ids) - 1}, in order."
     return ids, [order, *notes]
-
-
-def _about_255(stats: MaskStats) -> list[str]:
-    """Notes on 255 among ids."""
-    file = "_classes.csv, below the line `Pixel Value,Class`"
-    what = f"Value {IGNORE} of the masks is ignored"
-    notes = [f"{what}; if it is a class, write the values and names of all classes into {file}."]
-    alone = [m.path for m in stats.masks if m.is_plain and 255 in m.shades]
-    if alone:
-        what = f"Masks with no values but 0 and {IGNORE}: {len(alone)}, such as {alone[0]}"
-        notes.append(f"{what}; if they are black and white, save them with the ids of the others.")
-    return notes
 
 
 def _is_level(values: set[int]) -> bool:

@@ -10,16 +10,19 @@ import cv2
 import numpy as np
 
 from easyseg.datasets.base import IGNORE
-from easyseg.datasets.soft_edges import MANY, is_photo, middle_fraction
+from easyseg.datasets.soft_edges import MANY, is_photo, middle_fraction, mixed_colors
 from easyseg.errors import DatasetError, ImageError, show_path
 from easyseg.io.open_image import open_image
 
 __all__ = [
+    "LINES",
     "TINT",
     "MaskEncoding",
     "MaskFile",
     "color_spread",
+    "count_values",
     "fit_mask",
+    "flat_values",
     "is_jpeg",
     "pack",
     "read_values",
@@ -27,6 +30,7 @@ __all__ = [
 
 ASPECT = 0.01  # relative difference allowed between the aspect ratios of image and mask
 STRAY = 0.01  # fraction of a mask that may have unlisted colors, as at smoothed edges
+LINES = 0.02  # fraction of a line's pixels that may be in even areas by chance
 WHITE = 65535  # of 16 bits
 TINT = 16  # difference of red, green and blue up to which black and white stay that
 
@@ -84,17 +88,25 @@ class MaskEncoding:
         classes = np.array([self.classes[value] for value in known.tolist()], np.uint8)
         ids = classes[index]
         unlisted = known[index] != packed
-        stray = np.count_nonzero(unlisted)
-        if stray > STRAY * packed.size:
-            values, counts = np.unique(packed[unlisted], return_counts=True)
-            worst = int(values[counts.argmax()])
+        if not unlisted.any():
+            return ids
+        colors, counts = np.unique(packed[unlisted], return_counts=True)
+        flat = flat_values(packed)
+        thin = {
+            c for c, n in zip(colors.tolist(), counts, strict=True) if flat.get(c, 0) <= LINES * n
+        }
+        edges = mixed_colors(thin, known.tolist())
+        nearer = [self.classes[edges[c]] if c in edges else IGNORE for c in colors.tolist()]
+        stray = np.where([c in edges for c in colors.tolist()], 0, counts)
+        if stray.sum() > STRAY * packed.size:
+            worst = int(colors[stray.argmax()])
             raise DatasetError(
                 f"{path} has colors of no class, such as "
                 f"{(worst >> 16, worst >> 8 & 255, worst & 255)}, on "
-                f"{100 * stray / packed.size:.1f} % of its pixels; list them in class_dict.csv, "
-                "under the name void to ignore them."
+                f"{100 * stray.sum() / packed.size:.1f} % of its pixels; list them in "
+                "class_dict.csv, under the name void to ignore them."
             )
-        ids[unlisted] = IGNORE
+        ids[unlisted] = np.array(nearer, np.uint8)[np.searchsorted(colors, packed[unlisted])]
         return ids
 
     def _unknown(self, values: np.ndarray, size: int, path: Path) -> DatasetError:
@@ -214,6 +226,25 @@ def pack(rgb: np.ndarray) -> np.ndarray:
     """`(H, W, 3) uint8` colors as `(H, W) int32` numbers 0xRRGGBB."""
     wide = rgb.astype(np.int32)
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
+
+
+def flat_values(values: np.ndarray) -> dict[int, int]:
+    """Pixels by value that equal those to their right, below and below right."""
+    corner = values[:-1, :-1]
+    equal = corner == values[:-1, 1:]
+    equal &= corner == values[1:, :-1]
+    equal &= corner == values[1:, 1:]
+    return count_values(corner, equal)
+
+
+def count_values(values: np.ndarray, where: np.ndarray | None = None) -> dict[int, int]:
+    """Pixels by value, of all or `where` it is true."""
+    if values.dtype == np.uint8:
+        mask = None if where is None else where.view(np.uint8)
+        counts = cv2.calcHist([np.ascontiguousarray(values)], [0], mask, [256], [0, 256]).ravel()
+        return {i: int(counts[i]) for i in np.flatnonzero(counts).tolist()}
+    unique, numbers = np.unique(values if where is None else values[where], return_counts=True)
+    return dict(zip(unique.tolist(), numbers.tolist(), strict=True))
 
 
 def color_spread(rgb: np.ndarray) -> np.ndarray:

@@ -8,10 +8,18 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from easyseg.datasets.mask_files import TINT, color_spread, is_jpeg, pack, read_values
+from easyseg.datasets.mask_files import (
+    LINES,
+    TINT,
+    color_spread,
+    count_values,
+    flat_values,
+    is_jpeg,
+    pack,
+    read_values,
+)
 from easyseg.datasets.soft_edges import MANY, NEAR, NOISE, Grays, count_grays, is_photo
 from easyseg.errors import DatasetError, show_path
 from easyseg.io.open_image import open_image
@@ -19,7 +27,6 @@ from easyseg.io.open_image import open_image
 __all__ = ["MaskStats", "MaskSummary", "is_gray_color", "read_masks"]
 
 THREADS = 4
-LINES = 0.02  # fraction of a line's pixels that may be in even areas by chance
 WHITES = range(248, 255)  # nearly 255; ids are seldom that large
 
 
@@ -130,22 +137,22 @@ def _read(path: Path) -> MaskStats | DatasetError:
 
 def _of_colors(path: Path, rgb: np.ndarray) -> MaskStats:
     packed, spread = pack(rgb), int(color_spread(rgb).max(initial=0))
-    colors = _count(packed)
+    colors = count_values(packed)
     return MaskStats(
         [_summary(path, rgb[..., 1] if spread <= TINT else None, is_rgb=True)],
         Counter({} if spread else {c & 255: n for c, n in colors.items()}),
         Counter(colors),
-        Counter(_flat(packed)),
+        Counter(flat_values(packed)),
         colored=int(spread > 0),
     )
 
 
 def _of_values(path: Path, values: np.ndarray) -> MaskStats:
-    counts, palette = _count(values), _palette(path)
+    counts, palette = count_values(values), _palette(path)
     palette = {v: palette[v] for v in counts if v in palette}
     color = {v: palette.get(v, v * 0x10101) for v in counts}
     colors, flat = Counter[int](), Counter[int]()
-    for total, pixels in ((colors, counts), (flat, _flat(values))):
+    for total, pixels in ((colors, counts), (flat, flat_values(values))):
         for v, n in pixels.items():
             total[color[v]] += n
     is_gray = all(is_gray_color(c) for c in palette.values())
@@ -157,7 +164,7 @@ def _of_values(path: Path, values: np.ndarray) -> MaskStats:
 def _summary(path: Path, gray: np.ndarray | None, *, is_rgb: bool = False) -> MaskSummary:
     if gray is None:
         return MaskSummary(path, is_rgb=is_rgb, is_jpeg=is_jpeg(path))
-    shades = frozenset(_count(gray))
+    shades = frozenset(count_values(gray))
     if max(shades, default=0) > 255:  # ids of 16 bits
         return MaskSummary(path, shades, Grays(gray.size, gray.size, 0, gray.size, gray.size))
     gray = np.ascontiguousarray(gray, np.uint8)
@@ -167,25 +174,6 @@ def _summary(path: Path, gray: np.ndarray | None, *, is_rgb: bool = False) -> Ma
 def is_gray_color(packed: int) -> bool:
     """Whether red, green and blue are equal."""
     return packed == (packed & 255) * 0x10101
-
-
-def _flat(values: np.ndarray) -> dict[int, int]:
-    """Pixels by value that equal those to their right, below and below right."""
-    corner = values[:-1, :-1]
-    equal = corner == values[:-1, 1:]
-    equal &= corner == values[1:, :-1]
-    equal &= corner == values[1:, 1:]
-    return _count(corner, equal)
-
-
-def _count(values: np.ndarray, where: np.ndarray | None = None) -> dict[int, int]:
-    """Pixels by value, of all or `where` it is true."""
-    if values.dtype == np.uint8:
-        mask = None if where is None else where.view(np.uint8)
-        counts = cv2.calcHist([np.ascontiguousarray(values)], [0], mask, [256], [0, 256]).ravel()
-        return {i: int(counts[i]) for i in np.flatnonzero(counts).tolist()}
-    unique, numbers = np.unique(values if where is None else values[where], return_counts=True)
-    return dict(zip(unique.tolist(), numbers.tolist(), strict=True))
 
 
 def _palette(path: Path) -> dict[int, int]:

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-__all__ = ["MANY", "NEAR", "NOISE", "Grays", "count_grays", "is_photo", "middle_fraction"]
+__all__ = [
+    "MANY",
+    "NEAR",
+    "NOISE",
+    "Grays",
+    "count_grays",
+    "is_photo",
+    "middle_fraction",
+    "mixed_colors",
+]
 
 NEAR = 32  # gray levels from black or white within which a pixel of a lossy mask counts as that
 LIGHT = 96  # gray level from which a dark pixel beside it can be a soft edge
@@ -16,6 +26,8 @@ MANY = 32  # values; masks of ids seldom have more, lossy and blurred ones alway
 EVEN = 3  # gray values from which those of thin, shrunk objects are told from ids by their shapes
 SHARP_RADIUS = 2  # pixels from an edge that shrinking and smoothing reach
 LOSSY_RADIUS = 8  # pixels from an edge that JPEG's blocks reach, and a blur in small masks
+EXACT = 4.0  # distance of a mixed color from the line between two others
+MAX_MIXED = 4096  # colors; photographs have more
 PHOTO = 0.2  # fraction of a mask that may be gray by blur; photographs have more
 
 
@@ -87,3 +99,33 @@ def _extremes(values: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
     """The darkest and the lightest pixel within the radius of each, `(H, W) uint8` both."""
     around = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
     return cv2.erode(values, around), cv2.dilate(values, around)
+
+
+def mixed_colors(colors: Collection[int], plain: Sequence[int]) -> dict[int, int]:
+    """Which of the packed colors lie between two plain ones, as smoothing leaves them.
+
+    Returns:
+        For each the nearer of the two.
+    """
+    if not colors or len(colors) > MAX_MIXED or not 2 <= len(plain) <= MANY:
+        return {}
+    packed = sorted(colors)
+    mixed, corners = _rgb(packed), _rgb(plain)
+    first, second = np.triu_indices(len(plain), 1)
+    along = corners[second] - corners[first]  # (pairs, 3)
+    edges = {}
+    for color, rgb in zip(packed, mixed, strict=True):
+        offset = rgb - corners
+        t = (offset[first] * along).sum(1) / (along**2).sum(1)
+        off_line = np.linalg.norm(offset[first] - t[:, None] * along, axis=1)
+        between = (t > 0) & (t < 1) & (off_line <= EXACT)
+        ends = np.union1d(first[between], second[between])
+        if len(ends):
+            edges[color] = plain[ends[np.linalg.norm(offset[ends], axis=1).argmin()]]
+    return edges
+
+
+def _rgb(packed: Sequence[int]) -> np.ndarray:
+    """`(colors, 3) float64`."""
+    values = np.array(packed)
+    return np.stack([values >> 16, values >> 8 & 255, values & 255], 1).astype(np.float64)

@@ -24,6 +24,7 @@ def make_dataset(
     samples: Iterable[tuple[str, Sample]],
     *,
     notes: Sequence[str] = (),
+    warnings: Sequence[str] = (),
     images_without_mask: Iterable[Path] = (),
     masks_without_image: Iterable[Path] = (),
 ) -> Dataset:
@@ -41,6 +42,7 @@ def make_dataset(
         label_set: Its classes.
         samples: Pairs of "train", "val", "test" or "", and a sample.
         notes: What was assumed, merged or left out.
+        warnings: What may be meant otherwise.
         images_without_mask: Images that are not used.
         masks_without_image: Masks that are not used.
 
@@ -64,6 +66,7 @@ def make_dataset(
         label_set=label_set,
         splits={split: part for split, part in splits.items() if part},
         notes=tuple(notes),
+        warnings=tuple(warnings),
         images_without_mask=tuple(images_without_mask),
         masks_without_image=tuple(masks_without_image),
         has_own_splits=has_own_splits,

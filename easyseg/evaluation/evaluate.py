@@ -134,7 +134,8 @@ def evaluate_dataset(
         source = str(dataset.source or dataset.name)
         split = split or dataset.default_split
         dataset = with_validation_split(dataset) if split == "val" else dataset
-        samples, label_set, notes = dataset.split(split), dataset.label_set, dataset.notes
+        samples, label_set = dataset.split(split), dataset.label_set
+        notes = (*dataset.notes, *dataset.warnings)
     elif options.to_dict():
         raise InputError(
             f"{', '.join(options.to_dict())} cannot be chosen for samples; give a data set."

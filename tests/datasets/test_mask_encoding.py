@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 
+import cv2
 import numpy as np
 import pytest
 from helpers.make_dataset import save
@@ -99,6 +100,9 @@ SOFT = {
     "from JPEG": lambda: compressed(shapes().resize((96, 64)), 75),
     "from fine JPEG": lambda: compressed(Image.fromarray(boxes(255)), 95),
     "16 bits": lambda: np.array(shapes().resize((96, 64))).astype(np.uint16) * 257,
+    "ringing": lambda: Image.fromarray(
+        cv2.resize(np.array(shapes()), (96, 64), interpolation=cv2.INTER_LANCZOS4)
+    ),
     "alpha": lambda: Image.merge(
         "RGBA", [Image.new("L", (96, 64))] * 3 + [shapes().resize((96, 64))]
     ),
@@ -199,7 +203,7 @@ def test_masks_that_are_all_255_are_ignored_beside_those_of_0_and_1(tmp_path):
 def test_white_background(tmp_path):
     root = write(tmp_path, *[255 - boxes(255)] * 3)
     report = opened(root)[2]
-    assert "90% of the pixels are white" in report
+    assert "warning  90% of the pixels are white" in report
     assert "choose classes=['foreground', 'background']" in report
     assert opened(root, classes=["foreground", "background"])[0]["foreground"] == 3 * AREA
 
@@ -221,7 +225,8 @@ def test_evenly_spread_grays_are_classes(tmp_path, middle, rgb):
     root = write(tmp_path, *[np.dstack([mask] * 3) if rgb else mask] * 3)
     pixels, ignored, report = opened(root)
     assert (list(pixels.values())[1:], ignored) == ([3 * AREA] * 2, 0)
-    assert "255 is one of them; if it is for ignored pixels, choose ignore=[255]" in report
+    assert f"warning  Each of the values 0, {middle}, 255 is a class" in report
+    assert "if 255 is for ignored pixels, choose ignore=[255]" in report
     assert list(opened(root, classes=["a", "b", "c"])[0]) == ["a", "b", "c"]
     assert opened(root, ignore=[255])[:2] == (
         {"background": 3 * (64 * 96 - 2 * AREA), "foreground": 3 * AREA}, 3 * AREA,
@@ -274,7 +279,8 @@ def test_black_and_white_masks_among_ids(tmp_path):
     root = write(tmp_path, boxes(1, 2), boxes(255), boxes(2), boxes(255))
     pixels, ignored, report = opened(root)
     assert (pixels["class 1"], pixels["class 2"], ignored) == (AREA, 2 * AREA, 2 * AREA)
-    assert "Masks with no values but 0 and 255: 2, such as" in report
+    assert "warning  masks with 'class 0' and ignored pixels only: 2, such as" in report
+    assert "pixels only" not in opened(root, ignore=[255])[2]
 
 
 def test_a_border_of_255_is_no_soft_edge(tmp_path):
@@ -335,6 +341,22 @@ def test_colors_with_soft_edges(tmp_path, method):
     assert list(pixels) == ["background", "#00c800", "#c8003c"]
     assert ignored < 20
     assert "mixed colors of soft edges become the nearer of both" in report
+
+
+def test_listed_colors_with_soft_edges(tmp_path):
+    mask = np.zeros((64, 96, 3), np.uint8)
+    mask[10:40, 10:30], mask[10:40, 40:60] = (255, 0, 0), (0, 0, 255)
+    small = cv2.resize(mask, (48, 32), interpolation=cv2.INTER_AREA)
+    soft = cv2.resize(small, (96, 64), interpolation=cv2.INTER_LINEAR)
+    root = write(tmp_path, soft, soft)
+    table = tmp_path / "class_dict.csv"
+    table.write_text("name,r,g,b\nground,0,0,0\na,255,0,0\nb,0,0,255\n")
+    pixels, ignored, _ = opened(root)
+    assert ignored == 0
+    assert all(abs(pixels[name] - 2 * AREA) < 100 for name in "ab")
+    table.write_text("name,r,g,b\nground,0,0,0\na,255,0,0\nother,0,0,160\n")  # b has areas
+    (message, *_) = check_dataset(open_dataset(root)).errors
+    assert "has colors of no class, such as (0, 0, 255)" in message
 
 
 def test_one_jpeg_among_ids(tmp_path):

@@ -45,8 +45,10 @@ def check_dataset(data: str | os.PathLike[str] | Dataset, *, quick: bool = False
         scan=scan,
         errors=[*map(str, scan.errors), *_about_labels(scan)],
         warnings=[
+            *scan.dataset.warnings,
             *_about_files(scan),
             *_about_ignored(scan),
+            *_about_0_and_255(scan),
             *_about_empty_masks(scan),
             *_about_classes(scan),
             *_about_splits(scan),
@@ -122,6 +124,21 @@ def _about_ignored(scan: DatasetScan) -> list[str]:
     where = f"{parts}, most in {most.sample.mask} ({_ignored_fraction(most):.0%})"
     cure = "nothing is learned or measured there, so make sure that they are of no class"
     return [f"ignored pixels ({IGNORE}): {where}; {cure}."]
+
+
+def _about_0_and_255(scan: DatasetScan) -> list[str]:
+    """Black and white masks among ids look like this."""
+    alone = [
+        s.sample.mask
+        for s in scan.readable()
+        if s.ignored and s.pixels[0] and not s.pixels[1:].any()
+        if s.sample.mask.suffix.lower() in IMAGE_EXTENSIONS
+    ]
+    if not alone or IGNORE in scan.dataset.options.ignore:
+        return []
+    count = f"masks with {scan.dataset.label_set.names[0]!r} and ignored pixels only: {len(alone)}"
+    cure = "if they are black and white, save them with the ids of the others"
+    return [f"{count}, such as {alone[0]}; {cure}, or choose ignore=[{IGNORE}]."]
 
 
 def _ignored_fraction(scan: SampleScan) -> float:

@@ -88,6 +88,7 @@ def dataset_of_pairs(
             for split, name, image, mask in pairs.pairs
         ],
         notes=[*notes, *pairs.notes, *inferred.notes],
+        warnings=inferred.warnings,
         images_without_mask=pairs.images,
         masks_without_image=pairs.masks,
     )
