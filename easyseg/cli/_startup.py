@@ -21,9 +21,8 @@ def prepare_process() -> None:
     is escaped, and what goes to a closed one is dropped.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if (
-            getattr(sys, name) is None
-        ):  # closed; in this order, so that no other file gets its number
+        # closed ones; in this order, so that no other file gets its number
+        if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

@@ -116,7 +116,7 @@ class Scores:
     def worst(self, count: int) -> list[ImageScore]:
         """The images with the lowest mean IoU, the worst first; ties by pixel accuracy."""
         counted = [image for image in self.images if not math.isnan(image.mean_iou)]
-        return sorted(counted, key=lambda p: (p.mean_iou, p.pixel_accuracy))[:count]
+        return sorted(counted, key=lambda image: (image.mean_iou, image.pixel_accuracy))[:count]
 
     def __add__(self, other: Scores) -> Scores:
         if self.label_set.names != other.label_set.names:

@@ -1,4 +1,4 @@
-"""The network as a sentence: image, backbone, head, decoder, resize."""
+"""Builds a network: image, backbone, head, decoder, resize."""
 
 from __future__ import annotations
 

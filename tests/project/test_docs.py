@@ -44,6 +44,15 @@ def test_links_lead_somewhere():
     assert not broken
 
 
+def test_files_of_the_architecture_exist():
+    names = re.findall(r"`([\w/]+\.py)`", TEXTS["docs/architecture.md"])
+    assert len(names) > 30
+    files = [
+        path.as_posix() for part in ("easyseg", "tests") for path in (ROOT / part).rglob("*.py")
+    ]
+    assert not [name for name in names if not any(f"/{name}" in path for path in files)]
+
+
 def test_names_of_models_are_known():
     from easyseg import list_models
 
