@@ -6,11 +6,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 # whole files go to a worker, so that what they share is made once
 WORKERS := -n auto --maxprocesses 4 --dist loadfile
-# of the many rows of a table, those that CI runs among the slow tests
+# of the many entries of a table, those that CI runs among the slow tests
 CONTRACT := $(patsubst %,'tests/contract/test_networks.py::test_network[%]',hrnet_w18-none \
   keras_mobilenetv2-deeplabv3plus aspp-deeplabv3plus \
   aspp-none aspp-lraspp dpc-deeplabv3plus dpc-lraspp lraspp-deeplabv3plus lraspp-none)
-SURGERY := $(patsubst %,'tests/models/test_keras_applications.py::test_dilation_sees_what_strides_saw[%]', \
+ATROUS := $(patsubst %,'tests/models/test_keras_applications.py::test_dilation_sees_what_strides_saw[%]', \
   densenet121 resnet50v2 efficientnetv2b0 convnexttiny keras_xception)
 IMAGENET := 'tests/models/test_keras_applications.py::test_imagenet_weights[efficientnetb0]'
 
@@ -26,7 +26,7 @@ $(VENV)/.installed: setup.py pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
-demo: $(VENV)/.installed ## install into .venv and segment a real photo
+demo: $(VENV)/.installed ## install into .venv and segment two real images
 	$(BIN)/easyseg demo
 
 test: $(VENV)/.installed ## run the tests (a few minutes on 2 cores)
@@ -35,7 +35,7 @@ test: $(VENV)/.installed ## run the tests (a few minutes on 2 cores)
 test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, real weights, long runs
 	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/weights \
 	  tests/models/test_kerashub.py tests/training/test_trainer.py tests/pixellib/test_scripts.py \
-	  $(CONTRACT) $(SURGERY) $(IMAGENET)
+	  $(CONTRACT) $(ATROUS) $(IMAGENET)
 
 test-all: $(VENV)/.installed ## run the slow tests too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'

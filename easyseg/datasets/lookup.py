@@ -45,7 +45,7 @@ class _Hit(NamedTuple):
     length: int  # names of folders and file that agree, from the end
     nearness: int  # folders that it shares with the list
     split: int  # 2: its folder is the list's split, or named as the list, 1: of none, 0: of another
-    ending: bool  # it has the extension that the name has, if that has one
+    same_extension: bool  # it has the extension that the name has, if that has one
     is_whole: bool  # all of the name agrees
     is_exact: bool = False  # it is where the name says
 
@@ -166,7 +166,7 @@ class Lookup:
                 return self._exact(inside, name, above)
         hit = self._best(name, _parts(text), above)
         if outside and not (hit and hit.is_whole):
-            return _Hit(outside, 99, 0, 1, ending=True, is_whole=True, is_exact=True)
+            return _Hit(outside, 99, 0, 1, same_extension=True, is_whole=True, is_exact=True)
         return hit
 
     def _is_searched(self, path: Path) -> bool:
@@ -179,7 +179,7 @@ class Lookup:
         """The file that is where the name says."""
         folder = self._folders.get(path.parent) or self._about(path.parent)
         nearness, split = _nearness(folder, above), _affinity(folder, name)
-        return _Hit(path, 99, nearness, split, ending=True, is_whole=True, is_exact=True)
+        return _Hit(path, 99, nearness, split, same_extension=True, is_whole=True, is_exact=True)
 
     def _best(self, name: Name, parts: tuple[str, ...], above: _Folder) -> _Hit | None:
         """The file below the root that fits best."""
@@ -192,7 +192,7 @@ class Lookup:
                 length,
                 _nearness(folder, above),
                 split=_affinity(folder, name),
-                ending=other[-1] == parts[-1] or not is_image_name(parts[-1]),
+                same_extension=other[-1] == parts[-1] or not is_image_name(parts[-1]),
                 is_whole=length == len(parts),
             )
             if hit.split == 0 and not hit.is_whole:
@@ -212,8 +212,8 @@ class Lookup:
         return first
 
 
-def walk(root: Path, endings: tuple[str, ...] = ("",)) -> Iterator[tuple[Path, list[Path]]]:
-    """The folders from `root` down with their files of these endings, in order.
+def walk(root: Path, extensions: tuple[str, ...] = ("",)) -> Iterator[tuple[Path, list[Path]]]:
+    """The folders from `root` down with their files of these extensions, in order.
 
     Links are followed, except to a folder that holds the link itself, as `/` does. Hidden files
     and folders are left out.
@@ -237,7 +237,7 @@ def walk(root: Path, endings: tuple[str, ...] = ("",)) -> Iterator[tuple[Path, l
                 path = folder / entry.name
                 if not (entry.name.startswith("__") or (is_link and _is_circle(path))):
                     below.append((path, depth + 1))
-            elif entry.name.lower().endswith(endings):
+            elif entry.name.lower().endswith(extensions):
                 files.append(folder / entry.name)
                 if is_image_name(entry.name) and (is_link or not entry.is_file()):
                     _is_file(files[-1])

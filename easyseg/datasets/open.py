@@ -83,7 +83,7 @@ def _detect(root: Path) -> str:
     """The name of the first format that matches.
 
     Raises:
-        DatasetError: None does. It says what is missing of the format of which there is a part.
+        DatasetError: None does; names the format that matches in part, and what it lacks.
     """
     reasons: list[DatasetError] = []
     for name in [*(name for name in DATASETS if name != LAST), LAST]:

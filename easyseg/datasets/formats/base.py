@@ -18,8 +18,8 @@ class Format(NamedTuple):
 
     Attributes:
         detect: Whether the folder (or file) is in this format; looks at names and the first
-            bytes, never at all files. Where there is a part of the format only, it may raise a
-            DatasetError that says what is missing; it is raised if no other format matches.
+            bytes, never at all files. Where the format matches in part, it may raise a DatasetError
+            that names what is missing; it is raised if no other format matches.
         read: Returns the data set.
         uses_options: Whether `read` applies the options' `classes` and `ignore` itself. Formats
             whose files name the classes leave it to `open_dataset`.
