@@ -1,4 +1,4 @@
-"""Cut the people and animals out of an image, onto a transparent ground."""
+"""Cut the people and animals out of an image, onto a transparent background."""
 
 import sys
 

@@ -10,9 +10,9 @@ from easyseg import SemanticSegmentation
 data, epochs = sys.argv[1], int(sys.argv[2])
 weights = sys.argv[3] if len(sys.argv) > 3 else None  # "imagenet" is downloaded by Keras
 
-fresh = SemanticSegmentation.create(preset="deeplabv3_resnet50", num_classes=3, weights=weights)
+untrained = SemanticSegmentation.create(preset="deeplabv3_resnet50", num_classes=3, weights=weights)
 for optimizer, rate in (("adam", 1e-4), ("sgd", 1e-3)):
-    trained = fresh.fine_tune(
+    trained = untrained.fine_tune(
         data,
         run_dir=f"runs/{optimizer}",
         epochs=epochs,
