@@ -77,8 +77,8 @@ class SemanticSegmentation:
             averaged, such as (0.5, 0.75, 1.0, 1.25, 1.5, 1.75).
         flip: Averages with the mirrored image too, at twice the time.
         batch_size: Images per batch; `None` for what `optimize` measured to be fastest, else 1.
-        runtime: "keras", "onnxruntime" or "openvino"; "auto" is the fastest that `optimize`
-            measured, else the one of the file in the model's folder, else "keras".
+        runtime: "keras", "onnxruntime", "openvino" or "litert"; "auto" is the fastest that
+            `optimize` measured, else the one of the file in the model's folder, else "keras".
         precision: "float32"; "bfloat16" where the processor has it; "int8" after
             `optimize(images)` has calibrated it (docs/performance.md).
         max_pixels: Height times width above which an image is refused; `None` for

@@ -145,8 +145,8 @@ MODEL_OPTIONS = (
     click.option(
         "-m",
         "--model",
-        help="Name from `easyseg models`, folder of a saved model or run, exported file (.onnx), "
-        "weights file (.h5, .pb), or hub:PRESET.  [default: mini]",
+        help="Name from `easyseg models`, folder of a saved model or run, exported file (not to "
+        "train or export), weights file (.h5, .pb), or hub:PRESET.  [default: mini]",
     ),
     ARCHITECTURE,
     CACHE_DIR,
