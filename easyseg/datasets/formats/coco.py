@@ -31,116 +31,96 @@ from easyseg.datasets.values import (
 )
 from easyseg.errors import DatasetError
 
-__all__ = ["annotation_files"]
-
-LIST = r"\s*:\s*\["
 FIRST = 8  # files that are read to tell whether they are COCO's
 PARTS = ("images", "annotations", "categories")
+MISSING = "missing images, left out"
+FEW_CORNERS = "parts of outlines with fewer than 3 whole corners, left out"
 OTHER_FILES = ("person_keypoints", "captions", "panoptic", "stuff", "image_info")  # of COCO itself
-
-
-@dataclasses.dataclass(frozen=True)
-class _DrawnMask:
-    """Draws the mask of one image. It is a `Sample.mask_reader`."""
-
-    shapes: tuple[Shape, ...]
-    height: Any  # of the image, as the file has it
-    width: Any
-    file: Path
-    image: Path
-
-    def __call__(self, size: tuple[int, int]) -> np.ndarray:
-        """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
-        drawn = drawing_size(self.height, self.width, size, file=self.file, image=self.image)
-        return draw_annotations(self.shapes, drawn, size, file=self.file, image=self.image)
 
 
 @dataclasses.dataclass
 class _Image:
-    """What all files say of an image."""
+    """What all files say of an image. It is the `Sample.mask_reader`."""
 
+    path: Path
     name: str
     split: str
     size: tuple[Any, Any]  # height and width, as the file has them
     file: Path
     shapes: list[Shape]
 
+    def __call__(self, size: tuple[int, int]) -> np.ndarray:
+        """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
+        drawn = drawing_size(*self.size, size, file=self.file, image=self.path)
+        return draw_annotations(self.shapes, drawn, size, file=self.file, image=self.path)
+
 
 class _Contents:
     """What the files of a data set have held so far."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self) -> None:
         self.classes = ClassTable()
         self.images: dict[Path, _Image] = {}
         self.names_used: set[tuple[str, str]] = set()
-        self.counts: Counter[str] = Counter()
-        self.examples: dict[str, str] = {}
+        self.examples: dict[str, list[str]] = defaultdict(list)  # of what is counted in the notes
         self.category_notes: list[str] = []
-        self.root = root
-
-    def count(self, what: str, example: object) -> None:
-        """Counts what goes into the notes."""
-        self.counts[what] += 1
-        self.examples.setdefault(what, str(example))
 
     def notes(self) -> list[str]:
         """What was assumed, merged or left out."""
-        counted = [
-            f"{what}: {n}, such as {self.examples[what]}." for what, n in self.counts.items()
-        ]
+        counted = [f"{what}: {len(e)}, such as {e[0]}." for what, e in self.examples.items()]
         return [*dict.fromkeys([*self.category_notes, *self.classes.notes]), *counted]
 
-    def samples(self) -> Iterator[tuple[str, Sample]]:
-        """Splits and samples."""
-        for path, image in self.images.items():
-            mask = _DrawnMask(tuple(image.shapes), *image.size, image.file, path)
-            yield image.split, Sample(image.name, path, image.file, mask)
-
-    def unlisted(self) -> list[Path]:
+    def unlisted(self, home: Path) -> list[Path]:
         """Images that no file lists, in the folders of those that are listed."""
         listed = {path.resolve() for path in self.images}
+        folders = ({path: path.resolve() for path in i} for i in image_folders(home).values())
         return [
             path
-            for images in image_folders(self.root).values()
-            if not listed.isdisjoint(resolved := [path.resolve() for path in images])
-            for path, same in zip(images, resolved, strict=True)
+            for resolved in folders
+            if not listed.isdisjoint(resolved.values())
+            for path, same in resolved.items()
             if same not in listed
         ]
 
 
-def annotation_files(root: Path) -> list[Path]:
+def _annotation_files(root: Path) -> list[Path]:
     """The COCO files of a data set: `root` itself, or those below it."""
     if root.is_file():
-        return [root] if root.suffix.lower() == ".json" and _is_coco(root) else []
+        return [root] if root.suffix.lower() == ".json" and _likeness(root) else []
     files = [path for _, files in walk(root, (".json",)) for path in files]
     named = [p for p in files if "_annotations.coco" in p.name or p.name.startswith("instances")]
     files = sorted(p for p in named or files if not p.name.startswith(OTHER_FILES))
-    files = [p for p in files if _is_coco(p)] if any(map(_is_coco, files[:FIRST])) else []
-    return [p for p in files if _is_coco(p, LIST)] or files
+    if not any(map(_likeness, files[:FIRST])):
+        return []
+    likeness = [_likeness(path) for path in files]
+    best = max(likeness)
+    return [path for path, each in zip(files, likeness, strict=True) if each == best]
 
 
-def _is_coco(path: Path, after: str = "") -> bool:
-    """Whether the parts are named in the file, before what `after` matches."""
+def _likeness(path: Path) -> int:
+    """2 for a file with COCO's lists, 1 for one that only names them, else 0."""
     try:
         text = read_text(path)
     except DatasetError:
-        return False
-    return all(re.search(f'"{part}"{after}', text) for part in PARTS)
+        return 0
+    if not all(f'"{part}"' in text for part in PARTS):
+        return 0
+    return 1 + all(re.search(rf'"{part}"\s*:\s*\[', text) for part in PARTS)
 
 
 def _detect(root: Path) -> bool:
-    files = annotation_files(root)
-    if files and not _is_coco(files[0], LIST):
+    files = _annotation_files(root)
+    if files and _likeness(files[0]) == 1:
         _parse(files[0])  # says what is wrong with it
     return bool(files)
 
 
 def _read(root: Path, _: DatasetOptions) -> Dataset:
-    files = annotation_files(root)
+    files = _annotation_files(root)
     if not files:
         raise DatasetError(f"{root} has no JSON with {', '.join(PARTS)}; give the COCO file.")
     home = home_of(root)
-    contents = _Contents(home)
+    contents = _Contents()
     parsed = [(file, _parse(file), _split(file, home, len(files))) for file in files]
     names = [
         Name(entry["file_name"], file, split)
@@ -154,10 +134,11 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
     if not contents.images:
         raise DatasetError(
             f"none of the images listed in {files[0]} exist (the first is "
-            f"{contents.examples.get('missing images, left out', 'not named')}); "
+            f"{next(iter(contents.examples[MISSING]), 'not named')}); "
             "put them beside it or into images/."
         )
-    samples, notes = list(contents.samples()), contents.notes()
+    notes = contents.notes()
+    samples = [(i.split, Sample(i.name, i.path, i.file, i)) for i in contents.images.values()]
     if not any(split for split, _ in samples):
         listed = read_lists(find_lists(home), lookup, lookup, strict=False)
         samples = listed.sort((split, sample.image, sample) for split, sample in samples)
@@ -175,7 +156,7 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         samples,
         notes=[*notes, "Where objects overlap, the smallest is on top."],
         # several files beside each other may list images of their own
-        images_without_mask=() if root.is_file() else contents.unlisted(),
+        images_without_mask=() if root.is_file() else contents.unlisted(home),
     )
 
 
@@ -207,35 +188,34 @@ def _add(
         objects = annotations.pop(entry["id"], [])
         path = next(paths)
         if path is None:
-            contents.count("missing images, left out", short(entry["file_name"]))
+            contents.examples[MISSING].append(short(entry["file_name"]))
             continue
         shapes = [s for item in objects if (s := _shape(contents, item, classes, file))]
         drawn += len(shapes)
         annotated += bool(objects)
         size = entry.get("height"), entry.get("width")
+        image = _Image(path, path.stem, split, size, file, shapes)
         if path in contents.images:
-            _merge(contents, path, _Image("", split, size, file, shapes))
+            _merge(contents, image)
             continue
-        name = path.stem
-        if (split, name) in contents.names_used:
-            name = f"{name}-{entry['id']}"
-        contents.names_used.add((split, name))
-        contents.images[path] = _Image(name, split, size, file, shapes)
+        if (split, image.name) in contents.names_used:
+            image.name = f"{image.name}-{entry['id']}"
+        contents.names_used.add((split, image.name))
+        contents.images[path] = image
         if not objects:
-            contents.count("images without annotations, all background", path.name)
+            contents.examples["images without annotations, all background"].append(path.name)
     if annotated and not drawn:
         raise DatasetError(
             f"{file} has boxes or points but no polygons or masks; export it with segmentation."
         )
     for image_id in annotations:
-        contents.count(
-            "annotations of images that are not listed", f"image_id {image_id} in {file.name}"
-        )
+        example = f"image_id {image_id} in {file.name}"
+        contents.examples["annotations of images that are not listed"].append(example)
 
 
-def _merge(contents: _Contents, path: Path, again: _Image) -> None:
+def _merge(contents: _Contents, again: _Image) -> None:
     """Adds what another file, or another entry, says of an image."""
-    image = contents.images[path]
+    path, image = again.path, contents.images[again.path]
     if again.split and image.split and again.split != image.split:
         raise DatasetError(
             f"{path} is in two splits: {image.file} lists it for {image.split}, {again.file} for "
@@ -247,7 +227,7 @@ def _merge(contents: _Contents, path: Path, again: _Image) -> None:
         )
     image.split = image.split or again.split
     image.shapes += again.shapes
-    contents.count("images listed again, whose annotations are merged", path.name)
+    contents.examples["images listed again, whose annotations are merged"].append(path.name)
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -311,13 +291,13 @@ def _shape(
         parts = _parts(segmentation, where)
         segmentation = [p for p in parts if _are_corners(p) or (len(p) >= 6 and not len(p) % 2)]
         if 0 < len(segmentation) < len(parts):
-            contents.count("parts of outlines with fewer than 3 whole corners, left out", where)
+            contents.examples[FEW_CORNERS].append(where)
     elif not isinstance(segmentation, dict | None):
         raise DatasetError(
             f"the segmentation of {where} is {shown(segmentation)}; give polygons or run lengths."
         )
     if not segmentation:
-        contents.count(NO_OUTLINE, where)
+        contents.examples[NO_OUTLINE].append(where)
         return None
     is_crowd = whole_number(item.get("iscrowd") or 0, f"the iscrowd of {where}")
     return Shape(IGNORE if is_crowd else classes[item["category_id"]], segmentation, where)
