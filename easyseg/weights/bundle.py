@@ -34,6 +34,7 @@ from easyseg.results.label_set import LabelSet
 from easyseg.utils.documents import parse_json
 from easyseg.utils.registry import nearest, unknown_name
 from easyseg.utils.resources import pretrained_path
+from easyseg.weights.damage import damaged
 from easyseg.weights.manifest import weight_sets
 from easyseg.weights.variable_names import named_variables
 
@@ -43,7 +44,7 @@ CONFIG, LABELS, WEIGHTS, CARD = "config.json", "labels.json", "model.weights.h5"
 EXPORTED = "model.onnx"
 DTYPES = ("float32", "float16")
 LARGEST_JSON = 64 << 20  # bytes
-
+SAVE_AGAIN = "Save the model again."
 
 A_MODEL_IS = (
     f"A model is {MINI!r}, a name from `easyseg models` such as 'xception65.ade20k', the folder of "
@@ -106,14 +107,11 @@ def read_bundle(folder: Path) -> Bundle:
             raise WeightsError(
                 f"{folder}: expected a saved model, but {name} is missing. {A_MODEL_IS}"
             )
-    try:
+    with damaged(folder / CONFIG, cure=SAVE_AGAIN):
         values = _read_json(folder / CONFIG)
         config = (KerasHubConfig if "hub" in values else ModelConfig).from_dict(values)
+    with damaged(folder / LABELS, cure=SAVE_AGAIN):
         label_set = LabelSet.from_dict(_read_json(folder / LABELS))
-    except Exception as error:  # a value of any type may be anywhere in them
-        raise WeightsError(
-            f"{folder}: {CONFIG} or {LABELS} is damaged ({error}). Save the model again."
-        ) from error
     return Bundle(config, label_set, folder / WEIGHTS)
 
 

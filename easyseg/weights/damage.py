@@ -6,14 +6,14 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from easyseg.errors import EasysegError, WeightsError
+from easyseg.errors import WeightsError
 
 __all__ = ["damaged"]
 
 
 @contextlib.contextmanager
 def damaged(path: Path, *, cure: str, kind: str = "") -> Iterator[None]:
-    """Turns any error but easyseg's own into a `WeightsError` that names the file.
+    """Turns any error but a `WeightsError` into one that names the file.
 
     Args:
         path: The file.
@@ -22,7 +22,7 @@ def damaged(path: Path, *, cure: str, kind: str = "") -> Iterator[None]:
     """
     try:
         yield
-    except EasysegError:
+    except WeightsError:
         raise
     except Exception as error:  # libraries raise anything; there is no common base
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple
 from easyseg.errors import ConfigError, InputError, WeightsError
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.documents import parse_json
+from easyseg.utils.varint import read_varint
+from easyseg.weights.damage import damaged
 
 __all__ = ["EXTENSIONS", "KEY", "METADATA_FILE", "SCHEMA", "ExportedConfig", "ExportedFile",
            "is_exported", "not_trainable", "onnx_for_logits", "read_exported",
@@ -117,18 +119,14 @@ def read_exported(path: Path) -> ExportedFile:
     """
     if not path.exists():
         raise WeightsError(f"{path} does not exist; check the path (working folder {Path.cwd()}).")
-    try:
+    with damaged(path, cure="Copy or export it again.", kind="an exported network"):
         text = _metadata(path)
-    except (OSError, ValueError, IndexError, KeyError, zipfile.BadZipFile) as error:
-        raise WeightsError(
-            f"{path} is not a whole exported file ({error}). Copy or export it again."
-        ) from error
-    if text is None:
-        raise WeightsError(
-            f"{path} was not exported by easyseg: it does not name its classes. Export the model "
-            "with easyseg."
-        )
-    return _from_metadata(path, text)
+        if text is None:
+            raise WeightsError(
+                f"{path} was not exported by easyseg: it does not name its classes. Export the "
+                "model with easyseg."
+            )
+        return _from_metadata(path, parse_json(text))
 
 
 def _metadata(path: Path) -> str | None:
@@ -141,38 +139,32 @@ def _metadata(path: Path) -> str | None:
     return dict(_entries(memoryview(path.read_bytes()))).get(KEY)
 
 
-def _from_metadata(path: Path, text: str) -> ExportedFile:
-    try:
-        values = parse_json(text)
-        if values["schema"] != SCHEMA:
-            raise WeightsError(
-                f"{path} has metadata of version {values['schema']!r}, but this easyseg reads "
-                f"version {SCHEMA}. Export the model again with this version of easyseg."
-            )
-        network, source = values["network"], values["input"]
-        height, width = source["size"]
-        return ExportedFile(
-            path,
-            values["format"],
-            values["output"],
-            ExportedConfig(
-                network["backbone"],
-                network["num_classes"],
-                network["output_stride"],
-                (height, width),
-            ),
-            LabelSet.from_dict(values["label_set"]),
-            values["logits"]["stride"],
-            values["logits"]["half_pixel"],
-            source["dynamic"],
-            values["precision"],
-            values["weights"]["crc32"],
-            values["weights"]["sha256"],
-        )
-    except (ValueError, LookupError, TypeError) as error:
+def _from_metadata(path: Path, values: dict[str, Any]) -> ExportedFile:
+    if values["schema"] != SCHEMA:
         raise WeightsError(
-            f"{path}: its metadata is damaged ({error}). Export it again."
-        ) from error
+            f"{path} has metadata of version {values['schema']!r}, but this easyseg reads "
+            f"version {SCHEMA}. Export the model again with this version of easyseg."
+        )
+    network, source = values["network"], values["input"]
+    height, width = source["size"]
+    return ExportedFile(
+        path,
+        values["format"],
+        values["output"],
+        ExportedConfig(
+            network["backbone"],
+            network["num_classes"],
+            network["output_stride"],
+            (height, width),
+        ),
+        LabelSet.from_dict(values["label_set"]),
+        values["logits"]["stride"],
+        values["logits"]["half_pixel"],
+        source["dynamic"],
+        values["precision"],
+        values["weights"]["crc32"],
+        values["weights"]["sha256"],
+    )
 
 
 def onnx_for_logits(content: bytes) -> bytes:
@@ -217,13 +209,13 @@ def _fields(message: memoryview, wanted: int) -> Iterator[tuple[memoryview, int]
     """The contents of a message's fields of this number, and where they begin."""
     at = 0
     while at < len(message):
-        tag, at = _varint(message, at)
+        tag, at = read_varint(message, at)
         number, kind = tag >> 3, tag & 7
         if kind == 0:
-            _, at = _varint(message, at)
+            _, at = read_varint(message, at)
             continue
         if kind == 2:
-            length, at = _varint(message, at)
+            length, at = read_varint(message, at)
         elif kind in (1, 5):
             length = 8 if kind == 1 else 4
         else:
@@ -233,14 +225,3 @@ def _fields(message: memoryview, wanted: int) -> Iterator[tuple[memoryview, int]
         if number == wanted:
             yield message[at : at + length], at
         at += length
-
-
-def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A number of seven bits a byte, lowest first, and where the next field begins."""
-    number = shift = 0
-    while True:
-        byte = message[at]
-        number |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return number, at

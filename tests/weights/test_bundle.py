@@ -166,7 +166,7 @@ def test_damaged_json(bundle, name, content):
     with pytest.raises(WeightsError) as caught:
         SemanticSegmentation(bundle)
     message = str(caught.value)
-    assert message.startswith(f"{bundle}: config.json or labels.json is damaged (")
+    assert message.startswith(f"{bundle / name} cannot be read (")
     assert message.endswith("Save the model again.")
 
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from easyseg.utils.varint import read_varint
 from easyseg.weights.variable_names import Shape
 
 __all__ = ["float_variables"]
@@ -70,8 +71,8 @@ def _entries(index: bytes) -> Iterator[tuple[str, bytes]]:
 
 def _handle(content: bytes, at: int) -> tuple[tuple[int, int], int]:
     """Offset and size of a block, and where they end."""
-    offset, at = _varint(content, at)
-    size, at = _varint(content, at)
+    offset, at = read_varint(content, at)
+    size, at = read_varint(content, at)
     return (offset, size), at
 
 
@@ -88,9 +89,9 @@ def _block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]
     key, at, starts = b"", 0, set()
     while at < end:
         start = at
-        shared, at = _varint(block, at)
-        more, at = _varint(block, at)
-        length, at = _varint(block, at)
+        shared, at = read_varint(block, at)
+        more, at = read_varint(block, at)
+        length, at = read_varint(block, at)
         if shared > len(key) or at + more + length > end:
             raise ValueError("a block is damaged")
         if not shared:
@@ -101,15 +102,3 @@ def _block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]
         at += length
     if not restarts <= starts | {0}:  # from which TensorFlow reads, too
         raise ValueError("a block is damaged")
-
-
-def _varint(content: bytes, at: int) -> tuple[int, int]:
-    """A number of 7 bits in each byte, the lowest first, and where it ends."""
-    number = 0
-    for shift in range(0, 70, 7):
-        byte = content[at]
-        at += 1
-        number |= (byte & 127) << shift
-        if byte < 128:
-            return number, at
-    raise ValueError("a number has no end")
