@@ -218,7 +218,7 @@ def _from_csv(path: Path) -> list[Class]:
         value, name = head.index("pixel value"), head.index("class")
         return [Class(row[name], value=_in_range(row[value], MAX_VALUE)) for row in rows[1:]]
     order = [0, 1, 2, 3]  # name, r, g, b
-    if head and not any(map(_is_number, head[1:])):
+    if head and not any(cell.lstrip("+-").isdecimal() for cell in head[1:]):
         rows = rows[1:]
         if "name" in head and {"r", "g", "b"} <= {*head}:
             order = [head.index(key) for key in ("name", "r", "g", "b")]
@@ -244,11 +244,3 @@ def _in_range(cell: str, most: int) -> int:
     if not 0 <= int(cell) <= most:
         raise ValueError(f"{cell} is outside 0 to {most}")
     return int(cell)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        int(text)
-    except ValueError:
-        return False
-    return True

@@ -40,16 +40,13 @@ def write_bytes(path: Path, content: bytes) -> None:
     Raises:
         OutputError: It cannot be written. Nothing of it is left.
     """
-    temporary = None
-    try:
-        with output_errors(path):
-            temporary = temporary_path(path)
+    with output_errors(path):
+        temporary = temporary_path(path)
+        try:
             with temporary.open("xb") as file:
                 file.write(content)
             temporary.replace(path)
-            temporary = None
-    finally:
-        if temporary is not None:
+        finally:
             temporary.unlink(missing_ok=True)
 
 

@@ -22,6 +22,7 @@ import numpy as np
 from easyseg.errors import InputError, OutputError, UnknownNameError, WeightsError
 from easyseg.io.atomic import (
     exchange_folder,
+    output_errors,
     part_path,
     remove,
     remove_leftovers,
@@ -170,17 +171,13 @@ def save_bundle(
         raise OutputError(f"{folder} exists and is not a saved model; choose another folder.")
     new = part_path(folder.absolute())
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        remove_leftovers(folder.parent)
-        new.mkdir()
-        for name, content in _files(model, config, label_set, card, dtype):
-            (new / name).write_bytes(content)
-        exchange_folder(new, folder)
-    except OSError as error:
-        reason = error.strerror or error
-        raise OutputError(
-            f"Cannot write {folder}: {reason}. Choose another folder or free disk space."
-        ) from error
+        with output_errors(folder):
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            remove_leftovers(folder.parent)
+            new.mkdir()
+            for name, content in _files(model, config, label_set, card, dtype):
+                (new / name).write_bytes(content)
+            exchange_folder(new, folder)
     finally:
         remove(new)
     return folder
