@@ -202,14 +202,12 @@ def _runs_of_mask(mask: Mapping[str, Any], where: str, size: tuple[int, int]) ->
     """The run lengths of COCO's `{"size", "counts"}`, which fill the image exactly."""
     declared, counts = mask.get("size"), mask.get("counts")
     runs = DAMAGED
-    if isinstance(declared, list | tuple) and len(declared) == 2:
+    if isinstance(declared, list) and len(declared) == 2:
         fits = tuple(whole_number(side, f"a size in {where}", least=1) for side in declared) == size
         if fits and isinstance(counts, list):
             runs = _whole(counts)
         elif fits and isinstance(counts, str):
             runs = _expand(counts.encode("utf-8", "surrogatepass"))
-        elif fits and isinstance(counts, bytes):
-            runs = _expand(counts)
     if runs.min(initial=0) < 0 or runs.sum() != size[0] * size[1]:
         raise DatasetError(
             f"{where} has run lengths for another size than {size[1]}x{size[0]}, or damaged ones; "

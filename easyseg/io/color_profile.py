@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageCms
 
 __all__ = ["pixels_to_srgb", "profile_of", "to_srgb"]
 
@@ -18,13 +17,6 @@ MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # Pillow's, by the profile
 MAX_BYTES = 4 << 20  # of a profile; those of printers have one or two million
 SAME = 2  # levels by which variants of sRGB differ after rounding
 STRIPE_HEIGHT = 256  # rows
-
-
-class _Transform(NamedTuple):
-    """From an image of a mode to one of mode RGB in sRGB."""
-
-    mode: str
-    apply: Callable[[Image.Image], Image.Image]
 
 
 def profile_of(image: Image.Image) -> bytes | None:
@@ -39,9 +31,13 @@ def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     A profile that is damaged, or of other channels than the image has, is ignored, as viewers do.
     """
     transform = _transform(profile) if profile else None
-    if transform is None or (transform.mode == "CMYK") != (image.mode == "CMYK"):
-        return image if image.mode == "RGB" else image.convert("RGB")
-    return transform.apply(image if image.mode == transform.mode else image.convert(transform.mode))
+    if transform is None or (transform.inputMode == "CMYK") != (image.mode == "CMYK"):
+        return _as_mode(image, "RGB")
+    return transform.apply(_as_mode(image, transform.inputMode))
+
+
+def _as_mode(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
 
 
 def pixels_to_srgb(pixels: np.ndarray, profile: bytes | None) -> np.ndarray:
@@ -55,10 +51,8 @@ def pixels_to_srgb(pixels: np.ndarray, profile: bytes | None) -> np.ndarray:
     return pixels
 
 
-@functools.lru_cache(
-    maxsize=4
-)  # the images of a camera have one profile, and a transform takes 4 ms
-def _transform(profile: bytes) -> _Transform | None:
+@functools.lru_cache(maxsize=4)  # a camera's images have one profile; a transform takes 4 ms
+def _transform(profile: bytes) -> ImageCms.ImageCmsTransform | None:
     """`None` if the profile is sRGB, or cannot be used."""
     from PIL import Image, ImageCms  # noqa: PLC0415
 
@@ -74,4 +68,4 @@ def _transform(profile: bytes) -> _Transform | None:
         converted = np.asarray(transform.apply(Image.fromarray(cube)))
         if np.abs(converted.astype(int) - cube).max() <= SAME:
             return None
-    return _Transform(mode, transform.apply)
+    return transform

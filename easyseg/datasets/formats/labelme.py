@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
-import struct
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +23,7 @@ from easyseg.datasets.split_lists import find_lists, read_lists
 from easyseg.datasets.splits import make_dataset
 from easyseg.datasets.values import entries, numbers, read_json, read_text, text
 from easyseg.errors import DatasetError, ImageError
-from easyseg.io.open_image import image_errors, open_image
+from easyseg.io.open_image import open_image
 
 FIRST = 8  # files that are read to tell whether they are labelme's
 CORNERS = 64  # of a circle, which is drawn as a polygon
@@ -61,12 +60,10 @@ class _EmbeddedImage:
     path: Path
 
     def __call__(self) -> bytes:
-        try:
-            encoded = _parse(self.path)["imageData"]
-            return base64.b64decode(encoded.rpartition(",")[2])  # after `data:image/png;base64,`
+        content = _parse(self.path)
+        try:  # after `data:image/png;base64,`
+            return base64.b64decode(content["imageData"].rpartition(",")[2])
         except (ValueError, LookupError, AttributeError) as error:
-            if isinstance(error, DatasetError):
-                raise
             raise DatasetError(
                 f"the imageData of {self.path} is damaged ({error}); put the image beside it."
             ) from error
@@ -110,13 +107,12 @@ def _full_size_mask(
     height, width = size
     try:
         png = base64.b64decode(encoded)
-        sides = struct.unpack(">II", png[16:24])  # of the header, before anything is decoded
-        if sides[0] > width or sides[1] > height:
-            raise ValueError(f"its mask has {sides[0]}x{sides[1]} pixels")  # noqa: TRY301
-        with open_image(io.BytesIO(png), "its PNG") as image, image_errors("its PNG"):
+        with open_image(io.BytesIO(png), "its PNG") as image:
+            if image.width > width or image.height > height:  # before it is decoded
+                raise DatasetError(f"its mask has {image.width}x{image.height} pixels")
             part = np.asarray(image.convert("1"))
         x, y = np.rint(points[0]).astype(int)
-    except (ImageError, ValueError, TypeError, IndexError, struct.error) as error:
+    except (ImageError, ValueError, TypeError, IndexError) as error:
         raise DatasetError(
             f"{where} cannot be read ({error}); draw it again in labelme."
         ) from error
