@@ -49,14 +49,9 @@ class Shape:
 def drawing_size(
     height: Any, width: Any, size: tuple[int, int], *, file: Path, image: Path
 ) -> tuple[int, int]:
-    """`(height, width)` that a file declares for an image; the image's own if it leaves one out.
+    """`(height, width)` that a file declares for an image of `(height, width)` pixels, `size`.
 
-    Args:
-        height: As the file has it.
-        width: As the file has it.
-        size: `(height, width)` of the image itself.
-        file: For messages.
-        image: For messages.
+    It is the image's own if the file leaves one out. `height` and `width` are as the file has them.
 
     Raises:
         DatasetError: Not whole numbers of at least 1, or no multiple of the image's size.
@@ -91,14 +86,9 @@ def draw_annotations(
     file: Path,
     image: Path,
 ) -> np.ndarray:
-    """`(H, W) uint8` class ids: drawn at the size that the file declares, resized to the image's.
+    """`(H, W) uint8` class ids: drawn at `drawn_size`, resized to the image's `size`.
 
-    Args:
-        shapes: What to draw.
-        drawn_size: `(height, width)` that the file declares, see `drawing_size`.
-        size: `(height, width)` of the image.
-        file: For messages.
-        image: For messages.
+    Both are `(height, width)` in pixels; see `drawing_size` and `draw_shapes`.
 
     Raises:
         DatasetError: A shape that cannot be drawn, or corners from 0 to 1 instead of pixels.
@@ -112,14 +102,10 @@ def draw_annotations(
 
 
 def draw_shapes(shapes: Sequence[Shape], size: tuple[int, int]) -> np.ndarray:
-    """Class ids; where shapes overlap the smallest is on top, ignored ones are at the bottom.
+    """`(H, W) uint8` class ids, 0 where there is no shape.
 
-    Args:
-        shapes: What to draw.
-        size: `(height, width)` in pixels, of at least 1x1.
-
-    Returns:
-        `(H, W) uint8`: class ids, 0 where there is no shape.
+    Where shapes overlap the smallest is on top, ignored ones are at the bottom. `size` is `(height,
+    width)` in pixels, of at least 1x1.
 
     Raises:
         DatasetError: A shape that cannot be drawn.

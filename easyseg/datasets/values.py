@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,7 @@ def read_json(path: Path) -> Any:
     Raises:
         DatasetError: It cannot be opened, is not JSON, or is nested too deeply.
     """
-    content = read_text(path)
-    try:
-        return parse_json(content)
-    except ValueError as error:
-        raise DatasetError(f"{path} is not JSON ({error}); export it again.") from error
+    return _parsed(path, parse_json, "JSON", "export it again")
 
 
 def read_yaml(path: Path) -> Any:
@@ -82,11 +79,15 @@ def read_yaml(path: Path) -> Any:
     Raises:
         DatasetError: It cannot be opened, is not YAML, or is beyond the limits of `parse_yaml`.
     """
+    return _parsed(path, parse_yaml, "YAML", "correct it")
+
+
+def _parsed(path: Path, parse: Callable[[str], Any], kind: str, cure: str) -> Any:
     content = read_text(path)
     try:
-        return parse_yaml(content)
+        return parse(content)
     except ValueError as error:
-        raise DatasetError(f"{path} is not YAML ({error}); correct it.") from error
+        raise DatasetError(f"{path} is not {kind} ({error}); {cure}.") from error
 
 
 def entries(content: Any, part: str, file: Path) -> list[dict[str, Any]]:

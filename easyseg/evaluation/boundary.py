@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from easyseg.errors import InputError
-from easyseg.evaluation.metrics import mean_of, ratio
+from easyseg.evaluation.metrics import mean_of, ratio, require_same_shape
 
 __all__ = ["BoundaryScores", "boundary_band", "boundary_pixels"]
 
@@ -47,11 +47,7 @@ class BoundaryScores:
         Raises:
             InputError: Sizes differ.
         """
-        if ground_truth.shape != predicted.shape:
-            raise InputError(
-                f"expected a prediction of the ground truth's shape {ground_truth.shape}, got "
-                f"{predicted.shape}; resize it with nearest neighbor."
-            )
+        require_same_shape(ground_truth, predicted)
         ignored = ground_truth == self.ignore_index
         diagonal = math.hypot(*ground_truth.shape)
         width = max(1, round(BAND_WIDTH * diagonal))

@@ -8,7 +8,7 @@ import numpy as np
 
 from easyseg.errors import InputError
 
-__all__ = ["ConfusionMatrix", "mean_of", "ratio"]
+__all__ = ["ConfusionMatrix", "mean_of", "ratio", "require_same_shape"]
 
 
 class ConfusionMatrix:
@@ -41,11 +41,7 @@ class ConfusionMatrix:
         Raises:
             InputError: Sizes differ, or the ground truth has an id that is none of the classes.
         """
-        if ground_truth.shape != predicted.shape:
-            raise InputError(
-                f"expected a prediction of the ground truth's shape {ground_truth.shape}, got "
-                f"{predicted.shape}; resize it with nearest neighbor."
-            )
+        require_same_shape(ground_truth, predicted)
         valid = ground_truth != self.ignore_index
         ground_truth = ground_truth[valid].astype(np.int64)
         predicted = predicted[valid].astype(np.int64)
@@ -147,6 +143,15 @@ class ConfusionMatrix:
         if not total:
             return float("nan")
         return float(np.nansum(self.iou * self.true_pixels) / total)
+
+
+def require_same_shape(ground_truth: np.ndarray, predicted: np.ndarray) -> None:
+    """Raises InputError where a prediction does not have the size of its ground truth."""
+    if ground_truth.shape != predicted.shape:
+        raise InputError(
+            f"expected a prediction of the ground truth's shape {ground_truth.shape}, got "
+            f"{predicted.shape}; resize it with nearest neighbor."
+        )
 
 
 def mean_of(values: np.ndarray) -> float:

@@ -27,11 +27,7 @@ def full_range(
 ) -> Image.Image:
     """The image; where its values have 16 bits but need up to 14, they are scaled to 255.
 
-    Args:
-        image: The opened file, not yet decoded.
-        file: It is opened again for the low bytes.
-        name: For messages.
-        limit: Of pixels.
+    `image` is the opened file, not yet decoded. The file is opened again for the low bytes.
     """
     tiles = getattr(image, "tile", [])
     if image.mode not in MODES or not any(";16" in _raw_mode(tile) for tile in tiles):
