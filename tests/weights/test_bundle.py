@@ -117,7 +117,7 @@ def test_a_full_disk_leaves_the_old_bundle(bundle, seg):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
-        with pytest.raises(OutputError, match=r"Cannot write .*net: File too large\. Choose"):
+        with pytest.raises(OutputError, match=r"Cannot write .*net: file too large\. Choose"):
             seg.save(bundle)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
