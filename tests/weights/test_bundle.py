@@ -278,7 +278,7 @@ def test_an_unknown_model(name, hint):
     assert str(caught.value).startswith(f"unknown model (nor a folder) {name!r}. {hint}")
 
 
-@pytest.mark.parametrize("name", ["net.onnx", "net.keras", "model.ckpt-30000.index", "notes"])
+@pytest.mark.parametrize("name", ["net.keras", "model.ckpt-30000.index", "notes"])
 def test_a_file_that_is_no_model(name, tmp_path):
     (tmp_path / name).write_bytes(b"of another kind")
     with pytest.raises(InputError) as caught:
