@@ -207,11 +207,20 @@ def _infer_gray(stats: MaskStats, classes: list[Class], ignore: list[int]) -> In
     colors = _by_value(colored, values, "ids", []).colors
     distinct = len({c for c in colors if c}) == len(colors)
     result = result._replace(colors=colors) if distinct else result
-    if is_named or known[IGNORE] == IGNORE:
-        return result
-    shown = ", ".join(map(str, sorted(levels)))
-    warning = f"Each of the values {shown} is a class; if {IGNORE} is for ignored pixels, choose "
-    return result._replace(warnings=(f"{warning}ignore=[{IGNORE}].",))
+    return result if is_named else result._replace(warnings=tuple(_doubts(stats, result, values)))
+
+
+def _doubts(stats: MaskStats, result: InferredClasses, values: Sequence[int]) -> list[str]:
+    """Warnings of values that may be no classes, where no names say that they are."""
+    shown = ", ".join(map(str, values[:20]))
+    if result.encoding.classes[IGNORE] != IGNORE:
+        what = f"Each of the values {shown} is a class; if {IGNORE} is for ignored pixels"
+        return [f"{what}, choose ignore=[{IGNORE}]."]
+    thin = [v for v in values if not stats.is_area(stats.palette.get(v, v * 0x10101))]
+    if not thin or max(values) < 2 * len(values):
+        return []
+    what = f"Some of the values {shown} occur at edges only, such as {thin[0]}"
+    return [f"{what}; if the masks were resized, do it to the nearest pixel, from the originals."]
 
 
 def _edge_levels(stats: MaskStats, ignore: list[int]) -> dict[int, int]:

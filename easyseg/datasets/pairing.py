@@ -29,7 +29,8 @@ SPLIT_WORDS = {"train": "train", "training": "train", "val": "val", "valid": "va
                "validation": "val", "dev": "val", "test": "test", "testing": "test"}  # fmt: skip
 MASK_WORDS = {"mask", "masks", "annot", "annots", "annotation", "annotations", "gt", "label",
               "labels", "groundtruth", "truth", "ground", "seg", "segmentation", "segmentations",
-              "target", "targets", "segmaps", "ann", "anns", "msk", "msks"}  # fmt: skip
+              "target", "targets", "segmaps", "ann", "anns", "msk", "msks", "semantic",
+              "groundtruths", "matte", "mattes"}  # fmt: skip
 IMAGE_WORDS = {"image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "input",
                "inputs", "rgb", "frames", "jpegimages", "original", "originals"}  # fmt: skip
 NEUTRAL_WORDS = {"dir", "dirs", "folder", "folders"}

@@ -81,21 +81,28 @@ class _Row(NamedTuple):
 def find_lists(root: Path, *, any_name: bool = False) -> dict[str, list[Path]]:
     """Lists below `root` by split or "trainval"; those for none, as `default.txt`, are of "".
 
+    Where no file has the name of a list for a split, those are it that have a split's word in their
+    name, such as `my_train.txt`, and name nothing but images.
+
     Args:
         root: The folder.
         any_name: Whether lists may have other names too; those are for no split.
     """
     lists: dict[str, list[Path]] = {}
+    others: dict[str, list[Path]] = {}
     for folder, files in walk(root):
         if len(folder.relative_to(root).parts) > MAX_DEPTH:
             continue
         stems = {path.stem for path in files if is_image_name(path.name)}
         for path in files:
+            if path.suffix.lower() not in ENDINGS or path.stem in stems:
+                continue
             split = _split_of_list(path.stem)
-            split = "" if split is None and any_name else split
-            if path.suffix.lower() in ENDINGS and split is not None and path.stem not in stems:
-                lists.setdefault(split, []).append(path)
-    return lists
+            if split is not None or any_name:
+                lists.setdefault(split or "", []).append(path)
+            elif split_of(path.stem):
+                others.setdefault(split_of(path.stem), []).append(path)
+    return lists if any(lists) else {**lists, **others}
 
 
 def listed_pairs(root: Path) -> Pairs:
@@ -164,7 +171,9 @@ def read_lists(
         _Row(split, file, *names)
         for split, files in lists.items()
         for file in files
-        for names in _read(file, images, masks)
+        for lines in [_read(file, images, masks)]
+        if strict or _split_of_list(file.stem) is not None or all(images.fits(i) for i, _ in lines)
+        for names in lines
     ]
     found = images.find_all([Name(row.image, row.file, row.split, folders) for row in rows])
     found_masks = masks.find_all([Name(row.mask, row.file, row.split, folders) for row in rows])

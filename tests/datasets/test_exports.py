@@ -117,6 +117,7 @@ LISTS = {
     "masks first": ("train.txt", "val.txt", "masks/{0}.png images/{0}.png"),
     "masks alone": ("train.txt", "val.txt", "masks/{0}.png"),
     "Ultralytics": ("autosplit_train.txt", "autosplit_val.txt", "./images/{0}.png"),
+    "own name": ("my_train.txt", "my_val.txt", "{0}.png"),
     "folds": ("train_fold0.txt", "val_fold0.txt", "{0}.png"),
     "another root": (
         "ImageSets/Main/train.txt",
@@ -166,6 +167,7 @@ def test_images_for_the_test_need_no_masks(tmp_path):
 def test_tables_that_hold_no_lists(tmp_path):
     write(six_pairs(tmp_path) / "train.csv", "id,rle_mask\n0,1 5 9 12\n1,3 4\n")  # TGS Salt
     write(tmp_path / "test.csv", "epoch,loss\n10,0.5\n")
+    write(tmp_path / "val_log.txt", "0.png\n1.png\n2 of 6 done\n")
     assert samples(tmp_path) == {"train": ["images/0.png", "images/1.png"]}
 
 

@@ -359,6 +359,16 @@ def test_listed_colors_with_soft_edges(tmp_path):
     assert "has colors of no class, such as (0, 0, 255)" in message
 
 
+def test_resized_ids_and_255(tmp_path):
+    mask = boxes(1, 2)
+    mask[8:10, 8:62] = 255
+    soft = cv2.resize(mask[::2, ::2], (96, 64), interpolation=cv2.INTER_LINEAR)
+    report = opened(write(tmp_path, soft, soft))[2]
+    assert "warning  Some of the values 0, 1, 2" in report
+    assert "occur at edges only" in report
+    assert "at edges" not in opened(write(tmp_path / "whole", boxes(10, 200), boxes(10, 200)))[2]
+
+
 def test_one_jpeg_among_ids(tmp_path):
     root = write(tmp_path, boxes(60, 120), boxes(60, 120))
     (root / "masks/1.png").unlink()
