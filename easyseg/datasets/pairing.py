@@ -43,9 +43,10 @@ JOINED = re.compile(
 AFFIX = "image|img|photo|sat|rgb|mask|label|labels|gt|seg|segmentation|annotation|target|matte"
 AFFIXES = re.compile(
     rf"^(?:{AFFIX})s?[_\-. ]+(?=.)|"
-    rf"(?<=.)[_\-. ]+(?:{AFFIX}|L|P|lab|leftImg8bit|(?:gtFine_)?label(?:Train)?Ids)$",
+    rf"(?<=.)[_\-. ]+(?:{AFFIX}|leftImg8bit|(?:gtFine_)?label(?:Train)?Ids)$",
     re.IGNORECASE,
 )
+MASK_ENDS = re.compile(r"(?<=.)[_\-. ]+(?:L|P|lab)$", re.IGNORECASE)  # an image's may mean left
 PART = re.compile(r"data|(?:part|v)\d*")  # in names of folders as ISIC's
 MASK_AFFIX = re.compile(
     r"^(?:mask|label|gt|seg)s?[_\-. ]|[_\-. ](?:mask|labels?|gt|seg|segmentation|L|P|lab|matte)$",
@@ -254,7 +255,10 @@ NAMES: tuple[tuple[Callable[[Path], str], Callable[[Path], str]], ...] = (
     (lambda image: image.name, lambda mask: mask.stem),  # a.jpg and a.jpg.png
     (lambda image: image.stem, lambda mask: mask.stem),
     (lambda image: fold(image.stem), lambda mask: fold(mask.stem)),
-    (lambda image: fold(bare_stem(image.stem)), lambda mask: fold(bare_stem(mask.stem))),
+    (
+        lambda image: fold(bare_stem(image.stem)),
+        lambda mask: fold(bare_stem(MASK_ENDS.sub("", mask.stem))),
+    ),
 )
 
 

@@ -32,6 +32,7 @@ BOTH = "trainval"  # a list of what is for training or validation
 ALL_WORDS = {"all", "default", "filelist", "list", "pairs"}  # lists for no split
 MAX_DEPTH = 3  # folders below the data set's in which lists lie
 SEPARATORS = re.compile(r"[\s,;|]+")
+COLUMNS = re.compile(r"\s*[,;|\t]\s*")  # of tables, whose names may hold blanks
 
 
 class ListedPairs(NamedTuple):
@@ -231,7 +232,12 @@ def _split_line(line: str, images: Lookup, masks: Lookup) -> tuple[str, str]:
             return left, right
     if not pieces or images.fits(line, _parts_with_blanks(line)):
         return line, ""
-    first, *others = (text.strip("\"'") for text in SEPARATORS.split(line))
+    cells = [
+        text.strip("\"'") for text in (COLUMNS if COLUMNS.search(line) else SEPARATORS).split(line)
+    ]
+    # an id or index may go before the names
+    start = next((i for i, c in enumerate(cells) if is_image_name(c) and images.fits(c)), 0)
+    first, *others = cells[start:]
     if not images.fits(first):
         return line, ""
     mask = next((text for text in others if not _is_number(text) and masks.fits(text)), "")

@@ -77,6 +77,18 @@ def test_one_mask_for_the_images_of_several_folders(tmp_path, flat):
     assert len(open_dataset(tmp_path).split("all")) == 1
 
 
+def test_folders_that_do_not_fit(tmp_path):
+    for i in range(2):
+        save(tmp_path / f"images/10k/train/{i}.png", IMAGE)  # BDD100K
+        save(tmp_path / f"labels/sem_seg/masks/train/{i}.png", MASK)
+    assert "2 images and 2 masks, but none with the same name in folders that fit" in error(
+        tmp_path
+    )
+    (tmp_path / "masks").mkdir()  # the cure
+    (tmp_path / "labels/sem_seg/masks").rename(tmp_path / "masks/10k")
+    assert samples(tmp_path) == {"train": ["images/10k/train/0.png", "images/10k/train/1.png"]}
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [("class_dict.csv", TABLE), ("class_dict.csv", TABLE.replace(",", ";")),
@@ -145,6 +157,17 @@ def test_lists(tmp_path, kind, encoding):
         "train": [f"images/{i}.png" for i in range(4)],
         "val": ["images/4.png", "images/5.png"],
     }
+
+
+@pytest.mark.parametrize("line", ["{1},images/a {0}.png,masks/a {0}.png", "{1};masks/a {0}.png"])
+def test_tables_with_an_index(tmp_path, line):
+    for i in range(3):
+        save(tmp_path / f"images/a {i}.png", scene(i)[0])
+        save(tmp_path / f"masks/a {i}.png", scene(i)[1])
+    rows = [line.format(i, i + 1) for i in range(2)]
+    write(tmp_path / "train.csv", "\n".join(["id;of the, images", *rows]))
+    pairs = open_dataset(tmp_path).split("train")
+    assert [(s.image.stem, s.mask.stem) for s in pairs] == [("a 0", "a 0"), ("a 1", "a 1")]
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])

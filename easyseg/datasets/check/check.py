@@ -67,7 +67,8 @@ def _about_labels(scan: DatasetScan) -> list[str]:
         return []
     mask = readable[0].sample.mask
     masks = f"{mask} and all other masks"
-    cure = "ids in the masks" if mask.suffix.lower() in IMAGE_EXTENSIONS else "outlines and classes"
+    is_image = mask.suffix.lower() in IMAGE_EXTENSIONS
+    cure = "ids in the masks" if is_image else "outlines and classes"
     only = f"have ignored pixels only ({IGNORE})"
     if not any(s.pixels.any() for s in readable):
         return [f"{masks} {only}; check the {cure}."]
@@ -79,7 +80,7 @@ def _about_labels(scan: DatasetScan) -> list[str]:
     train = scan.pixels("train")
     if dataset.splits.get("train") and np.count_nonzero(train) <= 1 and train.any():
         name = dataset.label_set.names[int(train.argmax())]
-        ignored = any(s.ignored for s in readable)
+        ignored = is_image and any(s.ignored for s in readable)
         black_and_white = (
             f" Their other pixels are {IGNORE}, which is ignored unless the masks are black and "
             "white; then give two names, such as classes=['background', 'person']."

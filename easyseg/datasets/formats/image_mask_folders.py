@@ -23,13 +23,26 @@ __all__ = ["dataset_of_pairs", "read_pairs"]
 
 
 def _detect(root: Path) -> bool:
-    return root.is_dir() and bool(listed_pairs(root).pairs)
+    if not root.is_dir():
+        return False
+    pairs = listed_pairs(root)
+    if pairs.images and pairs.masks and not pairs.pairs:
+        raise _no_pairs(root, pairs)
+    return bool(pairs.pairs)
 
 
 def _read(root: Path, options: DatasetOptions) -> Dataset:
     classes, file = find_classes(root)
     notes = [f"Class names are from {file}."] if file else []
     return read_pairs(root, listed_pairs(root), options, classes, notes)
+
+
+def _no_pairs(root: Path, pairs: Pairs) -> DatasetError:
+    return DatasetError(
+        f"{root} has {len(pairs.images)} images and {len(pairs.masks)} masks, but none with the "
+        "same name in folders that fit; name a mask as its image (a.jpg with a.png or a_mask.png), "
+        "and its folder, too (images/x with masks/x)."
+    )
 
 
 def read_pairs(
@@ -75,10 +88,7 @@ def dataset_of_pairs(
 ) -> Dataset:
     """The data set of images and mask images; `ignore` are values in the masks."""
     if not pairs.pairs:
-        raise DatasetError(
-            f"{root} has {len(pairs.images)} images and {len(pairs.masks)} masks, but none with "
-            "the same name; name a mask as its image (a.jpg with a.png or a_mask.png)."
-        )
+        raise _no_pairs(root, pairs)
     inferred = infer_encoding([mask for *_, mask in pairs.pairs], classes, ignore=ignore)
     return make_dataset(
         root.name,
