@@ -105,7 +105,7 @@ def test_a_file_of_names_that_is_empty_or_unreadable(tmp_path):
         ("cityscapes", r"has no gtFine/*/*/*_gtFine_labelIds.png; unpack gtFine_trainvaltest.zip"),
         ("yolo", "has no data.yaml with `names:`; write the classes into it"),
         ("coco", "has no JSON with images, annotations, categories; give the COCO file"),
-        ("folders", "none with the same name; name a mask as its image"),
+        ("folders", "none with the same name in folders that fit; name a mask as its"),
     ],
 )
 def test_a_format_by_name_without_its_files(tmp_path, name, message):
