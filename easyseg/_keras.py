@@ -62,7 +62,7 @@ _settings: list[dict[str, Any]] = []  # of the user, while someone is within `ke
 
 @contextlib.contextmanager
 def keras_defaults(policy: str | None = None) -> Iterator[None]:
-    """Within, Keras's settings are its defaults, whatever the user has chosen; also a decorator.
+    """A context (or decorator) in which Keras's settings are its defaults, whatever the user chose.
 
     All that makes layers or traces a network runs within, so that these settings do not matter.
 
@@ -121,7 +121,7 @@ except (ImportError, ValueError, AttributeError) as error:
 
 @contextlib.contextmanager
 def variables_without_values() -> Iterator[None]:
-    """Variables of networks built within have shapes, but no values, for which there is no use."""
+    """Variables of networks built within have shapes, but no values."""
     from keras.src.backend.common import global_state  # noqa: PLC0415  (Keras offers no other way)
 
     with keras.StatelessScope(initialize_variables=False):

@@ -24,7 +24,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; one thread e
 def shared():
     """The folder of photos, weights and golden files; absent in a user's clone."""
     if not (SHARED / "golden").is_dir():
-        pytest.skip(f"needs the data folder {SHARED} (or EASYSEG_SHARED), which a clone has not")
+        pytest.skip(
+            f"needs the data folder {SHARED} (or EASYSEG_SHARED), which a clone does not have"
+        )
     return SHARED
 
 

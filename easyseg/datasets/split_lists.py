@@ -166,7 +166,7 @@ def read_lists(
             a list.
 
     Raises:
-        DatasetError: A name of which there is no file, or several.
+        DatasetError: A name that no file has, or several.
     """
     rows = [
         _Row(split, file, *names)
@@ -259,7 +259,7 @@ def _looks_like_a_path(text: str) -> bool:
 
 
 def _split_of_list(stem: str) -> str | None:
-    """The split of a list by its name; `None` if it has not the name of a list."""
+    """The split of a list by its name; `None` if it does not have the name of a list."""
     words = [word.rstrip("0123456789") or word for word in words_of(stem)]  # fold0
     if BOTH in words and {*words} <= LIST_WORDS | {BOTH}:
         return BOTH

@@ -27,7 +27,7 @@ MAX_WORKERS = 8
 
 
 class Outcome(NamedTuple, Generic[T, R]):
-    """What became of an item.
+    """The result of an item, or its error.
 
     Attributes:
         item: The item.
@@ -57,7 +57,7 @@ def run_pipeline(
     prefetch: int = 1,
     skips: Callable[[T], bool] = lambda _: False,
 ) -> Generator[Outcome[T, R], None, None]:
-    """Segments items in threads; yields what became of each, in order.
+    """Segments items in threads; yields the outcome of each, in order.
 
     At most `workers * prefetch + 1` batches are in work or wait to be taken. Closing the generator
     ends the threads after what they are working on.

@@ -104,7 +104,7 @@ def pixel_limit(max_pixels: int | None = None) -> int:
 def open_image(
     file: Path | IO[bytes], name: str, *, max_pixels: int | None = None
 ) -> Iterator[ImageFile.ImageFile]:
-    """An image in one of `FORMATS`, or HEIF with pillow-heif, of which the header alone is read.
+    """An image in one of `FORMATS`, or HEIF with pillow-heif; only its header is read.
 
     Whatever Pillow and its decoders raise within the `with` block becomes an ImageError.
 

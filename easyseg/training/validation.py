@@ -28,7 +28,7 @@ __all__ = ["ValidateAndSave", "ValidationLoss", "card", "warn_if_below_start", "
 
 log = logging.getLogger(__name__)
 
-LOSS_IMAGES = 64  # at most, of which the validation loss is computed
+LOSS_IMAGES = 64  # largest number of images on which the validation loss is computed
 ONE_CLASS = 0.995  # fraction of pixels that makes a result "one class everywhere"
 
 

@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Budget:
-    """An amount that threads share: who would exceed it waits until another gives back.
+    """An amount that threads share: who would exceed it waits until another returns its part.
 
     When all who hold a part are waiting, one continues nevertheless, so that none waits forever.
 

@@ -1,4 +1,4 @@
-"""Requests that end whatever the server does, and why one failed, in words."""
+"""HTTP requests with an overall time limit, and readable reasons of failures."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class _Bounded:
         return self.stream.read(size)
 
     def seek(self, position: int) -> int:
-        """Goes to a position, for which all before it is unpacked."""
+        """Goes to a position; all before it is unpacked."""
         self._require(position)
         return self.stream.seek(position)
 

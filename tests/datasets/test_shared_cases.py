@@ -24,7 +24,7 @@ OPENED = {"Y3": "elsewhere/my.yaml"}  # instead of the case's folder
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory):
     if not MAKER.is_file():
-        pytest.skip(f"needs {MAKER}, which a clone has not")
+        pytest.skip(f"needs {MAKER}, which a clone does not have")
     folder = tmp_path_factory.mktemp("cases") / "out"
     folder.mkdir()
     subprocess.run([sys.executable, MAKER, folder], check=True, stdout=subprocess.DEVNULL)

@@ -177,7 +177,7 @@ def _about_splits(scan: DatasetScan) -> list[str]:
     warnings = [f"no {s} split." for s in ("train", "val") if not splits.get(s)]
     images = {s.sample.image for s in scan.samples}
     if len(images) == 1:
-        warnings.append(f"a single image, {images.pop()}: metrics will mean nothing.")
+        warnings.append(f"a single image, {images.pop()}: metrics will not be meaningful.")
     return warnings
 
 

@@ -102,7 +102,7 @@ class KerasHubConfig:
         """A copy with some values changed.
 
         Raises:
-            ConfigError: A field of `ModelConfig` that this has not, or the copy breaks a rule.
+            ConfigError: No such field here (unlike in `ModelConfig`), or the copy breaks a rule.
         """
         fields = [field.name for field in dataclasses.fields(self)]
         for name in changes:

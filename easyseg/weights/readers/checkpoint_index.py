@@ -61,7 +61,7 @@ def _entries(index: bytes) -> Iterator[tuple[str, bytes]]:
     footer = index[-FOOTER:]
     if len(footer) < FOOTER or not footer.endswith(MAGIC):
         raise ValueError("its end is missing")
-    _, at = _handle(footer, 0)  # of a block without use
+    _, at = _handle(footer, 0)  # of a block that is not needed
     index_handle, _ = _handle(footer, at)
     for _, value in _block(index, *index_handle):
         handle, _ = _handle(value, 0)
