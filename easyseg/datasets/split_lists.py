@@ -173,7 +173,7 @@ def read_lists(
         for split, files in lists.items()
         for file in files
         for lines in [_read(file, images, masks)]
-        if strict or _split_of_list(file.stem) is not None or all(images.fits(i) for i, _ in lines)
+        if strict or _split_of_list(file.stem) is not None or _is_list(file, lines, images)
         for names in lines
     ]
     found = images.find_all([Name(row.image, row.file, row.split, folders) for row in rows])
@@ -205,6 +205,12 @@ def _read(file: Path, images: Lookup, masks: Lookup) -> list[tuple[str, str]]:
     first = names[0][0] if names and file.suffix.lower() == ".csv" else ""
     has_heading = first and not (is_image_name(first) or images.fits(first))
     return names[1:] if has_heading else names
+
+
+def _is_list(file: Path, names: Sequence[tuple[str, str]], images: Lookup) -> bool:
+    """Whether each line names an image, or is the id of one; those of YOLO's labels begin so."""
+    lines = {*read_lines(file)}
+    return all(images.fits(i) and (is_image_name(i) or i in lines) for i, _ in names)
 
 
 def _without_trainval(
@@ -260,7 +266,7 @@ def _looks_like_a_path(text: str) -> bool:
 
 def _split_of_list(stem: str) -> str | None:
     """The split of a list by its name; `None` if it does not have the name of a list."""
-    words = [word.rstrip("0123456789") or word for word in words_of(stem)]  # fold0
+    words = [re.sub(r"^fold\d+$", "fold", word) for word in words_of(stem)]
     if BOTH in words and {*words} <= LIST_WORDS | {BOTH}:
         return BOTH
     if any(word in SPLIT_WORDS for word in words) and {*words} <= LIST_WORDS | {*SPLIT_WORDS}:

@@ -187,6 +187,13 @@ def test_images_for_the_test_need_no_masks(tmp_path):
     assert [p.name for p in open_dataset(tmp_path).images_without_mask] == ["t.png"]
 
 
+def test_labels_of_images_named_as_splits_are_no_lists(tmp_path):
+    six_pairs(tmp_path)
+    for name in ("train_0", "val_image1", "test_site"):
+        write(tmp_path / f"yolo/{name}.txt", "0 .1 .1 .5 .1 .5 .6\n1 .1 .1 .5 .1 .5 .6\n")
+    assert not open_dataset(tmp_path).has_own_splits
+
+
 def test_tables_that_hold_no_lists(tmp_path):
     write(six_pairs(tmp_path) / "train.csv", "id,rle_mask\n0,1 5 9 12\n1,3 4\n")  # TGS Salt
     write(tmp_path / "test.csv", "epoch,loss\n10,0.5\n")
