@@ -643,7 +643,7 @@ def test_a_real_run_over_several_says_what_failed(environment, photos):
     assert new_files()[:3] == ["out/deep/cat.png", "out/dog.png", "out/moving.png"]
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     assert [line for line in lines if not re.search(r"\d/4 \[", line)] == [
-        "easyseg: photos/moving.gif has 2 frames; the first one is used.",
+        "easyseg: photos/moving.gif has several frames; the first one is used.",
         "easyseg: Cannot read photos/broken.jpg: it is empty (0 bytes). Copy or download it again.",
     ]
 
