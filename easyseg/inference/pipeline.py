@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_WORKERS = 8
+PATIENCE = 5  # seconds
 
 
 class Outcome(NamedTuple, Generic[T, R]):
@@ -60,7 +62,8 @@ def run_pipeline(
     """Segments items in threads; yields the outcome of each, in order.
 
     At most `workers * prefetch + 1` batches are in work or wait to be taken. Closing the generator
-    ends the threads after what they are working on.
+    ends the threads after what they are working on; one that waits for a server or a pipe is left
+    behind after `PATIENCE` seconds.
 
     Args:
         predictor: The network.
@@ -93,9 +96,10 @@ def run_pipeline(
     finally:
         run.stopped = True
         run.free.release(workers)
+        end = time.monotonic() + PATIENCE
         for thread in threads:
-            thread.join()
-        if isinstance(items, Generator):
+            thread.join(max(0, end - time.monotonic()))
+        if isinstance(items, Generator) and not any(thread.is_alive() for thread in threads):
             items.close()
 
 

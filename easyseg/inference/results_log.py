@@ -13,6 +13,7 @@ from easyseg.errors import InputError, OutputError, os_reason
 from easyseg.io.atomic import write_bytes
 from easyseg.io.find_images import Job
 from easyseg.utils.documents import parse_json
+from easyseg.utils.files import require_ordinary
 
 __all__ = ["append_line", "begin"]
 
@@ -73,6 +74,7 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
     if not os.path.lexists(path):
         return
     try:
+        require_ordinary(path)
         with path.open("rb") as file:
             if not FIRST_BYTES.startswith(file.read(len(FIRST_BYTES))):
                 raise InputError(

@@ -21,6 +21,7 @@ from easyseg.errors import (
 )
 from easyseg.io.atomic import output_errors
 from easyseg.io.open_image import IMAGE_EXTENSIONS, require_file, why_not_image
+from easyseg.utils.files import read_file
 
 __all__ = [
     "Found",
@@ -35,6 +36,7 @@ __all__ = [
     "result_paths",
 ]
 
+LARGEST_LIST = 100 << 20  # bytes of a list of images
 MAX_NAMES = 4  # of files that are listed by their names, and of kinds
 LOG_EXTENSION = ".jsonl"
 RESULT_MARK = ".seg"  # before the extension of results that lie beside images
@@ -190,7 +192,7 @@ def _match(pattern: str, others: list[str]) -> list[Found]:
 def _read_list(source: str) -> list[str]:
     path = source[1:]
     try:
-        lines = Path(path).read_text("utf-8").splitlines()
+        lines = read_file(path, LARGEST_LIST).decode().splitlines()
     except (OSError, ValueError) as error:
         reason = os_reason(error) if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(

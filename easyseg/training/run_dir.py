@@ -25,7 +25,8 @@ import numpy as np
 
 from easyseg.errors import TrainingError
 from easyseg.io.atomic import output_errors, remove_leftovers, write_bytes
-from easyseg.utils.documents import parse_json, parse_yaml
+from easyseg.utils.documents import MAX_YAML, parse_json, parse_yaml
+from easyseg.utils.files import read_file
 
 LAST = "last"
 STATE, RESULTS, SETTINGS, LOCK = "state.npz", "results.csv", "config.yaml", ".lock"
@@ -229,7 +230,7 @@ def read_settings(run_dir: Path) -> dict[str, Any]:
     """
     path = run_dir / SETTINGS
     try:
-        settings = parse_yaml(path.read_text("utf-8"))
+        settings = parse_yaml(read_file(path, 4 * MAX_YAML).decode())
         settings["training"] = dict(settings["training"])
     except FileNotFoundError as error:
         raise TrainingError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-__all__ = ["parse_json", "parse_yaml"]
+__all__ = ["MAX_YAML", "parse_json", "parse_yaml"]
 
 MAX_YAML = 1 << 16  # characters; PyYAML reads about as many in a second
 MAX_YAML_VALUES = 20_000  # with aliases written out

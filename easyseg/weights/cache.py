@@ -40,6 +40,7 @@ from easyseg.errors import (
 )
 from easyseg.io.atomic import exchange_folder, remove, restore_folder
 from easyseg.utils.documents import parse_json
+from easyseg.utils.files import read_file
 from easyseg.weights.archive import extract_checkpoint
 from easyseg.weights.download import download, kind_of
 
@@ -82,9 +83,18 @@ def cached_weights(entry: WeightSet, *, cache_dir: AnyPath | None = None) -> Pat
 
 
 def read_source(weights: Path) -> dict[str, Any]:
-    """The source.json beside cached weights: "source", "sha256", "bytes", "when", "imported"."""
-    record: dict[str, Any] = parse_json(weights.with_name("source.json").read_text("utf-8"))
-    return record
+    """The source.json beside cached weights: "source", "sha256", "bytes", "when", "imported".
+
+    Raises:
+        WeightsError: It is missing or damaged.
+    """
+    path = weights.with_name("source.json")
+    try:
+        return {"sha256": "", **parse_json(read_file(path, 1 << 20))}
+    except (OSError, ValueError, TypeError) as error:
+        raise WeightsError(
+            f"{path} cannot be read ({error}). Import the weights again, or remove their folder."
+        ) from error
 
 
 def fetch_weights(

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from easyseg.errors import ConfigError, InputError, WeightsError
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.documents import parse_json
+from easyseg.utils.files import read_file, require_ordinary
 from easyseg.utils.varint import read_varint
 from easyseg.weights.damage import damaged
 
@@ -27,7 +28,19 @@ __all__ = ["EXTENSIONS", "KEY", "METADATA_FILE", "SCHEMA", "ExportedConfig", "Ex
 SCHEMA, KEY = 1, "easyseg"  # version of the metadata, and the entry that holds it, as JSON
 EXTENSIONS = {".onnx": "onnx", ".tflite": "tflite"}
 METADATA_FILE = f"{KEY}.json"  # in folders, and in the archive behind a TFLite file
+LARGEST, LARGEST_METADATA = 2 << 30, 16 << 20  # bytes; the former of any protocol buffer
 
+# the messages in each kind of message, by field: everywhere that a tensor may be
+NESTED = {
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "function": {7: "node", 11: "attribute"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+}
+EXTERNAL_DATA = 13  # of TensorProto
 GRAPH, METADATA = 7, 14  # of ModelProto
 GRAPH_INPUT, GRAPH_OUTPUT = 11, 12  # of GraphProto
 FLOAT = 1  # TensorProto.FLOAT
@@ -132,11 +145,20 @@ def read_exported(path: Path) -> ExportedFile:
 def _metadata(path: Path) -> str | None:
     """JSON, or `None` where there is none."""
     if path.is_dir():
-        return (path / METADATA_FILE).read_text("utf-8")
+        return read_file(path / METADATA_FILE, LARGEST_METADATA).decode()
     if path.suffix.lower() == ".tflite":
+        require_ordinary(path)
         with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(METADATA_FILE).file_size > LARGEST_METADATA:
+                raise ValueError(f"{METADATA_FILE} is too large")
             return archive.read(METADATA_FILE).decode()
-    return dict(_entries(memoryview(path.read_bytes()))).get(KEY)
+    content = memoryview(read_file(path, LARGEST))
+    if _has_external_data(content, "model"):
+        raise WeightsError(
+            f"{path} takes values from other files, which a network from elsewhere must not read. "
+            "Export the model with easyseg."
+        )
+    return dict(_entries(content)).get(KEY)
 
 
 def _from_metadata(path: Path, values: dict[str, Any]) -> ExportedFile:
@@ -205,12 +227,31 @@ def _entries(content: memoryview) -> Iterator[tuple[str, str]]:
         yield key.decode(), value.decode()
 
 
+def _has_external_data(message: memoryview, kind: str) -> bool:
+    """Whether a tensor anywhere in the message is in another file."""
+    for number, content, _ in _all_fields(message):
+        inner = NESTED[kind].get(number)
+        if inner == "tensor":
+            if any(True for _ in _fields(content, EXTERNAL_DATA)):
+                return True
+        elif inner and _has_external_data(content, inner):
+            return True
+    return False
+
+
 def _fields(message: memoryview, wanted: int) -> Iterator[tuple[memoryview, int]]:
     """The contents of a message's fields of this number, and where they begin."""
+    return ((content, at) for number, content, at in _all_fields(message) if number == wanted)
+
+
+def _all_fields(message: memoryview) -> Iterator[tuple[int, memoryview, int]]:
+    """Number, content and start of each field that is no plain number."""
     at = 0
     while at < len(message):
         tag, at = read_varint(message, at)
         number, kind = tag >> 3, tag & 7
+        if tag >> 32:  # of which other readers take the lowest 32 bits
+            raise ValueError("unknown field")
         if kind == 0:
             _, at = read_varint(message, at)
             continue
@@ -222,6 +263,5 @@ def _fields(message: memoryview, wanted: int) -> Iterator[tuple[memoryview, int]
             raise ValueError("unknown field")
         if not number or at + length > len(message):
             raise ValueError("it ends too early")
-        if number == wanted:
-            yield message[at : at + length], at
+        yield number, message[at : at + length], at
         at += length

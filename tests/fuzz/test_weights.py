@@ -6,6 +6,7 @@ the test run.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import struct
@@ -22,6 +23,7 @@ from easyseg.results.label_set import LabelSet
 from easyseg.training.run_dir import State, read_settings, read_state, write_state
 from easyseg.weights.archive import extract_checkpoint
 from easyseg.weights.bundle import read_bundle
+from easyseg.weights.exported import onnx_for_logits, read_exported
 from easyseg.weights.readers.frozen_graph import read_frozen_graph
 from easyseg.weights.readers.hdf5 import check_hdf5, read_hdf5
 from easyseg.weights.readers.keras2_h5 import keras2_name, read_keras2_h5
@@ -201,6 +203,29 @@ CONFIGS = {
     "segformer": HUB,
     "deeplab": {**HUB, "network": {"config": {"spatial_pyramid_pooling_key": "P5"}}},
 }
+
+
+def exported_file():
+    """The fields of an ONNX file that easyseg reads, with lengths below 128."""
+
+    def field(number, content):
+        return bytes([number << 3 | 2, len(content)]) + content
+
+    value = field(2, field(1, b"\x08\x01"))  # ValueInfoProto: a tensor of floats
+    graph = field(5, field(8, b"weights")) + field(11, value) + field(12, field(1, b"labels"))
+    settings = field(1, b"easyseg") + field(2, b'{"schema": 1}')
+    return field(7, field(1, field(5, field(6, graph))) + graph) + field(14, settings)
+
+
+@each_run(0.03)
+def test_bytes_of_an_exported_file(examples, tmp_path):
+    def attack(changed):
+        (tmp_path / "net.onnx").write_bytes(changed)
+        with contextlib.suppress(ValueError, IndexError):  # the runtime's door holds it
+            onnx_for_logits(changed)
+        read_exported(tmp_path / "net.onnx")
+
+    run(attack, mutated_bytes(exported_file()), examples)
 
 
 @each_run(0.03)

@@ -154,3 +154,22 @@ def test_closing_ends_the_threads_and_the_source(network):
     outcomes.close()
     assert threads() == []
     assert closed == [True]
+
+
+def test_closing_leaves_a_thread_behind_that_waits_for_ever(network, monkeypatch):
+    monkeypatch.setattr("easyseg.inference.pipeline.PATIENCE", 0.1)
+    answer = threading.Event()
+
+    def read(item):
+        if item:
+            answer.wait(20)
+        raise ImageError("no image")
+
+    outcomes = run(network, range(2), read=read)
+    next(outcomes)
+    started = time.perf_counter()
+    outcomes.close()
+    assert time.perf_counter() - started < 5
+    answer.set()
+    for thread in threads():
+        thread.join()

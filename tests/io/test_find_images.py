@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from easyseg.errors import ImageNotFoundError, UnreadableImageError
+from easyseg.errors import ImageNotFoundError, InputError, UnreadableImageError
 from easyseg.io.find_images import (
     Found,
     common_folder,
@@ -306,3 +306,14 @@ def test_results_of_an_earlier_run_below_the_folder_are_skipped(tmp_path):
         (tmp_path / name).write_bytes(b"x")
     found = find_images([str(tmp_path)], results=tmp_path / "out")
     assert [str(f.relative_path) for f in found] == ["a.png", "more/b.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_list_without_end_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.txt")
+    with (tmp_path / "sparse.txt").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InputError, match="it is a pipe or a device"):
+        find_images(f"@{tmp_path}/pipe.txt")
+    with pytest.raises(InputError, match="it has more than 100 MiB"):
+        find_images(f"@{tmp_path}/sparse.txt")

@@ -22,7 +22,7 @@ from helpers.file_server import (
 )
 
 from easyseg.errors import WeightsError
-from easyseg.weights.cache import import_weights
+from easyseg.weights.cache import import_weights, read_source
 
 # The disk
 
@@ -145,3 +145,12 @@ def test_downloads_of_a_killed_process(entry, server, home):
     assert_right(fetch(entry, home))
     assert files(home) == CACHED
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{", b"\xff", b"[" * 100_000])
+def test_a_damaged_record_of_the_source_is_named(content, entry, server, home):
+    server.serve("/net.tar.gz", TAR)
+    path = fetch(entry, home)
+    path.with_name("source.json").write_bytes(content)
+    with pytest.raises(WeightsError, match=r"source\.json cannot be read"):
+        read_source(path)

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
+from easyseg.utils.files import read_file
 from easyseg.weights.damage import damaged
 from easyseg.weights.readers.checkpoint_index import float_variables
 from easyseg.weights.variable_names import Shape, check_shapes
 
 __all__ = ["read_tf_checkpoint"]
 
+LARGEST_INDEX = 16 << 20  # bytes; those of published networks have 0.1 MB
 TRAINING_STATE = ("Momentum", "Adam", "Adam_1", "ExponentialMovingAverage", "global_step")
 
 
@@ -34,7 +36,7 @@ def read_tf_checkpoint(prefix: Path, shapes: Mapping[str, Shape]) -> dict[str, n
     with damaged(index, cure=cure, kind="a TensorFlow checkpoint"):
         declared = {
             name: shape
-            for name, shape in float_variables(index.read_bytes()).items()
+            for name, shape in float_variables(read_file(index, LARGEST_INDEX)).items()
             if name.rsplit("/", 1)[-1] not in TRAINING_STATE
         }
         check_shapes(declared, shapes, source=prefix.name)

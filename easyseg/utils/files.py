@@ -1,0 +1,33 @@
+"""Reading a whole file that may be anything."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+__all__ = ["read_file", "require_ordinary"]
+
+
+def require_ordinary(path: str | os.PathLike[str]) -> int:
+    """The size in bytes of what is no pipe and no device, which would be read for ever.
+
+    Raises:
+        OSError: It is one, or there is nothing at `path`.
+    """
+    status = os.stat(path)  # noqa: PTH116  (of strings too)
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        raise OSError(errno.EINVAL, "It is a pipe or a device")
+    return status.st_size
+
+
+def read_file(path: str | os.PathLike[str], most: int) -> bytes:
+    """The content of an ordinary file of at most `most` bytes.
+
+    Raises:
+        OSError: It is none, is larger (sparse files have any size), or cannot be opened.
+    """
+    if require_ordinary(path) > most:
+        raise OSError(errno.EFBIG, f"It has more than {most / 2**20:g} MiB")
+    with open(path, "rb") as file:  # noqa: PTH123
+        return file.read(most)
