@@ -261,11 +261,17 @@ class OpenedModel:
         images: Sequence[np.ndarray] = (),
         *,
         batch_size: int = 1,
+        exact: bool = False,
     ) -> FileNetwork:
-        """Starts a runtime from the model's file, which is exported first if there is none."""
+        """Starts a runtime from the model's file, which is exported first if there is none.
+
+        `exact` does without a file whose weights were rounded.
+        """
         size, precision = self._input_size, self._precision
         file_format = RUNTIMES[name].file_formats[0] if name != KERAS else ""
         bundled = self._bundled if file_format == "onnx" else None
+        if exact and bundled is not None and bundled.precision != "float32":
+            bundled = None
         file = self._exported or self._cached(folder, file_format) or bundled
         file = file or self._export(folder, file_format)
         if precision == "int8" and len(images):
@@ -295,7 +301,7 @@ class OpenedModel:
                 and not self._options.averages
             ):
                 with _warned():
-                    started[name] = self._start(name, folder, images)
+                    started[name] = self._start(name, folder, images, exact=True)
         if self._exported is not None:
             return started
         if not started and self._precision == "int8":

@@ -130,7 +130,9 @@ def test_real_weights(shared, voc_home, seg, runtime, precision, record_property
         worst = min(worst, agreement)
     record_property("labels", worst)
     assert other._opened.predictor.runtime == runtime
-    assert worst >= {"float32": 0.9999, "bfloat16": 0.97}[precision]
+    # LiteRT gets whole numbers: pads with 128 instead of 127.5
+    least = {"float32": 0.9999, "bfloat16": 0.97}[precision]
+    assert worst >= (0.999 if runtime == "litert" else least)
 
 
 def test_keras_follows_the_weights(network, images, logits):

@@ -247,6 +247,17 @@ class TestBundledFile:
         assert not loads
         assert not files(bundle)
 
+    def test_optimize_compares_a_file_whose_weights_are_not_rounded(
+        self, bundle, seg_tiny, fast, monkeypatch, exported_once
+    ):
+        monkeypatch.setattr(opened_model.OpenedModel, "export", exported_once)
+        seg_tiny.export(bundle / "model.onnx", precision="float16", check=False)
+        seg = open_bundle(bundle)
+        assert runtime_of(seg) == "onnxruntime"
+        assert not files(bundle)
+        assert "onnxruntime" in seg.optimize()
+        assert files(bundle) == ["choice-float32.json", "network.onnx"]
+
     def test_not_with_other_weights(self, bundle, exported, loads, caplog):
         shutil.copy(exported[0], bundle / "model.onnx")
         seg = open_bundle(bundle, runtime="keras")
