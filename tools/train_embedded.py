@@ -32,7 +32,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from easyseg import SemanticSegmentation
 from easyseg._keras import backend, keras
 from easyseg.datasets.mask_files import read_values
 from easyseg.evaluation.metrics import ConfusionMatrix
@@ -416,9 +415,10 @@ def save(args: argparse.Namespace) -> None:
     card = args.card.read_text("utf-8") if args.card else ""
     config = STUDENT.replace(input_size=(args.side, args.side))
     save_bundle(args.folder, model, config, load_label_set("voc"), card=card, dtype="float16")
-    seg = SemanticSegmentation(args.folder, runtime="keras")
-    print(seg.export(args.folder / EXPORTED, dynamic=True, precision="float16"))
-    print(f"{args.folder}: epoch {epoch}, {seen} images seen")
+    print(f"{args.folder}: epoch {epoch}, {seen} images seen. Export it too:")
+    print(
+        f"easyseg export -m {args.folder} -o {args.folder}/{EXPORTED} --dynamic --precision float16"
+    )
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ NETWORKS = {
     "resnet50": {"backbone": "resnet50"},
     "lraspp": {"backbone": "mobilenetv3_small", "head": "lraspp", "decoder": "lraspp"},
     "dpc": {"backbone": "mobilenetv2", "head": "dpc"},
-    "hrnet": {"backbone": "hrnet_w18", "decoder": "none"},
+    "hrnet": {"backbone": "hrnet_w18", "decoder": "none", "output_stride": 4},
     "attention": {"backbone": "mobilenetv2", "attention": "cbam", "attention_at": ("decoder",)},
     "learned": {"backbone": "mobilenetv2", "upsampling": "learned", "norm": "group"},
     "efficientnet": {"backbone": "efficientnetv2b0", "decoder": "none"},
