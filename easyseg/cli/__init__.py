@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import importlib
 import logging
@@ -16,8 +17,8 @@ import click
 from click.core import ParameterSource
 
 import easyseg
-from easyseg.cli._startup import prepare_process
-from easyseg.errors import EasysegError, printable
+from easyseg.cli._startup import drop_output, prepare_process
+from easyseg.errors import EasysegError, os_reason, printable
 from easyseg.utils.registry import unknown_name
 
 __all__ = [
@@ -135,6 +136,11 @@ def main(args: list[str] | None = None) -> NoReturn:
         _stop(_explain(error), code=2)
     except click.Abort as stop:
         _stop(" ".join(["stopped.", *map(str, stop.args)]), code=130)
+    except OSError as error:
+        if error.filename is not None:  # printing names no file
+            raise
+        drop_output()
+        _stop(f"Cannot print: {os_reason(error)}. Free disk space, or print elsewhere.", code=2)
     sys.exit(code or 0)
 
 
@@ -150,7 +156,8 @@ def _explain(error: click.ClickException) -> str:
 
 
 def _stop(message: object, *, code: int) -> NoReturn:
-    click.echo(f"easyseg: {one_line(message)}", err=True)
+    with contextlib.suppress(OSError):  # nobody can be told
+        click.echo(f"easyseg: {one_line(message)}", err=True)
     sys.exit(code)
 
 

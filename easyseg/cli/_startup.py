@@ -9,7 +9,7 @@ import sys
 from easyseg.utils.allocator import keep_freed_memory
 from easyseg.utils.threads import thread_count
 
-__all__ = ["prepare_process"]
+__all__ = ["drop_output", "prepare_process"]
 
 THREAD_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "OPENCV_FOR_THREADS_NUM")
 
@@ -32,3 +32,8 @@ def prepare_process() -> None:
     if count < (os.cpu_count() or 1):
         for name in THREAD_VARIABLES:
             os.environ.setdefault(name, str(count))
+
+
+def drop_output() -> None:
+    """Drops what could not be printed, which Python would try again at its end."""
+    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115

@@ -3,6 +3,7 @@
 import io
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from helpers import make_dataset
@@ -41,3 +42,18 @@ def test_closed_streams(data):
         f"{sys.executable} -m easyseg check '{data}' --quick <&- >&- 2>&-", shell=True, check=False
     )
     assert done.returncode == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(("words", "full"), [("--version", "stdout"), ("nothing", "stderr")])
+def test_a_full_output_is_an_error_without_a_traceback(words, full):
+    with Path("/dev/full").open("w") as output:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: output}
+        done = subprocess.run(
+            [sys.executable, "-m", "easyseg", words], **streams, text=True, check=False
+        )
+    assert done.returncode == 2
+    if full == "stdout":
+        assert done.stderr == (
+            "easyseg: Cannot print: no space left on device. Free disk space, or print elsewhere.\n"
+        )
