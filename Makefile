@@ -34,6 +34,7 @@ test: $(VENV)/.installed ## run the tests (a few minutes on 2 cores)
 
 test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, real weights, long runs
 	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/weights \
+	  tests/export/test_export.py \
 	  tests/models/test_kerashub.py tests/training/test_trainer.py tests/pixellib/test_scripts.py \
 	  $(CONTRACT) $(ATROUS) $(IMAGENET)
 

@@ -97,7 +97,10 @@ OTHER_FORMATS = {"openvino": "tiny_openvino", "tflite": "tiny.tflite", "saved_mo
 
 
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("name", OTHER_FORMATS)
+@pytest.mark.parametrize(
+    "name",
+    ["openvino", "tflite", pytest.param("saved_model", marks=pytest.mark.slow)],
+)
 def test_other_formats(seg_tiny, tmp_path, name):
     """Each is opened in its own runtime and compared; easyseg runs those that give logits."""
     for package in FORMATS[name].packages:

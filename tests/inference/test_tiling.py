@@ -143,13 +143,17 @@ def test_tiles_and_scales_combine(mini, large):
 
 @pytest.mark.parametrize("tile", [0, 64, 513.0, True, "513"])
 def test_bad_tile(mini, tile):
-    with pytest.raises(InputError, match=r"tile=.* must be a whole number( of pixels from 65)?, such"):
+    with pytest.raises(
+        InputError, match=r"tile=.* must be a whole number( of pixels from 65)?, such"
+    ):
         predictor(mini, tile=tile)
 
 
 @pytest.mark.parametrize("scales", [(), (0,), (0.05,), (5,), "1.0", 1.0, (1.0, None), (True,)])
 def test_bad_scales(mini, scales):
-    with pytest.raises(InputError, match=r"scales=.* must be (factors from 0\.1 to 4|a list), such"):
+    with pytest.raises(
+        InputError, match=r"scales=.* must be (factors from 0\.1 to 4|a list), such"
+    ):
         predictor(mini, scales=scales)
 
 

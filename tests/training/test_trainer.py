@@ -204,6 +204,7 @@ def test_other_choices_for_a_finished_run_are_for_a_new_one(run, shapes):
         mine.fine_tune(shapes, run_dir=folder, resume=True, output_stride=16)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_says_how_it_goes_on(run, shapes, tmp_path):
     """From a start with the classes of the data, whose score is compared."""
     mine, _ = run

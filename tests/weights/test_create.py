@@ -60,7 +60,9 @@ def test_numbers_of_classes_that_are_refused(number):
 
 @pytest.mark.parametrize("names", [2, "road", [], [1, 2]])
 def test_class_names_that_are_refused(names):
-    with pytest.raises(InputError, match=r"must be a list( of names such as| or a LabelSet, such as)"):
+    with pytest.raises(
+        InputError, match=r"must be a list( of names such as| or a LabelSet, such as)"
+    ):
         SemanticSegmentation.create("mobilenetv2", class_names=names)
 
 
