@@ -53,7 +53,7 @@ def test_class_names(names):
 @pytest.mark.parametrize("number", [0, -1, 2.0, "road", ["road"], True])
 def test_numbers_of_classes_that_are_refused(number):
     with pytest.raises(
-        InputError, match="must be a whole number( from 1; names go into class_names|, such as 3)"
+        InputError, match=r"must be a whole number( from 1; names go into class_names|, such as 3)"
     ):
         SemanticSegmentation.create("mobilenetv2", num_classes=number)
 
