@@ -94,7 +94,7 @@ def read_card(folder: Path) -> str:
 
 def is_bundle(folder: Path) -> bool:
     """Whether the folder has the three files that a bundle needs."""
-    return all((folder / name).is_file() for name in (CONFIG, LABELS, WEIGHTS))
+    return all(os.path.isfile(folder / name) for name in (CONFIG, LABELS, WEIGHTS))  # noqa: PTH113  (no raising)
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -104,7 +104,7 @@ def read_bundle(folder: Path) -> Bundle:
         WeightsError: A file is missing or damaged.
     """
     for name in (CONFIG, LABELS, WEIGHTS):
-        if not (folder / name).is_file():
+        if not os.path.isfile(folder / name):  # noqa: PTH113  (no raising)
             raise WeightsError(
                 f"{folder}: expected a saved model, but {name} is missing. {A_MODEL_IS}"
             )

@@ -105,7 +105,8 @@ class ExportedFile(NamedTuple):
 
 def is_exported(path: str | os.PathLike[str]) -> bool:
     """Whether the path has the extension of an exported file, or is the folder of an export."""
-    return Path(path).suffix.lower() in EXTENSIONS or Path(path, METADATA_FILE).is_file()
+    settings = os.path.join(path, METADATA_FILE)  # noqa: PTH118
+    return Path(path).suffix.lower() in EXTENSIONS or os.path.isfile(settings)  # noqa: PTH113  (no raising)
 
 
 def not_trainable(path: str | os.PathLike[str]) -> InputError:
