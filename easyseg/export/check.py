@@ -75,18 +75,17 @@ def check_file(
     equal = total = 0
     difference = 0.0
     for key, image in inputs.items():
-        logits = _logits(model, image, name)
+        scores = _scores(model, image, name)
         given = results[f"{key}/{name}"]
         labels = given if name == "labels" else given.argmax(-1)
-        if labels.shape != logits.shape[:-1]:
+        if labels.shape != scores.shape[:-1]:
             raise ExportError(
                 f"The exported file gives {name} of shape {given.shape}, which does not fit the "
-                f"logits of Keras, {logits.shape}. {_FAULT}"
+                f"{name} of Keras, {scores.shape}. {_FAULT}"
             )
         if name != "labels":
-            expected = logits if name == "logits" else np.asarray(keras.ops.softmax(logits))
-            difference = max(difference, _difference(given, expected))
-        equal, total = equal + _equal_labels(labels, logits), total + labels.size
+            difference = max(difference, _difference(given, scores))
+        equal, total = equal + _equal_labels(labels, scores), total + labels.size
     agreement = Agreement(difference, equal / total, float(results["milliseconds"]))
     if not (agreement.difference <= limits.difference and agreement.labels >= limits.labels):
         stage = first_difference(contract, model, write, limits.difference)
@@ -101,18 +100,19 @@ def check_file(
 _FAULT = "Nothing was written. Choose another format or precision, or report this."
 
 
-def _logits(model: Any, image: np.ndarray, output: str) -> np.ndarray:
-    """What Keras computes for `(N, H, W, 3) uint8`: at the image's size, or as `output` says."""
+def _scores(model: Any, image: np.ndarray, output: str) -> np.ndarray:
+    """What Keras computes for `(N, H, W, 3) uint8`: logits, or probabilities if those are asked."""
     network = logits_model(model) if output == "logits" else model
-    return np.asarray(network(image.astype(np.float32), training=False))
+    logits = network(image.astype(np.float32), training=False)
+    return np.asarray(keras.ops.softmax(logits) if output == "probabilities" else logits)
 
 
-def _equal_labels(labels: np.ndarray, logits: np.ndarray) -> int:
-    """How many of the labels `(N, h, w)` have the largest logit, or one that rounding makes it."""
-    known = labels < logits.shape[-1]
+def _equal_labels(labels: np.ndarray, scores: np.ndarray) -> int:
+    """How many of the labels `(N, h, w)` have the largest score, or one that rounding makes it."""
+    known = labels < scores.shape[-1]
     index = np.where(known, labels, 0).astype(np.int64)[..., None]
-    chosen = np.take_along_axis(logits, index, -1)[..., 0]
-    ties = logits.max(-1) - chosen <= ROUNDING * np.abs(logits).max(initial=0)
+    chosen = np.take_along_axis(scores, index, -1)[..., 0]
+    ties = scores.max(-1) - chosen <= ROUNDING * np.abs(scores).max(initial=0)
     return int((known & ties).sum())
 
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from easyseg.errors import WeightsError
+from easyseg.errors import EasysegError, WeightsError
 
 __all__ = ["damaged"]
 
@@ -25,6 +25,8 @@ def damaged(path: Path, *, cure: str, kind: str = "") -> Iterator[None]:
     except WeightsError:
         raise
     except Exception as error:  # libraries raise anything; there is no common base
+        if isinstance(error, EasysegError) and isinstance(error.__cause__, ImportError):
+            raise  # a package is missing
         reason = (str(error).splitlines() or [""])[0] or type(error).__name__
         as_kind = f" as {kind}" if kind else ""
         raise WeightsError(f"{path} cannot be read{as_kind} ({reason}). {cure}") from error

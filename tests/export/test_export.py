@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import getpass
+import importlib.util
 import json
 import socket
 from pathlib import Path
@@ -166,7 +167,8 @@ def test_paths_that_cannot_be_written(seg_tiny, tmp_path):
     (tmp_path / "a_openvino").touch()
     (tmp_path / "b_openvino").mkdir()
     (tmp_path / "b_openvino/mine.txt").touch()
-    names = ("folder.onnx", "file/x.onnx", "a_openvino", "b_openvino")
+    names = ["folder.onnx", "file/x.onnx"]
+    names += ["a_openvino", "b_openvino"] if importlib.util.find_spec("openvino") else []
     for path in (tmp_path / name for name in names):
         with pytest.raises(OutputError, match="Choose another"):
             seg_tiny.export(path)

@@ -65,6 +65,7 @@ SIZES = {
     "mobilenetv3_large_cityscapes_os32": ("769x769",),
     "mobilenetv3_small_cityscapes_os32": ("769x769",),
 }
+LARGE = {"xception65_ade20k_os16", "xception65_cityscapes_os16", "resnet101_beta_pascal_os16"}
 RESIZE, RESIZE_16, NO_RESIZE = {}, {"factor": 16}, {"resize": False}
 FULL = {  # file: (variant, resize in the graph)
     "full_xception65_pascal_os16_crop513_noresize": ("xception65_pascal_os16", NO_RESIZE),
@@ -104,7 +105,14 @@ def size_of(text):
     return tuple(int(side) for side in text.split("x"))
 
 
-@pytest.mark.parametrize(("variant", "size"), [(v, s) for v, sizes in SIZES.items() for s in sizes])
+@pytest.mark.parametrize(
+    ("variant", "size"),
+    [
+        pytest.param(v, s, marks=[pytest.mark.slow] if v in LARGE else [])
+        for v, sizes in SIZES.items()
+        for s in sizes
+    ],
+)
 def test_logits_and_labels(golden, network, record_property, variant, size):
     from easyseg.models.build import logits_model
 

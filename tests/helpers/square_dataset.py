@@ -32,11 +32,11 @@ def tiny(x, config):
     return Features({4: low}, conv_bn(high, 16, 3, name="tiny4", norm=norm, stride=2))
 
 
-if "tiny" not in BACKBONES:
-    BACKBONES.register("tiny")(tiny)
+if "squares" not in BACKBONES:
+    BACKBONES.register("squares")(tiny)
 
 CONFIG = ModelConfig(
-    "tiny",
+    "squares",
     num_classes=2,
     aspp_rates=(),
     decoder="deeplabv3plus",

@@ -360,7 +360,7 @@ def test_a_result_that_cannot_be_written(small, photos):
         ("photos", {"jsonl": "text/a"}, OutputError, "Cannot write text/a: file exists. "),
         ("photos", {"jsonl": "out/a.png"}, InputError, "would overwrite the result out/a.png. "),
         ("@none.txt", {}, InputError, "list of images 'none.txt' that @none.txt names: no such"),
-        ("@", {}, InputError, "list of images '' that @ names: is a directory."),
+        ("@", {}, InputError, "list of images '' that @ names: no such file"),
         ("@photos/a.jpg", {}, InputError, "@photos/a.jpg names: it is not UTF-8 text."),
     ],
 )

@@ -161,7 +161,7 @@ NO_DECODER = {"low_level_feature_key": None, "upsampling_size": 1}
     ("make", "output_stride", "input_size", "logits_stride"),
     [
         (lambda: segformer(3), 32, (64, 64), 4),
-        (lambda: segformer(3, 80), 32, (80, 80), 4),
+        pytest.param(lambda: segformer(3, 80), 32, (80, 80), 4, marks=pytest.mark.slow),
         (lambda: deeplab(3), 32, (64, 64), 4),
         (lambda: deeplab(3, **P4), 16, (64, 64), 4),
         (lambda: deeplab(3, **P4, size=(50, 90)), 16, (64, 96), 4),
