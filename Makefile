@@ -12,6 +12,8 @@ CONTRACT := $(patsubst %,'tests/contract/test_networks.py::test_network[%]',hrne
   aspp-none aspp-lraspp dpc-deeplabv3plus dpc-lraspp lraspp-deeplabv3plus lraspp-none)
 ATROUS := $(patsubst %,'tests/models/test_keras_applications.py::test_dilation_sees_what_strides_saw[%]', \
   densenet121 resnet50v2 efficientnetv2b0 convnexttiny keras_xception)
+COUNTS := 'tests/models/test_hrnet.py::test_it_is_timms[hrnet_w18-aligned]' \
+  tests/models/test_build.py::test_parameter_counts
 IMAGENET := 'tests/models/test_keras_applications.py::test_imagenet_weights[efficientnetb0]'
 
 help: ## show this help
@@ -36,7 +38,7 @@ test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, 
 	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/weights \
 	  tests/export/test_export.py \
 	  tests/models/test_kerashub.py tests/training/test_trainer.py tests/pixellib/test_scripts.py \
-	  $(CONTRACT) $(ATROUS) $(IMAGENET)
+	  $(CONTRACT) $(ATROUS) $(COUNTS) $(IMAGENET)
 
 test-all: $(VENV)/.installed ## run the slow tests too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'

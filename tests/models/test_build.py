@@ -90,6 +90,7 @@ def test_variables_have_official_names():
     assert "aspp3_depthwise/depthwise_weights" in names
 
 
+@pytest.mark.slow
 def test_parameter_counts():
     """Those of the official graphs."""
     counts = {

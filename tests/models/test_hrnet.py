@@ -30,10 +30,6 @@ SMALL = ModelConfig(
     decoder="none",
     head_channels=8,
 )
-WIDTHS = [
-    "hrnet_w18",
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("hrnet_w32", "hrnet_w48")),
-]
 
 
 def write_safetensors(path, arrays):
@@ -73,8 +69,9 @@ def small():
     return build_model(SMALL)
 
 
-@pytest.mark.parametrize("kind", ["aligned", pytest.param("repeated", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", WIDTHS)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", SIZES)
+@pytest.mark.parametrize("name", ["hrnet_w18", "hrnet_w32", "hrnet_w48"])
 def test_it_is_timms(name, kind, tmp_path, monkeypatch):
     """Features are those of timm; with aligned corners, those of the segmentation code."""
     if kind == "repeated":

@@ -120,7 +120,7 @@ def test_new_classes_begin_with_a_frozen_backbone(data, same, epochs, frozen):
         (
             {"backbone": "mobilenetv2"},
             False,
-            "mobilenetv2, .* because the initial model has another, tiny",
+            "mobilenetv2, .* because the initial model has another, squares",
         ),
         ({}, True, "because the initial model was never trained"),
     ],
