@@ -627,9 +627,8 @@ class SemanticSegmentation:
     def _of_run(
         cls, run: FineTuned, options: InferenceOptions, cache_dir: AnyPath | None
     ) -> SemanticSegmentation:
-        folder = run.run_dir.absolute()
-        tuned = cls(folder, **dataclasses.asdict(options), cache_dir=cache_dir)
-        tuned.name, tuned.history = str(run.run_dir), run.history
+        tuned = cls(run.model, **dataclasses.asdict(options), cache_dir=cache_dir)
+        tuned.name, tuned.history = str(run.model.folder), run.history
         return tuned
 
     @checked
@@ -646,7 +645,7 @@ class SemanticSegmentation:
         from easyseg.weights.bundle import save_bundle  # noqa: PLC0415
 
         card = f"# {Path(folder).name}\n\nSaved from `{self.name}`.\n"
-        return save_bundle(Path(folder), *self._opened.load(), card=card, dtype=dtype)
+        return save_bundle(Path(folder), *self._opened.load()[:3], card=card, dtype=dtype)
 
     @checked
     def export(

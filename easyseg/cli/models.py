@@ -119,7 +119,7 @@ def _describe(model: str, architecture: str | None) -> _Description:
     if is_hub(model):
         from easyseg.weights.loader import load_model  # noqa: PLC0415  (loads Keras)
 
-        _, config, label_set = load_model(model, architecture=architecture)
+        _, config, label_set, _ = load_model(model, architecture=architecture)
         return _Description(config, label_set, {})
     source = resolve(model, architecture=architecture)
     if source.file_format == "bundle":

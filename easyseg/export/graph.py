@@ -59,7 +59,7 @@ def contract(
         name: The model's name, for the metadata.
         sha256: Of the file of its weights.
     """
-    model, config, label_set = loaded
+    model, config, label_set, _ = loaded
     size = options.sides or config.input_size
     options = dataclasses.replace(options, size=size)
     half_pixel = isinstance(model.layers[-1], HalfPixelResize)

@@ -78,11 +78,13 @@ class OpenedModel:
         cache_dir: str | os.PathLike[str] | None = None,
         **choices: Any,
     ) -> None:
+        self._loaded: LoadedModel | None = None
         self._model, self._options, self._progress = model, options, progress
+        if not isinstance(model, (str, os.PathLike)) and model.folder is not None:
+            self._model, self._loaded = model.folder, model  # it need not be loaded again
         self._choices = {**choices, "cache_dir": cache_dir}
         self._home = cache_home(cache_dir)
         self._lock = threading.RLock()
-        self._loaded: LoadedModel | None = None
         self._precision = options.precision
         if options.precision == "bfloat16" and not has_bfloat16():
             log.warning("this processor does not compute bfloat16; using precision 'float32'.")
@@ -126,7 +128,7 @@ class OpenedModel:
                         f"{self._model} has changed since it was opened. Open it again."
                     )
                 self._loaded = self._load()
-                _, self.config, self.label_set = self._loaded
+                self.config, self.label_set = self._loaded.config, self._loaded.label_set
             return self._loaded
 
     def weights_checksum(self) -> str:
@@ -362,7 +364,7 @@ class OpenedModel:
 
     def _keras_predictor(self) -> Predictor:
         options = dataclasses.replace(self._options, runtime=KERAS, precision="float32")
-        model, config, label_set = self.load()
+        model, config, label_set, _ = self.load()
         return Predictor(model, label_set, input_size=config.input_size, options=options)
 
     def _predictor_of(self, network: Any) -> Predictor:

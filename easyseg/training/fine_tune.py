@@ -55,11 +55,11 @@ class FineTuned(NamedTuple):
     """A finished run.
 
     Attributes:
-        run_dir: Its directory.
+        model: The best epoch's, whose folder is the run's directory.
         history: Metrics of each epoch, as in results.csv.
     """
 
-    run_dir: Path
+    model: LoadedModel
     history: list[dict[str, Any]]
 
 
@@ -306,4 +306,4 @@ def _finish(plan: Plan, run_dir: Path, *, progress: bool) -> FineTuned:
         settings=settings,
     )
     log.info("%s: mean IoU %.4f on %d images.", run_dir, scores.mean_iou, len(plan.val))
-    return FineTuned(run_dir, history)
+    return FineTuned(best._replace(folder=run_dir), history)

@@ -34,11 +34,13 @@ class LoadedModel(NamedTuple):
         model: The `keras.Model`, as of `build_model`.
         config: Its config.
         label_set: The classes of its outputs.
+        folder: The saved model that holds these weights, so that another process can open it.
     """
 
     model: Any
     config: ModelConfig | KerasHubConfig
     label_set: LabelSet
+    folder: Path | None = None
 
 
 @keras_defaults()

@@ -181,7 +181,7 @@ def test_lines_of_a_run(shapes, tmp_path, capfd, quiet):
     options = [f"--{name.replace('_', '-')}={value}" for name, value in QUICK.items()]
     options[options.index("--augment=['flip']")] = "--augment=flip"
     logging.basicConfig(format="easyseg: %(message)s", level=logging.WARNING)
-    save_bundle(tmp_path / "start", *start())
+    save_bundle(tmp_path / "start", *start()[:3])
     out_and_model = ("-o", tmp_path / "runs/mine", "-m", tmp_path / "start")
     command(shapes, *options, *out_and_model, *["-q"] * quiet)
     out, err = capfd.readouterr()

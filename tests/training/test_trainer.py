@@ -307,7 +307,7 @@ def test_some_of_the_classes_in_colors_of_ones_own(shapes, tmp_path):
             start(), data, start_name="s", run_dir=tmp_path / "shapes",
             progress=False, callbacks=[Stops()], options=QUICK,
         )  # fmt: skip
-    folder = resume_training(tmp_path / "shapes", progress=False).run_dir
+    folder = resume_training(tmp_path / "shapes", progress=False).model.folder
     assert read_settings(folder)["data"]["options"] == {
         "classes": ["floor", "R", "G"],
         "ignore": ["floor"],

@@ -52,17 +52,19 @@ def test_class_names(names):
 
 @pytest.mark.parametrize("number", [0, -1, 2.0, "road", ["road"], True])
 def test_numbers_of_classes_that_are_refused(number):
-    with pytest.raises(
-        InputError, match=r"must be a whole number( from 1; names go into class_names|, such as 3)"
-    ):
+    with pytest.raises(InputError, match=r"must be a whole number.*; names go into class_names"):
         SemanticSegmentation.create("mobilenetv2", num_classes=number)
 
 
-@pytest.mark.parametrize("names", [2, "road", [], [1, 2]])
-def test_class_names_that_are_refused(names):
-    with pytest.raises(
-        InputError, match=r"must be a list( of names such as| or a LabelSet, such as)"
-    ):
+@pytest.mark.parametrize(
+    ("names", "rule"),
+    [
+        (2, r"must be a list or a LabelSet, such as \['road', 'car'\]"),
+        *((names, "must be a list of names such as") for names in ("road", [], [1, 2])),
+    ],
+)
+def test_class_names_that_are_refused(names, rule):
+    with pytest.raises(InputError, match=rule):
         SemanticSegmentation.create("mobilenetv2", class_names=names)
 
 
