@@ -297,7 +297,7 @@ def _cache_errors(home: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
         cure = "Free disk space, or choose" if full else "Choose"
         raise WeightsError(
             f"Cannot write to the cache {home}: {os_reason(error)}. {cure} a folder that you may "
