@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from easyseg.datasets.base import Dataset
-from easyseg.datasets.formats.base import DATASETS
+from easyseg.datasets.formats.base import DATASETS, UnrelatedFilesError
 from easyseg.datasets.lookup import image_folders, walk
 from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import home_of
@@ -72,14 +72,31 @@ def open_with_options(source: str | os.PathLike[str] | Dataset, options: Dataset
             f"{root} does not exist; check the path (the working folder is {Path.cwd()})."
         )
     root = root.resolve() if not root.name else root  # "." has no name
-    name = options.format or _detect(root)
-    dataset = _with_origins(_read(root, name, options), root, strict=options.strict)
+    name, dataset = _read(root, options) if options.format else _read_detected(root, options)
+    dataset = _with_origins(dataset, root, strict=options.strict)
     if not DATASETS[name].uses_options:
         dataset = keep_classes(dataset, options)
     return dataclasses.replace(dataset, format=name, source=root, options=options)
 
 
-def _detect(root: Path) -> str:
+def _read_detected(root: Path, options: DatasetOptions) -> tuple[str, Dataset]:
+    """The first format that matches, and the data set; the warnings name stray files of others."""
+    stray: dict[str, UnrelatedFilesError] = {}
+    while True:
+        try:
+            name = _detect(root, without=stray)
+        except DatasetError as error:
+            raise next(iter(stray.values()), error) from None
+        try:
+            dataset = DATASETS[name].read(root, options)
+        except UnrelatedFilesError as error:
+            stray[name] = error
+            continue
+        ignored = tuple(f"Files of format {n!r} are not used: {e}" for n, e in stray.items())
+        return name, dataclasses.replace(dataset, warnings=(*dataset.warnings, *ignored))
+
+
+def _detect(root: Path, *, without: Collection[str] = ()) -> str:
     """The name of the first format that matches.
 
     Raises:
@@ -88,7 +105,7 @@ def _detect(root: Path) -> str:
     reasons: list[DatasetError] = []
     for name in [*(name for name in DATASETS if name != LAST), LAST]:
         try:
-            if DATASETS[name].detect(root):
+            if name not in without and DATASETS[name].detect(root):
                 return name
         except DatasetError as error:
             reasons.append(error)
@@ -112,13 +129,14 @@ def _detect(root: Path) -> str:
     )
 
 
-def _read(root: Path, name: str, options: DatasetOptions) -> Dataset:
-    """Reads the format; if it was named, and the files are in another one, the error says so."""
+def _read(root: Path, options: DatasetOptions) -> tuple[str, Dataset]:
+    """The format that was named, and the data set; the error names the one that the files have."""
+    name = options.format or ""
     try:
-        return DATASETS[name].read(root, options)
+        return name, DATASETS[name].read(root, options)
     except DatasetError as error:
         try:
-            detected = _detect(root) if options.format else name
+            detected = _detect(root)
         except DatasetError:
             detected = name
         if detected == name:

@@ -726,3 +726,34 @@ def test_names_that_lead_elsewhere(tmp_path):
     assert samples(root) == {"": ["../other/1.png", "images/2.png"]}
     assert "1 files lie outside" in " ".join(open_dataset(root).notes)
     assert "other/1.png" in error(root, strict=True)
+
+
+# Stray files of another data set
+
+EMPTY_LABELME = {"shapes": [], "imagePath": "x.png", "imageHeight": 64, "imageWidth": 96}
+EMPTY_COCO = {"images": [], "annotations": [], "categories": []}
+OTHER_COCO = {**EMPTY_COCO, "categories": [{"id": 1, "name": "a"}]}
+OTHER_COCO["images"] = [{"id": 1, "file_name": "elsewhere.png", "width": 96, "height": 64}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "document", "reason"),
+    [
+        ("labelme", "x.json", EMPTY_LABELME, "has labelme files, but not their images"),
+        ("coco", "instances.json", EMPTY_COCO, "lists no images"),
+        ("coco", "annotations/x.json", OTHER_COCO, "none of the images listed"),
+    ],
+)
+def test_a_stray_file_of_another_data_set_is_not_used(tmp_path, kind, name, document, reason):
+    write(tmp_path / name, json.dumps(document))
+    with pytest.raises(DatasetError, match=reason):
+        open_dataset(tmp_path)
+    for i in range(4):
+        image(tmp_path / f"images/{i}.png")
+        masks(tmp_path / f"masks/{i}.png")
+    report = check_dataset(tmp_path)
+    assert report.dataset.format == "folders"
+    assert len(report.dataset.split("all")) == 4
+    assert any(reason in warning and "not used" in warning for warning in report.warnings)
+    with pytest.raises(DatasetError, match=reason):
+        open_dataset(tmp_path, format=kind)

@@ -8,9 +8,17 @@ from typing import NamedTuple
 
 from easyseg.datasets.base import Dataset
 from easyseg.datasets.options import DatasetOptions
+from easyseg.errors import DatasetError
 from easyseg.utils.registry import Registry
 
-__all__ = ["DATASETS", "Format"]
+__all__ = ["DATASETS", "Format", "UnrelatedFilesError"]
+
+
+class UnrelatedFilesError(DatasetError):
+    """Files of the format are there, but of nothing that they name there is anything.
+
+    Another format is tried then, as for a stray file of some other data set.
+    """
 
 
 class Format(NamedTuple):

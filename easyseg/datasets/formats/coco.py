@@ -13,7 +13,7 @@ import numpy as np
 
 from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.datasets.class_names import ClassTable, clean, make_label_set
-from easyseg.datasets.formats.base import DATASETS, Format
+from easyseg.datasets.formats.base import DATASETS, Format, UnrelatedFilesError
 from easyseg.datasets.lookup import Name, image_folders, short, walk
 from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import home_of, image_lookup, split_of, split_of_folder
@@ -127,12 +127,14 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         for file, content, split in parsed
         for entry in content["images"]
     ]
+    if not names:
+        raise UnrelatedFilesError(f"{files[0]} lists no images; export it with its images.")
     lookup = image_lookup(home)
     paths = iter(lookup.find_all(names))
     for file, content, split in parsed:
         _add(contents, file, content, split, paths)
     if not contents.images:
-        raise DatasetError(
+        raise UnrelatedFilesError(
             f"none of the images listed in {files[0]} exist (the first is "
             f"{next(iter(contents.examples[MISSING]), 'not named')}); "
             "put them beside it or into images/."

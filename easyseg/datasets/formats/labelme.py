@@ -14,7 +14,7 @@ import numpy as np
 
 from easyseg.datasets.base import Dataset, Sample
 from easyseg.datasets.class_names import ClassTable, clean, find_classes, make_label_set
-from easyseg.datasets.formats.base import DATASETS, Format
+from easyseg.datasets.formats.base import DATASETS, Format, UnrelatedFilesError
 from easyseg.datasets.lookup import Lookup, Name, walk
 from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import image_lookup, split_of_folder
@@ -184,7 +184,7 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
             "leave out the format to have it detected."
         )
     if not pairs:
-        raise next(iter(errors), None) or DatasetError(
+        raise next(iter(errors), None) or UnrelatedFilesError(
             f"{root} has labelme files, but not their images (the first is {missing[0].name}); "
             "put the images beside them."
         )
