@@ -1,4 +1,4 @@
-"""One small model and its exported file for all tests of this room."""
+"""One small model and its exported file for all tests of exports."""
 
 import warnings
 
