@@ -29,4 +29,4 @@ if __name__ == "__main__":
     except TrainingError as error:
         sys.stdout.write(str(error))
     else:
-        sys.stdout.write(run.run_dir.name)
+        sys.stdout.write(run.model.folder.name)
