@@ -36,7 +36,7 @@ def opened(model: str) -> SemanticSegmentation:
     """A model with the fastest runtime."""
     known = model in BACKBONES
     seg = (
-        SemanticSegmentation.create(model, class_names=CLASSES)
+        SemanticSegmentation.create(model, num_classes=CLASSES)
         if known
         else SemanticSegmentation(model)
     )

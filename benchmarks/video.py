@@ -56,7 +56,7 @@ def opened(model: str) -> SemanticSegmentation:
     """A model, or a backbone with random weights, with the fastest runtime."""
     known = model in BACKBONES
     seg = (
-        SemanticSegmentation.create(model, class_names=CLASSES)
+        SemanticSegmentation.create(model, num_classes=CLASSES)
         if known
         else SemanticSegmentation(model)
     )
