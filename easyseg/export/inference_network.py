@@ -12,6 +12,7 @@ from easyseg.models.layers.resize import AlignCornersResize
 
 __all__ = ["SingleOpDepthwise", "SingleOpResize", "folded_norms", "inference_network"]
 
+REBUILT = ("keras.", "easyseg.")  # packages whose layers are rebuilt; others' keep their weights
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 
 
@@ -77,6 +78,8 @@ def inference_network(network: Any, *, single_ops: bool = True) -> Any:
     def clone(layer: Any) -> Any:
         if isinstance(layer, keras.Model):
             return inference_network(layer, single_ops=single_ops)
+        if not type(layer).__module__.startswith(REBUILT):
+            return _twin(layer)
         config = layer.get_config()
         if layer.name in norms:
             config["use_bias"] = True
@@ -92,6 +95,16 @@ def inference_network(network: Any, *, single_ops: bool = True) -> Any:
         elif layer.weights and not isinstance(layer, keras.Model):
             layer.set_weights(network.get_layer(layer.name).get_weights())
     return copy
+
+
+def _twin(layer: Any) -> Any:
+    """The layer with the same variables, for use in another network.
+
+    Not all layers of other packages, such as KerasHub's, can be made from their own config.
+    """
+    twin = object.__new__(type(layer))
+    vars(twin).update(vars(layer), _inbound_nodes=[], _outbound_nodes=[])
+    return twin
 
 
 def _single_op(layer: Any) -> Any:

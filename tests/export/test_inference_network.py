@@ -72,6 +72,35 @@ def test_nested_networks_are_folded(network):
     np.testing.assert_allclose(folded(random_image()), wrapped(random_image()), atol=1e-4)
 
 
+class Gain(keras.layers.Layer):
+    """Of another package; it cannot be made again from its config."""
+
+    def __init__(self, start, **layer):
+        super().__init__(**layer)
+        self.gain = self.add_weight(shape=(), initializer=keras.initializers.Constant(start))
+
+    def call(self, x):
+        return self.gain * x
+
+    def get_config(self):
+        return {}
+
+
+def test_layers_of_other_packages_keep_their_weights():
+    image = keras.Input((8, 8, 3))
+    gain = Gain(3.0, name="gain")
+    x = keras.layers.Conv2D(4, 3)(gain(image))
+    model = keras.Model(image, keras.layers.BatchNormalization()(x))
+    inputs = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
+    for _ in range(2):
+        folded = inference_network(model, single_ops=False)
+        np.testing.assert_allclose(folded(inputs), model(inputs), rtol=1e-4, atol=1e-5)
+        assert folded.get_layer("gain").output is not gain.output
+    stages = keras.Model(folded.input, folded.get_layer("gain").output)
+    np.testing.assert_allclose(stages(inputs), 3 * inputs, rtol=1e-6)
+    assert len(gain._inbound_nodes) == 1
+
+
 def test_what_converters_get_is_one_operation_each():
     """`tiny_model` resizes twice, and has a dilated depthwise convolution."""
     counts = []
