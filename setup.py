@@ -15,5 +15,8 @@ pretrained = ["easyseg.pretrained", *(f"easyseg.pretrained.{name}" for name in f
 setup(
     packages=[*find_packages(include=["easyseg", "easyseg.*"]), *pretrained],
     package_dir={"easyseg.pretrained": "pretrained"},
-    package_data={"easyseg": ["py.typed", "*.pyi"], **dict.fromkeys(pretrained, DATA)},
+    package_data={
+        "easyseg": ["py.typed", "*.pyi", "serve/page/*.html"],
+        **dict.fromkeys(pretrained, DATA),
+    },
 )

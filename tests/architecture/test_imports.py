@@ -10,7 +10,7 @@ import easyseg
 PACKAGE = Path(easyseg.__file__).parent
 # from the entry points down; packages between commas may not import each other
 ORDER = (
-    "__main__ > cli, pixellib, serve, distributed > __init__, api > training, export > evaluation"
+    "__main__ > cli > pixellib, serve, distributed > __init__, api > training, export > evaluation"
     " > inference > weights > models, datasets > results > io > _keras > utils > errors"
 )
 LAYER = {

@@ -1,0 +1,132 @@
+"""`Service`: what the routes of an application share, and how a request gets its answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from fastapi import Response
+from starlette.requests import Request
+
+from easyseg.errors import ImageError, ImageTooLargeError, UnknownNameError
+from easyseg.results.segmentation import Segmentation
+from easyseg.serve.answers import Answer, json_bytes
+from easyseg.serve.body import BodyReader
+from easyseg.serve.images import check_image
+from easyseg.serve.limits import ServeLimits
+from easyseg.serve.metrics import Metrics
+from easyseg.serve.models import ServedModels
+from easyseg.serve.problems import Problem
+from easyseg.serve.queue import ImageQueue, Job
+
+__all__ = ["Service", "accept_of"]
+
+log = logging.getLogger(__name__)
+
+
+class Service:
+    """The models, their queue and the counters of one application.
+
+    Attributes:
+        closing: Whether the server is about to end, so that new work is refused.
+    """
+
+    def __init__(self, models: ServedModels, limits: ServeLimits) -> None:
+        self.models, self.limits = models, limits
+        self.metrics = Metrics()
+        self.queue = ImageQueue(models, limits, self.metrics)
+        self.bodies = BodyReader(limits)
+        self.closing = False
+        self.metrics.describe(models, lambda: len(self.queue))
+
+    @property
+    def ready(self) -> bool:
+        """Whether new work is taken."""
+        return self.queue.ready and not self.closing
+
+    def check_open(self) -> None:
+        """Raises the problem of a server that is about to end, if it is."""
+        if self.closing:
+            raise Problem(
+                "shutting_down",
+                "The server is shutting down. Try again in a moment.",
+                headers={"Retry-After": "1", "Connection": "close"},
+            )
+
+    @contextlib.asynccontextmanager
+    async def running(self, _: Any) -> AsyncIterator[None]:
+        """The lifespan of the application: models run once before it is ready."""
+        await asyncio.to_thread(self.queue.start)
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.queue.stop)
+
+    async def run(
+        self, model: str, image: Any, finish: Callable[[Segmentation], Answer]
+    ) -> tuple[Answer, dict[str, float]]:
+        """Lets an image go through the network.
+
+        Args:
+            model: Its name.
+            image: Bytes of a file, whose header is checked, or `(H, W, 3) uint8 RGB`.
+            finish: Makes the answer; called in another thread.
+
+        Returns:
+            The answer, and milliseconds by step.
+
+        Raises:
+            Problem: The image cannot be read, the queue is full, or it takes too long.
+        """
+        if isinstance(image, bytes):
+            await asyncio.to_thread(check_image, image, self.limits)
+        job = Job(model, image, finish)
+        self.queue.submit(job)
+        try:
+            async with asyncio.timeout(self.limits.timeout):
+                answer = await asyncio.wrap_future(job.answer)
+        except TimeoutError as error:
+            raise Problem(
+                "timed_out",
+                f"No result within {self.limits.timeout:g} seconds. Try a smaller image, or later.",
+            ) from error
+        except ImageTooLargeError as error:
+            raise Problem("image_too_large", "The image does not fit into memory.") from error
+        except ImageError as error:
+            raise Problem("unreadable_image", str(error)) from error
+        self.metrics.observe_stages(job.timings)
+        return answer, job.timings
+
+    async def respond(
+        self, model: str, image: Any, finish: Callable[[Segmentation], Answer]
+    ) -> Response:
+        """The response with what `run` gives."""
+        started = time.perf_counter()
+        answer, timings = await self.run(model, image, finish)
+        content = answer.content
+        if isinstance(content, dict):
+            content = json_bytes({**content, "time": round(time.perf_counter() - started, 4)})
+        timing = ", ".join(f"{step};dur={value:.1f}" for step, value in timings.items())
+        return Response(content, media_type=answer.media_type, headers={"Server-Timing": timing})
+
+    def class_ids(self, model: str, classes: Any, name: str) -> tuple[int, ...] | None:
+        """Ids of the classes of a request.
+
+        Raises:
+            Problem: The model has no such class.
+        """
+        if classes is None:
+            return None
+        try:
+            return self.models[model].label_set.ids_of(classes)
+        except UnknownNameError as error:
+            raise Problem("unknown_class", str(error), field=name) from error
+
+
+def accept_of(request: Request) -> str:
+    """The Accept headers."""
+    return ", ".join(request.headers.getlist("accept"))
