@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ from easyseg.weights.bundle import MINI, read_bundle, read_card
 from easyseg.weights.cache import cached_weights, check_file, read_source
 from easyseg.weights.exported import ExportedConfig
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
+from easyseg.weights.provenance import card_mean_iou
 from easyseg.weights.resolve import resolve
 
 __all__ = ["download", "info", "models"]
@@ -142,8 +142,7 @@ def _bundle_fields(folder: Path) -> dict[str, str]:
 
 def _card_miou(folder: Path) -> float | None:
     """The mean IoU that a model card reports, in percent."""
-    match = re.search(r"mIoU (0\.\d+)", read_card(folder))
-    return 100 * float(match[1]) if match else None
+    return card_mean_iou(read_card(folder))
 
 
 def _published_fields(entry: WeightSet) -> dict[str, str]:

@@ -16,6 +16,7 @@ from easyseg._keras import keras
 from easyseg.errors import ExportError
 from easyseg.export import graph
 from easyseg.export.graph import Contract
+from easyseg.export.metadata import PAD
 from easyseg.models.build import logits_model
 from easyseg.models.kerashub.network import HalfPixelResize
 
@@ -46,11 +47,25 @@ class Agreement(NamedTuple):
             where the file gives those, 0 where it gives labels alone.
         labels: Fraction of the labels that are equal.
         milliseconds: For one call, in the file's own runtime.
+        images: How many images were compared.
+        runtime: What ran the file, and its version.
     """
 
     difference: float
     labels: float
     milliseconds: float
+    images: int
+    runtime: str
+
+    def to_dict(self, output: str) -> dict[str, Any]:
+        """What the file's metadata says of it: no times, and no more digits than mean something."""
+        difference = None if output == "labels" else float(f"{self.difference:.1e}")
+        return {
+            "runtime": self.runtime,
+            "images": self.images,
+            "labels": round(self.labels, 6),
+            "difference": difference,
+        }
 
 
 def check_file(
@@ -86,7 +101,13 @@ def check_file(
         if name != "labels":
             difference = max(difference, _difference(given, scores))
         equal, total = equal + _equal_labels(labels, scores), total + labels.size
-    agreement = Agreement(difference, equal / total, float(results["milliseconds"]))
+    agreement = Agreement(
+        difference,
+        equal / total,
+        float(results["milliseconds"]),
+        sum(len(batch) for batch in inputs.values()),
+        str(results["runtime"]),
+    )
     if not (agreement.difference <= limits.difference and agreement.labels >= limits.labels):
         stage = first_difference(contract, model, write, limits.difference)
         raise ExportError(
@@ -138,7 +159,7 @@ def sample_images(contract: Contract, images: Iterable[np.ndarray] = ()) -> dict
     for i, (h, w) in enumerate(sizes):
         cases = [_scene(h, w), *(image for image in images if image.shape[:2] == (h, w))]
         if i == 0:
-            line = np.full((h, w, 3), graph.PAD, np.uint8)
+            line = np.full((h, w, 3), PAD, np.uint8)
             line[0, : w // 2 + 1] = cases[0][h // 2, : w // 2 + 1]
             cases += [random.integers(0, 256, (h, w, 3), np.uint8), line]
         for number in range(len(cases)):

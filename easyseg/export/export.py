@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from easyseg.export.options import FORMATS, ExportOptions, check_target
 from easyseg.io.atomic import exchange_folder, output_errors, part_path, remove, remove_leftovers
 from easyseg.weights.exported import weights_sha256
+from easyseg.weights.provenance import weights_provenance
 
 if TYPE_CHECKING:
     from easyseg.export.check import Agreement
     from easyseg.weights.loader import LoadedModel
+    from easyseg.weights.resolve import ModelSource
 
 __all__ = ["ExportSummary", "export_model"]
 
@@ -53,7 +55,7 @@ def export_model(
     load: Callable[[], LoadedModel],
     *,
     name: str = "",
-    weights: Path | None = None,
+    source: ModelSource | None = None,
 ) -> ExportSummary:
     """Writes a model, completely and checked or not at all.
 
@@ -62,7 +64,7 @@ def export_model(
         options: What is exported and how.
         load: Loads the model; called once the arguments have been checked.
         name: The model's name, for the file's metadata.
-        weights: The file that the model was loaded from, as far as there is one.
+        source: Its files, as far as there are any.
 
     Raises:
         OutputError: The path cannot be written.
@@ -78,8 +80,7 @@ def export_model(
     try:
         new = temporary / path.name
         loaded = load()
-        sha256 = "" if weights is None else weights_sha256(weights)
-        agreement = _write(new, options, loaded, name=name, sha256=sha256)
+        agreement = _write(new, options, loaded, name=name, source=source)
         files = [new, *new.rglob("*")]
         megabytes = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
         with output_errors(path):
@@ -92,21 +93,39 @@ def export_model(
     summary = ExportSummary(path, options.format, megabytes)
     if agreement is None:
         return summary
-    difference, labels, milliseconds = agreement
-    return summary._replace(milliseconds=milliseconds, labels=labels, difference=difference)
+    return summary._replace(
+        milliseconds=agreement.milliseconds,
+        labels=agreement.labels,
+        difference=agreement.difference,
+    )
 
 
 def _write(
-    path: Path, options: ExportOptions, loaded: LoadedModel, *, name: str, sha256: str
+    path: Path,
+    options: ExportOptions,
+    loaded: LoadedModel,
+    *,
+    name: str,
+    source: ModelSource | None,
 ) -> Agreement | None:
-    """Writes the file and, unless that is not wanted, compares it with Keras."""
+    """Writes the file, compares it with Keras, unless that is not wanted, and adds the result."""
     from easyseg._keras import keras_defaults  # noqa: PLC0415  (loads Keras)
     from easyseg.export.check import check_file  # noqa: PLC0415
     from easyseg.export.graph import contract as contract_of  # noqa: PLC0415
 
+    weights = source and source.weights
+    sha256 = "" if weights is None else weights_sha256(weights)
+    provenance = weights_provenance(source, name)
     with keras_defaults():
-        contract = contract_of(loaded, options, name=name, sha256=sha256)
-        write = importlib.import_module(FORMATS[options.format].module).write
+        contract = contract_of(loaded, options, name=name, sha256=sha256, provenance=provenance)
+        module = importlib.import_module(FORMATS[options.format].module)
         with output_errors(path):
-            write(contract, path)
-        return check_file(path, contract, loaded.model, write) if options.check else None
+            module.write(contract, path)
+        agreement = None
+        if options.check:
+            agreement = check_file(path, contract, loaded.model, module.write)
+        result = agreement and agreement.to_dict(options.output)
+        contract = contract._replace(metadata={**contract.metadata, "check": result})
+        with output_errors(path):
+            module.add_metadata(contract, path)  # leaves what was checked as it is
+        return agreement

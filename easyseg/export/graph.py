@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import platform
 from collections.abc import Mapping
-from importlib import metadata
 from typing import Any, NamedTuple
 
-import easyseg
 from easyseg.export.cache import weights_checksum
 from easyseg.export.inference_network import folded_norms, inference_network
+from easyseg.export.metadata import PAD, file_metadata
 from easyseg.export.options import ExportOptions
 from easyseg.models.build import logits_model
 from easyseg.models.kerashub.network import HalfPixelResize
 from easyseg.results.label_set import LabelSet
-from easyseg.weights.exported import SCHEMA, ExportedConfig
+from easyseg.weights.exported import ExportedConfig
 from easyseg.weights.loader import LoadedModel
 
 __all__ = ["PAD", "Contract", "contract", "enlarge", "folded_norms", "image_spec",
-           "inference_network", "to_float", "to_json", "to_labels", "wanted_outputs"]  # fmt: skip
-
-PAD = 128  # of uint8 images; easyseg itself pads with 127.5, which is 0 after scaling
+           "inference_network", "to_float", "to_labels", "wanted_outputs"]  # fmt: skip
 
 
 class Contract(NamedTuple):
@@ -49,7 +44,12 @@ class Contract(NamedTuple):
 
 
 def contract(
-    loaded: LoadedModel, options: ExportOptions, *, name: str = "", sha256: str = ""
+    loaded: LoadedModel,
+    options: ExportOptions,
+    *,
+    name: str = "",
+    sha256: str = "",
+    provenance: Mapping[str, Any] | None = None,
 ) -> Contract:
     """The network with normalization, upsampling and argmax around it, for inference alone.
 
@@ -58,6 +58,7 @@ def contract(
         options: What is exported.
         name: The model's name, for the metadata.
         sha256: Of the file of its weights.
+        provenance: Where the weights come from, as `weights_provenance` gives it.
     """
     model, config, label_set, _ = loaded
     size = options.sides or config.input_size
@@ -69,7 +70,7 @@ def contract(
     logits = {"stride": stride, "half_pixel": half_pixel}
     # TensorFlow itself does not have all of the single operations
     copy = inference_network(network, single_ops=options.format != "saved_model")
-    weights = {"crc32": weights_checksum(model), "sha256": sha256}
+    weights = {"crc32": weights_checksum(model), "sha256": sha256, **(provenance or {})}
     return Contract(
         _function(copy, options, half_pixel=half_pixel),
         (options.output,),
@@ -80,7 +81,7 @@ def contract(
             "model": name,
             "logits": logits,
             "weights": weights,
-            **_metadata(exported, label_set, options),
+            **file_metadata(exported, label_set, options),
         },
         options,
     )
@@ -151,42 +152,3 @@ def to_labels(logits: Any) -> Any:
 
     dtype = tf.uint8 if logits.shape[-1] <= 256 else tf.uint16
     return tf.cast(tf.argmax(logits, -1, tf.int32), dtype)
-
-
-def _metadata(
-    config: ExportedConfig, label_set: LabelSet, options: ExportOptions
-) -> dict[str, Any]:
-    """Plain values for JSON; nothing of this machine, its user or its paths."""
-    height, width = config.input_size
-    return {
-        "schema": SCHEMA,
-        "format": options.format,
-        "network": {
-            "backbone": config.backbone,
-            "num_classes": config.num_classes,
-            "output_stride": config.output_stride,
-        },
-        "label_set": label_set.to_dict(),
-        "input": {
-            "name": "image",
-            "dtype": "uint8",
-            "layout": "NHWC",
-            "channels": "RGB",
-            "range": [0, 255],
-            "size": [height, width],
-            "dynamic": options.dynamic,
-            "batch": options.batch,
-            "letterbox": {"position": "top left", "keep_aspect": True, "pad": PAD},
-        },
-        "output": options.output,
-        "precision": options.precision,
-        "versions": {
-            package: metadata.version(package) for package in ("keras", "tensorflow", "numpy")
-        }
-        | {"easyseg": easyseg.__version__, "python": platform.python_version()},
-    }
-
-
-def to_json(values: Mapping[str, Any]) -> str:
-    """Compact, with sorted keys, so that the same values are the same bytes."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

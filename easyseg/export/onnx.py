@@ -13,10 +13,11 @@ import numpy as np
 
 import easyseg
 from easyseg.errors import ExportError
-from easyseg.export.graph import Contract, to_json
+from easyseg.export.graph import Contract
+from easyseg.export.metadata import description, to_json
 from easyseg.weights.exported import KEY
 
-__all__ = ["convert", "write"]
+__all__ = ["add_metadata", "convert", "write"]
 
 OPSET = 17
 INT64 = 7  # TensorProto.INT64
@@ -24,7 +25,7 @@ SMALL = 64  # numbers; a smaller tensor stays float32 in a float16 file
 
 
 def write(contract: Contract, path: Path) -> None:
-    """Writes the network as one ONNX file.
+    """Writes the network as one ONNX file, without metadata.
 
     Raises:
         ExportError: The network has an operation that ONNX lacks.
@@ -32,10 +33,19 @@ def write(contract: Contract, path: Path) -> None:
     model = convert(contract)
     if contract.options.precision == "float16":
         _halve_weights(model)
+    path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def add_metadata(contract: Contract, path: Path) -> None:
+    """Appends the metadata; what follows a message of this kind is merged into it."""
+    import onnx  # noqa: PLC0415
+
+    model = onnx.ModelProto()
     for key, value in _entries(contract).items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    with path.open("ab") as file:
+        file.write(model.SerializeToString(deterministic=True))
 
 
 def convert(contract: Contract) -> Any:
@@ -201,19 +211,20 @@ def _halve_weights(model: Any) -> None:
 def _entries(contract: Contract) -> dict[str, str]:
     """Metadata: easyseg's own, and under the names that Ultralytics' tools read."""
     height, width = contract.config.input_size
-    names = dict(enumerate(contract.label_set.names))
+    names, options = dict(enumerate(contract.label_set.names)), contract.options
     return {
         KEY: to_json(contract.metadata),
-        "description": f"{contract.metadata['model'] or contract.config.backbone}, "
-        f"{len(names)} classes of {contract.label_set.name}",
+        "description": description(contract.metadata),
         "author": "easyseg",
         "version": easyseg.__version__,
+        "license": contract.metadata["weights"].get("license", ""),
         "task": "semantic",
         "stride": str(contract.config.output_stride),
-        "batch": str(contract.options.batch or 1),
+        "batch": str(options.batch or 1),
         "imgsz": str([height, width]),
         "names": str(names),
         "channels": "3",
+        "args": str({"batch": options.batch or 1, "dynamic": options.dynamic, "nms": False}),
     }
 
 

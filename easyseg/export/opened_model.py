@@ -203,10 +203,8 @@ class OpenedModel:
 
     def export(self, path: Path, options: ExportOptions, *, name: str = "") -> ExportSummary:
         """`export_model`, with what is known of the model's file."""
-        source = self._source
-        file = None if source is None else source.weights
         name = Path(name).name  # no paths in files that go elsewhere
-        return export_model(path, options, self.load, name=name, weights=file)
+        return export_model(path, options, self.load, name=name, source=self._source)
 
     @property
     def _input_size(self) -> tuple[int, int]:

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+
+import numpy as np
 
 from easyseg.export import onnx
-from easyseg.export.graph import PAD, Contract, to_json
+from easyseg.export.graph import Contract
+from easyseg.export.metadata import PAD, to_json
 from easyseg.weights.exported import KEY, METADATA_FILE
 
-__all__ = ["write"]
+__all__ = ["add_metadata", "write"]
+
+END = b"\t</rt_info>\n</net>\n"  # of model.xml
 
 
 def write(contract: Contract, path: Path) -> None:
     """Writes the folder; its `model_info` is what OpenVINO's Model API reads.
+
+    That library reads scores only as `(N, classes, H, W)`, so probabilities are given so.
 
     Raises:
         ExportError: The network has an operation that ONNX lacks.
@@ -20,19 +29,44 @@ def write(contract: Contract, path: Path) -> None:
     import openvino  # noqa: PLC0415
 
     model = openvino.Core().read_model(onnx.convert(contract).SerializeToString())
+    if "probabilities" in contract.outputs:
+        _move_classes_first(model)
     names = [name.replace(" ", "_") for name in contract.label_set.names]
     info = {
         "model_type": "Segmentation",
         "labels": " ".join(names[1:]),  # the Model API counts them from the second
-        "resize_type": "fit_to_window_letterbox",
+        # the Model API enlarges labels without removing padding, so it must not add any
+        "resize_type": "standard",
         "pad_value": str(PAD),
         "reverse_input_channels": "YES",  # it reads images as BGR
-        "return_soft_prediction": "False",
+        "blur_strength": "-1",
     }
     for key, value in info.items():
         model.set_rt_info(value, ["model_info", key])
-    model.set_rt_info(to_json(contract.metadata), [KEY])
     path.mkdir()
     half = contract.options.precision == "float16"
     openvino.save_model(model, path / "model.xml", compress_to_fp16=half)
-    (path / METADATA_FILE).write_text(to_json(contract.metadata), "utf-8")
+
+
+def add_metadata(contract: Contract, path: Path) -> None:
+    """Adds easyseg's metadata to `model.xml` and, as a file, beside it."""
+    text = to_json(contract.metadata)
+    network = (path / "model.xml").read_bytes()
+    if not network.endswith(END):
+        raise AssertionError("OpenVINO writes its files in another way")
+    entry = f"\t\t<{KEY} value={quoteattr(text)} />\n".encode()
+    (path / "model.xml").write_bytes(network.removesuffix(END) + entry + END)
+    (path / METADATA_FILE).write_text(text, "utf-8")
+
+
+def _move_classes_first(model: Any) -> None:
+    """`(N, H, W, classes)` -> `(N, classes, H, W)`, of the only output."""
+    from openvino import opset13  # noqa: PLC0415
+
+    (result,) = model.get_results()
+    scores = result.input_value(0)
+    moved = opset13.transpose(scores, np.array([0, 3, 1, 2]))
+    moved.output(0).set_names(scores.get_names())
+    scores.set_names(set())
+    result.input(0).replace_source_output(moved.output(0))
+    model.validate_nodes_and_infer_types()

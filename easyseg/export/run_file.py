@@ -10,6 +10,7 @@ import sys
 import time
 import zipfile
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,14 @@ def _open_openvino(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     hint = {"INFERENCE_PRECISION_HINT": "f32"}
     compiled = openvino.Core().compile_model(f"{path}/model.xml", "CPU", hint)
     names = [output.get_any_name() for output in compiled.outputs]
-    return lambda image: dict(zip(names, compiled(image).values(), strict=True))
+
+    def run(image: np.ndarray) -> dict[str, np.ndarray]:
+        results = dict(zip(names, compiled(image).values(), strict=True))
+        if "probabilities" in results:  # (N, classes, H, W)
+            results["probabilities"] = results["probabilities"].transpose(0, 2, 3, 1)
+        return results
+
+    return run
 
 
 def _open_tflite(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
@@ -63,6 +71,12 @@ def _open_saved_model(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]
     return lambda image: {name: value.numpy() for name, value in run(image=image).items()}
 
 
+PACKAGES = {
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+    "tflite": "ai-edge-litert",
+    "saved_model": "tensorflow",
+}
 OPEN = {
     "onnx": _open_onnx,
     "openvino": _open_openvino,
@@ -85,7 +99,9 @@ def main(file_format: str, path: str, inputs: str, outputs: str) -> None:
         run(first)
         seconds.append(time.perf_counter() - started)
     assert ("tensorflow" in sys.modules) == (file_format == "saved_model")  # noqa: S101
-    np.savez(outputs, milliseconds=1000 * statistics.median(seconds), **results)
+    results["milliseconds"] = 1000 * statistics.median(seconds)
+    results["runtime"] = f"{PACKAGES[file_format]} {metadata.version(PACKAGES[file_format])}"
+    np.savez(outputs, **results)
 
 
 if __name__ == "__main__":

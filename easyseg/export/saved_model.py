@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from easyseg.export.graph import Contract, to_json, wanted_outputs
+from easyseg.export.graph import Contract, wanted_outputs
+from easyseg.export.metadata import to_json
 from easyseg.weights.exported import METADATA_FILE
 
-__all__ = ["write"]
+__all__ = ["add_metadata", "write"]
 
 
 def write(contract: Contract, path: Path) -> None:
@@ -18,4 +19,8 @@ def write(contract: Contract, path: Path) -> None:
     module.network = contract.network  # whose variables belong to the function
     module.run = wanted_outputs(contract)
     tf.saved_model.save(module, str(path), signatures=module.run.get_concrete_function())
+
+
+def add_metadata(contract: Contract, path: Path) -> None:
+    """Adds easyseg's metadata as a file."""
     (path / METADATA_FILE).write_text(to_json(contract.metadata), "utf-8")

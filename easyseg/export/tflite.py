@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import zipfile
 from pathlib import Path
 
 from easyseg.errors import ExportError
-from easyseg.export.graph import Contract, to_json, wanted_outputs
+from easyseg.export.graph import Contract, wanted_outputs
+from easyseg.export.metadata import to_json
+from easyseg.export.tflite_metadata import LABELS_FILE, with_model_metadata
 from easyseg.weights.exported import METADATA_FILE
 
-__all__ = ["write"]
+__all__ = ["add_metadata", "write"]
 
 DATE = (1980, 1, 1, 0, 0, 0)  # of the entries, so that the same network gives the same bytes
 
 
 def write(contract: Contract, path: Path) -> None:
-    """Writes one TFLite file; its metadata and labels are a zip archive behind it.
+    """Writes one TFLite file, with its labels in a zip archive behind the network.
 
     Raises:
         ExportError: The network has an operation that TFLite lacks.
@@ -36,13 +37,16 @@ def write(contract: Contract, path: Path) -> None:
         raise ExportError(
             f"The network cannot be converted to TFLite ({reason[:300]}). Choose another format."
         ) from error
-    texts = {
-        METADATA_FILE: to_json(contract.metadata),
-        "labels.txt": "\n".join(contract.label_set.names) + "\n",
-        "outputs.txt": "\n".join(sorted(contract.outputs)) + "\n",
-    }
-    buffer = io.BytesIO(content)
-    with zipfile.ZipFile(buffer, "a") as archive:
-        for name, text in texts.items():
-            archive.writestr(zipfile.ZipInfo(name, DATE), text)
-    path.write_bytes(buffer.getvalue())
+    path.write_bytes(with_model_metadata(content, contract))
+    _append(path, LABELS_FILE, "\n".join(contract.label_set.names) + "\n")
+    _append(path, "outputs.txt", "\n".join(sorted(contract.outputs)) + "\n")
+
+
+def add_metadata(contract: Contract, path: Path) -> None:
+    """Adds easyseg's metadata to the archive behind the network."""
+    _append(path, METADATA_FILE, to_json(contract.metadata))
+
+
+def _append(path: Path, name: str, text: str) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(name, DATE), text)

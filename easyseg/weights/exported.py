@@ -22,7 +22,7 @@ from easyseg.utils.varint import read_varint
 from easyseg.weights.damage import damaged
 
 __all__ = ["EXTENSIONS", "KEY", "METADATA_FILE", "SCHEMA", "ExportedConfig", "ExportedFile",
-           "is_exported", "not_trainable", "onnx_for_logits", "read_exported",
+           "is_exported", "not_trainable", "onnx_for_logits", "read_exported", "read_metadata",
            "weights_sha256"]  # fmt: skip
 
 SCHEMA, KEY = 1, "easyseg"  # version of the metadata, and the entry that holds it, as JSON
@@ -126,10 +126,20 @@ def weights_sha256(path: Path) -> str:
 
 
 def read_exported(path: Path) -> ExportedFile:
-    """Reads what a file says about its network.
+    """Reads what easyseg needs of what a file says about its network.
 
     Raises:
         WeightsError: There is no such file, it is damaged, or it was not written by easyseg.
+    """
+    with damaged(path, cure="Copy or export it again.", kind="an exported network"):
+        return _from_metadata(path, read_metadata(path))
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Reads all that a file says about its network, as plain values.
+
+    Raises:
+        WeightsError: As `read_exported`.
     """
     if not path.exists():
         raise WeightsError(f"{path} does not exist; check the path (working folder {Path.cwd()}).")
@@ -140,7 +150,7 @@ def read_exported(path: Path) -> ExportedFile:
                 f"{path} was not exported by easyseg: it does not name its classes. Export the "
                 "model with easyseg."
             )
-        return _from_metadata(path, parse_json(text))
+        return dict(parse_json(text))
 
 
 def _metadata(path: Path) -> str | None:

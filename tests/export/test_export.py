@@ -7,6 +7,7 @@ import getpass
 import importlib.util
 import json
 import socket
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -21,8 +22,9 @@ from easyseg.cli import cli
 from easyseg.errors import ExportError, InputError, OutputError, UnknownNameError
 from easyseg.export import graph
 from easyseg.export import onnx as onnx_format
+from easyseg.export.check import Agreement
 from easyseg.export.options import FORMATS, ExportOptions
-from easyseg.weights.exported import read_exported
+from easyseg.weights.exported import read_exported, read_metadata
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3), np.uint8)
 
@@ -51,7 +53,7 @@ class TestOnnx:
 
     def test_the_same_bytes_twice_without_paths(self, exported, seg_tiny, tmp_path):
         content = exported[0].read_bytes()
-        seg_tiny.export(tmp_path / "again.onnx", check=False)
+        seg_tiny.export(tmp_path / "again.onnx")
         assert (tmp_path / "again.onnx").read_bytes() == content
         names = [getpass.getuser(), socket.gethostname(), str(Path.cwd()), "/home", "site-packages"]
         assert not [name for name in names if len(name) > 3 and name.encode() in content]
@@ -70,6 +72,21 @@ class TestOnnx:
         assert values["schema"] == 1
         assert values["input"]["size"] == [*SIZE]
         assert len(values["weights"]["sha256"]) == 64
+        assert values["check"] == {
+            "runtime": f"onnxruntime {onnxruntime.__version__}",
+            "images": 3,
+            "labels": 1.0,
+            "difference": None,
+        }
+
+    def test_metadata_as_ultralytics_reads_it(self, exported, seg_tiny):
+        """Its `BaseBackend.apply_metadata`: whole numbers, and literals of Python."""
+        session = onnxruntime.InferenceSession(exported[0], providers=["CPUExecutionProvider"])
+        entries = session.get_modelmeta().custom_metadata_map
+        assert [int(entries[key]) for key in ("stride", "batch", "channels")] == [16, 1, 3]
+        names, size, args = (ast.literal_eval(entries[key]) for key in ("names", "imgsz", "args"))
+        assert (list(names.values()), size) == ([*seg_tiny.label_set.names], [*SIZE])
+        assert args == {"batch": 1, "dynamic": False, "nms": False}
 
     @pytest.mark.parametrize("output", ["logits", "probabilities"])
     def test_other_outputs(self, seg_tiny, tmp_path, output):
@@ -128,6 +145,41 @@ def test_a_format_that_gives_labels_is_for_other_programs(seg_tiny, tmp_path):
     seg_tiny.export(path, check=False)
     with pytest.raises(InputError, match="gives labels; easyseg needs logits"):
         SemanticSegmentation(path, cache_dir=tmp_path)
+
+
+def network_of(path):
+    """The bytes of what is run, without the metadata that is added after the comparison."""
+    if path.is_dir():
+        lines = (path / "model.xml").read_bytes().splitlines()
+        xml = [line for line in lines if not line.startswith(b"\t\t<easyseg ")]
+        return [*xml, (path / "model.bin").read_bytes()]
+    if path.suffix == ".onnx":
+        model = onnx.load(path)
+        del model.metadata_props[:]
+        return model.SerializeToString(deterministic=True)
+    with zipfile.ZipFile(path) as archive:
+        start = min(entry.header_offset for entry in archive.infolist())
+    return path.read_bytes()[:start]
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ["onnx", "openvino", "tflite"])
+def test_what_is_kept_is_what_was_checked(seg_tiny, tmp_path, monkeypatch, name):
+    """The result of the check is written into the file, and nothing else changes."""
+    for package in FORMATS[name].packages:
+        pytest.importorskip(package)
+    checked = []
+
+    def compare(path, *_):
+        checked.append(network_of(path))
+        return Agreement(1e-7, 1.0, 1.0, 3, "a runtime")
+
+    monkeypatch.setattr("easyseg.export.check.check_file", compare)
+    path = tmp_path / {"onnx": "tiny.onnx", **OTHER_FORMATS}[name]
+    seg_tiny.export(path, output="logits")
+    assert checked == [network_of(path)]
+    result = read_metadata(path)["check"]
+    assert (result["runtime"], result["difference"]) == ("a runtime", 1e-7)
 
 
 @pytest.mark.parametrize(
