@@ -32,7 +32,11 @@ demo: $(VENV)/.installed ## install into .venv and segment two real images
 	$(BIN)/easyseg demo
 
 test: $(VENV)/.installed ## run the tests (a few minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not slow" $(WORKERS)
+	$(BIN)/python -m pytest -m "not slow and not browser" $(WORKERS)
+
+test-browser: $(VENV)/.installed ## run the tests that need Chromium: the page, videos
+	@command -v chromium >/dev/null || { echo "Chromium is missing: apt-get install chromium"; exit 1; }
+	$(BIN)/python -m pytest -m browser tests/serve tests/io
 
 test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, real weights, long runs
 	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/weights \
@@ -48,7 +52,7 @@ fuzz: $(VENV)/.installed ## feed generated files to all readers, EASYSEG_FUZZ_EX
 	$(BIN)/python -m pytest -m slow -n auto --maxprocesses 4 tests/fuzz
 
 coverage: $(VENV)/.installed ## run the tests and show the line coverage of easyseg/ (at least 90 %)
-	$(BIN)/python -m pytest -m "not slow" $(WORKERS) --cov --cov-report=term:skip-covered --cov-report=html
+	$(BIN)/python -m pytest -m "not slow and not browser" $(WORKERS) --cov --cov-report=term:skip-covered --cov-report=html
 
 check: $(VENV)/.installed ## format, lint and type checks
 	$(BIN)/ruff format --check .
@@ -61,4 +65,4 @@ bench: $(VENV)/.installed ## run the benchmarks; results go to benchmarks/result
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* htmlcov
 
-.PHONY: help demo test test-golden test-all fuzz coverage check bench clean
+.PHONY: help demo test test-browser test-golden test-all fuzz coverage check bench clean

@@ -16,7 +16,7 @@ setup(
     packages=[*find_packages(include=["easyseg", "easyseg.*"]), *pretrained],
     package_dir={"easyseg.pretrained": "pretrained"},
     package_data={
-        "easyseg": ["py.typed", "*.pyi", "serve/page/*.html"],
+        "easyseg": ["py.typed", "*.pyi", "serve/page/*"],
         **dict.fromkeys(pretrained, DATA),
     },
 )

@@ -62,6 +62,7 @@ def create_app(
     _add_status(app, service)
     if service.limits.page:
         _add_page(app, "/", "index.html")
+        _add_page(app, "/example.jpg", "example.jpg", "image/jpeg")
     if service.limits.docs:
         _add_page(app, "/docs", "docs.html")
     app.add_exception_handler(RequestValidationError, _raise_invalid)
@@ -93,7 +94,9 @@ def _add_status(app: FastAPI, service: Service) -> None:
     @app.get("/version")
     async def version() -> schemas.Version:
         """What runs here."""
-        return schemas.Version(name="easyseg", version=easyseg.__version__)
+        return schemas.Version(
+            name="easyseg", version=easyseg.__version__, docs=service.limits.docs
+        )
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -101,7 +104,7 @@ def _add_status(app: FastAPI, service: Service) -> None:
         return Response(service.metrics.text(), media_type=METRICS_TYPE)
 
 
-def _add_page(app: FastAPI, path: str, name: str) -> None:
+def _add_page(app: FastAPI, path: str, name: str, media_type: str = "text/html") -> None:
     file = PAGES / name
     if not file.is_file():
         return
@@ -110,7 +113,7 @@ def _add_page(app: FastAPI, path: str, name: str) -> None:
 
     @app.get(path, include_in_schema=False)
     async def page() -> Response:
-        return Response(content, media_type="text/html", headers=headers)
+        return Response(content, media_type=media_type, headers=headers)
 
 
 async def _raise_invalid(_: Request, error: Any) -> Response:

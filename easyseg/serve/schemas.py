@@ -190,6 +190,7 @@ class Version(BaseModel):
 
     name: str
     version: str
+    docs: bool = Field(description="Whether /docs describes the web API.")
 
 
 class Status(BaseModel):

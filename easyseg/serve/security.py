@@ -17,7 +17,16 @@ from easyseg.serve.problems import Problem
 __all__ = ["OPEN_PATHS", "SECURITY_HEADERS", "check_caller", "host_matches", "policy_of"]
 
 OPEN_PATHS = frozenset(  # for probes, and what a browser needs before it can ask for the key
-    ("/", "/docs", "/openapi.json", "/healthz", "/readyz", "/v2/health/live", "/v2/health/ready")
+    (
+        "/",
+        "/example.jpg",
+        "/docs",
+        "/openapi.json",
+        "/healthz",
+        "/readyz",
+        "/v2/health/live",
+        "/v2/health/ready",
+    )
 )
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'",

@@ -113,6 +113,7 @@ def look(tmp_path):
     return call
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("name", ["b.mp4", "b.webm"])
 def test_a_browser_plays_it(seg, tmp_path, look, name):
     clip = make_video(tmp_path / "a.mkv", frames=25, audio="libopus")
@@ -125,6 +126,7 @@ def test_a_browser_plays_it(seg, tmp_path, look, name):
     np.testing.assert_allclose([int(v) for v in ground.split(",")], (20, 40, 200, 255), atol=14)
 
 
+@pytest.mark.browser
 def test_a_browser_shows_the_background_of_cutouts(seg, tmp_path, look):
     clip = make_video(tmp_path / "a.mp4", frames=25)
     seg.segment_video(clip, tmp_path / "b.webm", kind="cutout", progress=False)
@@ -134,6 +136,7 @@ def test_a_browser_shows_the_background_of_cutouts(seg, tmp_path, look):
     assert int(ground.split(",")[3]) < 15
 
 
+@pytest.mark.browser
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_browser_plays_real_videos(blank_seg, shared, tmp_path, look, name):
