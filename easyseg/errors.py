@@ -15,6 +15,7 @@ EasysegError
 ├── TrainingError          a training run that cannot continue
 ├── ExportError            a network that cannot be exported, or differs from Keras once it is
 ├── OutputError            a result that cannot be written  (also an OSError)
+├── ServerError            a server that does not answer, or answers with a problem
 └── WeightsError           weights that are not available or do not fit
     ├── DownloadError
     │   └── OfflineError
@@ -43,6 +44,7 @@ __all__ = [
     "InputError",
     "OfflineError",
     "OutputError",
+    "ServerError",
     "TrainingError",
     "UnknownNameError",
     "UnreadableImageError",
@@ -119,6 +121,22 @@ class ExportError(EasysegError):
 
 class OutputError(EasysegError, OSError):
     """A result cannot be written; nothing half-written is left behind."""
+
+
+class ServerError(EasysegError):
+    """A server does not answer, or answers with a problem.
+
+    Attributes:
+        code: The problem's code, such as "queue_full"; empty if there was no answer.
+        status: The HTTP status; 0 if there was no answer.
+    """
+
+    def __init__(self, message: str, code: str = "", status: int = 0) -> None:
+        super().__init__(message, code, status)
+        self.code, self.status = code, status
+
+    def __str__(self) -> str:
+        return printable(self.args[0])
 
 
 class WeightsError(EasysegError):

@@ -1,0 +1,187 @@
+"""`Remote`: a model on another machine, used as if it were here. Needs no extra."""
+
+from __future__ import annotations
+
+import base64
+import io
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from easyseg.errors import (
+    ImageTooLargeError,
+    InputError,
+    ServerError,
+    UnknownNameError,
+    UnreadableImageError,
+)
+from easyseg.io.atomic import write_bytes
+from easyseg.io.read_image import ImageSource, read_image
+from easyseg.io.write_image import encode_image
+from easyseg.results.label_set import Classes, LabelSet
+from easyseg.results.outputs import OutputSpec
+from easyseg.results.segmentation import Segmentation
+from easyseg.utils.network import network_reason
+from easyseg.utils.validation import checked
+
+__all__ = ["Remote"]
+
+DRAWN_THERE = ("confidence", "cutout")  # from probabilities, which stay on the server
+SENT_AS_THEY_ARE = (".jpg", ".jpeg", ".png", ".webp")
+STEPS = {"decode": "preprocess", "network": "inference", "labels": "postprocess"}
+ERRORS: dict[str, type[Exception]] = {
+    "unknown_class": UnknownNameError,
+    "unknown_model": UnknownNameError,
+    "unknown_format": UnreadableImageError,
+    "unreadable_image": UnreadableImageError,
+    "animated_image": UnreadableImageError,
+    "metadata_too_large": UnreadableImageError,
+    "body_too_large": ImageTooLargeError,
+    "image_too_large": ImageTooLargeError,
+}
+
+
+class Remote:
+    """A model that `easyseg serve` serves.
+
+        seg = Remote("http://127.0.0.1:8000")
+        result = seg.segment_image("street.jpg", "street.png")
+
+    Attributes:
+        label_set: Names and colors of the model's classes.
+
+    Args:
+        url: Address of the server.
+        key: The key that it asks for.
+        model: One of its models; `None` for its default.
+        timeout: Seconds without a byte from the server. A busy one is asked three more times.
+
+    Raises:
+        InputError: `url` is no http(s) address.
+        ServerError: The server does not answer, or refuses the key.
+        UnknownNameError: It has no such model.
+    """
+
+    @checked
+    def __init__(
+        self, url: str, key: str | None = None, *, model: str | None = None, timeout: float = 60
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise InputError(f"url={url!r} must be an address: 'http://127.0.0.1:8000'.")
+        self._url, self._timeout = url.rstrip("/"), timeout
+        self._session = requests.Session()
+        if key is not None:
+            self._session.headers["X-API-Key"] = key
+        retry = Retry(3, status_forcelist=[503], allowed_methods=None, raise_on_status=False)
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, HTTPAdapter(max_retries=retry))
+        self._model = model or self._ask("GET", "models").json()["default"]
+        told = self._ask("GET", f"models/{quote(self._model, safe='')}").json()
+        names, colors = zip(*((c["name"], c["color"]) for c in told["classes"]), strict=True)
+        self.label_set = LabelSet(told["label_set"], names, colors, void=told["void"])
+
+    @checked
+    def segment_image(
+        self,
+        image: ImageSource,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        kind: str = "overlay",
+        classes: Classes | None = None,
+        alpha: float = 0.6,
+        legend: bool = False,
+    ) -> Segmentation:
+        """Segments an image as `SemanticSegmentation.segment_image` does, on the server.
+
+        The result has no `grid`, and so no probabilities; the kinds that are drawn from them,
+        "confidence" and "cutout", come drawn from the server, and "npz" has no confidence.
+
+        Raises:
+            ImageError: The image cannot be read, here or there, or is too large for the server.
+            OutputError: The result cannot be written.
+            UnknownNameError: No such class or kind.
+            ServerError: The server does not answer, or answers with a problem.
+        """
+        OutputSpec(kind, alpha, legend, classes).check_path(None if out is None else Path(out))
+        ids = None if classes is None else self.label_set.ids_of(classes)
+        pixels = read_image(image)
+        query: dict[str, Any] = {"model": self._model}
+        if out is not None and kind in DRAWN_THERE:
+            query |= {"kind": kind, "legend": legend}
+            query |= {} if ids is None else {"classes": [self.label_set.names[i] for i in ids]}
+        response = self._ask("POST", "segment", params=query, data=_file_of(image, pixels))
+        answer = response.json()
+        result = Segmentation(
+            _decode(answer["segmentation_mask"]),
+            self.label_set,
+            pixels,
+            speed=_timings(response.headers.get("Server-Timing", "")),
+            source=str(image) if isinstance(image, (str, os.PathLike)) else None,
+        )
+        result = result if ids is None else result.filter(ids)
+        if out is not None and kind in DRAWN_THERE:
+            drawn = base64.b64decode(answer["visualization"])
+            path = Path(out)
+            write_bytes(
+                path,
+                drawn
+                if path.suffix == ".png"
+                else encode_image(_decode(answer["visualization"]), path.suffix, name=str(path)),
+            )
+        elif out is not None:
+            result.save(out, kind, alpha=alpha, legend=legend)
+        return result
+
+    def _ask(self, method: str, path: str, **options: Any) -> requests.Response:
+        headers = {"Accept": "application/json", "Content-Type": "application/octet-stream"}
+        url = f"{self._url}/v1/{path}"
+        try:
+            response = self._session.request(
+                method, url, headers=headers, timeout=self._timeout, **options
+            )
+        except requests.RequestException as error:
+            raise ServerError(
+                f"No answer from {self._url}: {network_reason(error)}. Check that the server runs "
+                "there: easyseg serve."
+            ) from None
+        if response.ok:
+            return response
+        try:
+            problem = response.json()
+            code, detail = str(problem["code"]), str(problem["detail"])
+        except (ValueError, KeyError, TypeError):
+            code, detail = "", f"{response.status_code} {response.reason}"
+        message = f"{self._url}: {detail}"
+        if code in ERRORS:
+            raise ERRORS[code](message)
+        raise ServerError(message, code, response.status_code)
+
+
+def _file_of(image: ImageSource, pixels: np.ndarray) -> bytes:
+    """The bytes that are sent: those of the file, or a PNG of what a server may not read."""
+    if isinstance(image, (bytes, bytearray, memoryview)):
+        return bytes(image)
+    if isinstance(image, (str, os.PathLike)) and Path(image).suffix.lower() in SENT_AS_THEY_ARE:
+        path = Path(image)
+        if path.is_file():
+            return path.read_bytes()
+    return encode_image(pixels, ".png")
+
+
+def _decode(text: str) -> np.ndarray:
+    """Ids `(H, W)` of a mask, or the pixels of an image."""
+    from PIL import Image  # noqa: PLC0415
+
+    return np.array(Image.open(io.BytesIO(base64.b64decode(text))))
+
+
+def _timings(header: str) -> dict[str, float]:
+    """Milliseconds by step, of `decode;dur=2.1, network;dur=12.5, ...`."""
+    steps = (part.strip().partition(";dur=") for part in header.split(",") if ";dur=" in part)
+    return {STEPS[name]: float(value) for name, _, value in steps if name in STEPS}

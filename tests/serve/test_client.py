@@ -1,0 +1,103 @@
+"""`Remote` gives what the model itself gives."""
+
+from __future__ import annotations
+
+import pickle
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.live_server import live_server
+from PIL import Image
+
+import easyseg.serve.app
+from easyseg import SemanticSegmentation
+from easyseg.errors import (
+    ImageTooLargeError,
+    InputError,
+    OutputError,
+    ServerError,
+    UnknownNameError,
+    UnreadableImageError,
+)
+from easyseg.serve import ServeLimits, create_app
+from easyseg.serve.client import Remote
+
+PHOTO = Path(easyseg.serve.app.__file__).parent / "page/example.jpg"
+KEY = "a key that nobody guesses"
+
+
+@pytest.fixture(scope="module")
+def seg():
+    return SemanticSegmentation("mini")
+
+
+@pytest.fixture(scope="module")
+def address(seg):
+    limits = ServeLimits(keys=[KEY], max_mb=1, max_megapixels=0.2)
+    with live_server(create_app({"small model": seg}, limits)) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def remote(address):
+    return Remote(address, KEY)
+
+
+@pytest.mark.parametrize("make", [str, Path.read_bytes, Image.open], ids=["path", "bytes", "PIL"])
+def test_the_same_result(seg, remote, make):
+    result, expected = remote.segment_image(make(PHOTO)), seg.segment_image(PHOTO)
+    np.testing.assert_array_equal(result.labels, expected.labels)
+    np.testing.assert_array_equal(result.image, expected.image)
+    assert result.class_names == expected.class_names
+    assert result.label_set.void == expected.label_set.void
+    assert result.ratios == expected.ratios
+    assert result.speed.keys() == expected.speed.keys()
+
+
+@pytest.mark.parametrize(
+    "name", ["a.png", "a.jpg", "a.mask.png", "a.confidence.png", "a.cutout.webp", "a.coco.json"]
+)
+def test_the_same_files(seg, remote, tmp_path, name):
+    kind = name.split(".")[1] if name.count(".") == 2 else "overlay"
+    options = {} if kind == "confidence" else {"classes": "person"}
+    result = remote.segment_image(PHOTO, tmp_path / "remote" / name, kind=kind, **options)
+    seg.segment_image(PHOTO, tmp_path / "local" / name, kind=kind, **options)
+    assert (tmp_path / "remote" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
+    assert "person" in result.class_names
+
+
+def test_what_is_wrong(address, remote, tmp_path):
+    with pytest.raises(InputError, match="must be an address"):
+        Remote("localhost:8000")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(ServerError, match=r"No answer from .*: no connection to the server. Check"):
+        Remote(f"http://127.0.0.1:{port}")
+    with pytest.raises(ServerError, match="Send a valid key") as caught:
+        Remote(address, "wrong")
+    assert (caught.value.code, caught.value.status) == ("no_key", 401)
+    copy = pickle.loads(pickle.dumps(caught.value))
+    assert (str(copy), copy.code, copy.status) == (str(caught.value), "no_key", 401)
+    with pytest.raises(UnknownNameError, match="small model"):
+        Remote(address, KEY, model="smal model")
+    with pytest.raises(UnknownNameError, match="Did you mean 'person'"):
+        remote.segment_image(PHOTO, classes="persn")
+    with pytest.raises(UnreadableImageError, match="first bytes"):
+        remote.segment_image(ppm(tmp_path).read_bytes())
+    remote.segment_image(ppm(tmp_path))  # is sent as PNG
+    with pytest.raises(ImageTooLargeError, match="megapixels"):
+        remote.segment_image(np.zeros((500, 500, 3), np.uint8))
+    noise = np.random.default_rng(0).integers(0, 255, (400, 990, 3), np.uint8)
+    with pytest.raises(ImageTooLargeError, match="The body is over 1 MB"):
+        remote.segment_image(noise)
+    with pytest.raises(OutputError, match="expected one of the extensions"):
+        remote.segment_image(PHOTO, tmp_path / "a.gif")
+    assert not list(tmp_path.glob("a.*"))
+
+
+def ppm(folder):
+    path = folder / "photo.ppm"
+    Image.open(PHOTO).resize((90, 120)).save(path)
+    return path
