@@ -50,6 +50,7 @@ __all__ = [
     "model_options",
     "network_options",
     "output_options",
+    "several_models_options",
     "video_options",
 ]
 
@@ -141,13 +142,14 @@ ARCHITECTURE = click.option(
     help="For a weights file: the published weights with the same network and classes.",
 )
 CACHE_DIR = click.option("--cache-dir", type=A_PATH, help="Folder for downloads.")
+MODEL = click.option(
+    "-m",
+    "--model",
+    help="Name from `easyseg models`, folder of a saved model or run, exported file (not to "
+    "train or export), weights file (.h5, .pb), or hub:PRESET.  [default: mini]",
+)
 MODEL_OPTIONS = (
-    click.option(
-        "-m",
-        "--model",
-        help="Name from `easyseg models`, folder of a saved model or run, exported file (not to "
-        "train or export), weights file (.h5, .pb), or hub:PRESET.  [default: mini]",
-    ),
+    MODEL,
     ARCHITECTURE,
     CACHE_DIR,
     MAX_PIXELS,
@@ -339,6 +341,11 @@ def _video(**options: Any) -> dict[str, Any]:
     return options
 
 
+def _inference(**options: Any) -> dict[str, Any]:
+    InferenceOptions(**{name: options[name] for name in INFERENCE if name in options})
+    return options
+
+
 def _output(**options: Any) -> dict[str, Any]:
     OutputSpec(**options)
     return options
@@ -351,6 +358,13 @@ def _data(classes: list[str | int] | None, **options: Any) -> DatasetOptions:
 
 model_options = _group("model", MODEL_OPTIONS, ChosenModel)
 """Adds --model, --architecture, --cache-dir and --max-pixels, as a `ChosenModel`."""
+
+several_models_options = _group(
+    "model_options",
+    tuple(option for option in INFERENCE_OPTIONS if option not in (MODEL, MAX_PIXELS)),
+    _inference,
+)
+"""Adds the options of models without their names and the limit of pixels, by name."""
 
 network_options = _group("model", (*MODEL_OPTIONS, OUTPUT_STRIDE), ChosenModel)
 """The same and --output-stride."""

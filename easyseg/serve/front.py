@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
@@ -62,7 +61,7 @@ class Front:
         except Exception as error:
             if sent["started"]:
                 raise
-            problem = problem_of(error)
+            problem = problem_of(error, request_id)
             metrics.rejections.labels(problem.code).inc()
             await problem_response(problem, request_id)(scope, receive, observed)
         finally:
@@ -71,24 +70,19 @@ class Front:
             metrics.in_flight.dec()
             metrics.requests.labels(route, scope["method"], str(sent["status"])).inc()
             metrics.seconds.labels(route).observe(seconds)
-            log.info(
-                json.dumps(
-                    {
-                        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                        "event": "request",
-                        "id": request_id,
-                        "client": (scope.get("client") or ["-"])[0],
-                        "method": scope["method"],
-                        "path": printable(scope["path"])[:200],
-                        "status": sent["status"],
-                        "bytes": sent["bytes"],
-                        "ms": round(1000 * seconds, 1),
-                    }
-                )
-            )
+            fields = {
+                "id": request_id,
+                "client": (scope.get("client") or ["-"])[0],
+                "method": scope["method"],
+                "path": printable(scope["path"])[:200],
+                "status": sent["status"],
+                "bytes": sent["bytes"],
+                "ms": round(1000 * seconds, 1),
+            }
+            log.info("request", extra={"fields": fields})
 
 
-def problem_of(error: Any) -> Problem:
+def problem_of(error: Any, request_id: str) -> Problem:
     """The problem for an error; what is not expected is logged with its trace and not shown."""
     if isinstance(error, Problem):
         return error
@@ -96,5 +90,5 @@ def problem_of(error: Any) -> Problem:
         code = BY_STATUS.get(error.status_code, "bad_request")
         detail = PROBLEMS[code][1] + ". /docs lists what there is."
         return Problem(code, detail, headers=error.headers)
-    log.error("a request failed", exc_info=error)
+    log.error("request failed", exc_info=error, extra={"fields": {"id": request_id}})
     return Problem("internal_error", "The server failed; its log says why.")

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import logging
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
-from easyseg.errors import InputError
+from easyseg.errors import InputError, os_reason, show_path
 from easyseg.utils.validation import checked_fields, is_count
 
-__all__ = ["LOOPBACK_HOSTS", "ServeLimits", "is_loopback"]
+__all__ = ["LOOPBACK_HOSTS", "ServeLimits", "is_loopback", "read_keys"]
+
+log = logging.getLogger(__name__)
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
 HOST_NAME = re.compile(r"(\*|(\*\.)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|[0-9a-f:]+)", re.IGNORECASE)
@@ -100,6 +104,35 @@ class ServeLimits:
     def held_bytes(self) -> int:
         """Bytes of all bodies that are held in memory at once."""
         return BODIES * self.max_bytes
+
+
+def read_keys(path: Path) -> tuple[str, ...]:
+    """The secrets of a file, one on each line, without blank lines and comments (#).
+
+    A file that others can read is warned of.
+
+    Raises:
+        InputError: It cannot be read, or holds none.
+    """
+    shown = show_path(path)
+    try:
+        mode, text = path.stat().st_mode, path.read_text("ascii")
+    except UnicodeDecodeError as error:
+        raise InputError(f"key_file={shown} has characters that are not ASCII.") from error
+    except OSError as error:
+        raise InputError(
+            f"key_file={shown} cannot be read: {os_reason(error)}. Check its path and permissions."
+        ) from error
+    lines = (line.strip() for line in text.splitlines())
+    keys = tuple(line for line in lines if line and not line.startswith("#"))
+    if not keys:
+        raise InputError(
+            f"key_file={shown} holds no key. Make one: python -c "
+            "'import secrets; print(secrets.token_urlsafe())'"
+        )
+    if mode & 0o077:
+        log.warning("%s can be read by others; run: chmod 600 %s", shown, shown)
+    return keys
 
 
 def is_loopback(host: str) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import PurePath
 from typing import Any
 
 from easyseg.api import SemanticSegmentation
 from easyseg.errors import InputError
+from easyseg.serve.names import public_name
 from easyseg.serve.problems import Problem
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["ServedModels", "describe_model", "named_models", "public_name"]
+__all__ = ["ServedModels", "describe_model"]
 
 
 class ServedModels(Mapping[str, SemanticSegmentation]):
@@ -51,39 +51,6 @@ class ServedModels(Mapping[str, SemanticSegmentation]):
         if name not in self._models:
             raise Problem("unknown_model", str(unknown_name("model", name, self._models)))
         return name, self._models[name]
-
-
-def public_name(model: str) -> str:
-    """A model's name without the folders and the extension of its file.
-
-    Names of published weights have dots, so that only what has folders loses its extension.
-    """
-    path = PurePath(model)
-    if model.startswith("hub:"):
-        return model.removeprefix("hub:")
-    is_file = path.name != model or path.suffix in (".onnx", ".tflite", ".xml", ".h5", ".pb")
-    return (path.stem if is_file else model) or "model"
-
-
-def named_models(choices: list[str]) -> dict[str, str]:
-    """Models by public name, of `NAME` or `PUBLIC=NAME` each.
-
-    Raises:
-        InputError: Two have one name.
-    """
-    named: dict[str, str] = {}
-    for choice in choices:
-        name, equals, model = choice.partition("=")
-        name, model = (name, model) if equals else (public_name(choice), choice)
-        if name in named:
-            raise InputError(
-                f"two models are called {name!r}: {named[name]} and {model}. Give one another "
-                f"name: 'other={model}'."
-            )
-        if not name or not model or "/" in name:
-            raise InputError(f"model={choice!r} must be a model, or a name for it: 'street=PATH'.")
-        named[name] = model
-    return named
 
 
 def describe_model(name: str, seg: SemanticSegmentation) -> dict[str, Any]:

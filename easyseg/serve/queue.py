@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 MAX_THREADS = 8
 RETRY_SECONDS = 1
+PATIENCE = 5  # seconds for the image that a thread is at; none is waited for any more
 
 
 @dataclass(eq=False)
@@ -98,7 +99,7 @@ class ImageQueue:
             self._stopped = True
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join()
+            thread.join(PATIENCE)
 
     def submit(self, job: Job) -> None:
         """Lets an image wait for the network.

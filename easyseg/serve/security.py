@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import ipaddress
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -35,6 +36,7 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  (compared with, not bound)
 INLINE = re.compile(rb"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 
@@ -68,10 +70,13 @@ def check_caller(scope: Any, limits: ServeLimits) -> None:
 
 
 def host_matches(host: str, allowed: Iterable[str]) -> bool:
-    """Whether a host is one of the names, "*.example.com" or "*"."""
+    """Whether a host is one of the names, "*.example.com", "*", or any address ("0.0.0.0")."""
     host = host.casefold().rstrip(".")
-    return any(
-        name == "*" or host == name.casefold() or (name[:2] == "*." and host.endswith(name[1:]))
+    return bool(host) and any(
+        name == "*"
+        or host == name.casefold()
+        or (name[:2] == "*." and host.endswith(name[1:].casefold()))
+        or (name in ANY_ADDRESS and _is_address(host))
         for name in allowed
     )
 
@@ -87,6 +92,14 @@ def policy_of(page: bytes) -> str:
         f"style-src {' '.join(sources['style'])}; img-src 'self' blob: data:; "
         "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _host_of(header: str) -> str:
