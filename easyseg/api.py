@@ -520,7 +520,7 @@ class SemanticSegmentation:
         return evaluate_dataset(
             self._predictor,
             data,
-            options=DatasetOptions(format, classes, ignore, strict),
+            options=DatasetOptions(format, classes, ignore, strict, self._options.max_pixels),
             split=split,
             class_map=class_map,
             boundary=boundary,
@@ -581,7 +581,8 @@ class SemanticSegmentation:
             self._opened.load(),
             data,
             start_name=self.name,
-            data_options=DatasetOptions(format, classes, ignore, strict),
+            start_origin=self._opened.origin(),
+            data_options=DatasetOptions(format, classes, ignore, strict, self._options.max_pixels),
             run_dir=run_dir,
             resume=resume,
             callbacks=callbacks,

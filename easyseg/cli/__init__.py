@@ -127,6 +127,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     handler.setFormatter(_Formatter("easyseg: %(message)s"))
     handler.addFilter(lambda record: record.levelno >= logging.ERROR or not is_quiet())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # it logs tracebacks of odd headers
     # a service that is stopped ends as with Ctrl-C: what was done is kept
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

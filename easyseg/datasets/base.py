@@ -30,6 +30,7 @@ class Sample:
         mask: The file that holds the mask (image, text or JSON), for messages.
         mask_reader: Returns the mask for an image of `(height, width)` pixels.
         embedded_image: Returns the bytes of the image file, where `image` only contains them.
+        max_pixels: As in `read_image`, of the image.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Sample:
     mask: Path
     mask_reader: Callable[[tuple[int, int]], np.ndarray] = dataclasses.field(repr=False)
     embedded_image: Callable[[], bytes] | None = dataclasses.field(default=None, repr=False)
+    max_pixels: int | None = None
 
     def image_source(self) -> Path | bytes:
         """The image file, or its bytes where it is embedded in another file.
@@ -54,7 +56,7 @@ class Sample:
             DatasetError: The file that embeds it cannot be read.
         """
         try:
-            return read_image(self.image_source())
+            return read_image(self.image_source(), max_pixels=self.max_pixels)
         except ImageError as error:
             if self.embedded_image is None:
                 raise

@@ -53,7 +53,11 @@ class InferredClasses(NamedTuple):
 
 
 def infer_encoding(
-    paths: Sequence[Path], classes: Sequence[Class], *, ignore: Sequence[int] = ()
+    paths: Sequence[Path],
+    classes: Sequence[Class],
+    *,
+    ignore: Sequence[int] = (),
+    max_pixels: int | None = None,
 ) -> InferredClasses:
     """Reads masks and infers what their values stand for.
 
@@ -64,15 +68,16 @@ def infer_encoding(
         paths: The masks.
         classes: The classes, as far as they are known; without values, the first is 0.
         ignore: Values that are ignored; names go to the other values in order.
+        max_pixels: As in `read_values`.
 
     Raises:
         DatasetError: No mask can be read, or they look like photographs.
     """
     sample = paths[:: max(1, len(paths) // SAMPLE)] if len(classes) > 2 else paths
-    stats = read_masks(sample)
+    stats = read_masks(sample, max_pixels=max_pixels)
     told = all(c.color for c in classes) or _are_ids(stats, classes, ignore)
     if len(sample) < len(paths) and not told:
-        stats = read_masks(paths)
+        stats = read_masks(paths, max_pixels=max_pixels)
     if _is_black_and_white(stats, classes, ignore):
         return _infer_binary(stats, list(classes))
     listed = {_packed(c.color) for c in classes if c.color}

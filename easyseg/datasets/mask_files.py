@@ -129,27 +129,30 @@ class MaskFile:
     path: Path
     image: Path
     encoding: MaskEncoding
+    max_pixels: int | None = None
 
     def __call__(self, size: tuple[int, int]) -> np.ndarray:
         """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
-        values = read_values(self.path, colors=self.encoding.kind != "ids")
+        colors = self.encoding.kind != "ids"
+        values = read_values(self.path, colors=colors, max_pixels=self.max_pixels)
         ids = self.encoding.decode(values, self.path)
         return fit_mask(ids, size, mask=self.path, image=self.image)
 
 
-def read_values(path: Path, *, colors: bool = False) -> np.ndarray:
+def read_values(path: Path, *, colors: bool = False, max_pixels: int | None = None) -> np.ndarray:
     """The pixels of a mask file: `(H, W)` uint8 or uint16 values, or `(H, W, 3) uint8 RGB`.
 
     Args:
         path: The mask.
         colors: For palette images, return the colors instead of the indices.
+        max_pixels: Height times width above which it is refused; `None` for `pixel_limit()`.
 
     Raises:
         DatasetError: The file is not an image, or damaged.
     """
     name = show_path(path)
     try:
-        with open_image(path, name) as image:
+        with open_image(path, name, max_pixels=max_pixels) as image:
             return _values(image, path, colors=colors)
     except ImageError as error:
         raise DatasetError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -109,7 +110,7 @@ class MaskStats:
         self.colored += other.colored
 
 
-def read_masks(paths: Sequence[Path]) -> MaskStats:
+def read_masks(paths: Sequence[Path], *, max_pixels: int | None = None) -> MaskStats:
     """Reads the masks; those that cannot be read are left to the check, if there are others.
 
     Raises:
@@ -117,7 +118,7 @@ def read_masks(paths: Sequence[Path]) -> MaskStats:
     """
     total, first_error = MaskStats(), None
     with ThreadPoolExecutor(THREADS) as pool:
-        for result in pool.map(_read, paths):
+        for result in pool.map(functools.partial(_read, max_pixels=max_pixels), paths):
             if isinstance(result, DatasetError):
                 first_error = first_error or result
             else:
@@ -127,10 +128,12 @@ def read_masks(paths: Sequence[Path]) -> MaskStats:
     return total
 
 
-def _read(path: Path) -> MaskStats | DatasetError:
+def _read(path: Path, *, max_pixels: int | None) -> MaskStats | DatasetError:
     try:
-        values = read_values(path)
-        return _of_colors(path, values) if values.ndim == 3 else _of_values(path, values)
+        values = read_values(path, max_pixels=max_pixels)
+        if values.ndim == 3:
+            return _of_colors(path, values)
+        return _of_values(path, values, _palette(path, max_pixels))
     except DatasetError as error:
         return error
 
@@ -147,8 +150,8 @@ def _of_colors(path: Path, rgb: np.ndarray) -> MaskStats:
     )
 
 
-def _of_values(path: Path, values: np.ndarray) -> MaskStats:
-    counts, palette = count_values(values), _palette(path)
+def _of_values(path: Path, values: np.ndarray, palette: dict[int, int]) -> MaskStats:
+    counts = count_values(values)
     palette = {v: palette[v] for v in counts if v in palette}
     color = {v: palette.get(v, v * 0x10101) for v in counts}
     colors, flat = Counter[int](), Counter[int]()
@@ -176,9 +179,9 @@ def is_gray_color(packed: int) -> bool:
     return packed == (packed & 255) * 0x10101
 
 
-def _palette(path: Path) -> dict[int, int]:
+def _palette(path: Path, max_pixels: int | None) -> dict[int, int]:
     """Packed colors by palette index; empty for images without a palette."""
-    with open_image(path, show_path(path)) as image:
+    with open_image(path, show_path(path), max_pixels=max_pixels) as image:
         entries = image.getpalette("RGB") if image.mode == "P" else None
     colors = zip(*[iter(entries or [])] * 3, strict=False)
     return {i: r << 16 | g << 8 | b for i, (r, g, b) in enumerate(colors)}

@@ -31,6 +31,7 @@ def open_dataset(
     classes: Iterable[str] | LabelSet | None = None,
     ignore: Iterable[str | int] = (),
     strict: bool = False,
+    max_pixels: int | None = None,
 ) -> Dataset:
     """Opens a data set; its format is detected.
 
@@ -44,13 +45,15 @@ def open_dataset(
         ignore: Classes, by name or id, whose pixels are ignored.
         strict: Refuses files outside the data set's folder, to which absolute paths, `..` and
             links may lead. Otherwise the notes name them.
+        max_pixels: Height times width above which an image or a mask is refused; `None` for
+            $EASYSEG_MAX_PIXELS, else 125 million. A `Dataset` keeps its own.
 
     Raises:
         DatasetError: There is nothing at `source`, or nothing in a known format.
         UnknownNameError: `format` or a class is not known.
         InputError: An option or `source` has the wrong type.
     """
-    return open_with_options(source, DatasetOptions(format, classes, ignore, strict))
+    return open_with_options(source, DatasetOptions(format, classes, ignore, strict, max_pixels))
 
 
 def open_with_options(source: str | os.PathLike[str] | Dataset, options: DatasetOptions) -> Dataset:
@@ -73,7 +76,7 @@ def open_with_options(source: str | os.PathLike[str] | Dataset, options: Dataset
         )
     root = root.resolve() if not root.name else root  # "." has no name
     name, dataset = _read(root, options) if options.format else _read_detected(root, options)
-    dataset = _with_origins(dataset, root, strict=options.strict)
+    dataset = _with_limit(_with_origins(dataset, root, strict=options.strict), options.max_pixels)
     if not DATASETS[name].uses_options:
         dataset = keep_classes(dataset, options)
     return dataclasses.replace(dataset, format=name, source=root, options=options)
@@ -163,6 +166,17 @@ def _with_origins(dataset: Dataset, root: Path, *, strict: bool) -> Dataset:
     if strict:
         raise DatasetError(f"{note}; move them into it, or leave out strict=True.")
     return dataclasses.replace(dataset, notes=(*dataset.notes, f"{note}."))
+
+
+def _with_limit(dataset: Dataset, max_pixels: int | None) -> Dataset:
+    """Refuses larger images when they are read."""
+    if max_pixels is None:
+        return dataset
+    splits = {
+        name: [dataclasses.replace(sample, max_pixels=max_pixels) for sample in samples]
+        for name, samples in dataset.splits.items()
+    }
+    return dataclasses.replace(dataset, splits=splits)
 
 
 def _is_inside(path: Path, home: str) -> bool:

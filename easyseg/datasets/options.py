@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from easyseg.errors import InputError
+from easyseg.io.open_image import pixel_limit
 from easyseg.results.label_set import LabelSet
 
 __all__ = ["DatasetOptions"]
@@ -23,6 +24,8 @@ class DatasetOptions:
             no names, the names of their values in order.
         ignore: Classes, by name or id, whose pixels are ignored.
         strict: Whether files outside the data set's folder are refused.
+        max_pixels: Height times width above which an image or a mask is refused; `None` for
+            $EASYSEG_MAX_PIXELS, else 125 million.
 
     Raises:
         InputError: An option has the wrong type.
@@ -32,6 +35,7 @@ class DatasetOptions:
     classes: Iterable[str] | LabelSet | None = None
     ignore: Iterable[str | int] = ()
     strict: bool = False
+    max_pixels: int | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.format, str | None):
@@ -49,6 +53,7 @@ class DatasetOptions:
             raise InputError(
                 f"ignore={self.ignore!r} must be a list of class names or ids, such as ['sky', 11]."
             )
+        pixel_limit(self.max_pixels)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,6 +72,7 @@ class DatasetOptions:
             "classes": list(self.names),
             "ignore": list(self.ignore),
             "strict": self.strict,
+            "max_pixels": self.max_pixels,
         }
         return {name: value for name, value in options.items() if value}
 

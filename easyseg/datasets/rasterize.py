@@ -64,7 +64,8 @@ def drawing_size(
     if (h, w) == size:
         return size
     real = f"{size[1]}x{size[0]}"
-    largest = min(pixel_limit(), MAX_SCALE**2 * size[0] * size[1])
+    pixels = size[0] * size[1]
+    largest = min(max(pixel_limit(), pixels), MAX_SCALE**2 * pixels)
     if same_aspect((h, w), size) and h * w <= largest:
         return h, w
     if same_aspect((w, h), size):

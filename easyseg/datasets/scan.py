@@ -6,7 +6,6 @@ import dataclasses
 import io
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -122,7 +121,7 @@ def _scan(split: str, sample: Sample, classes: int, *, quick: bool) -> SampleSca
         ignored=int(pixels[IGNORE]),
         rotated=orientation in range(2, 9),
         jpeg_mask=is_jpeg(sample.mask),
-        resized_mask=_mask_size(sample.mask) not in (None, size),
+        resized_mask=_mask_size(sample) not in (None, size),
         thumbnail=thumbnail,
     )
 
@@ -131,7 +130,7 @@ def _read(sample: Sample, *, quick: bool) -> tuple[tuple[int, int], int, np.ndar
     """`(height, width)` of the upright image, its EXIF orientation, and its thumbnail."""
     source, name = sample.image_source(), show_path(sample.image)
     file = io.BytesIO(source) if isinstance(source, bytes) else source
-    with open_image(file, name) as image:
+    with open_image(file, name, max_pixels=sample.max_pixels) as image:
         # of a PNG only from its header, because Pillow decodes it for more
         has_exif = image.format != "PNG" or "exif" in image.info
         orientation = orientation_of(image) if has_exif else 1
@@ -149,9 +148,10 @@ def _thumbnail(image: Any) -> np.ndarray:
     return (small - small.mean()).astype(np.float32)
 
 
-def _mask_size(path: Path) -> tuple[int, int] | None:
+def _mask_size(sample: Sample) -> tuple[int, int] | None:
     """`(height, width)` of a mask that is an image."""
+    path = sample.mask
     if path.suffix.lower() not in IMAGE_EXTENSIONS:
         return None
-    with open_image(path, show_path(path)) as image:
+    with open_image(path, show_path(path), max_pixels=sample.max_pixels) as image:
         return image.height, image.width

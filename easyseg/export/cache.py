@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,10 +21,11 @@ from easyseg.inference.runtimes.hardware import gpu_names, package_versions, pro
 from easyseg.io.atomic import write_bytes
 from easyseg.utils.documents import parse_json
 from easyseg.utils.threads import thread_count
+from easyseg.weights.checksum import weights_checksum
 from easyseg.weights.resolve import ModelSource
 
 __all__ = ["NETWORK", "Choice", "exclusive", "folder_of_files", "folder_of_network", "read_choice",
-           "weights_checksum", "write_choice"]  # fmt: skip
+           "write_choice"]  # fmt: skip
 
 NETWORK = "network"  # and the extension of its format
 
@@ -65,14 +65,6 @@ def folder_of_network(home: Path, network: Any, input_size: tuple[int, int]) -> 
         # the names of layers differ between processes
         architecture = architecture.replace(json.dumps(operation.name), f'"#{number}"')
     return _folder(home, [architecture, weights_checksum(network), input_size])
-
-
-def weights_checksum(model: Any) -> str:
-    """CRC-32 of a Keras model's weights, in hexadecimal digits."""
-    checksum = 0
-    for values in model.get_weights():
-        checksum = zlib.crc32(values.tobytes(), checksum)
-    return f"{checksum:08x}"
 
 
 def read_choice(folder: Path | None, precision: str) -> Choice | None:

@@ -6,13 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from easyseg.export.cache import weights_checksum
 from easyseg.export.inference_network import folded_norms, inference_network
 from easyseg.export.metadata import PAD, file_metadata
 from easyseg.export.options import ExportOptions
 from easyseg.models.build import logits_model
 from easyseg.models.kerashub.network import HalfPixelResize
 from easyseg.results.label_set import LabelSet
+from easyseg.weights.checksum import weights_checksum
 from easyseg.weights.exported import ExportedConfig
 from easyseg.weights.loader import LoadedModel
 

@@ -35,6 +35,7 @@ from easyseg.models.kerashub.config import is_hub
 from easyseg.utils.process import require_same_process
 from easyseg.weights.bundle import EXPORTED
 from easyseg.weights.cache import cache_home
+from easyseg.weights.checksum import weights_checksum
 from easyseg.weights.exported import ExportedFile, is_exported, read_exported, weights_sha256
 from easyseg.weights.resolve import ModelSource, resolve
 
@@ -108,7 +109,7 @@ class OpenedModel:
         """Segments images; weights of the loaded network that were changed have an effect."""
         with self._lock:
             loaded, network = self._loaded, self._network
-            if loaded and network and cache.weights_checksum(loaded.model) != network.weights:
+            if loaded and network and weights_checksum(loaded.model) != network.weights:
                 self._network, self._predictor = None, self._predictor_of(loaded.model)
             return self._predictor
 
@@ -136,7 +137,7 @@ class OpenedModel:
         with self._lock:
             if self._network is not None and self._loaded is None:
                 return self._network.weights
-            return cache.weights_checksum(self.load().model)
+            return weights_checksum(self.load().model)
 
     def recipe(self) -> dict[str, Any]:
         """The arguments with which another process opens this model.
@@ -147,8 +148,7 @@ class OpenedModel:
         is_file = isinstance(self._model, (str, os.PathLike))
         if not is_file or (
             self._loaded is not None
-            and cache.weights_checksum(self._loaded.model)
-            != cache.weights_checksum(self._load().model)
+            and weights_checksum(self._loaded.model) != weights_checksum(self._load().model)
         ):
             raise InputError(
                 "the weights of this model are in memory only, so another process or a copy cannot "
@@ -156,6 +156,11 @@ class OpenedModel:
             )
         own = {"model": self._model, "options": self._options, "progress": self._progress}
         return own | self._choices
+
+    def origin(self) -> dict[str, Any] | None:
+        """The arguments of `load_model` that open the model's files; `None` if it has none."""
+        is_file = isinstance(self._model, (str, os.PathLike))
+        return {"model": os.fspath(self._model), **self._choices} if is_file else None
 
     def optimize(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
         """Measures the runtimes, uses the fastest and remembers it for later processes.

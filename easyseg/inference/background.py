@@ -32,7 +32,7 @@ __all__ = ["BackgroundOptions", "BackgroundPainter", "edit_background", "is_seve
 
 log = logging.getLogger(__name__)
 
-CUTOUT = "cutout"
+CHANGE, CUTOUT = "change", "cutout"
 
 
 class BackgroundOptions(TypedDict, total=False):
@@ -72,7 +72,8 @@ def edit_background(
     `effect` is a name in `BACKGROUNDS` and `option` what it takes: image, strength or color, else
     `None`. `settings` are what the results depend on beside these, a part of the results log.
     """
-    paint = BackgroundPainter(BACKGROUNDS[effect](option), predictor.label_set, keep)
+    limit = {"max_pixels": predictor.options.max_pixels} if effect == CHANGE else {}
+    paint = BackgroundPainter(BACKGROUNDS[effect](option, **limit), predictor.label_set, keep)
     spec = OutputSpec(CUTOUT if effect == CUTOUT else "overlay")
     result: Any
     if is_video(source):

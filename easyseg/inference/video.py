@@ -115,7 +115,7 @@ def segment_video(
     frames, seconds = 0, 0.0
     with contextlib.ExitStack() as stack:
         window = stack.enter_context(Window(show)) if show else None
-        source = stack.enter_context(contextlib.closing(_open(video, start, end)))
+        source = stack.enter_context(contextlib.closing(_open(predictor, video, start, end)))
         writer = None if target is None else open_writer(target, source)
         if writer:
             stack.enter_context(writer)
@@ -198,7 +198,8 @@ def stream_video(
     """Segments a video frame by frame; see `SemanticSegmentation.stream_video`."""
     check_video_options(frame_stride, smoothing, start, end)
     ids = None if classes is None else predictor.label_set.ids_of(classes)
-    return _stream(predictor, _open(video, start, end), ids, frame_stride, smoothing, start)
+    source = _open(predictor, video, start, end)
+    return _stream(predictor, source, ids, frame_stride, smoothing, start)
 
 
 def _stream(
@@ -247,8 +248,8 @@ def _segment_frames(
             yield frame, dataclasses.replace(last, image=frame.image)
 
 
-def _open(video: Any, start: float, end: float | None) -> VideoSource:
-    source = open_source(video)
+def _open(predictor: Predictor, video: Any, start: float, end: float | None) -> VideoSource:
+    source = open_source(video, max_pixels=predictor.options.max_pixels)
     return source if start == 0 and end is None else Clip(source, start, end)
 
 

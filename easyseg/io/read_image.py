@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from easyseg.errors import (
     ImageTooLargeError,
     InputError,
     UnreadableImageError,
+    printable,
     show_path,
 )
 from easyseg.io.color_profile import pixels_to_srgb, profile_of, to_srgb
@@ -110,17 +112,18 @@ def _download(url: str) -> bytes:
 
 
 def _fetch(url: str, stopped: threading.Event) -> bytes:
-    import requests  # noqa: PLC0415
+    from easyseg.utils.network import get  # noqa: PLC0415
 
     content, shown = bytearray(), show_path(url)
-    with requests.get(url, stream=True, timeout=DOWNLOAD_TIMEOUT) as response:
+    with get(url, headers={}, timeout=DOWNLOAD_TIMEOUT) as response:
         if response.status_code == 404:
             raise ImageNotFoundError(
                 f"Cannot read {shown}: it does not exist (HTTP 404). Check the URL."
             )
         response.raise_for_status()
-        for chunk in response.iter_content(1 << 16):
-            content += chunk
+        decode = _decoder(response.headers.get("Content-Encoding", ""), shown)
+        for chunk in response.raw.stream(1 << 16, decode_content=False):
+            content += decode(chunk, MAX_DOWNLOAD_BYTES + 1 - len(content))
             if len(content) > MAX_DOWNLOAD_BYTES:
                 raise ImageTooLargeError(
                     f"Cannot read {shown}: it is larger than {MAX_DOWNLOAD_BYTES >> 20} MB. "
@@ -129,6 +132,22 @@ def _fetch(url: str, stopped: threading.Event) -> bytes:
             if stopped.is_set():
                 break
     return bytes(content)
+
+
+def _decoder(encoding: str, shown: str) -> Callable[[bytes, int], bytes]:
+    """From a part of the body, and the most bytes that are needed, to those of the image.
+
+    No compression was asked for; a few bytes of one may stand for gigabytes, so its parts are not
+    decoded further than needed.
+    """
+    if encoding.lower() in ("", "identity"):
+        return lambda chunk, _: chunk
+    if encoding.lower() in ("gzip", "x-gzip"):
+        return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress
+    raise UnreadableImageError(
+        f"Cannot read {shown}: the server compresses it ({printable(encoding)!r}). Download it "
+        "yourself and give its path."
+    )
 
 
 def _read_file(file: Path | IO[bytes], name: str, limit: int) -> np.ndarray:

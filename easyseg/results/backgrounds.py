@@ -21,16 +21,16 @@ __all__ = ["BACKGROUNDS", "BLUR_STRENGTHS", "Effect"]
 Effect = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From an image `(H, W, 3) uint8 RGB` and alpha `(H, W) float32` to RGB or RGBA uint8."""
 
-BACKGROUNDS: Registry[Callable[[Any], Effect]] = Registry("background")
+BACKGROUNDS: Registry[Callable[..., Effect]] = Registry("background")
 """From an effect's option, which is checked before any work, to the function that draws it."""
 
 BLUR_STRENGTHS = {"low": 0.01, "moderate": 0.02, "extreme": 0.04}  # sigma / longest side
 
 
 @BACKGROUNDS.register("change")
-def change(background: ImageSource) -> Effect:
+def change(background: ImageSource, *, max_pixels: int | None = None) -> Effect:
     """Another image, scaled to cover the image and cropped at its center."""
-    image_behind = _read_background(background)
+    image_behind = _read_background(background, max_pixels)
     covering = functools.lru_cache(maxsize=1)(functools.partial(_cover, image_behind))
     return lambda image, alpha: composite(image, alpha, covering(image.shape[:2]))
 
@@ -121,7 +121,7 @@ def _rgb(value: Any) -> tuple[int, ...]:
     raise InputError(f"Expected a color, got color={value!r}. {hint}")
 
 
-def _read_background(image: ImageSource) -> np.ndarray:
+def _read_background(image: ImageSource, max_pixels: int | None) -> np.ndarray:
     if isinstance(image, str | os.PathLike) and is_video(image):
         raise InputError(f"Expected an image for the background, got the video {image}.")
-    return read_image(image)
+    return read_image(image, max_pixels=max_pixels)

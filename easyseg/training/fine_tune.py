@@ -21,6 +21,7 @@ from easyseg.errors import ConfigError, InputError, TrainingError
 from easyseg.evaluation.class_mapping import map_classes
 from easyseg.evaluation.evaluate import evaluate
 from easyseg.evaluation.report import write_report
+from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
 from easyseg.training.config import TrainConfig, split_options
 from easyseg.training.data_loader import spread
@@ -28,6 +29,8 @@ from easyseg.training.freeze_backbone import is_random
 from easyseg.training.plan import SETTLED, Plan, check_buildable, check_choices, make_plan
 from easyseg.training.run_dir import (
     LAST,
+    SETTINGS,
+    has_begun,
     has_state,
     is_bare,
     is_finished,
@@ -42,6 +45,7 @@ from easyseg.training.validation import warn_if_below_start, warn_if_one_class
 from easyseg.utils.allocator import keep_freed_memory
 from easyseg.utils.threads import limit_threads
 from easyseg.weights.bundle import read_bundle
+from easyseg.weights.checksum import weights_checksum
 from easyseg.weights.loader import LoadedModel, load_model
 
 __all__ = ["FineTuned", "fine_tune", "resume_training"]
@@ -69,6 +73,7 @@ def fine_tune(
     data: str | os.PathLike[str] | Dataset,
     *,
     start_name: str,
+    start_origin: Mapping[str, Any] | None = None,
     data_options: DatasetOptions = DatasetOptions(),  # noqa: B008  (frozen)
     run_dir: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -82,6 +87,7 @@ def fine_tune(
         start: The model, which is not changed.
         data: The data set, which is opened after the options have been checked.
         start_name: The model's name, for config.yaml.
+        start_origin: Arguments of `load_model` that open it again, if it can be.
         data_options: How it is opened.
         run_dir: Directory of the run; by default `runs/` and the data set's name. If it exists, the
             run gets a number: "runs/mine-2".
@@ -127,10 +133,14 @@ def fine_tune(
     if final != path:
         log.warning("%s exists; this run is written to %s.", path, final)
     with locked(final):
+        origin = None if start_origin is None else {key: v for key, v in start_origin.items() if v}
+        begin = {"model": origin, "crc32": weights_checksum(start.model), "network": changes}
+        settings = _settings(plan, start_name, [*choices, *changes], begin)
+        write_settings(final, settings)
         if not random:
             score = _score_start(start, plan, progress=progress)
             plan = dataclasses.replace(plan, start_mean_iou=score)
-        write_settings(final, _settings(plan, start_name, choices, changes))
+            write_settings(final, {**settings, "start_mean_iou": score})
         train(plan, final, start=start, callbacks=callbacks, progress=progress)
         return _finish(plan, final, progress=progress)
 
@@ -144,6 +154,8 @@ def resume_training(
     progress: bool = True,
 ) -> FineTuned:
     """Continues a run that was interrupted, to the weights that it would have had without.
+
+    One that was stopped before its first state begins again.
 
     Args:
         run_dir: The run's directory.
@@ -159,6 +171,8 @@ def resume_training(
     keep_freed_memory()
     limit_threads()
     settings = read_settings(run_dir)  # before the lock, which would make the directory
+    if not has_state(run_dir) and has_begun(run_dir):
+        return _begin_again(run_dir, settings, data, callbacks=callbacks, progress=progress)
     with locked(run_dir):
         state = read_state(run_dir)
         if state.ended:
@@ -172,6 +186,45 @@ def resume_training(
         plan = _resumed_plan(run_dir, settings, data)
         train(plan, run_dir, state=state, callbacks=callbacks, progress=progress)
         return _finish(plan, run_dir, progress=progress)
+
+
+def _begin_again(
+    run_dir: Path,
+    settings: Mapping[str, Any],
+    data: str | os.PathLike[str] | Dataset | None,
+    *,
+    callbacks: Sequence[Any],
+    progress: bool,
+) -> FineTuned:
+    """Starts a run that was stopped before its first state, in the same directory."""
+    try:
+        begin, training = dict(settings["begin"]), settings["training"]
+        origin = begin["model"] and dict(begin["model"])
+        changes = dict(begin["network"])
+        chosen = {name: training[name] for name in settings["chosen"] if name in training}
+    except (LookupError, TypeError, ValueError) as error:
+        raise TrainingError(
+            f"{run_dir} was stopped before its first state, and its {SETTINGS} is damaged; start "
+            "a new run."
+        ) from error
+    start = load_model(**origin, progress=progress) if origin else None
+    if start is None or weights_checksum(start.model) != begin["crc32"]:
+        raise TrainingError(
+            f"{run_dir} was stopped before its first state, and its initial model "
+            f"{'was in memory only' if start is None else 'has changed'}; start it again with "
+            "fine_tune(run_dir=..., resume=True)."
+        )
+    return fine_tune(
+        start,
+        _dataset(run_dir, settings, data),
+        start_name=settings.get("start", ""),
+        start_origin=origin,
+        run_dir=run_dir,
+        resume=True,
+        callbacks=callbacks,
+        progress=progress,
+        options={**chosen, **changes},
+    )
 
 
 def _run_path(run_dir: str | os.PathLike[str] | None, dataset: Dataset) -> Path:
@@ -217,11 +270,7 @@ def _resumed_plan(
     run_dir: Path, settings: Mapping[str, Any], data: str | os.PathLike[str] | Dataset | None
 ) -> Plan:
     """The plan of a run, from its settings and its data."""
-    source = settings.get("data", {}).get("source") if data is None else data
-    if source is None:
-        raise TrainingError(f"{run_dir} does not record the path of its data; give it as data=...")
-    options = DatasetOptions(**settings["data"].get("options", {}))
-    dataset = source if isinstance(source, Dataset) else open_with_options(source, options)
+    dataset = _dataset(run_dir, settings, data)
     bundle = read_bundle(run_dir / LAST)
     if dataset.label_set.names != bundle.label_set.names:
         raise TrainingError(
@@ -246,13 +295,24 @@ def _resumed_plan(
     return plan
 
 
+def _dataset(
+    run_dir: Path, settings: Mapping[str, Any], data: str | os.PathLike[str] | Dataset | None
+) -> Dataset:
+    """The data set of a run, opened as it began."""
+    source = settings.get("data", {}).get("source") if data is None else data
+    if source is None:
+        raise TrainingError(f"{run_dir} does not record the path of its data; give it as data=...")
+    options = DatasetOptions(**settings["data"].get("options", {}))
+    return source if isinstance(source, Dataset) else open_with_options(source, options)
+
+
 def _score_start(start: LoadedModel, plan: Plan, *, progress: bool) -> float | None:
     """Mean IoU on the images that each epoch is validated on; `None` if the start lacks a class."""
     try:
         map_classes(start.label_set, plan.label_set)
     except InputError:
         return None
-    predictor = Predictor(start.model, start.label_set, input_size=start.config.input_size)
+    predictor = _predictor(start, plan)
     samples = spread(plan.val, plan.config.val_images)
     scores = evaluate(
         predictor, samples, label_set=plan.label_set, boundary=False, progress=progress
@@ -260,10 +320,20 @@ def _score_start(start: LoadedModel, plan: Plan, *, progress: bool) -> float | N
     return scores.mean_iou
 
 
+def _predictor(model: LoadedModel, plan: Plan) -> Predictor:
+    """Runs the model on the plan's images, whose own limit of pixels holds."""
+    options = InferenceOptions(max_pixels=plan.data.options.max_pixels)
+    size = model.config.input_size
+    return Predictor(model.model, model.label_set, input_size=size, options=options)
+
+
 def _settings(
-    plan: Plan, start_name: str, choices: Mapping[str, Any], changes: Mapping[str, Any]
+    plan: Plan, start_name: str, chosen: Sequence[str], begin: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """config.yaml; the network itself is in config.json."""
+    """config.yaml; the network itself is in config.json.
+
+    `begin` is what a run needs that is stopped before its first state.
+    """
     return {
         "data": {
             "source": str(plan.data.source.resolve()) if plan.data.source else None,
@@ -274,7 +344,8 @@ def _settings(
         },
         "start": start_name,
         "start_mean_iou": plan.start_mean_iou,
-        "chosen": sorted([*choices, *changes]),
+        "begin": _plain(begin),
+        "chosen": sorted(chosen),
         "notes": list(plan.notes),
         "training": plan.config.to_dict(),
         "versions": {
@@ -285,12 +356,21 @@ def _settings(
     }
 
 
+def _plain(value: Any) -> Any:
+    """The value as YAML holds it: lists for tuples, texts for paths."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
 def _finish(plan: Plan, run_dir: Path, *, progress: bool) -> FineTuned:
     """Evaluates the best epoch on all validation images, and writes the report."""
     settings, state = read_settings(run_dir), read_state(run_dir)
     history = state.history
     best = load_model(run_dir)
-    predictor = Predictor(best.model, best.label_set, input_size=best.config.input_size)
+    predictor = _predictor(best, plan)
     scores = evaluate(predictor, plan.val, progress=progress)
     warn_if_one_class(scores)
     warn_if_below_start(plan, history[state.best or 0], settings.get("start", ""))

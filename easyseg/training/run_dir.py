@@ -114,7 +114,7 @@ def locked(run_dir: Path) -> Iterator[None]:
             remove_leftovers(folder)
         yield
     except KeyboardInterrupt as stop:
-        if has_state(run_dir):
+        if has_state(run_dir) or has_begun(run_dir):
             raise Stopped(run_dir) from stop
         raise
     finally:
@@ -124,6 +124,11 @@ def locked(run_dir: Path) -> Iterator[None]:
 def has_state(run_dir: Path) -> bool:
     """Whether there is a run that can be resumed."""
     return (run_dir / STATE).is_file()
+
+
+def has_begun(run_dir: Path) -> bool:
+    """Whether there is a run that was stopped before its first state, and can begin again."""
+    return is_bare(run_dir) and (run_dir / SETTINGS).is_file()
 
 
 def is_finished(run_dir: Path) -> bool:

@@ -16,6 +16,7 @@ from easyseg.datasets.base import Sample
 from easyseg.errors import TrainingError
 from easyseg.evaluation.evaluate import evaluate
 from easyseg.evaluation.scores import Scores
+from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
 from easyseg.inference.types import RawPrediction
 from easyseg.training.callbacks import averaged_weights, inner_optimizer
@@ -153,7 +154,10 @@ class ValidateAndSave(keras.callbacks.Callback):
         """Metrics and loss with the current weights, from one pass over the images."""
         if self._predictor is None or backend() != "tensorflow":  # others compile the weights in
             self._predictor = Predictor(
-                self._network, self._plan.label_set, input_size=self._plan.model.input_size
+                self._network,
+                self._plan.label_set,
+                input_size=self._plan.model.input_size,
+                options=InferenceOptions(max_pixels=self._plan.data.options.max_pixels),
             )
         loss = ValidationLoss(
             self._plan,

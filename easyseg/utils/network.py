@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import requests
 from urllib3.exceptions import HTTPError as TransportError
 from urllib3.exceptions import LocationValueError
 
-__all__ = ["network_reason", "watched"]
+__all__ = ["get", "network_reason", "watched"]
 
 T = TypeVar("T")
 
@@ -24,6 +25,28 @@ REASONS = (
     (requests.exceptions.ChunkedEncodingError, "the connection broke"),
     (TransportError, "the connection broke"),
 )
+
+
+def get(
+    url: str, *, headers: Mapping[str, str], timeout: float | tuple[float, float]
+) -> requests.Response:
+    """A response whose body is not yet read; it should come as it is, not compressed.
+
+    Requests reads the whole body of each redirect into memory, compressed ones decoded.
+    """
+    return requests.get(
+        url,
+        headers={"Accept-Encoding": "identity", **headers},
+        hooks={"response": _without_body_of_redirect},
+        stream=True,
+        timeout=timeout,
+    )
+
+
+def _without_body_of_redirect(response: requests.Response, **_: Any) -> None:
+    if response.is_redirect:
+        response.close()
+        response.raw = io.BytesIO()
 
 
 def network_reason(error: Exception) -> str:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from urllib3.exceptions import HTTPError as TransportError
 
 from easyseg.errors import DownloadError
-from easyseg.utils.network import network_reason, watched
+from easyseg.utils.network import get, network_reason, watched
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +24,8 @@ __all__ = ["download", "kind_of"]
 TIMEOUT = (10, 60)  # seconds: to connect, between two chunks
 PATIENCE = 60  # seconds in which at least a chunk must arrive
 PAUSES = (1, 3)  # seconds before the second and the third try
+SLOWEST = 16 << 10  # bytes a second, on average of all that is left to be received
+STARTING = 600  # seconds beside these, for a small file on a busy server
 CHUNK = 1 << 16  # bytes; at most this much is lost when a connection breaks
 TOO_MANY_REQUESTS = 429
 
@@ -36,7 +38,7 @@ def download(
     """Downloads a file; an incomplete download in `part` is resumed.
 
     A server that sends less than `CHUNK` bytes in `PATIENCE` seconds is given up, in whatever part
-    of its response.
+    of its response; and one that is slower than `SLOWEST` on average, after all tries.
 
     Args:
         url: What to download.
@@ -49,10 +51,11 @@ def download(
     Raises:
         DownloadError: The download failed; the message, without a final period, gives the reason.
     """
+    deadline = time.monotonic() + STARTING + (largest - _state(part)[0]) / SLOWEST
     for pause in (*PAUSES, None):
         try:
             watched(
-                lambda stopped: _resume(url, part, magic, largest, progress, stopped),
+                lambda stopped: _resume(url, part, magic, largest, progress, stopped, deadline),
                 PATIENCE,
                 _growth(part),
             )
@@ -78,19 +81,25 @@ def _growth(part: Path) -> Callable[[], bool]:
 
 
 def _resume(
-    url: str, part: Path, magic: bytes, largest: int, progress: bool, stopped: threading.Event
+    url: str,
+    part: Path,
+    magic: bytes,
+    largest: int,
+    progress: bool,
+    stopped: threading.Event,
+    deadline: float,
 ) -> None:
     received, version = _state(part)
-    headers = {"Accept-Encoding": "identity"}
+    headers = {}
     if received:
-        headers |= {"Range": f"bytes={received}-", "If-Range": version}
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+        headers = {"Range": f"bytes={received}-", "If-Range": version}
+    with get(url, headers=headers, timeout=TIMEOUT) as response:
         if stopped.is_set():
             return None
         if response.status_code in (206, 416) and received:
             if not _continues(response, received, version):
                 part.unlink()
-                return _resume(url, part, magic, largest, progress, stopped)
+                return _resume(url, part, magic, largest, progress, stopped, deadline)
             if response.status_code == 416:  # all of it was there
                 return None
         response.raise_for_status()
@@ -113,6 +122,12 @@ def _resume(
                         f"{url}: the file is larger than it can be ({largest / 1e6:.0f} MB)"
                     )
                 bar.update(file.write(chunk))
+                if time.monotonic() > deadline and received != total:
+                    file.flush()
+                    raise DownloadError(
+                        f"{url}: the server sends too slowly (under {SLOWEST >> 10} KiB a second)"
+                        f"{_received(part)}"
+                    )
     return None
 
 

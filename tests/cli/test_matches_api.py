@@ -34,7 +34,7 @@ ONLY_COMMAND_LINE = {  # (command, option): why Python has no such argument
     ("train", "set"): "fields of ModelConfig are keyword arguments in Python",
     ("optimize", "benchmark"): "benchmark() is a method of its own",
     ("check", "sheet"): "draw_sheet() in Python",
-    ("check", "max_pixels"): "$EASYSEG_MAX_PIXELS in Python",
+    ("check", "max_pixels"): "open_dataset(max_pixels=...) in Python",
     ("export", "list"): "easyseg.export.options.FORMATS in Python",
 }
 ONLY_PYTHON = {  # (command, argument): why the command line has no such option

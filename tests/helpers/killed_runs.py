@@ -85,13 +85,24 @@ def bundle(root: Path) -> None:
 
 
 def whole_state(root: Path) -> None:
+    for folder in (root / "out/run", root / "out/run/last"):
+        if is_bundle(folder):
+            SemanticSegmentation(folder).model  # noqa: B018  (reads the weights)
     if has_state(root / "out/run"):
         read_state(root / "out/run")
 
 
 def whole_train(root: Path) -> None:
-    assert read_state(root / "out/run").ended
+    """One run, finished, with the weights of the run that was not killed."""
+    assert [path.name for path in (root / "out").iterdir()] == ["run"]
+    state, expected = read_state(root / "out/run"), root / "expected.npz"
+    assert state.ended
     assert is_bundle(root / "out/run")
+    assert (root / "out/run/report.html").is_file()
+    if not expected.exists():
+        np.savez(expected, *state.model)
+    with np.load(expected) as arrays:
+        assert all(map(np.array_equal, state.model, arrays.values()))
 
 
 def download(root: Path) -> None:

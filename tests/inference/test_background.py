@@ -16,6 +16,7 @@ from easyseg import LabelSet, Segmentation, load_label_set, read_image
 from easyseg.cli.summary import report_folder
 from easyseg.errors import (
     ImageNotFoundError,
+    ImageTooLargeError,
     InputError,
     OutputError,
     UnknownNameError,
@@ -23,6 +24,7 @@ from easyseg.errors import (
 )
 from easyseg.inference.background import edit_background
 from easyseg.inference.folder import segment_folder
+from easyseg.inference.options import InferenceOptions
 from easyseg.results.backgrounds import BACKGROUNDS
 from easyseg.results.outputs.spec import OutputSpec
 
@@ -40,6 +42,7 @@ class Known:
 
     def __init__(self, labels=LABELS, label_set=VOC):
         self.labels, self.label_set, self.calls = labels, label_set, 0
+        self.options = InferenceOptions()
 
     def one(self, source):
         self.calls += 1
@@ -165,15 +168,28 @@ def test_the_image_behind_is_read_and_fitted_once(monkeypatch):
     import easyseg.results.backgrounds as module
 
     reads = []
-    monkeypatch.setattr(
-        module, "read_image", lambda source: reads.append(source) or read_image(source)
-    )
+
+    def read(source, **options):
+        reads.append(source)
+        return read_image(source, **options)
+
+    monkeypatch.setattr(module, "read_image", read)
     draw = BACKGROUNDS["change"](RNG.integers(0, 256, (33, 44, 3), np.uint8))
     alpha = np.zeros((60, 90), np.float32)
     first = draw(PHOTO, alpha)
     monkeypatch.setattr(module, "_cover", None)
     np.testing.assert_array_equal(draw(PHOTO[::-1], alpha), first)
     assert len(reads) == 1
+
+
+def test_the_image_behind_has_the_limit_of_the_model(monkeypatch):
+    predictor, behind = Known(), np.zeros((70, 90, 3), np.uint8)
+    predictor.options = InferenceOptions(max_pixels=behind.size // 3 - 1)
+    with pytest.raises(ImageTooLargeError, match="max_pixels=6300 "):
+        edit_background(predictor, PHOTO, None, "change", behind)
+    monkeypatch.setenv("EASYSEG_MAX_PIXELS", str(PHOTO.size // 3))
+    predictor.options = InferenceOptions(max_pixels=6300)
+    assert edit_background(predictor, PHOTO, None, "change", behind).shape == PHOTO.shape
 
 
 # Type in, type out

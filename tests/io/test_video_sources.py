@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import itertools
@@ -370,3 +371,20 @@ def test_playlists_of_the_web_stay_in_the_web(tmp_path):
 class QuietHandler(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
+
+
+def test_frames_that_are_too_large_are_not_decoded(tmp_path, monkeypatch):
+    """Of the size that the file declares, and those that come later."""
+    parts = [make_video(tmp_path / f"{n}.ts", frames=9, size=(96 * n, 64 * n)) for n in (1, 2)]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with pytest.raises(VideoError, match=r"too large \(192x128; the .*: max_pixels=24576 or, in "):
+        open_source(parts[1], max_pixels=24575)
+    with contextlib.closing(open_source(parts[1], max_pixels=24576)) as source:
+        assert len(list(source.frames())) == 9
+    monkeypatch.setenv("EASYSEG_MAX_PIXELS", "10000")
+    with contextlib.closing(open_source(joined)) as source:
+        assert 0 < len(list(source.frames())) <= 9
+        assert "damaged packets were skipped" in source.damage
+    with contextlib.closing(open_source(joined, max_pixels=24576)) as source:
+        assert len(list(source.frames())) == 18

@@ -13,6 +13,7 @@ from helpers.stored_arrays import stored_arrays
 from easyseg.errors import TrainingError
 from easyseg.training.run_dir import read_state
 from easyseg.training.trainer import train
+from easyseg.weights.bundle import save_bundle
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,39 @@ def test_a_run_that_was_killed_ends_as_if_it_had_not_been(shapes, whole, tmp_pat
     assert state.epoch == 2
     train(interrupted_training.plan(shapes), tmp_path, state=state, progress=False)
     assert same_end(whole, tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_that_was_killed_before_its_first_state_begins_again(shapes, tmp_path):
+    save_bundle(tmp_path / "start", *start()[:3])
+    script = """
+import os, sys
+from helpers import square_dataset
+from easyseg.cli import main
+from easyseg.training import fine_tune
+if sys.argv.pop(1) == "kill":
+    fine_tune.train = lambda *_, **__: os.kill(os.getpid(), 9)
+main(["train", *sys.argv[1:]])
+"""
+    words = [shapes, "-m", tmp_path / "start", "--epochs=1", "--crop=65", "--batch-size=2"]
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    codes = [
+        subprocess.run(
+            [sys.executable, "-c", script, *map(str, arguments)],
+            env={**os.environ, "PYTHONPATH": str(TESTS)},
+            check=False,
+            capture_output=True,
+            timeout=300,
+        ).returncode
+        for arguments in (
+            ["kill", *words, "-o", killed],
+            ["live", "--resume", killed],
+            ["live", *words, "-o", whole],
+        )
+    ]
+    assert codes == [-signal.SIGKILL, 0, 0]
+    assert same_end(whole, killed)
+    assert {path.name for path in tmp_path.iterdir()} == {"start", "killed", "whole"}
 
 
 def test_a_damaged_state_is_named(tmp_path):

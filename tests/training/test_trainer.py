@@ -18,6 +18,7 @@ from helpers.stored_arrays import stored_arrays
 
 from easyseg import SemanticSegmentation
 from easyseg._keras import keras
+from easyseg.cli import main
 from easyseg.datasets import DatasetOptions, open_dataset, open_with_options
 from easyseg.datasets.scan import scan_dataset
 from easyseg.errors import ConfigError, InputError, OutputError, TrainingError
@@ -30,7 +31,16 @@ from easyseg.training.batch_norm import measure, unmeasured
 from easyseg.training.config import TrainConfig
 from easyseg.training.fine_tune import fine_tune, resume_training
 from easyseg.training.plan import make_plan
-from easyseg.training.run_dir import Stopped, locked, new_run_dir, read_settings, read_state
+from easyseg.training.run_dir import (
+    State,
+    Stopped,
+    locked,
+    new_run_dir,
+    read_settings,
+    read_state,
+    write_settings,
+    write_state,
+)
 from easyseg.training.trainer import Trainer, halved, train
 from easyseg.training.validation import warn_if_below_start, warn_if_one_class
 from easyseg.weights.bundle import read_bundle, save_bundle
@@ -361,7 +371,7 @@ def test_a_run_that_was_killed_before_its_first_state_begins_in_its_folder(
         with pytest.raises(KilledError):
             tune(resume=True)
         assert [path.name for path in tmp_path.iterdir()] == ["mine"]
-    with pytest.raises(TrainingError, match=r"has no .* to resume: state.npz is missing; start"):
+    with pytest.raises(TrainingError, match=r"before its first state, and its initial .* memory"):
         SemanticSegmentation.resume(tmp_path / "mine")
     with locked(tmp_path / "mine"), pytest.raises(TrainingError, match="another run is using"):
         tune(resume=True)
@@ -371,6 +381,40 @@ def test_a_run_that_was_killed_before_its_first_state_begins_in_its_folder(
     with pytest.raises(KilledError):
         tune(resume=True)
     assert {path.name for path in tmp_path.iterdir()} == {"mine", "mine-2", "mine-3"}
+
+
+def test_resuming_a_run_that_was_stopped_before_its_first_state_begins_it(
+    shapes, tmp_path, monkeypatch, capsys
+):
+    plans = []
+
+    def stopped(plan, folder, **options):
+        plans.append((plan, folder, options["start"].config))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("easyseg.training.fine_tune.train", stopped)
+    save_bundle(tmp_path / "start", *start()[:3])
+    run, typed = tmp_path / "mine", ["--epochs", "3", "--set", "aspp_rates=2,4", "--crop", "65"]
+    for words in ([shapes, "-o", run, "-m", tmp_path / "start", *typed], ["--resume", run]):
+        with pytest.raises(SystemExit, match="130"):
+            main(["train", *map(str, words)])
+        assert capsys.readouterr().err.endswith(f"To resume: easyseg train --resume {run}\n")
+    (plan, folder, config), (again, same_folder, same_config) = plans
+    assert folder == same_folder == run
+    assert (plan.config, plan.model, config) == (again.config, again.model, same_config)
+    assert (plan.model.aspp_rates, plan.config.epochs) == ((2, 4), 3)
+    assert {path.name for path in tmp_path.iterdir()} == {"mine", "start"}
+    settings = read_settings(run)
+    save_bundle(tmp_path / "start", *start(dropout=0.1, head_channels=32)[:3])
+    with pytest.raises(TrainingError, match="its initial model has changed; start it again with"):
+        SemanticSegmentation.resume(run)
+    write_settings(run, {**settings, "begin": {"model": [3]}})
+    with pytest.raises(TrainingError, match=r"config.yaml is damaged; start a new run"):
+        SemanticSegmentation.resume(run)
+    write_state(run, State(0, 0, 2, 1, [], None, False, [], [], []))
+    (run / "state.npz").rename(run / "old.npz")  # not bare, so not stopped early
+    with pytest.raises(TrainingError, match=r"state\.npz is missing"):
+        SemanticSegmentation.resume(run)
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

@@ -112,3 +112,20 @@ def test_a_length_that_is_no_number(length, answering, entry, home):
 
     with contextlib.suppress(DownloadError):
         assert_right(fetch(dataclasses.replace(entry, url=answering(answer)), home))
+
+
+def test_a_server_that_is_too_slow_for_the_size(answering, entry, home, monkeypatch):
+    """It sends enough in each minute, without an end; what came is kept for the next attempt."""
+
+    def steady():
+        yield OK + b"\r\n" + TAR[: len(TAR) // 2]
+        while True:
+            yield TAR[:100]
+
+    monkeypatch.setattr(download, "PATIENCE", 5)
+    monkeypatch.setattr(download, "CHUNK", 100)
+    monkeypatch.setattr(download, "STARTING", 0.3)
+    monkeypatch.setattr(download, "SLOWEST", 10 * (entry.bytes or 10**9))
+    with pytest.raises(DownloadError, match=r"sends too slowly \(.* are kept, the next attempt"):
+        fetch(dataclasses.replace(entry, url=answering(steady)), home)
+    assert parts(home)

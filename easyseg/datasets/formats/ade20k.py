@@ -24,7 +24,7 @@ def _detect(root: Path) -> bool:
     return bool(pairs) and all(STEM.match(image.stem) for _, _, image, _ in pairs)
 
 
-def _read(root: Path, _: DatasetOptions) -> Dataset:
+def _read(root: Path, options: DatasetOptions) -> Dataset:
     pairs = listed_pairs(root)
     if not pairs.pairs:
         raise DatasetError(
@@ -35,8 +35,9 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         root.name,
         load_label_set("ade20k"),
         (
-            (split, Sample(name, image, mask, MaskFile(mask, image, ENCODING)))
+            (split, Sample(name, image, mask, reader))
             for split, name, image, mask in pairs.pairs
+            for reader in [MaskFile(mask, image, ENCODING, options.max_pixels)]
         ),
         notes=[
             "Files are named as ADE20K's: ids 1 to 150 are its classes, 0 is ignored.",

@@ -38,9 +38,11 @@ def _detect(root: Path) -> bool:
     return bool(pairs) and all(STEM.match(image.stem) for _, _, image, _ in pairs)
 
 
-def _read(root: Path, _: DatasetOptions) -> Dataset:
+def _read(root: Path, options: DatasetOptions) -> Dataset:
     note = "Files are named as CamVid's: ids 0 to 10 are its classes, 11 is ignored."
-    return dataset_of_pairs(root, listed_pairs(root), CLASSES, notes=[note])
+    return dataset_of_pairs(
+        root, listed_pairs(root), CLASSES, notes=[note], max_pixels=options.max_pixels
+    )
 
 
 DATASETS.register("camvid")(Format(_detect, _read))

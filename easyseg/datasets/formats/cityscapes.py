@@ -26,7 +26,7 @@ def _find_root(root: Path) -> Path | None:
     )
 
 
-def _read(root: Path, _: DatasetOptions) -> Dataset:
+def _read(root: Path, options: DatasetOptions) -> Dataset:
     data_root = _find_root(root)
     masks = {suffix: sorted(data_root.glob(f"gtFine/*/**/*{suffix}.png")) if data_root else []
              for suffix in MASKS}  # fmt: skip
@@ -47,7 +47,8 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
     for image, mask in pairs:
         split = split_of(image.relative_to(data_root / "leftImg8bit").parts[0])
         name = bare_stem(image.stem)
-        samples.append((split, Sample(name, image, mask, MaskFile(mask, image, encoding))))
+        reader = MaskFile(mask, image, encoding, options.max_pixels)
+        samples.append((split, Sample(name, image, mask, reader)))
     notes = [f"Label ids of *{suffix}.png are the 19 classes; others are ignored."]
     test = [sample for split, sample in samples if split == "test"]
     if test and (test[0].read_mask() == IGNORE).all():

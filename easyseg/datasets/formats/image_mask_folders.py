@@ -65,9 +65,12 @@ def read_pairs(
         named = zip(classes, options.names, strict=True)
         classes = [dataclasses.replace(c, name=name) for c, name in named]
     elif classes:
-        return keep_classes(dataset_of_pairs(root, pairs, classes, notes=notes), options)
+        dataset = dataset_of_pairs(root, pairs, classes, notes=notes, max_pixels=options.max_pixels)
+        return keep_classes(dataset, options)
     values = [i for i in options.ignore if isinstance(i, int)]
-    dataset = dataset_of_pairs(root, pairs, classes, values, notes=notes)
+    dataset = dataset_of_pairs(
+        root, pairs, classes, values, notes=notes, max_pixels=options.max_pixels
+    )
     names_to_ignore = [i for i in options.ignore if isinstance(i, str)]
     return keep_classes(dataset, DatasetOptions(ignore=names_to_ignore))
 
@@ -85,16 +88,19 @@ def dataset_of_pairs(
     ignore: Sequence[int] = (),
     *,
     notes: Sequence[str] = (),
+    max_pixels: int | None = None,
 ) -> Dataset:
     """The data set of images and mask images; `ignore` are values in the masks."""
     if not pairs.pairs:
         raise _no_pairs(root, pairs)
-    inferred = infer_encoding([mask for *_, mask in pairs.pairs], classes, ignore=ignore)
+    masks = [mask for *_, mask in pairs.pairs]
+    inferred = infer_encoding(masks, classes, ignore=ignore, max_pixels=max_pixels)
+    encoding = inferred.encoding
     return make_dataset(
         root.name,
         make_label_set(root.name, inferred.names, inferred.colors),
         [
-            (split, Sample(name, image, mask, MaskFile(mask, image, inferred.encoding)))
+            (split, Sample(name, image, mask, MaskFile(mask, image, encoding, max_pixels)))
             for split, name, image, mask in pairs.pairs
         ],
         notes=[*notes, *pairs.notes, *inferred.notes],

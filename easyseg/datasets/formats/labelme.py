@@ -23,7 +23,7 @@ from easyseg.datasets.split_lists import find_lists, read_lists
 from easyseg.datasets.splits import make_dataset
 from easyseg.datasets.values import entries, numbers, read_json, read_text, text
 from easyseg.errors import DatasetError, ImageError
-from easyseg.io.open_image import open_image
+from easyseg.io.open_image import open_image, pixel_limit
 
 FIRST = 8  # files that are read to tell whether they are labelme's
 CORNERS = 64  # of a circle, which is drawn as a polygon
@@ -107,7 +107,8 @@ def _full_size_mask(
     height, width = size
     try:
         png = base64.b64decode(encoded)
-        with open_image(io.BytesIO(png), "its PNG") as image:
+        limit = max(pixel_limit(), height * width)
+        with open_image(io.BytesIO(png), "its PNG", max_pixels=limit) as image:
             if image.width > width or image.height > height:  # before it is decoded
                 raise DatasetError(f"its mask has {image.width}x{image.height} pixels")
             part = np.asarray(image.convert("1"))

@@ -13,12 +13,14 @@ from easyseg.io.video.types import VideoSource
 __all__ = ["open_source"]
 
 
-def open_source(source: Any) -> VideoSource:
+def open_source(source: Any, *, max_pixels: int | None = None) -> VideoSource:
     """Opens a video, a stream or a camera.
 
     Args:
         source: Path of a video, URL (http(s)://, rtsp://, rtmp://, udp://, …), index of a
             camera (0 is the first), or an open source, which is returned as it is.
+        max_pixels: Height times width above which a file or URL is refused; `None` for
+            `pixel_limit()`.
 
     Raises:
         VideoError: It cannot be opened, or is not a video.
@@ -37,4 +39,4 @@ def open_source(source: Any) -> VideoSource:
         )
     from easyseg.io.video.reader import VideoReader  # noqa: PLC0415
 
-    return VideoReader(str(source) if is_url(source) else Path(source))
+    return VideoReader(str(source) if is_url(source) else Path(source), max_pixels=max_pixels)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import VideoError, VideoNotFoundError, os_reason
-from easyseg.io.open_image import IMAGE_EXTENSIONS
+from easyseg.io.open_image import IMAGE_EXTENSIONS, MAX_PIXELS_VARIABLE, pixel_limit
 from easyseg.io.video._av import load_av
 from easyseg.io.video.audio import AudioTrack
 from easyseg.io.video.types import (
@@ -55,19 +55,22 @@ class VideoReader:
 
     Args:
         source: A path, or a URL.
+        max_pixels: Height times width of a frame above which it is refused; `None` for
+            `pixel_limit()`.
 
     Raises:
-        VideoError: It cannot be opened, or is not a video.
+        VideoError: It cannot be opened, is not a video, or is too large.
         InputError: PyAV is not installed.
     """
 
-    def __init__(self, source: str | Path) -> None:
+    def __init__(self, source: str | Path, *, max_pixels: int | None = None) -> None:
         self._av = load_av()
         self.name = str(source)
         self.damage = ""
         self._container = _open_container(source)
         try:
             self._stream = self._video_stream()
+            self._limit_size(pixel_limit(max_pixels))
         except VideoError:
             self.close()
             raise
@@ -128,6 +131,18 @@ class VideoReader:
                 "Convert it, for example to H.264."
             )
         return streams[0]
+
+    def _limit_size(self, limit: int) -> None:
+        """Refuses larger frames before they are decoded, those that come later too."""
+        context = self._stream.codec_context
+        pixels = context.width * context.height
+        if pixels > limit:
+            raise VideoError(
+                f"Cannot read {self.name}: it is too large ({context.width}x{context.height}; the "
+                f"limit is {limit / 1e6:g} megapixels). Scale it down first, or raise the limit: "
+                f"max_pixels={pixels} or, in the environment, {MAX_PIXELS_VARIABLE}={pixels}."
+            )
+        context.options = {"max_pixels": str(limit)}
 
     def _start_time(self) -> Fraction:
         """When the video starts in players, in seconds: with its first image or audio.

@@ -29,8 +29,10 @@ def draw(result: Segmented, spec: OutputSpec) -> np.ndarray:
         )
     image = output.draw(result, spec.alpha)
     if not isinstance(image, np.ndarray):
-        is_16_bit = image.mode.startswith("I")  # ids that have no palette
-        image = draw(result, OutputSpec("color")) if is_16_bit else read_image(image).copy()
+        if image.mode.startswith("I"):  # ids that have no palette
+            image = draw(result, OutputSpec("color"))
+        else:
+            image = read_image(image, max_pixels=image.width * image.height).copy()
     return draw_legend(image, output.legend(result)) if spec.legend else image
 
 
