@@ -50,10 +50,7 @@ def _open_tflite(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     interpreter = Interpreter(model_path=path)
     interpreter.allocate_tensors()
     (source,) = interpreter.get_input_details()
-    # "...:0", "...:1", ... are the outputs in the order of their names
-    outputs = interpreter.get_output_details()
-    if len(outputs) > 1:
-        outputs.sort(key=lambda output: int(output["name"].rpartition(":")[2]))
+    outputs = interpreter.get_output_details()  # in the order of their names in easyseg
 
     def run(image: np.ndarray) -> dict[str, np.ndarray]:
         interpreter.set_tensor(source["index"], image)

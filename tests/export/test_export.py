@@ -228,50 +228,94 @@ def test_paths_that_cannot_be_written(seg_tiny, tmp_path):
     assert left == ["a_openvino", "b_openvino", "file", "folder.onnx"]
 
 
-MUTATIONS = {
-    "half-pixel resizing": lambda patch: patch.setattr(
-        onnx_format, "_resize", lambda context, node, *_: half_pixel(context, node)
-    ),
-    "BGR": lambda patch: patch.setattr(
-        graph, "to_float", lambda image: tf().cast(image[..., ::-1], "float32")
-    ),
-    "a wrong axis": lambda patch: patch.setattr(
-        graph, "to_labels", lambda logits: tf().cast(tf().argmax(logits, 2), "uint8")
-    ),
-    "wrong normalization": lambda patch: patch.setattr(
-        graph, "to_float", lambda image: tf().cast(image, "float32") / 2
-    ),
-}
-
-
 def tf():
     import tensorflow as tf
 
     return tf
 
 
-def half_pixel(context, node, original=onnx_format._resize):
-    node.set_attr("align_corners", 0)
-    original(context, node)
+MUTATIONS = {  # what replaces a function of `graph`, and the stage that the error names
+    "BGR": (
+        "to_float",
+        lambda _, image: tf().cast(image[..., ::-1], "float32"),
+        "the input",
+    ),
+    "wrong normalization": (
+        "to_float",
+        lambda _, image: tf().cast(image, "float32") / 2,
+        "the input",
+    ),
+    "half-pixel resizing": (
+        "enlarge",
+        lambda enlarge, logits, image, **_: enlarge(logits, image, half_pixel=True),
+        "the upsampling",
+    ),
+    "a rounded size": (
+        "enlarge",
+        lambda enlarge, logits, image, **kind: enlarge(logits, image[:, 1:, 1:], **kind),
+        r"the upsampling, whose shape is \(1, 64, 64, 3\) in place of \(1, 65, 65, 3\)",
+    ),
+    "a wrong axis": (
+        "to_labels",
+        lambda _, logits: tf().cast(tf().argmax(logits, 2), "uint8"),
+        "the last one, labels",
+    ),
+}
 
 
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(
-    "mutation", ["BGR", *(pytest.param(n, marks=pytest.mark.slow) for n in MUTATIONS if n != "BGR")]
+    ("mutation", "file_format"),
+    [
+        pytest.param(m, f, marks=[] if (m, f) == ("BGR", "onnx") else [pytest.mark.slow])
+        for m in MUTATIONS
+        for f in FORMATS
+    ],
 )
-def test_a_wrong_file_is_refused(seg_tiny, tmp_path, monkeypatch, mutation):
-    MUTATIONS[mutation](monkeypatch)
-    with pytest.raises(ExportError, match=STAGES[mutation]):
-        seg_tiny.export(tmp_path / "x.onnx")
+def test_a_wrong_file_is_refused(seg_tiny, tmp_path, monkeypatch, mutation, file_format):
+    for package in FORMATS[file_format].packages:
+        pytest.importorskip(package)
+    name, wrong, stage = MUTATIONS[mutation]
+    right = getattr(graph, name)
+    monkeypatch.setattr(graph, name, lambda *args, **names: wrong(right, *args, **names))
+    path = tmp_path / OTHER_FORMATS.get(file_format, "x.onnx")
+    with pytest.raises(ExportError, match=f"first stage that differs is {stage}"):
+        seg_tiny.export(path)
     assert not list(tmp_path.iterdir())
 
 
-STAGES = {
-    "half-pixel resizing": "resize|upsampl",
-    "BGR": "first stage that differs is the input",
-    "a wrong axis": "Keras|labels",
-    "wrong normalization": "first stage that differs is the input",
-}
+def half_pixel(resize, context, node, *_):
+    node.set_attr("align_corners", 0)
+    resize(context, node)
+
+
+def factors_that_round_down(resize, context, node, *_):
+    """As tf2onnx itself resizes; here for the last resize, without which no file is a network."""
+    height, last = context.get_shape(node.output[0])[1], node.output[0]
+    cells = context.get_shape(node.input[0])[1]
+    resize(context, node)
+    if height == SIZE[0]:
+        factors = np.array([1, 1, *2 * [height / cells - 1e-6]], np.float32)
+        (enlarged,) = [n for n in context.get_nodes() if last in n.output]
+        scales = context.make_const("factors", factors).output[0]
+        context.replace_inputs(enlarged.inputs[0], [enlarged.inputs[0].input[0], "", scales])
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    ("wrong", "stage"),
+    [
+        (half_pixel, "layer 'decoder|layer 'aspp|the upsampling"),
+        (factors_that_round_down, "the upsampling, whose shape is"),
+    ],
+)
+def test_a_wrong_conversion_is_refused(seg_tiny, tmp_path, monkeypatch, wrong, stage):
+    right = onnx_format._resize
+    monkeypatch.setattr(onnx_format, "_resize", lambda *args: wrong(right, *args))
+    with pytest.raises(ExportError, match=f"first stage that differs is ({stage})"):
+        seg_tiny.export(tmp_path / "x.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_list_formats():
