@@ -36,7 +36,9 @@ class LogitGrid(NamedTuple):
 
     def labels(self) -> np.ndarray:
         """Argmax of the bilinearly upsampled logits, `(H, W) uint8` (uint16 above 256 classes)."""
-        height, width, classes = self.logits.shape
+        # without the cells that lie beside the image, on the padding of the input
+        logits = self.logits[: int(self.rows[-1]) + 2, : int(self.cols[-1]) + 2]
+        height, width, classes = logits.shape
         size = len(self.rows), len(self.cols)
         labels = np.empty(size, np.uint8 if classes <= 256 else np.uint16)
         parts = _parts(max(size[0] / height, size[1] / width))
@@ -46,7 +48,7 @@ class LogitGrid(NamedTuple):
             begin, end = np.searchsorted(self.rows, (top, top + step))
             if begin < end:
                 down = _side(self.rows[begin:end] - top, min(step, height - top), parts)
-                _label(labels[begin:end], self.logits[top : top + step + 1], down, across, parts)
+                _label(labels[begin:end], logits[top : top + step + 1], down, across, parts)
         return labels
 
     def confidence(self) -> np.ndarray:
