@@ -22,7 +22,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores; one thread e
 
 @pytest.fixture(scope="session")
 def shared():
-    """The folder of photos, weights and golden files; absent in a user's clone."""
+    """The folder of images, weights and golden files; absent in a user's clone."""
     if not (SHARED / "golden").is_dir():
         pytest.skip(
             f"needs the data folder {SHARED} (or EASYSEG_SHARED), which a clone does not have"
@@ -90,7 +90,7 @@ def seg(voc_home):
 
 
 @pytest.fixture
-def photo(shared):
+def image(shared):
     return shared / "data/photos/dog.jpg"
 
 

@@ -103,7 +103,7 @@ def _is_black_and_white(stats: MaskStats, classes: Sequence[Class], ignore: Sequ
     has_colors = stats.mostly_rgb and any(m.grays is None and m.is_rgb for m in stats.masks)
     if has_colors or not all(map(is_gray_color, stats.palette.values())):
         return False
-    masks = [m for m in stats.masks if m.grays is not None and not m.is_photo]
+    masks = [m for m in stats.masks if m.grays is not None and not m.is_mostly_gray]
     white = [m for m in masks if max(m.shades, default=0) >= 256 - NEAR]
     if any(m.is_low for m in masks):  # a mask that is 255 everywhere is ignored rather than white
         white = [m for m in white if len(m.shades) > 1]

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from easyseg.datasets.base import IGNORE
-from easyseg.datasets.soft_edges import MANY, is_photo, middle_fraction, mixed_colors
+from easyseg.datasets.soft_edges import MANY, is_mostly_gray, middle_fraction, mixed_colors
 from easyseg.errors import DatasetError, ImageError, show_path
 from easyseg.io.open_image import open_image
 
@@ -72,7 +72,7 @@ class MaskEncoding:
         return ids.astype(np.uint8)
 
     def _from_binary(self, gray: np.ndarray, path: Path) -> np.ndarray:
-        if is_photo(gray):
+        if is_mostly_gray(gray):
             raise DatasetError(
                 f"{path} is not black and white like the other masks: "
                 f"{middle_fraction(gray):.0%} of it is gray; remove it, or save class ids as PNG."

@@ -21,7 +21,7 @@ from easyseg.datasets.mask_files import (
     pack,
     read_values,
 )
-from easyseg.datasets.soft_edges import MANY, NEAR, NOISE, Grays, count_grays, is_photo
+from easyseg.datasets.soft_edges import MANY, NEAR, NOISE, Grays, count_grays, is_mostly_gray
 from easyseg.errors import DatasetError, show_path
 from easyseg.io.open_image import open_image
 
@@ -41,7 +41,7 @@ class MaskSummary:
         grays: Its pixels by what their gray can be; `None` for colors.
         is_rgb: Whether it is stored as RGB.
         is_jpeg: Whether it is a JPEG.
-        is_photo: Whether too much of it is gray for a black and white mask.
+        is_mostly_gray: Whether too much of it is gray for a black and white mask.
     """
 
     path: Path
@@ -49,7 +49,7 @@ class MaskSummary:
     grays: Grays | None = None
     is_rgb: bool = False
     is_jpeg: bool = False
-    is_photo: bool = False
+    is_mostly_gray: bool = False
 
     @property
     def is_lossy(self) -> bool:
@@ -171,7 +171,7 @@ def _summary(path: Path, gray: np.ndarray | None, *, is_rgb: bool = False) -> Ma
     if max(shades, default=0) > 255:  # ids of 16 bits
         return MaskSummary(path, shades, Grays(gray.size, gray.size, 0, gray.size, gray.size))
     gray = np.ascontiguousarray(gray, np.uint8)
-    return MaskSummary(path, shades, count_grays(gray), is_rgb, is_jpeg(path), is_photo(gray))
+    return MaskSummary(path, shades, count_grays(gray), is_rgb, is_jpeg(path), is_mostly_gray(gray))
 
 
 def is_gray_color(packed: int) -> bool:

@@ -14,7 +14,7 @@ __all__ = [
     "NOISE",
     "Grays",
     "count_grays",
-    "is_photo",
+    "is_mostly_gray",
     "middle_fraction",
     "mixed_colors",
 ]
@@ -28,7 +28,7 @@ SHARP_RADIUS = 2  # pixels from an edge that shrinking and smoothing reach
 LOSSY_RADIUS = 8  # pixels from an edge that JPEG's blocks reach, and a blur in small masks
 EXACT = 4.0  # distance of a mixed color from the line between two others
 MAX_MIXED = 4096  # colors; photographs have more
-PHOTO = 0.2  # fraction of a mask that may be gray by blur; photographs have more
+MAX_MIDDLE = 0.2  # fraction of a mask that may be gray by blur; photographs have more
 
 
 class Grays(NamedTuple):
@@ -49,9 +49,9 @@ class Grays(NamedTuple):
     lossy_ids: int
 
 
-def is_photo(values: np.ndarray) -> bool:
+def is_mostly_gray(values: np.ndarray) -> bool:
     """Whether so much of a mask is gray that it is not black and white in any way."""
-    return values.size > 64 and middle_fraction(values) > PHOTO
+    return values.size > 64 and middle_fraction(values) > MAX_MIDDLE
 
 
 def middle_fraction(values: np.ndarray) -> float:

@@ -64,7 +64,7 @@ def segment(run, seg, monkeypatch):
 
 
 @pytest.fixture
-def photos(shared, tmp_path, monkeypatch):
+def images(shared, tmp_path, monkeypatch):
     """The working folder with photos/dog.jpg, photos/deep/cat.png and a small bird.jpg."""
     monkeypatch.chdir(tmp_path)
     Path("photos/deep").mkdir(parents=True)
@@ -82,12 +82,12 @@ def files():
     return sorted(str(path) for path in Path().rglob("*") if path.is_file())
 
 
-PHOTOS = ["bird.jpg", "photos/deep/cat.png", "photos/dog.jpg"]
+IMAGES = ["bird.jpg", "photos/deep/cat.png", "photos/dog.jpg"]
 
 
 def new_files():
-    assert set(PHOTOS) <= set(files())
-    return [name for name in files() if name not in PHOTOS]
+    assert set(IMAGES) <= set(files())
+    return [name for name in files() if name not in IMAGES]
 
 
 def assert_one_line(err, *words):
@@ -101,7 +101,7 @@ def assert_one_line(err, *words):
 # What is segmented, and where results go
 
 
-def test_one_file_to_a_file(segment, photos, seg):
+def test_one_file_to_a_file(segment, images, seg):
     code, out, err = segment("photos/dog.jpg", "-o", "new/out.png")
     assert (code, err) == (0, "")
     assert new_files() == ["new/out.png"]
@@ -113,20 +113,20 @@ def test_one_file_to_a_file(segment, photos, seg):
     assert place == "1 of 1 -> new/out.png"
 
 
-def test_one_file_to_a_folder(segment, photos):
+def test_one_file_to_a_folder(segment, images):
     code, out, _ = segment("photos/dog.jpg", "-o", "results")
     assert code == 0
     assert new_files() == ["results/dog.png"]
     assert out.endswith("1 of 1 -> results/dog.png\n")
 
 
-def test_a_folder_that_is_called_like_a_picture(segment, photos):
+def test_a_folder_that_is_called_like_an_image(segment, images):
     Path("out.png").mkdir()
     assert segment("photos/dog.jpg", "-o", "out.png")[0] == 0
     assert new_files() == ["out.png/dog.png"]
 
 
-def test_results_go_beside_the_pictures(segment, photos):
+def test_results_go_beside_the_images(segment, images):
     code, out, err = segment("photos", "bird.jpg")
     assert (code, err) == (0, "")
     expected = [
@@ -149,7 +149,7 @@ def test_results_go_beside_the_pictures(segment, photos):
     ],
     ids=["folder", "pattern", "deep pattern", "files", "all"],
 )
-def test_several(segment, photos, sources, results):
+def test_several(segment, images, sources, results):
     code, out, err = segment(*sources, "-o", "out")
     assert (code, err) == (0, "")
     count = len(results)
@@ -159,7 +159,7 @@ def test_several(segment, photos, sources, results):
     assert out.endswith("-> out/dog.png\n" if is_single else " -> out\n")
 
 
-def test_an_address(segment, photos, monkeypatch):
+def test_an_address(segment, images, monkeypatch):
     content = Path("photos/dog.jpg").read_bytes()
     monkeypatch.setattr("easyseg.io.read_image._download", lambda address: content)
     code, _, err = segment("http://example.org/dog.jpg?big")
@@ -170,7 +170,7 @@ def test_an_address(segment, photos, monkeypatch):
 # Options
 
 
-def test_kind_and_classes(segment, photos, seg):
+def test_kind_and_classes(segment, images, seg):
     code, out, _ = segment("photos/dog.jpg", "-o", "m.png", "--kind", "mask", "-c", "dog, People")
     assert code == 0
     with Image.open("m.png") as image:
@@ -183,7 +183,7 @@ def test_kind_and_classes(segment, photos, seg):
 
 
 @pytest.mark.parametrize(("alpha", "kind"), [("0", None), ("1", "color")])
-def test_alpha(segment, photos, seg, alpha, kind):
+def test_alpha(segment, images, seg, alpha, kind):
     assert segment("photos/dog.jpg", "-o", "out.png", "--alpha", alpha)[0] == 0
     result = seg.segment_image("photos/dog.jpg")
     found = result.labels != 0
@@ -191,13 +191,13 @@ def test_alpha(segment, photos, seg, alpha, kind):
     np.testing.assert_array_equal(read_image("out.png")[found], expected[found])
 
 
-def test_legend(segment, photos, seg):
+def test_legend(segment, images, seg):
     assert segment("photos/dog.jpg", "-o", "out.png", "--legend")[0] == 0
     result = seg.segment_image("photos/dog.jpg")
     np.testing.assert_array_equal(read_image("out.png"), result.plot(legend=True))
 
 
-def test_the_model_is_opened_by_its_name(run, photos, seg):
+def test_the_model_is_opened_by_its_name(run, images, seg):
     """Without a short cut: the weights come from the cache, at another output stride too."""
     code, _, err = run("segment", "photos/dog.jpg", "-o", "a.png", "-m", MODEL, "-k", "mask")
     assert (code, err) == (0, "")
@@ -208,14 +208,14 @@ def test_the_model_is_opened_by_its_name(run, photos, seg):
     assert Path("a.png").read_bytes() != Path("b.png").read_bytes()
 
 
-def test_a_bundle_as_the_model(run, photos, seg):
+def test_a_bundle_as_the_model(run, images, seg):
     seg.save("net")
     code, _, err = run("segment", "photos/dog.jpg", "-o", "out.png", "-m", "net")
     assert (code, err) == (0, "")
     np.testing.assert_array_equal(read_image("out.png"), seg.segment_image("photos/dog.jpg").plot())
 
 
-def test_options_of_the_model(run, photos, seg, monkeypatch):
+def test_options_of_the_model(run, images, seg, monkeypatch):
     given = {}
 
     class Recorded:
@@ -253,34 +253,34 @@ def test_help_names_every_kind(run):
     assert ", ".join(OUTPUTS) in " ".join(out.split())
 
 
-# Many pictures
+# Many images
 
 
-def test_a_list(segment, photos):
+def test_a_list(segment, images):
     Path("list.txt").write_text("bird.jpg\nphotos/deep\n")
     code, _, err = segment("@list.txt", "-o", "out")
     assert (code, err) == (0, "")
     assert new_files() == ["list.txt", "out/bird.png", "out/cat.png", "out/results.jsonl"]
 
 
-def test_the_extension_follows_the_kind(segment, photos):
+def test_the_extension_follows_the_kind(segment, images):
     assert segment("photos", "-k", "labelme")[0] == 0
     documents = ["photos/deep/cat.seg.json", "photos/dog.seg.json"]
     assert new_files() == [*documents, "photos/results.jsonl"]
     assert json.loads(Path(documents[1]).read_text())["imagePath"] == "dog.jpg"
 
 
-def test_json_lines_of_a_single_picture(segment, photos, seg):
+def test_json_lines_of_a_single_image(segment, images, seg):
     assert segment("bird.jpg", "-o", "out.png", "--jsonl", "areas.jsonl")[0] == 0
     assert new_files() == ["areas.jsonl", "out.png"]
     line = json.loads(Path("areas.jsonl").read_text())
     assert [c["name"] for c in line["classes"]] == seg.segment_image("bird.jpg").class_names
 
 
-def test_resume(segment, photos):
+def test_resume(segment, images):
     assert segment("photos", "-o", "out")[0] == 0
     before = {name: Path(name).stat().st_mtime_ns for name in new_files()}
-    Path("photos/broken.jpg").write_text("no picture")
+    Path("photos/broken.jpg").write_text("no image")
     code, out, err = segment("bird.jpg", "photos", "-o", "out", "--resume")
     assert code == 2
     assert re.fullmatch(r"1 of 4 done, 2 skipped, 1 failed in \d+\.\d s -> out\n", out)
@@ -293,7 +293,7 @@ def test_resume(segment, photos):
     assert out.startswith("0 of 1 done, 1 skipped in ")
 
 
-def test_stopped_by_the_user(segment, photos, monkeypatch):
+def test_stopped_by_the_user(segment, images, monkeypatch):
     from easyseg.inference import folder
 
     def stopping(*args, written=folder.append_line):
@@ -315,8 +315,8 @@ def test_stopped_by_the_user(segment, photos, monkeypatch):
 # Errors
 
 
-def test_a_bad_picture_does_not_stop_the_others(segment, photos):
-    Path("photos/broken.jpg").write_text("no picture")
+def test_a_bad_image_does_not_stop_the_others(segment, images):
+    Path("photos/broken.jpg").write_text("no image")
     Path("photos/empty.png").touch()
     code, out, err = segment("photos", "-o", "out")
     assert code == 2
@@ -359,7 +359,7 @@ def test_a_bad_picture_does_not_stop_the_others(segment, photos):
     ],
     ids=" ".join,
 )
-def test_errors_are_one_line(segment, photos, args, words):
+def test_errors_are_one_line(segment, images, args, words):
     Path("empty").mkdir()
     Path("text").write_text("mine")
     before = {name: Path(name).read_bytes() for name in files()}
@@ -382,14 +382,14 @@ def test_errors_are_one_line(segment, photos, args, words):
         ("xception65.ade20k", "xception65.ade20k is not in the cache"),
     ],
 )
-def test_models_that_cannot_be_opened(run, photos, model, words):
+def test_models_that_cannot_be_opened(run, images, model, words):
     code, out, err = run("segment", "bird.jpg", "-m", model)
     assert (code, out) == (2, "")
     assert_one_line(err, words)
     assert new_files() == []
 
 
-def test_the_limit_of_pixels_is_raised_as_the_message_says(segment, photos):
+def test_the_limit_of_pixels_is_raised_as_the_message_says(segment, images):
     code, _, err = segment("bird.jpg", "-o", "out.png", "--max-pixels", "10")
     assert code == 2
     needed = re.search(r"raise the limit: --max-pixels (\d+) or", err)[1]
@@ -400,8 +400,8 @@ def test_the_limit_of_pixels_is_raised_as_the_message_says(segment, photos):
     assert "EASYSEG_MAX_PIXELS" not in os.environ
 
 
-def test_line_breaks_in_names_are_shown_as_escapes(segment, photos):
-    Path("two\nlines.jpg").write_text("no picture")
+def test_line_breaks_in_names_are_shown_as_escapes(segment, images):
+    Path("two\nlines.jpg").write_text("no image")
     code, _, err = segment("two\nlines.jpg", "bird.jpg")
     assert code == 2
     assert_one_line(err, r"Cannot read two\nlines.jpg: not an image")
@@ -415,7 +415,7 @@ def test_line_breaks_in_names_are_shown_as_escapes(segment, photos):
         (["segment", "bird.jpg", "--scales", "9", "-m", "mini"], "--scales 9.0 must be factors"),
     ],
 )
-def test_misuse_is_one_line(run, photos, args, word):
+def test_misuse_is_one_line(run, images, args, word):
     code, out, err = run(*args)
     assert (code, out) == (2, "")
     assert err.startswith("easyseg: ")
@@ -525,7 +525,7 @@ def test_there_is_nothing_to_download_for_mini(run):
     assert "is included in easyseg" in out
 
 
-def test_a_backend_that_is_not_there_is_one_line(environment, photos):
+def test_a_backend_that_is_not_there_is_one_line(environment, images):
     args = ("-m", "easyseg", "segment", "bird.jpg", "-m", MODEL)
     done = python(*args, env={**environment, "KERAS_BACKEND": "foo"})
     assert done.returncode == 2
@@ -615,7 +615,7 @@ def environment(home):
     return {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
 
 
-def test_a_real_run_says_nothing_on_stderr(environment, photos, seg):
+def test_a_real_run_says_nothing_on_stderr(environment, images, seg):
     args = ("-m", "easyseg", "segment", "photos/dog.jpg", "-o", "out.png", "-m", MODEL)
     done = python(*args, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
@@ -623,17 +623,17 @@ def test_a_real_run_says_nothing_on_stderr(environment, photos, seg):
     np.testing.assert_array_equal(read_image("out.png"), seg.segment_image("photos/dog.jpg").plot())
 
 
-def test_quiet_prints_nothing(environment, photos):
+def test_quiet_prints_nothing(environment, images):
     done = python("-m", "easyseg", "segment", "photos", "-q", "--flip", env=environment)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_default_model_is_named_once(environment, photos):
+def test_the_default_model_is_named_once(environment, images):
     done = python("-m", "easyseg", "segment", "bird.jpg", env=environment)
     assert_one_line(done.stderr, "using mini, the small model", "--model xception65.ade20k")
 
 
-def test_a_real_run_over_several_says_what_failed(environment, photos):
+def test_a_real_run_over_several_says_what_failed(environment, images):
     Path("photos/broken.jpg").touch()
     frames = [Image.new("RGB", (40, 30), color) for color in ("red", "blue")]
     frames[0].save("photos/moving.gif", save_all=True, append_images=frames[1:])

@@ -109,7 +109,7 @@ def test_a_class_on_one_side_only():
     assert result.f[1] == result.iou[1] == 1
 
 
-def test_absent_classes_and_photos_of_one_class():
+def test_absent_classes_and_images_of_one_class():
     empty = scores(classes=3)
     assert np.isnan([*empty.f, *empty.iou, empty.mean_f, empty.mean_iou]).all()
     plain = np.zeros(SIZE, np.uint8)
@@ -141,7 +141,7 @@ def test_parts_add_up():
     np.testing.assert_array_equal(parts.f, whole.f)
     np.testing.assert_array_equal(parts.iou, whole.iou)
     single = [scores(pair).f[1] for pair in pairs]
-    assert whole.f[1] == pytest.approx(np.mean(single))  # each photo weighs the same
+    assert whole.f[1] == pytest.approx(np.mean(single))  # each image weighs the same
 
 
 def test_others_do_not_add_up():

@@ -1,4 +1,4 @@
-"""`evaluate`: the right figures for the right classes, whatever photos it is given."""
+"""`evaluate`: the right metrics for the right classes, whatever images it is given."""
 
 import csv
 import json
@@ -39,8 +39,8 @@ def sample(path, ground_truth):
 
 
 @pytest.fixture(scope="module")
-def photos(tmp_path_factory):
-    """Five photos of different sizes, with discs of color in them."""
+def images(tmp_path_factory):
+    """Five images of different sizes, with discs of color in them."""
     folder, rng = tmp_path_factory.mktemp("photos"), np.random.default_rng(0)
     paths = []
     for i in range(5):
@@ -48,16 +48,16 @@ def photos(tmp_path_factory):
         y, x = np.mgrid[:height, :width]
         pixels = rng.integers(0, 90, (height, width, 3)).astype(np.uint8)
         pixels[(y - 20) ** 2 + (x - 30) ** 2 < (8 + 2 * i) ** 2] = 60 + 40 * i, 180, 90
-        paths.append(folder / f"photo{i}.bmp")
+        paths.append(folder / f"image{i}.bmp")
         Image.fromarray(pixels).save(paths[-1])
     return paths
 
 
 @pytest.fixture(scope="module")
-def samples(predictor, photos):
+def samples(predictor, images):
     """Truths are what the network finds, but for one column that is wrong and one ignored."""
     rows = []
-    for path, result in zip(photos, predictor(photos), strict=True):
+    for path, result in zip(images, predictor(images), strict=True):
         ground_truth = result.labels.copy()
         ground_truth[:, 0] = (ground_truth[:, 0] + 1) % 21
         ground_truth[:, 1] = 255
@@ -74,10 +74,10 @@ def test_figures_are_those_of_the_pixels(predictor, samples):
     assert 0 < scores.mean_iou < 1
     assert 0 < scores.boundary_f <= 1
     assert 0 < scores.boundary_iou < 1
-    assert [photo.name for photo in scores.images] == [s.name for s in samples]
+    assert [image.name for image in scores.images] == [s.name for s in samples]
     widths = [s.read_mask().shape[1] - 1 for s in samples]
     np.testing.assert_allclose(
-        [photo.pixel_accuracy for photo in scores.images], 1 - 1 / np.array(widths)
+        [image.pixel_accuracy for image in scores.images], 1 - 1 / np.array(widths)
     )
 
 
@@ -99,7 +99,7 @@ def test_parts_add_up(mini, samples):
         _ = first + evaluate(predictor, samples[2:], boundary=False)
 
 
-def test_photos_in_windows(mini, samples):
+def test_images_in_tiles(mini, samples):
     tiled = Predictor(mini.model, mini.label_set, options=InferenceOptions(tile=65))
     scores = evaluate(tiled, samples, boundary=False)
     assert scores.confusion.counts.sum() == sum((s.read_mask() != 255).sum() for s in samples)
@@ -111,16 +111,16 @@ def test_without_boundaries(predictor, samples):
     assert "boundary_f" not in scores.to_dict()
 
 
-def test_the_worst_photos(predictor, samples, photos):
-    blank = sample(photos[0], np.full((48, 80), 255))
-    wrong = sample(photos[1], (samples[1].read_mask(None) + 1) % 21)
+def test_the_worst_images(predictor, samples, images):
+    blank = sample(images[0], np.full((48, 80), 255))
+    wrong = sample(images[1], (samples[1].read_mask(None) + 1) % 21)
     scores = evaluate(predictor, [samples[0], wrong, blank], boundary=False)
-    assert [photo.name for photo in scores.worst(5)] == ["photo1", "photo0"]
+    assert [image.name for image in scores.worst(5)] == ["image1", "image0"]
     assert len(scores.worst(1)) == 1
 
 
-def test_where_nothing_counts(predictor, photos):
-    scores = evaluate(predictor, [sample(photos[0], np.full((48, 80), 255))])
+def test_where_nothing_counts(predictor, images):
+    scores = evaluate(predictor, [sample(images[0], np.full((48, 80), 255))])
     assert np.isnan(list(scores.summary().values())).all()
     json.dumps(scores.to_dict(), allow_nan=False)
     assert "21 of 21 classes do not occur" in str(scores)
@@ -128,17 +128,17 @@ def test_where_nothing_counts(predictor, photos):
     assert str(scores).endswith("ignored pixels          1.0000")
 
 
-def test_what_cannot_be_evaluated(predictor, samples, photos, tmp_path):
+def test_what_cannot_be_evaluated(predictor, samples, images, tmp_path):
     before = threading.active_count()
     with pytest.raises(InputError, match="no samples"):
         evaluate(predictor, [])
     with pytest.raises(
         DatasetError,
-        match=r"photo0\.png: expected .* shape \(9, 9\)",
+        match=r"image0\.png: expected .* shape \(9, 9\)",
     ):
-        evaluate(predictor, [sample(photos[0], np.zeros((9, 9), int))])
-    with pytest.raises(DatasetError, match=r"photo0\.png: the ground truth has id 21"):
-        evaluate(predictor, [sample(photos[0], np.full((48, 80), 21))])
+        evaluate(predictor, [sample(images[0], np.zeros((9, 9), int))])
+    with pytest.raises(DatasetError, match=r"image0\.png: the ground truth has id 21"):
+        evaluate(predictor, [sample(images[0], np.full((48, 80), 21))])
     with pytest.raises(ImageNotFoundError, match=r"gone\.jpg"):
         evaluate(predictor, [*samples, sample(tmp_path / "gone.jpg", np.zeros((1, 1), int))])
     assert threading.active_count() <= before
@@ -223,12 +223,12 @@ def test_two_classes_for_one():
         map_classes(MODEL, label_set("person", "human"))
 
 
-def test_scores_are_by_the_data_sets_classes(predictor, photos):
-    [result] = predictor(photos[:1])
+def test_scores_are_by_the_data_sets_classes(predictor, images):
+    [result] = predictor(images[:1])
     cats = int((result.labels == 8).sum())
     data = label_set("background", "cat")
     ground_truth = np.where(result.labels == 8, 1, 0)
-    scores = evaluate(predictor, [sample(photos[0], ground_truth)], label_set=data, boundary=False)
+    scores = evaluate(predictor, [sample(images[0], ground_truth)], label_set=data, boundary=False)
     assert scores.label_set is data
     assert scores.confusion.counts.tolist() == [[ground_truth.size - cats, 0], [0, cats]]
     assert "scored as 'background'" in str(scores)
@@ -238,16 +238,16 @@ def test_scores_are_by_the_data_sets_classes(predictor, photos):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, mini, photos):
+def folder(tmp_path_factory, mini, images):
     """A paired folder: what the model finds as person and elsewhere, as masks of ids."""
     root = tmp_path_factory.mktemp("data")
     for kind in ("images", "masks"):
         for split in ("train", "val"):
             (root / kind / split).mkdir(parents=True)
-    for i, path in enumerate(photos):
+    for i, path in enumerate(images):
         split = "val" if i < 3 else "train"
-        with Image.open(path) as photo:
-            photo.save(root / "images" / split / f"{path.stem}.png")
+        with Image.open(path) as image:
+            image.save(root / "images" / split / f"{path.stem}.png")
         mask = np.zeros(mini.segment_image(path).labels.shape, np.uint8)
         mask[10:30, 20:40] = 1
         Image.fromarray(mask).save(root / "masks" / split / f"{path.stem}.png")

@@ -83,7 +83,7 @@ def test_adding_leaves_the_parts_alone():
     assert part.counts.sum() == 5
 
 
-def test_without_pictures():
+def test_without_images():
     empty = ConfusionMatrix(3)
     assert np.isnan(empty.iou).all()
     assert math.isnan(empty.mean_iou())
@@ -116,7 +116,7 @@ def learned():
 
 
 def random_pairs(classes=6, absent=3, found_ids=None):
-    """Three photos of different sizes; one class is on neither side."""
+    """Three images of different sizes; one class is on neither side."""
     rng = np.random.default_rng(1)
     ids = [i for i in range(classes) if i != absent]
     sizes = [(40, 50), (31, 17), (8, 90)]
@@ -165,7 +165,7 @@ def test_as_scikit_learn_has_it(learned, found_ids):
 
 
 def test_the_voc_protocol():
-    """Counts over all photos, and then one ratio for each class, as in the VOC development kit."""
+    """Counts over all images, and then one ratio for each class, as in the VOC development kit."""
     truths, founds = random_pairs(absent=9)
     ratios = []
     for i in range(6):

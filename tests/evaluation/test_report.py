@@ -37,9 +37,9 @@ class Fixed:
     def __init__(self, label_set):
         self.label_set = label_set
 
-    def __call__(self, photos):
-        for photo in photos:
-            yield Segmentation(stripes(photo.shape, len(self.label_set)), self.label_set, photo)
+    def __call__(self, images):
+        for image in images:
+            yield Segmentation(stripes(image.shape, len(self.label_set)), self.label_set, image)
 
 
 def stripes(shape, classes):
@@ -52,9 +52,9 @@ def odd_set():
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory):
-    """Scores of ten photos, each with a few more wrong columns, and their samples."""
+    """Scores of ten images, each with a few more wrong columns, and their samples."""
     folder, label_set = tmp_path_factory.mktemp("photos"), odd_set()
-    samples, photos = [], []
+    samples, images = [], []
     confusion, borders = ConfusionMatrix(2), BoundaryScores(2)
     for i in range(10):
         shape = (40 + 3 * i, 90 - 3 * i, 3)
@@ -67,12 +67,12 @@ def measured(tmp_path_factory):
         one.update(ground_truth, result)
         borders.update(ground_truth, result)
         confusion += one
-        photos.append(ImageScore(f"<{i}>/ä", one.mean_iou(), one.pixel_accuracy))
+        images.append(ImageScore(f"<{i}>/ä", one.mean_iou(), one.pixel_accuracy))
         samples.append(
             Sample(f"<{i}>/ä", path, path, lambda _, ground_truth=ground_truth: ground_truth)
         )
     match = ClassMapping(label_set, ("Matched <by name>.",))
-    return Scores(confusion, match, tuple(photos), borders), samples
+    return Scores(confusion, match, tuple(images), borders), samples
 
 
 @pytest.fixture(scope="module")
@@ -133,10 +133,10 @@ def page(run):
     return parser
 
 
-def size_of(picture):
-    with Image.open(picture) as image:
-        image.load()
-        return image.size
+def size_of(image):
+    with Image.open(image) as opened:
+        opened.load()
+        return opened.size
 
 
 def test_all_files_are_there(run):
@@ -244,15 +244,13 @@ def test_epochs_without_validation_have_no_curve_of_it():
 def test_a_sheet_shows_where_labels_differ():
     ground_truth, result = np.zeros((2, 40, 80), np.uint8)
     result[:, :20], ground_truth[:, 60:] = 1, 255
-    photo = np.full((40, 80, 3), 90, np.uint8)
-    picture = comparison_sheet(
-        [Comparison("one", photo, ground_truth, result)], odd_set(), width=80
-    )
-    assert picture.shape[1] == 4 * 86 + 6
-    top = np.flatnonzero((picture[:, 10] == 90).all(1))[0]  # where the photo begins
-    line = picture[top + 20]
-    photo_at, truth_at, found_at, errors_at = (6 + 86 * i for i in range(4))
-    assert (line[photo_at : photo_at + 80] == 90).all()
+    image = np.full((40, 80, 3), 90, np.uint8)
+    image = comparison_sheet([Comparison("one", image, ground_truth, result)], odd_set(), width=80)
+    assert image.shape[1] == 4 * 86 + 6
+    top = np.flatnonzero((image[:, 10] == 90).all(1))[0]  # where the image begins
+    line = image[top + 20]
+    image_at, truth_at, found_at, errors_at = (6 + 86 * i for i in range(4))
+    assert (line[image_at : image_at + 80] == 90).all()
     assert (line[truth_at : truth_at + 60] == 255).all()  # the class's white
     assert (line[truth_at + 60 : truth_at + 80] < 240).all()  # hatched
     assert (line[found_at : found_at + 20] == (0, 90, 0)).all()

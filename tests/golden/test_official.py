@@ -1,7 +1,7 @@
-"""Parity with Google's graph on golden weights: logits, labels, photo in and labels out.
+"""Parity with Google's graph on golden weights: logits, labels, image in and labels out.
 
 Tolerances: logits within 2e-4 of the largest golden logit; labels equal on 99.95 % of the pixels
-of network outputs and on 99.9 % of the pixels of whole photos.
+of network outputs and on 99.9 % of the pixels of whole images.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def test_runtimes(golden, network, record_property, variant, runtime, tmp_path):
 
 @pytest.mark.parametrize("variant", ["xception65_pascal_os16", "mobilenetv2_pascal_os16"])
 @pytest.mark.parametrize("size", ["97x113", "65x129"])
-def test_photos_smaller_than_the_crop(golden, network, record_property, variant, size):
+def test_images_smaller_than_the_crop(golden, network, record_property, variant, size):
     predict = predictor(network(variant), 21, (129, 129))
     arrays = golden.arrays(f"official/pad_{variant}_crop129")
     result = predict.one(golden.image(arrays, *size_of(size)))
@@ -199,7 +199,7 @@ def predictor(model, classes, input_size):
         for name in FULL
     ],
 )
-def test_photo_in_labels_out(golden, network, record_property, name):
+def test_image_in_labels_out(golden, network, record_property, name):
     variant, resize = FULL[name]
     config = CONFIGS[variant]
     predict = predictor(network(variant), config.num_classes, config.input_size)

@@ -1,4 +1,4 @@
-"""Real weights on real photos: what Google's code gives with the same checkpoint."""
+"""Real weights on real images: what Google's code gives with the same checkpoint."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image
 from easyseg import SemanticSegmentation
 from easyseg.evaluation.metrics import ConfusionMatrix
 
-PHOTOS = ("beach", "bikes", "dog", "horses", "person", "rider")
+IMAGES = ("beach", "bikes", "dog", "horses", "person", "rider")
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,7 @@ def labels_of(path):
         return np.asarray(image)
 
 
-@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("name", IMAGES)
 @pytest.mark.parametrize("output_stride", [16, 8])
 def test_official_labels(shared, seg, seg8, record_property, name, output_stride):
     folder = shared / "golden/real"
@@ -41,7 +41,7 @@ def test_official_labels(shared, seg, seg8, record_property, name, output_stride
     assert (actual == official).mean() >= 0.999
 
 
-@pytest.mark.parametrize("name", PHOTOS)
+@pytest.mark.parametrize("name", IMAGES)
 def test_official_labels_of_the_half_width_network(shared, half_width, record_property, name):
     folder = shared / "golden/real"
     actual = half_width.segment_image(pixels_of(folder / f"{name}.png")).labels
@@ -66,8 +66,8 @@ def half_width(shared, tmp_path_factory):
 def test_mean_iou_on_voc_val(shared, seg, seg8, record_property, output_stride, miou, accuracy):
     folder = shared / "data/voc"
     names = (folder / "ImageSets/Segmentation/val.txt").read_text().split()
-    photos = (folder / f"JPEGImages/{name}.jpg" for name in names)
-    results = (seg if output_stride == 16 else seg8).segment_images(photos)
+    images = (folder / f"JPEGImages/{name}.jpg" for name in names)
+    results = (seg if output_stride == 16 else seg8).segment_images(images)
     matrix = ConfusionMatrix(21, ignore_index=255)
     for name, result in zip(names, results, strict=True):
         matrix.update(labels_of(folder / f"SegmentationClass/{name}.png"), result.labels)

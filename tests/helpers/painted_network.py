@@ -63,9 +63,9 @@ class Screen:
     def __init__(self):
         self.shown, self.titles, self.patience = [], [], 3
 
-    def imshow(self, title, picture):
+    def imshow(self, title, image):
         self.titles.append(title)
-        self.shown.append(picture)
+        self.shown.append(image)
 
     def waitKey(self, _):
         return ord("q") if len(self.shown) >= self.patience else -1

@@ -30,7 +30,7 @@ from easyseg.results.outputs.spec import OutputSpec
 
 RNG = np.random.default_rng(11)
 VOC = load_label_set("voc")
-PHOTO = RNG.integers(0, 256, (60, 90, 3), np.uint8)
+IMAGE = RNG.integers(0, 256, (60, 90, 3), np.uint8)
 LABELS = np.zeros((60, 90), np.uint8)
 LABELS[5:55, 5:30] = VOC.ids_of("person")[0]
 LABELS[5:55, 32:50] = VOC.ids_of("bird")[0]
@@ -46,11 +46,11 @@ class Known:
 
     def one(self, source):
         self.calls += 1
-        photo = read_image(source)
-        return Segmentation(self.labels, self.label_set, photo)
+        image = read_image(source)
+        return Segmentation(self.labels, self.label_set, image)
 
 
-OPTIONS = {"change": 255 - PHOTO, "blur": "low", "color": "lime", "gray": None, "cutout": None}
+OPTIONS = {"change": 255 - IMAGE, "blur": "low", "color": "lime", "gray": None, "cutout": None}
 
 
 def test_every_effect_is_tested():
@@ -68,40 +68,40 @@ def mask_of(*names):
 @pytest.mark.parametrize("effect", OPTIONS)
 def test_what_is_kept_keeps_its_colors(effect, keep):
     """PixelLib compares and mixes channel by channel: its bicycles come out green."""
-    image = edit_background(Known(), PHOTO, None, effect, OPTIONS[effect], keep=keep)
+    image = edit_background(Known(), IMAGE, None, effect, OPTIONS[effect], keep=keep)
     kept = LABELS > 0 if keep is None else np.isin(LABELS, VOC.ids_of(keep))
-    np.testing.assert_array_equal(image[kept][:, :3], PHOTO[kept])
-    assert (image[~kept][:, :3] != PHOTO[~kept]).any(-1).mean() > 0.9
+    np.testing.assert_array_equal(image[kept][:, :3], IMAGE[kept])
+    assert (image[~kept][:, :3] != IMAGE[~kept]).any(-1).mean() > 0.9
 
 
 def test_a_person_is_no_bird():
     """PixelLib knows both by the color white."""
-    image = edit_background(Known(), PHOTO, None, "color", (1, 2, 3), keep="person")
+    image = edit_background(Known(), IMAGE, None, "color", (1, 2, 3), keep="person")
     assert (image[mask_of("bird")] == (1, 2, 3)).all()
 
 
-def test_a_image_behind_is_not_swapped_in_its_channels():
+def test_an_image_behind_is_not_swapped_in_its_channels():
     red = np.zeros((60, 90, 3), np.uint8) + np.uint8([250, 20, 10])
-    image = edit_background(Known(), PHOTO, None, "change", red, keep="person")
+    image = edit_background(Known(), IMAGE, None, "change", red, keep="person")
     assert (image[LABELS == 0] == (250, 20, 10)).all()
 
 
 @pytest.mark.parametrize("color", [(0, 128, 255), "#0080ff", "rgb(0, 128, 255)", [0, 128, 255]])
 def test_colors(color):
-    image = edit_background(Known(), PHOTO, None, "color", color, keep="person")
+    image = edit_background(Known(), IMAGE, None, "color", color, keep="person")
     assert (image[LABELS == 0] == (0, 128, 255)).all()
 
 
 def test_gray():
-    image = edit_background(Known(), PHOTO, None, "gray", keep="person")
+    image = edit_background(Known(), IMAGE, None, "gray", keep="person")
     ground = image[~mask_of("person")].astype(int)
     assert (ground == ground[:, :1]).all()
-    luma = PHOTO[~mask_of("person")] @ [0.299, 0.587, 0.114]
+    luma = IMAGE[~mask_of("person")] @ [0.299, 0.587, 0.114]
     np.testing.assert_allclose(ground[:, 0], luma, atol=1)
 
 
 def test_cutout():
-    image = edit_background(Known(), PHOTO, None, "cutout", keep="person")
+    image = edit_background(Known(), IMAGE, None, "cutout", keep="person")
     np.testing.assert_array_equal(image[..., 3], 255 * mask_of("person"))
 
 
@@ -109,28 +109,28 @@ def test_cutout():
 
 
 def test_a_blur_does_not_take_the_colors_of_what_is_kept():
-    photo = np.zeros_like(PHOTO) + np.uint8([10, 20, 200])
-    photo[mask_of("person")] = (255, 0, 0)
-    image = edit_background(Known(), photo, None, "blur", 8, keep="person")
-    np.testing.assert_array_equal(image, photo)
+    image = np.zeros_like(IMAGE) + np.uint8([10, 20, 200])
+    image[mask_of("person")] = (255, 0, 0)
+    blurred = edit_background(Known(), image, None, "blur", 8, keep="person")
+    np.testing.assert_array_equal(blurred, image)
 
 
 def test_strengths_are_fractions_of_the_longest_side():
     named = [
-        edit_background(Known(), PHOTO, None, "blur", s) for s in ("low", "moderate", "extreme")
+        edit_background(Known(), IMAGE, None, "blur", s) for s in ("low", "moderate", "extreme")
     ]
-    pixels = [edit_background(Known(), PHOTO, None, "blur", 90 * s) for s in (0.01, 0.02, 0.04)]
+    pixels = [edit_background(Known(), IMAGE, None, "blur", 90 * s) for s in (0.01, 0.02, 0.04)]
     for a, b in zip(named, pixels, strict=True):
         np.testing.assert_array_equal(a, b)
     rough = [image[LABELS == 0].astype(float).std() for image in named]
-    assert PHOTO[LABELS == 0].std() > rough[0] > rough[1] > rough[2]
+    assert IMAGE[LABELS == 0].std() > rough[0] > rough[1] > rough[2]
 
 
 def test_a_blur_is_a_gaussian():
     import cv2
 
     nothing = Known(np.zeros_like(LABELS))
-    sharp = cv2.GaussianBlur(PHOTO, (0, 0), 2).astype(float)  # the small copy is for large sigmas
+    sharp = cv2.GaussianBlur(IMAGE, (0, 0), 2).astype(float)  # the small copy is for large sigmas
     for sigma in (3, 9):
         image = edit_background(nothing, sharp.astype(np.uint8), None, "blur", sigma)
         whole = cv2.GaussianBlur(sharp, (0, 0), sigma)
@@ -141,11 +141,11 @@ def test_a_blur_is_a_gaussian():
 
 
 @pytest.mark.parametrize("size", [(60, 90), (120, 180), (30, 45)])
-def test_a_image_of_the_same_shape_is_scaled(size):
+def test_an_image_of_the_same_shape_is_scaled(size):
     behind = np.zeros((*size, 3), np.uint8)
     behind[:, size[1] // 2 :] = 255
-    image = edit_background(Known(np.zeros_like(LABELS)), PHOTO, None, "change", behind)
-    assert image.shape == PHOTO.shape
+    image = edit_background(Known(np.zeros_like(LABELS)), IMAGE, None, "change", behind)
+    assert image.shape == IMAGE.shape
     assert (image[:, :43] == 0).all()
     assert (image[:, 47:] == 255).all()
 
@@ -155,8 +155,8 @@ def test_an_image_of_another_shape_is_cropped_at_its_center(size):
     y, x = np.mgrid[: size[0], : size[1]]
     near = np.hypot(y - (size[0] - 1) / 2, x - (size[1] - 1) / 2) <= 0.3 * min(size)
     behind = np.where(near[..., None], 255, 0).repeat(3, -1).astype(np.uint8)
-    image = edit_background(Known(np.zeros_like(LABELS)), PHOTO, None, "change", behind)[..., 0]
-    assert image.shape == PHOTO.shape[:2]
+    image = edit_background(Known(np.zeros_like(LABELS)), IMAGE, None, "change", behind)[..., 0]
+    assert image.shape == IMAGE.shape[:2]
     ys, xs = np.nonzero(image > 127)
     assert abs(ys.mean() - 29.5) < 1.5
     assert abs(xs.mean() - 44.5) < 1.5
@@ -176,9 +176,9 @@ def test_the_image_behind_is_read_and_fitted_once(monkeypatch):
     monkeypatch.setattr(module, "read_image", read)
     draw = BACKGROUNDS["change"](RNG.integers(0, 256, (33, 44, 3), np.uint8))
     alpha = np.zeros((60, 90), np.float32)
-    first = draw(PHOTO, alpha)
+    first = draw(IMAGE, alpha)
     monkeypatch.setattr(module, "_cover", None)
-    np.testing.assert_array_equal(draw(PHOTO[::-1], alpha), first)
+    np.testing.assert_array_equal(draw(IMAGE[::-1], alpha), first)
     assert len(reads) == 1
 
 
@@ -199,13 +199,13 @@ def test_the_image_behind_has_the_limit_of_the_model(monkeypatch):
 def file(tmp_path):
     path = tmp_path / "in" / "photo.png"
     path.parent.mkdir()
-    Image.fromarray(PHOTO).save(path)
+    Image.fromarray(IMAGE).save(path)
     return path
 
 
 @pytest.mark.parametrize(("effect", "mode"), [("color", "RGB"), ("cutout", "RGBA")])
 def test_type_in_is_type_out(file, effect, mode):
-    array = edit_background(Known(), PHOTO, None, effect, OPTIONS[effect])
+    array = edit_background(Known(), IMAGE, None, effect, OPTIONS[effect])
     assert (array.dtype, array.shape) == (np.uint8, (60, 90, len(mode)))
     for source in (file, str(file), Image.open(file)):
         image = edit_background(Known(), source, None, effect, OPTIONS[effect])
@@ -221,9 +221,9 @@ def test_type_in_is_type_out(file, effect, mode):
 @pytest.mark.parametrize("effect", OPTIONS)
 def test_gray_and_transparent_sources(effect):
     """PixelLib stops at images without three channels."""
-    gray = PHOTO[..., 0]
-    opaque = np.dstack([PHOTO, np.full((60, 90), 255, np.uint8)])
-    for source, same in ((gray, np.dstack([gray] * 3)), (opaque, PHOTO)):
+    gray = IMAGE[..., 0]
+    opaque = np.dstack([IMAGE, np.full((60, 90), 255, np.uint8)])
+    for source, same in ((gray, np.dstack([gray] * 3)), (opaque, IMAGE)):
         image = edit_background(Known(), source, None, effect, OPTIONS[effect])
         np.testing.assert_array_equal(
             image, edit_background(Known(), same, None, effect, OPTIONS[effect])
@@ -231,10 +231,10 @@ def test_gray_and_transparent_sources(effect):
 
 
 def test_the_source_is_left_as_it_was():
-    source = PHOTO.copy()
+    source = IMAGE.copy()
     for effect, option in OPTIONS.items():
         edit_background(Known(), source, None, effect, option)[:] = 0
-    np.testing.assert_array_equal(source, PHOTO)
+    np.testing.assert_array_equal(source, IMAGE)
 
 
 @pytest.mark.parametrize("effect", OPTIONS)
@@ -251,7 +251,7 @@ def test_files_are_written(effect, file, tmp_path):
 
 def warnings_of(caplog, **arguments):
     with caplog.at_level(logging.WARNING):
-        edit_background(source=PHOTO, out=None, effect="gray", **arguments)
+        edit_background(source=IMAGE, out=None, effect="gray", **arguments)
     return [record.message for record in caplog.records]
 
 
@@ -288,7 +288,7 @@ def refused(tmp_path, *arguments, **options):
     predictor = Known()
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises((InputError, OutputError, OSError)) as caught:
-        edit_background(predictor, PHOTO, *arguments, **options)
+        edit_background(predictor, IMAGE, *arguments, **options)
     assert predictor.calls == 0
     assert sorted(tmp_path.rglob("*")) == before
     return caught.type, str(caught.value)
@@ -380,48 +380,48 @@ def test_a_folder_that_may_not_be_written(file):
     if folder == file.parent:
         folder.chmod(0o555)
     with pytest.raises(OutputError, match=re.escape(f"Cannot write {folder / 'x.png'}: ")):
-        edit_background(Known(), PHOTO, folder / "x.png", "gray")
+        edit_background(Known(), IMAGE, folder / "x.png", "gray")
     assert not (folder / "x.png").exists()
 
 
 # The facade, with the real network
 
 
-def test_the_methods_of_the_facade(seg, photo, tmp_path):
-    image = read_image(photo)
-    dog = seg.segment_image(image).probability("dog")
+def test_the_methods_of_the_facade(seg, image, tmp_path):
+    pixels = read_image(image)
+    dog = seg.segment_image(pixels).probability("dog")
     inside, outside = dog > 0.99, dog < 0.001
     images = {
-        "change": seg.change_background(image, 255 - image, keep="dog"),
-        "blur": seg.blur_background(image, strength="extreme", keep="dog"),
-        "color": seg.color_background(image, color="lime", keep="dog"),
-        "gray": seg.gray_background(image, keep="dog"),
-        "cutout": seg.cutout(image, tmp_path / "dog.png", keep="dog"),
+        "change": seg.change_background(pixels, 255 - pixels, keep="dog"),
+        "blur": seg.blur_background(pixels, strength="extreme", keep="dog"),
+        "color": seg.color_background(pixels, color="lime", keep="dog"),
+        "gray": seg.gray_background(pixels, keep="dog"),
+        "cutout": seg.cutout(pixels, tmp_path / "dog.png", keep="dog"),
     }
     assert set(images) == set(BACKGROUNDS)
     for result in images.values():
-        same = (result[inside][:, :3] == image[inside]).all(-1)
+        same = (result[inside][:, :3] == pixels[inside]).all(-1)
         assert same.mean() > 0.99
-    far = outside & (np.abs(np.arange(image.shape[1]) - 200) > 250)
+    far = outside & (np.abs(np.arange(pixels.shape[1]) - 200) > 250)
     assert (images["color"][far] == (0, 255, 0)).all()
-    assert (images["change"][far] == 255 - image[far]).all()
+    assert (images["change"][far] == 255 - pixels[far]).all()
     assert (images["cutout"][far] == 0).all()
     with Image.open(tmp_path / "dog.png") as written:
         np.testing.assert_array_equal(np.asarray(written), images["cutout"])
     assert len({result.tobytes() for result in images.values()}) == 5
 
 
-def test_all_classes_are_kept_by_default(seg, photo):
-    cut = np.asarray(seg.cutout(photo))[..., 3]
+def test_all_classes_are_kept_by_default(seg, image):
+    cut = np.asarray(seg.cutout(image))[..., 3]
     for name in ("dog", "bicycle", "car"):
-        assert (cut[seg.segment_image(photo).masks[name]] > 127).mean() > 0.8
+        assert (cut[seg.segment_image(image).masks[name]] > 127).mean() > 0.8
 
 
-def test_bgr_frames_are_the_caller_s_to_turn(seg, photo):
+def test_bgr_frames_are_the_caller_s_to_turn(seg, image):
     """What comes out has the channels in the order in which they went in."""
-    frame = read_image(photo)
-    image = seg.color_background(frame, color=(200, 0, 0), keep="dog")
-    assert (image == (200, 0, 0)).all(-1).mean() > 0.5
+    frame = read_image(image)
+    edited = seg.color_background(frame, color=(200, 0, 0), keep="dog")
+    assert (edited == (200, 0, 0)).all(-1).mean() > 0.5
 
 
 @pytest.mark.parametrize("size", [(1, 1), (40, 700), (9, 9)])
@@ -433,9 +433,9 @@ def test_odd_sizes(seg, size):
 def test_a_label_set_of_one_s_own():
     names = LabelSet("mine", ("sky", "kite"), ((0, 0, 0), (9, 9, 9)), void=0)
     known = Known((LABELS > 0).astype(np.uint8), names)
-    image = edit_background(known, PHOTO, None, "color", "red")
+    image = edit_background(known, IMAGE, None, "color", "red")
     assert (image[LABELS == 0] == (255, 0, 0)).all()
-    np.testing.assert_array_equal(image[LABELS > 0], PHOTO[LABELS > 0])
+    np.testing.assert_array_equal(image[LABELS > 0], IMAGE[LABELS > 0])
 
 
 # Folders
@@ -509,9 +509,9 @@ def test_results_beside_the_images(seg, images):
 def test_an_image_behind_is_logged_by_its_path_or_content(seg, images):
     seg.change_background("images", Path("images/b.png"), "out", progress=False)
     assert log_lines()[0]["settings"]["option"] == "images/b.png"
-    seg.change_background("images", PHOTO, "out", progress=False)
+    seg.change_background("images", IMAGE, "out", progress=False)
     first = log_lines()[0]["settings"]["option"]
-    seg.change_background("images", PHOTO + 1, "out", progress=False)
+    seg.change_background("images", IMAGE + 1, "out", progress=False)
     assert log_lines()[0]["settings"]["option"] != first
 
 
@@ -542,7 +542,7 @@ class Video:
 
 @pytest.fixture
 def video(monkeypatch):
-    video = Video([PHOTO, PHOTO[::-1].copy(), PHOTO])
+    video = Video([IMAGE, IMAGE[::-1].copy(), IMAGE])
     monkeypatch.setattr("easyseg.inference.video.segment_video", video)
     return video
 

@@ -57,7 +57,7 @@ def segment_folder(predictor, sources, out=None, *, settings=None, progress=True
 
 
 def draw(path, *, number=0, size=(60, 40)):
-    """A image that is unlike the others."""
+    """An image that is unlike the others."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     pixels = np.random.default_rng(number).integers(0, 256, (4, 6, 3), np.uint8)
@@ -65,7 +65,7 @@ def draw(path, *, number=0, size=(60, 40)):
 
 
 @pytest.fixture
-def photos(tmp_path, monkeypatch):
+def images(tmp_path, monkeypatch):
     """The working folder, with five images below photos."""
     monkeypatch.chdir(tmp_path)
     for number, name in enumerate(("a.jpg", "b.png", "deep/c.jpg", "d.webp", "e.bmp")):
@@ -93,7 +93,7 @@ def written(folder="."):
 # What is written
 
 
-def test_results_are_those_of_single_images(mini, photos):
+def test_results_are_those_of_single_images(mini, images):
     summary = mini.segment_folder("photos", "out", kind="mask", progress=False)
     assert (summary.done, summary.skipped, summary.failed) == (5, 0, ())
     assert written("out") == [*(f"{p}.png" for p in PLACES), "results.jsonl"]
@@ -112,12 +112,12 @@ def test_results_are_those_of_single_images(mini, photos):
         assert line["settings"]["kind"] == "mask"
 
 
-def test_lines_are_in_the_order_of_the_images(mini, photos):
+def test_lines_are_in_the_order_of_the_images(mini, images):
     segment_folder(predictor(mini, 3), "photos", "out", progress=False)
     assert [line["result"] for line in lines()] == [f"out/{place}.png" for place in PLACES]
 
 
-def test_options_reach_the_images(mini, photos):
+def test_options_reach_the_images(mini, images):
     draw("one.png", size=(200, 150))
     options = {"alpha": 0.9, "legend": True, "classes": ["background", "person"]}
     mini.segment_folder("one.png", "out", **options)
@@ -127,7 +127,7 @@ def test_options_reach_the_images(mini, photos):
     assert {c["name"] for c in lines()[0]["classes"]} <= {"background", "person"}
 
 
-def test_results_beside_the_images(small, photos):
+def test_results_beside_the_images(small, images):
     summary = segment_folder(small, "photos", progress=False)
     beside = [f"{place}.seg.png" for place in PLACES]
     assert [name for name in written("photos") if ".seg." in name] == beside
@@ -137,7 +137,7 @@ def test_results_beside_the_images(small, photos):
     assert segment_folder(small, "photos", progress=False).done == 5, "results are no images"
 
 
-def test_the_extension_follows_the_kind(small, photos):
+def test_the_extension_follows_the_kind(small, images):
     segment_folder(small, "photos", "out", kind="labelme", progress=False)
     assert written("out") == [*(f"{p}.json" for p in PLACES), "results.jsonl"]
     document = json.loads(Path("out/deep/c.json").read_text())
@@ -146,31 +146,31 @@ def test_the_extension_follows_the_kind(small, photos):
     assert Path("photos/deep/c.seg.npz").exists()
 
 
-def test_documents_may_lie_among_the_images(small, photos):
+def test_documents_may_lie_among_the_images(small, images):
     segment_folder(small, "photos", "photos", kind="labelme", progress=False)
     assert json.loads(Path("photos/a.json").read_text())["imagePath"] == "a.jpg"
 
 
-def test_a_file_for_a_single_image(small, photos):
+def test_a_file_for_a_single_image(small, images):
     assert segment_folder(small, "photos/a.jpg", "new/x.png").done == 1
     assert written("new") == ["results.jsonl", "x.png"]
 
 
-def test_another_place_for_the_lines(small, photos):
+def test_another_place_for_the_lines(small, images):
     summary = segment_folder(small, "photos", "out", jsonl="deep/areas.jsonl", progress=False)
     assert summary.jsonl == Path("deep/areas.jsonl")
     assert len(lines("deep/areas.jsonl")) == 5
     assert not Path("out/results.jsonl").exists()
 
 
-def test_the_lines_of_images_from_several_folders_lie_above_them(small, photos):
+def test_the_lines_of_images_from_several_folders_lie_above_them(small, images):
     draw("more/x.jpg")
     assert segment_folder(small, ["photos", Path("more")], progress=False).jsonl == Path(
         "results.jsonl"
     )
 
 
-def test_names_of_any_kind(small, photos):
+def test_names_of_any_kind(small, images):
     names = ["Größe 1.png", "\N{SNOWMAN}.png", "with space.png", os.fsdecode(b"\xff.png")]
     for name in names:
         draw(f"odd/{name}")
@@ -180,7 +180,7 @@ def test_names_of_any_kind(small, photos):
     assert segment_folder(small, "odd", "out", resume=True, progress=False).skipped == 4
 
 
-def test_same_file_twice_and_same_name_twice(small, photos):
+def test_same_file_twice_and_same_name_twice(small, images):
     draw("more/a.jpg", number=7)
     summary = segment_folder(
         small, ["photos/a.jpg", "./photos/a.jpg", "more/a.jpg"], "out", progress=False
@@ -189,7 +189,7 @@ def test_same_file_twice_and_same_name_twice(small, photos):
     assert written("out") == ["a_jpg.png", "a_jpg_2.png", "results.jsonl"]
 
 
-def test_the_bar(small, photos, capsys):
+def test_the_bar(small, images, capsys):
     segment_folder(small, "photos", "out")
     assert "5/5" in capsys.readouterr().err
     segment_folder(small, "photos", "out", progress=False)
@@ -199,7 +199,7 @@ def test_the_bar(small, photos, capsys):
 # Bad images
 
 
-def test_bad_images_do_not_lose_their_neighbors(mini, small, photos):
+def test_bad_images_do_not_lose_their_neighbors(mini, small, images):
     whole = Path("photos/a.jpg").read_bytes()
     bad = Path("photos/bad")
     (bad / "folder.jpg").mkdir(parents=True)
@@ -239,7 +239,7 @@ def test_every_format_is_found_and_the_rest_is_named(small, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("batch_size", [1, 3])
-def test_large_images_are_not_decoded_all_at_once(mini, photos, monkeypatch, batch_size):
+def test_large_images_are_not_decoded_all_at_once(mini, images, monkeypatch, batch_size):
     held, peaks, lock = [0], [], threading.Lock()
     read = predictor_module.read_image
 
@@ -276,7 +276,7 @@ def nobody():
     os.seteuid(0)
 
 
-def test_images_and_folders_without_permission(small, photos, nobody):
+def test_images_and_folders_without_permission(small, images, nobody):
     draw("mine/open.png")
     draw("mine/closed.png")
     draw("mine/private/c.png")
@@ -294,7 +294,7 @@ def test_images_and_folders_without_permission(small, photos, nobody):
     }
 
 
-def test_a_decoder_that_breaks(small, photos, monkeypatch):
+def test_a_decoder_that_breaks(small, images, monkeypatch):
     def read(source, **_):
         if source.endswith("b.png"):
             raise ZeroDivisionError("oops")
@@ -308,7 +308,7 @@ def test_a_decoder_that_breaks(small, photos, monkeypatch):
     )
 
 
-def test_a_result_that_cannot_be_written(small, photos):
+def test_a_result_that_cannot_be_written(small, images):
     Path("out/b.png").mkdir(parents=True)
     summary = segment_folder(small, "photos", "out", progress=False)
     assert summary.done == 4
@@ -364,7 +364,7 @@ def test_a_result_that_cannot_be_written(small, photos):
         ("@photos/a.jpg", {}, InputError, "@photos/a.jpg names: it is not UTF-8 text."),
     ],
 )
-def test_what_is_refused(small, photos, given, options, error, message):
+def test_what_is_refused(small, images, given, options, error, message):
     Path("empty").mkdir()
     Path("text").write_text("mine")
     before = written(), Path("photos/e.bmp").read_bytes()
@@ -376,7 +376,7 @@ def test_what_is_refused(small, photos, given, options, error, message):
     assert Path("text").read_text() == "mine"
 
 
-def test_a_results_folder_that_cannot_be_written(small, photos, nobody):
+def test_a_results_folder_that_cannot_be_written(small, images, nobody):
     draw("mine/a.png")
     Path("closed").mkdir(mode=0o500)
     with pytest.raises(OutputError) as caught:
@@ -389,7 +389,7 @@ def test_a_results_folder_that_cannot_be_written(small, photos, nobody):
 # Lists
 
 
-def test_a_list(small, photos):
+def test_a_list(small, images):
     draw("more/x.jpg")
     Path("list.txt").write_text("photos/a.jpg\n\n  more \nphotos/*.png\r\nmissing.jpg\n")
     summary = segment_folder(small, "@list.txt", "out", progress=False)
@@ -417,7 +417,7 @@ def changed(folder="out"):
     return since
 
 
-def test_resuming_skips_what_is_done(small, photos):
+def test_resuming_skips_what_is_done(small, images):
     segment_folder(small, "photos", "out", progress=False)
     before, since = Path("out/results.jsonl").read_bytes(), changed()
     summary = segment_folder(small, "photos", "out", resume=True, progress=False)
@@ -430,7 +430,7 @@ def test_resuming_skips_what_is_done(small, photos):
     assert len(lines()) == 5
 
 
-def test_what_is_done_again(small, photos):
+def test_what_is_done_again(small, images):
     Path("photos/bad.jpg").write_text("no image")
     segment_folder(small, "photos", "out", progress=False)
     since = changed()
@@ -459,7 +459,7 @@ def test_what_is_done_again(small, photos):
     ],
     ids=str,
 )
-def test_other_options_mean_other_results(small, photos, options):
+def test_other_options_mean_other_results(small, images, options):
     segment_folder(small, "photos", "out", progress=False)
     summary = segment_folder(small, "photos", "out", resume=True, progress=False, **options)
     assert (summary.done, summary.skipped) == (5, 0)
@@ -468,7 +468,7 @@ def test_other_options_mean_other_results(small, photos, options):
     assert len(lines()) == 5
 
 
-def test_a_model_of_the_same_name_with_other_weights(mini, photos):
+def test_a_model_of_the_same_name_with_other_weights(mini, images):
     mini.segment_folder("photos/a.jpg", "out")
     assert mini.segment_folder("photos/a.jpg", "out", resume=True).skipped == 1
     bias = mini.model.weights[-1]
@@ -480,7 +480,7 @@ def test_a_model_of_the_same_name_with_other_weights(mini, photos):
         bias.assign(before)
 
 
-def test_a_result_of_another_image_is_no_reason_to_skip(small, photos):
+def test_a_result_of_another_image_is_no_reason_to_skip(small, images):
     draw("more/a.jpg", number=7)
     segment_folder(small, "photos/a.jpg", "out")
     summary = segment_folder(small, "more/a.jpg", "out", resume=True)
@@ -488,7 +488,7 @@ def test_a_result_of_another_image_is_no_reason_to_skip(small, photos):
     assert sources() == ["more/a.jpg"], "the line of a result that is gone has gone"
 
 
-def test_lines_of_other_images_stay(small, photos):
+def test_lines_of_other_images_stay(small, images):
     segment_folder(small, ["photos/a.jpg", "photos/b.png"], "out", progress=False)
     segment_folder(small, ["photos/b.png", "photos/d.webp"], "out", resume=True, progress=False)
     assert sources() == ["photos/a.jpg", "photos/b.png", "photos/d.webp"]
@@ -497,7 +497,7 @@ def test_lines_of_other_images_stay(small, photos):
 # Stopped in the middle
 
 
-def test_stopped_by_the_user(small, photos):
+def test_stopped_by_the_user(small, images):
     network, calls = small.network, []
 
     class Stopping:
@@ -528,7 +528,7 @@ def test_stopped_by_the_user(small, photos):
 
 
 @pytest.mark.parametrize("full", ["results", "lines"])
-def test_the_disk_is_full(small, photos, monkeypatch, full):
+def test_the_disk_is_full(small, images, monkeypatch, full):
     whole = Path.open
     count = [0]
 
@@ -551,7 +551,7 @@ def test_the_disk_is_full(small, photos, monkeypatch, full):
     assert summary.done + summary.skipped == 5
 
 
-def test_a_disk_that_is_really_full(small, photos):
+def test_a_disk_that_is_really_full(small, images):
     Path("disk").mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", "disk"]
     if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
@@ -574,7 +574,7 @@ def test_a_disk_that_is_really_full(small, photos):
 # Bounds
 
 
-def test_only_a_few_images_are_held(small, photos, monkeypatch):
+def test_only_a_few_images_are_held(small, images, monkeypatch):
     for number in range(60):
         draw(f"many/{number:02}.png", number=number)
     begun, most, threads = [0], [0], set()
@@ -609,7 +609,7 @@ def test_only_a_few_images_are_held(small, photos, monkeypatch):
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow(mini, photos):
+def test_memory_does_not_grow(mini, images):
     small = predictor(mini, 2)
     psize = os.sysconf("SC_PAGE_SIZE")
 
@@ -629,7 +629,7 @@ def test_memory_does_not_grow(mini, photos):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_stopped_resumes(photos, stop):
+def test_a_run_that_is_stopped_resumes(images, stop):
     for number in range(80):
         draw(f"many/{number:02}.png", number=number)
     command = [sys.executable, "-m", "easyseg", "segment", "many", "-o", "out", "-m", "mini"]

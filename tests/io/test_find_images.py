@@ -17,7 +17,7 @@ from easyseg.io.find_images import (
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """The working folder, with photos in it."""
+    """The working folder, with images in it."""
     monkeypatch.chdir(tmp_path)
     for name in (
         "photos/b.jpg",

@@ -612,24 +612,24 @@ def test_the_first_frame_of_an_animation_is_taken_and_logged(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (2, 3), (513, 513), (514, 20)])
-def test_labels_have_the_size_of_the_photo(seg, size):
-    photo = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    before = photo.copy()
-    result = seg.segment_image(photo)
+def test_labels_have_the_size_of_the_image(seg, size):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    before = image.copy()
+    result = seg.segment_image(image)
     assert result.labels.shape == size
     assert result.labels.dtype == np.uint8
     assert result.confidence.shape == size
     assert result.plot(legend=True).shape == (*size, 3)
-    np.testing.assert_array_equal(photo, before)
+    np.testing.assert_array_equal(image, before)
     np.testing.assert_array_equal(result.image, before)
 
 
-def test_every_way_to_give_a_photo_gives_the_same_labels(seg, photo):
-    with Image.open(photo) as opened:
+def test_every_way_to_give_an_image_gives_the_same_labels(seg, image):
+    with Image.open(image) as opened:
         array = np.asarray(opened)
         results = [
             seg.segment_image(source)
-            for source in (photo, str(photo), photo.read_bytes(), opened, array, array[:, ::1])
+            for source in (image, str(image), image.read_bytes(), opened, array, array[:, ::1])
         ]
     for result in results[1:]:
         np.testing.assert_array_equal(result.labels, results[0].labels)

@@ -76,7 +76,7 @@ def test_one_checkpoint_serves_every_output_stride(change):
     assert shapes[0] == shapes[1] == shapes[2]
 
 
-def test_uint8_and_float_pictures_are_the_same():
+def test_uint8_and_float_images_are_the_same():
     model = build_model(SMALL)
     image = np.random.default_rng(0).integers(0, 256, (1, 33, 33, 3), np.uint8)
     np.testing.assert_array_equal(model(image), model(image.astype(np.float32)))

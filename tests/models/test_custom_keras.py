@@ -18,7 +18,7 @@ from easyseg.weights.variable_names import named_variables
 
 TINY = {"head_channels": 8, "input_size": (65, 65)}
 LOW = {4: "block2_out", 8: "block3_out"}
-PHOTO = np.random.default_rng(0).integers(0, 256, (65, 65, 3), np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (65, 65, 3), np.uint8)
 
 
 def make_model(channels=3, *, blocks=5, name="mine", last=()):
@@ -52,8 +52,8 @@ def test_it_begins_with_the_models_weights(model):
     assert repr(seg).startswith("<SemanticSegmentation mine: 2 classes")
     features = keras.Model(seg.model.input, seg.model.get_layer("aspp0").input)
     last = keras.Model(model.input, model.get_layer("block5_out").output)
-    ours = np.asarray(features(PHOTO[None].astype(np.float32)))
-    theirs = np.asarray(last(PHOTO[None].astype(np.float32)))
+    ours = np.asarray(features(IMAGE[None].astype(np.float32)))
+    theirs = np.asarray(last(IMAGE[None].astype(np.float32)))
     assert theirs.std() > 0.01
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
@@ -61,15 +61,15 @@ def test_it_begins_with_the_models_weights(model):
 def test_a_saved_model_opens_where_the_keras_model_is_not(model, tmp_path):
     seg = new(model, low=LOW, skips=(4, 8))
     folder = seg.save(tmp_path / "net")
-    result = seg.segment_image(PHOTO)
+    result = seg.segment_image(IMAGE)
     files = [tmp_path / "photo.npy", tmp_path / "expected.npy"]
-    for file, array in zip(files, (PHOTO, result.grid.logits), strict=True):
+    for file, array in zip(files, (IMAGE, result.grid.logits), strict=True):
         np.save(file, array)
     code = (
         "import sys; import numpy as np\n"
         "from easyseg import SemanticSegmentation\n"
-        "net, photo, expected = sys.argv[1:]\n"
-        "found = SemanticSegmentation(net).segment_image(np.load(photo)).grid.logits\n"
+        "net, image, expected = sys.argv[1:]\n"
+        "found = SemanticSegmentation(net).segment_image(np.load(image)).grid.logits\n"
         "np.testing.assert_allclose(found, np.load(expected), atol=1e-5)\n"
     )
     subprocess.run([sys.executable, "-c", code, folder, *files], check=True)
@@ -107,7 +107,7 @@ def test_another_backbone_leaves_the_graph_behind(model):
 
 def test_without_a_low_level_feature_there_is_no_decoder(model):
     seg = new(model, low=None, decoder="none")
-    assert seg.segment_image(PHOTO).labels.shape == (65, 65)
+    assert seg.segment_image(IMAGE).labels.shape == (65, 65)
     with pytest.raises(
         ConfigError, match=r"stride 4, which mine .*'none', or .* low=\{4: \.\.\.\}"
     ):
@@ -130,7 +130,7 @@ def test_models_that_end_early_have_fewer_output_strides(blocks, strides, rule):
 
 def test_a_model_of_stride_4_is_like_hrnet():
     seg = new(make_model(blocks=2), low=None, high="block2_out", output_stride=4, decoder="none")
-    assert seg.segment_image(PHOTO).grid.logits.shape == (17, 17, 2)
+    assert seg.segment_image(IMAGE).grid.logits.shape == (17, 17, 2)
 
 
 @pytest.mark.parametrize(

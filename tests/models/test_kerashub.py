@@ -1,4 +1,4 @@
-"""Networks of KerasHub's: its logits, labels at the photo's size, saving, training, bad input."""
+"""Networks of KerasHub's: its logits, labels at the image's size, saving, training, bad input."""
 
 from __future__ import annotations
 
@@ -218,12 +218,12 @@ def test_a_preset_without_preprocessing_gets_imagenets(tmp_path):
 
 
 @pytest.mark.parametrize("size", [(SIDE, SIDE), (2 * SIDE, 2 * SIDE), (2 * SIDE, SIDE)])
-def test_labels_at_the_photos_size(hub, size):
+def test_labels_at_the_images_size(hub, size):
     """They follow half-pixel centers, as `image.resize` has them."""
     from keras import ops
 
-    photo = RNG.integers(0, 256, (*size, 3), np.uint8)
-    result = hub.segment_image(photo)
+    image = RNG.integers(0, 256, (*size, 3), np.uint8)
+    result = hub.segment_image(image)
     shrunk = [SIDE * side // max(size) for side in size]  # to this part of the input
     whole = [round(SIDE * side / part) for side, part in zip(size, shrunk, strict=True)]
     logits = result.grid.logits
@@ -238,10 +238,10 @@ def test_labels_at_the_photos_size(hub, size):
     assert clear.mean() > 0.9
     np.testing.assert_array_equal(result.labels[inside][clear], enlarged.argmax(-1)[inside][clear])
     if size == (SIDE, SIDE):
-        close(enlarged, np.asarray(hub.model(photo[None]))[0])
+        close(enlarged, np.asarray(hub.model(image[None]))[0])
 
 
-def test_pictures_of_any_size(hub):
+def test_images_of_any_size(hub):
     assert hub.model(np.zeros((1, 50, 70, 3), np.float32)).shape == (1, 50, 70, 19)
 
 
@@ -368,8 +368,8 @@ def test_fine_tuning(hub, tmp_path):
         for i in range(2):
             ground_truth = np.zeros((SIDE, SIDE), np.uint8)
             ground_truth[8 * i : 30, 4:20] = 1
-            photo = np.where(ground_truth[..., None], (30, 30, 220), 90) + rng.integers(0, 20, (3,))
-            cv2.imwrite(str(data / f"images/{split}/{i}.png"), photo.astype(np.uint8))
+            image = np.where(ground_truth[..., None], (30, 30, 220), 90) + rng.integers(0, 20, (3,))
+            cv2.imwrite(str(data / f"images/{split}/{i}.png"), image.astype(np.uint8))
             cv2.imwrite(str(data / f"masks/{split}/{i}.png"), ground_truth)
     fresh = hub.model.get_weights()
     hub.model.set_weights([w + rng.normal(0, 0.01, w.shape).astype(w.dtype) for w in fresh])

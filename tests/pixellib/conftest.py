@@ -60,10 +60,10 @@ def changer(opened):
 @pytest.fixture
 def scene():
     """`(H, W, 3)` RGB: a person, a bird and a bicycle, side by side on black."""
-    picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     for name, columns in PLACES.items():
-        picture[ROWS, columns] = VOC.palette[VOC.ids_of(name)[0]]
-    return picture
+        image[ROWS, columns] = VOC.palette[VOC.ids_of(name)[0]]
+    return image
 
 
 @pytest.fixture

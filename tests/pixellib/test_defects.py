@@ -61,21 +61,21 @@ def test_4_frames_of_opencv_are_seen_in_their_true_colors(segmenter, changer, he
     assert made[32, 32].tolist() == [0, 0, 128]
 
 
-def test_5_no_class_is_invented_at_borders(photo):
+def test_5_no_class_is_invented_at_borders(image):
     """PixelLib enlarged labels and colors with a cubic filter, which mixes them."""
     from easyseg.pixellib.semantic import semantic_segmentation
 
     segment = semantic_segmentation()
     segment.load_pascalvoc_model("mini")
-    values, picture = segment.segmentAsPascalvoc(photo)
-    assert picture.shape == cv2.imread(str(photo)).shape
-    colors = {tuple(c) for c in np.unique(picture.reshape(-1, 3), axis=0)[:, ::-1].tolist()}
+    values, image = segment.segmentAsPascalvoc(image)
+    assert image.shape == cv2.imread(str(image)).shape
+    colors = {tuple(c) for c in np.unique(image.reshape(-1, 3), axis=0)[:, ::-1].tolist()}
     assert colors == {VOC.palette[i] for i in values["class_ids"]}
-    np.testing.assert_array_equal(values["masks"], picture.any(-1))
+    np.testing.assert_array_equal(values["masks"], image.any(-1))
 
 
 @pytest.mark.parametrize("kind", ["gray", "alpha"])
-def test_6_gray_and_transparent_pictures(segmenter, changer, here, scene, kind):
+def test_6_gray_and_transparent_images(segmenter, changer, here, scene, kind):
     gray = np.full((40, 60), 128, np.uint8)  # a car's color
     clear = np.dstack([scene[..., ::-1], np.full((HEIGHT, WIDTH), 255, np.uint8)])
     frame, expected = {
@@ -84,11 +84,11 @@ def test_6_gray_and_transparent_pictures(segmenter, changer, here, scene, kind):
     }[kind]
     cv2.imwrite("odd.png", frame)
     for source in ("odd.png", frame):
-        values, picture = segmenter.segmentAsPascalvoc(source)
+        values, image = segmenter.segmentAsPascalvoc(source)
         assert [VOC.names[i] for i in values["class_ids"]] == expected
-        assert picture.shape == (*frame.shape[:2], 3)
-    assert changer.blur_bg("odd.png", low=True).shape == picture.shape
-    assert changer.blur_frame(frame, low=True).shape == picture.shape
+        assert image.shape == (*frame.shape[:2], 3)
+    assert changer.blur_bg("odd.png", low=True).shape == image.shape
+    assert changer.blur_frame(frame, low=True).shape == image.shape
 
 
 def test_7_films_that_cannot_be_read_say_so(segmenter, changer, here):
@@ -110,15 +110,15 @@ def test_7_a_film_needs_no_speed(segmenter, here):
 
 
 @pytest.mark.parametrize("method", ["segmentAsPascalvoc", "segmentAsAde20k"])
-def test_8_overlays_keep_the_photos_colors(segmenter, tmp_path, method):
-    """PixelLib mixed an RGB photo with BGR colors: faces came out blue."""
-    photo = np.zeros((40, 60, 3), np.uint8)
-    photo[:, :30] = 20, 10, 0  # BGR; both networks find nothing in it
-    photo[:, 30:] = 0, 128, 0
+def test_8_overlays_keep_the_images_colors(segmenter, tmp_path, method):
+    """PixelLib mixed an RGB image with BGR colors: faces came out blue."""
+    image = np.zeros((40, 60, 3), np.uint8)
+    image[:, :30] = 20, 10, 0  # BGR; both networks find nothing in it
+    image[:, 30:] = 0, 128, 0
     source, out = tmp_path / "photo.png", tmp_path / "out.png"
-    cv2.imwrite(str(source), photo)
+    cv2.imwrite(str(source), image)
     _, made = getattr(segmenter, method)(source, output_image_name=out, overlay=True)
-    np.testing.assert_array_equal(made[:, :30], photo[:, :30])
+    np.testing.assert_array_equal(made[:, :30], image[:, :30])
     np.testing.assert_array_equal(made, cv2.imread(str(out)))
 
 

@@ -87,13 +87,13 @@ def test_nothing_is_built_before_it_is_loaded(opened):
 
 
 def test_pascalvoc(segmenter, here, scene):
-    values, picture = segmenter.segmentAsPascalvoc("sample.png", output_image_name="out.png")
+    values, image = segmenter.segmentAsPascalvoc("sample.png", output_image_name="out.png")
     assert set(values) == {"class_ids", "masks"}
     assert values["class_ids"].tolist() == [0, *sorted(VOC.ids_of(PLACES))]
     np.testing.assert_array_equal(values["masks"], scene.any(-1))
     assert values["masks"].dtype == bool
-    np.testing.assert_array_equal(picture, scene[..., ::-1])
-    np.testing.assert_array_equal(cv2.imread("out.png"), picture)
+    np.testing.assert_array_equal(image, scene[..., ::-1])
+    np.testing.assert_array_equal(cv2.imread("out.png"), image)
 
 
 def test_ade20k(segmenter, tmp_path):
@@ -101,7 +101,7 @@ def test_ade20k(segmenter, tmp_path):
     frame = np.zeros((40, 100, 3), np.uint8)
     frame[:, :70], frame[:, 70:] = wall[::-1], sky[::-1]
     out = tmp_path / "out.png"
-    values, objects, picture = segmenter.segmentFrameAsAde20k(
+    values, objects, image = segmenter.segmentFrameAsAde20k(
         frame, output_frame_name=out, extract_segmented_objects=True
     )
     assert list(values) == ["class_ids", "class_names", "class_colors", "masks", "ratios"]
@@ -111,7 +111,7 @@ def test_ade20k(segmenter, tmp_path):
     assert values["ratios"] == [70, 30]
     assert list(objects[0]) == ["class_id", "class_name", "class_color", "masks", "ratio"]
     assert [item["class_name"] for item in objects] == ["wall", "sky"]
-    np.testing.assert_array_equal(picture, frame)
+    np.testing.assert_array_equal(image, frame)
     np.testing.assert_array_equal(cv2.imread(str(out)), frame)  # PixelLib never wrote it
     assert len(segmenter.segmentAsAde20k(frame, process_frame=True)) == 2
 
@@ -127,9 +127,9 @@ def test_names_are_pixellibs(segmenter):
 
 def test_overlay_covers_seven_tenths(segmenter, here):
     frame = np.full((40, 60, 3), (0, 100, 0), np.uint8)  # nearest: bicycle (0, 128, 0)
-    _, picture = segmenter.segmentFrameAsPascalvoc(frame, "out.png", overlay=True)
-    assert picture[20, 30, 1] == pytest.approx(0.7 * 128 + 0.3 * 100, abs=1)
-    np.testing.assert_array_equal(cv2.imread("out.png"), picture)
+    _, image = segmenter.segmentFrameAsPascalvoc(frame, "out.png", overlay=True)
+    assert image[20, 30, 1] == pytest.approx(0.7 * 128 + 0.3 * 100, abs=1)
+    np.testing.assert_array_equal(cv2.imread("out.png"), image)
 
 
 @pytest.mark.parametrize("kind", ["pascalvoc", "ade20k"])
@@ -138,15 +138,15 @@ def test_films(segmenter, here, kind, medium):
     """All frames are in the file; the last one is returned."""
     source = "sample_video.mp4"
     method = getattr(segmenter, f"process_{medium}_{kind}")
-    values, picture = method(
+    values, image = method(
         source if medium == "video" else cv2.VideoCapture(source), output_video_name="out.mp4"
     )
     film = cv2.VideoCapture("out.mp4")
     assert film.get(cv2.CAP_PROP_FRAME_COUNT) == 6
     assert film.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
     frames = [film.read()[1] for _ in range(6)]
-    assert np.abs(frames[-1].astype(int) - picture).mean() < 4
-    assert picture.shape == (HEIGHT, WIDTH, 3)
+    assert np.abs(frames[-1].astype(int) - image).mean() < 4
+    assert image.shape == (HEIGHT, WIDTH, 3)
     assert len(values["class_ids"]) >= 3
     if kind == "ade20k":
         again = method(
@@ -187,12 +187,12 @@ def test_a_camera_is_written_in_real_time(segmenter, here, camera):
 
 def test_a_camera_shows_until_q(segmenter, here, scene, screen, caplog):
     camera = FakeCamera(np.ascontiguousarray(scene[..., ::-1]), frames=1000, wait=0.01)
-    _, picture = segmenter.process_camera_pascalvoc(
+    _, image = segmenter.process_camera_pascalvoc(
         camera, overlay=True, check_fps=True, show_frames=True, frame_name="me", verbose=True
     )
     assert screen.titles == ["me"] * 3
-    assert picture.shape == (HEIGHT, WIDTH, 3)
-    np.testing.assert_array_equal(screen.shown[0], picture)
+    assert image.shape == (HEIGHT, WIDTH, 3)
+    np.testing.assert_array_equal(screen.shown[0], image)
     assert camera.left > 0
     assert camera.released
     assert " frames per second" in caplog.text
@@ -211,7 +211,7 @@ def test_captures_that_give_nothing(segmenter, here, scene):
         segmenter.segmentAsPascalvoc("sample.png", process_frame=True)
 
 
-def test_pictures_that_cannot_be_read_or_written(segmenter, changer, here):
+def test_images_that_cannot_be_read_or_written(segmenter, changer, here):
     with pytest.raises(ImageError, match=r"Cannot read none\.jpg: it does not exist"):
         segmenter.segmentAsPascalvoc("none.jpg")
     with pytest.raises(ImageError, match=r"Cannot read none\.jpg: it does not exist"):
@@ -322,7 +322,7 @@ def test_classes_that_there_are_not(changer, here):
 def test_what_alter_bg_offers_besides(changer, here, scene):
     assert changer.target_obj("bird") == (128, 128, 0)
     assert changer.target_obj("monitor") == changer.target_obj("tvmonitor")
-    labels, picture = changer.segmentAsPascalvoc("sample.png")
+    labels, image = changer.segmentAsPascalvoc("sample.png")
     assert labels[MIDDLE["bird"]] == VOC.ids_of("bird")[0]
-    np.testing.assert_array_equal(picture, scene[..., ::-1])
+    np.testing.assert_array_equal(image, scene[..., ::-1])
     assert labels[ROWS].any()

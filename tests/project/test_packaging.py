@@ -61,13 +61,13 @@ print(*seg.segment_image(sys.argv[2], sys.argv[3]).class_names)
 """
 
 
-def test_wheel_segments_a_photo(installed, tmp_path):
-    skimage = pytest.importorskip("skimage", reason="its photos: pip install easyseg[demo]")
-    photo = f"{skimage.__path__[0]}/data/astronaut.png"
+def test_wheel_segments_an_image(installed, tmp_path):
+    skimage = pytest.importorskip("skimage", reason="its images: pip install easyseg[demo]")
+    image = f"{skimage.__path__[0]}/data/astronaut.png"
     site = str(installed[1])
     out = tmp_path / "out.png"
     found = run(
-        *(sys.executable, "-c", SCRIPT, site, photo, str(out)),
+        *(sys.executable, "-c", SCRIPT, site, image, str(out)),
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": site},
     )

@@ -147,7 +147,7 @@ def test_polygons_by_hand():
     }
 
 
-def test_polygons_of_a_photo(actual):
+def test_polygons_of_an_image(actual):
     values = actual.to_polygons()
     assert [c["name"] for c in values["classes"]] == actual.class_names[1:]
     assert any(p["holes"] for c in values["classes"] for p in c["polygons"])
@@ -290,7 +290,7 @@ def test_labelmes_own_drawing_adds_a_pixel_at_the_right_and_below_at_most(actual
         assert (np.asarray(image) <= grown).all()
 
 
-def test_labelme_file_of_a_photo(actual, shared, tmp_path):
+def test_labelme_file_of_an_image(actual, shared, tmp_path):
     values = json.loads(actual.save(tmp_path / "out/person.json", "labelme").read_text("utf-8"))
     assert {k: v for k, v in values.items() if k != "shapes"} == {
         "version": "5.5.0",
@@ -300,8 +300,8 @@ def test_labelme_file_of_a_photo(actual, shared, tmp_path):
         "imageHeight": 424,
         "imageWidth": 640,
     }
-    photo = tmp_path / "out" / values["imagePath"]
-    assert photo.resolve() == (shared / "data/photos/person.jpg").resolve()
+    image = tmp_path / "out" / values["imagePath"]
+    assert image.resolve() == (shared / "data/photos/person.jpg").resolve()
     for shape in values["shapes"]:
         assert set(shape) == {
             "label", "points", "group_id", "description", "shape_type", "flags", "mask",
@@ -312,7 +312,7 @@ def test_labelme_file_of_a_photo(actual, shared, tmp_path):
 
 
 @pytest.mark.parametrize("source", [None, "https://example.com/dog.jpg"])
-def test_without_a_file_labelme_looks_for_the_photo_beside(source, tmp_path):
+def test_without_a_file_labelme_looks_for_the_image_beside(source, tmp_path):
     result = of(MASKS["ring"], source=source)
     values = json.loads(result.save(tmp_path / "ring.json", "labelme").read_text("utf-8"))
     assert values["imagePath"] == "ring.jpg"
@@ -375,7 +375,7 @@ def test_geojson_rings(mask):
 # npz
 
 
-def test_npz_of_a_photo(actual, tmp_path):
+def test_npz_of_an_image(actual, tmp_path):
     with np.load(actual.save(tmp_path / "person.npz", "npz"), allow_pickle=False) as data:
         assert set(data.files) == {
             "labels", "class_ids", "class_names", "palette", "void", "confidence",

@@ -131,7 +131,7 @@ def test_more_than_256_classes_take_two_bytes(classes, dtype):
 
 
 def test_memory_is_bounded_whatever_the_size():
-    """A 12-megapixel photo and 151 classes: their logits would take 7.2 GB."""
+    """A 12-megapixel image and 151 classes: their logits would take 7.2 GB."""
     import tracemalloc
 
     rng = np.random.default_rng(0)

@@ -59,12 +59,12 @@ def test_alpha_is_0_6_by_default(voc):
     assert (voc.plot() != voc.plot("overlay", alpha=0.5)).any()
 
 
-def test_drawing_changes_neither_photo_nor_labels(result):
-    photo, labels = result.image.copy(), result.labels.copy()
+def test_drawing_changes_neither_image_nor_labels(result):
+    image, labels = result.image.copy(), result.labels.copy()
     for kind in ("overlay", "color", "mask"):
         drawn = result.plot(kind, legend=True)
         drawn[:] = 0
-    np.testing.assert_array_equal(result.image, photo)
+    np.testing.assert_array_equal(result.image, image)
     np.testing.assert_array_equal(result.labels, labels)
 
 
@@ -148,10 +148,10 @@ def test_a_cutout_shows_what_was_found_and_nothing_else(voc, tmp_path):
     np.testing.assert_array_equal(voc.plot("cutout", classes="dog"), on_white)
 
 
-def test_a_cutout_has_a_soft_edge(seg, photo, tmp_path):
-    result = seg.segment_image(photo)
-    with Image.open(result.save(tmp_path / "dog.png", "cutout", classes="dog")) as image:
-        opaque = np.asarray(image)[..., 3]
+def test_a_cutout_has_a_soft_edge(seg, image, tmp_path):
+    result = seg.segment_image(image)
+    with Image.open(result.save(tmp_path / "dog.png", "cutout", classes="dog")) as opened:
+        opaque = np.asarray(opened)[..., 3]
     dog, reach = result.masks["dog"].astype(np.uint8), np.ones((41, 41))
     assert (opaque[cv2.erode(dog, reach) == 1] == 255).mean() > 0.95
     assert (opaque[cv2.dilate(dog, reach) == 0] == 0).all()
@@ -170,22 +170,22 @@ def test_a_cutout_needs_transparency(voc, suffix, tmp_path):
 @pytest.mark.parametrize(("size", "line"), [((40, 60), 1), ((400, 600), 2), ((1800, 1200), 7)])
 def test_contours_lie_just_inside_their_classes(size, line):
     label_set = load_label_set("voc")
-    photo = RNG.integers(0, 256, (*size, 3), dtype=np.uint8)
+    image = RNG.integers(0, 256, (*size, 3), dtype=np.uint8)
     labels = np.zeros(size, np.uint8)
     labels[size[0] // 4 :, size[1] // 4 : size[1] // 2] = 12
     labels[size[0] // 4 :, size[1] // 2 :] = 15
-    drawn = Segmentation(labels, label_set, photo).plot("contour")
+    drawn = Segmentation(labels, label_set, image).plot("contour")
     dog, person = (labels == i for i in (12, 15))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * line + 1, 2 * line + 1))
     for mask, color in ((dog, label_set.palette[12]), (person, label_set.palette[15])):
         inner = cv2.erode(mask.astype(np.uint8), disc).astype(bool)
         assert 0 < (mask & ~inner).sum() < mask.sum()
         assert (drawn[mask & ~inner] == color).all()
-        np.testing.assert_array_equal(drawn[inner], photo[inner])
-    np.testing.assert_array_equal(drawn[labels == 0], photo[labels == 0])
+        np.testing.assert_array_equal(drawn[inner], image[inner])
+    np.testing.assert_array_equal(drawn[labels == 0], image[labels == 0])
 
 
-def test_a_image_of_one_class_has_no_contour(voc):
+def test_an_image_of_one_class_has_no_contour(voc):
     np.testing.assert_array_equal(voc.plot("contour", classes="cat"), IMAGE)
     everything = Segmentation(np.full((30, 40), 15, np.uint8), voc.label_set, IMAGE)
     np.testing.assert_array_equal(everything.plot("contour"), IMAGE)
@@ -206,8 +206,8 @@ def sure():
     logits = np.log(np.stack([p, 1 - p], -1))[None].repeat(64, 0)
     grid = LogitGrid(logits, np.arange(64.0), np.arange(64.0))
     label_set = LabelSet("two", ("a", "b"), ((9, 9, 9), (99, 9, 9)), void=255)
-    photo = np.zeros((64, 64, 3), np.uint8)
-    return Segmentation(np.zeros((64, 64), np.uint8), label_set, photo, grid=grid)
+    image = np.zeros((64, 64, 3), np.uint8)
+    return Segmentation(np.zeros((64, 64), np.uint8), label_set, image, grid=grid)
 
 
 def test_confidence_brightens(sure):

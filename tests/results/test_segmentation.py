@@ -37,8 +37,8 @@ def test_classes_come_with_the_largest_area_first(result):
     assert result.ratios == [0.5, 0.3, 0.15, 0.05]
 
 
-def test_ratios_are_fractions_and_sum_to_1(seg, photo):
-    actual = seg.segment_image(photo)
+def test_ratios_are_fractions_and_sum_to_1(seg, image):
+    actual = seg.segment_image(image)
     assert sum(actual.ratios) == pytest.approx(1)
     assert actual.ratios == sorted(actual.ratios, reverse=True)
     assert len(actual.class_ids) == len(actual.class_names) == len(actual.ratios) > 2
@@ -78,8 +78,8 @@ def test_the_mask_of_no_class_is_a_key_error_that_suggests_one(result):
     assert result.masks.get("persn") is None
 
 
-def test_masks_of_a_photo_are_disjoint_and_cover_it(seg, photo):
-    actual = seg.segment_image(photo)
+def test_masks_of_an_image_are_disjoint_and_cover_it(seg, image):
+    actual = seg.segment_image(image)
     assert len(actual.masks) > 2
     np.testing.assert_array_equal(np.sum(list(actual.masks.values()), axis=0), 1)
     assert actual.masks["dog"].mean() == pytest.approx(
@@ -144,7 +144,7 @@ def test_unknown_classes_are_refused(result, wanted, hint, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_facade_refuses_unknown_classes_before_reading_the_photo(seg):
+def test_the_facade_refuses_unknown_classes_before_reading_the_image(seg):
     with pytest.raises(UnknownNameError, match="Did you mean 'person'"):
         seg.segment_image("does-not-exist.jpg", classes="persn")
 
@@ -160,20 +160,20 @@ def test_void_of_each_label_set(name, void, void_name):
     assert only.masks[void_name].tolist() == [[True, False, False, True]]
 
 
-def test_the_facade_filters(seg, photo, tmp_path):
-    all_of_it = seg.segment_image(photo)
-    dog = seg.segment_image(photo, tmp_path / "dog.png", kind="mask", classes=["dog"])
+def test_the_facade_filters(seg, image, tmp_path):
+    all_of_it = seg.segment_image(image)
+    dog = seg.segment_image(image, tmp_path / "dog.png", kind="mask", classes=["dog"])
     assert set(dog.class_names) == {"background", "dog"}
     np.testing.assert_array_equal(dog.masks["dog"], all_of_it.masks["dog"])
-    with Image.open(tmp_path / "dog.png") as image:
-        np.testing.assert_array_equal(np.asarray(image), dog.labels)
+    with Image.open(tmp_path / "dog.png") as opened:
+        np.testing.assert_array_equal(np.asarray(opened), dog.labels)
 
 
 # Confidence
 
 
-def test_confidence(seg, photo):
-    actual = seg.segment_image(photo)
+def test_confidence(seg, image):
+    actual = seg.segment_image(image)
     assert actual.confidence.shape == actual.labels.shape
     assert actual.confidence.dtype == np.float32
     assert actual.confidence.min() > 1 / 21
@@ -200,8 +200,8 @@ def test_labels_without_a_network_have_no_confidence(result):
         _ = result.confidence
 
 
-def test_speed_is_measured(seg, photo):
-    speed = seg.segment_image(photo).speed
+def test_speed_is_measured(seg, image):
+    speed = seg.segment_image(image).speed
     assert list(speed) == ["preprocess", "inference", "postprocess"]
     assert all(0 < value < 60_000 for value in speed.values())
 
@@ -244,13 +244,13 @@ def test_ids_that_are_no_class_are_void():
 # Where it comes from
 
 
-def test_the_photos_path_is_kept(seg, photo, shared):
-    assert seg.segment_image(photo).source == str(photo)
-    assert seg.segment_image(photo, classes="dog").source == str(photo)
-    with Image.open(photo) as image:
-        sources = [str(photo), photo.read_bytes(), image, np.asarray(image), photo]
+def test_the_images_path_is_kept(seg, image, shared):
+    assert seg.segment_image(image).source == str(image)
+    assert seg.segment_image(image, classes="dog").source == str(image)
+    with Image.open(image) as opened:
+        sources = [str(image), image.read_bytes(), opened, np.asarray(opened), image]
         actual = [result.source for result in seg.segment_images(sources)]
-    assert actual == [str(photo), None, None, None, str(photo)]
+    assert actual == [str(image), None, None, None, str(image)]
 
 
 # Saving
@@ -336,17 +336,17 @@ def test_show_without_a_viewer_says_what_to_do(result, monkeypatch, caplog):
 
 
 def test_segment_images_gives_one_result_after_the_other(seg, shared):
-    photos = [shared / f"data/photos/{name}.jpg" for name in ("dog", "cat_0", "horse_0")]
-    results = seg.segment_images(iter(photos))
+    images = [shared / f"data/photos/{name}.jpg" for name in ("dog", "cat_0", "horse_0")]
+    results = seg.segment_images(iter(images))
     first = next(results)
-    np.testing.assert_array_equal(first.labels, seg.segment_image(photos[0]).labels)
+    np.testing.assert_array_equal(first.labels, seg.segment_image(images[0]).labels)
     assert [("cat" in r.class_names, "horse" in r.class_names) for r in results] == [
         (True, False),
         (False, True),
     ]
 
 
-def test_arguments_are_checked_before_any_work(seg, photo, tmp_path, monkeypatch):
+def test_arguments_are_checked_before_any_work(seg, image, tmp_path, monkeypatch):
     monkeypatch.setattr(seg._predictor, "one", lambda _: pytest.fail("the network ran"))
     for arguments, error in (
         ({"kind": "overly"}, UnknownNameError),
@@ -356,4 +356,4 @@ def test_arguments_are_checked_before_any_work(seg, photo, tmp_path, monkeypatch
         ({"classes": "dgo"}, UnknownNameError),
     ):
         with pytest.raises(error):
-            seg.segment_image(photo, **arguments)
+            seg.segment_image(image, **arguments)

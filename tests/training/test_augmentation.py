@@ -20,7 +20,7 @@ def always(*steps):
 
 
 def painted(height=180, width=240, dtype=np.uint8):
-    """A image whose color is its class: triangles, so that no turn or mirror image is the same."""
+    """An image whose color is its class: triangles, so that no turn or mirror image is the same."""
     mask = np.zeros((height, width), np.uint8)
     for class_id, points in enumerate(
         ([(20, 20), (200, 40), (60, 150)], [(100, 20), (230, 20), (230, 120)],

@@ -17,7 +17,7 @@ SMALL = {"input_size": (257, 257), "batch_size": 2, "progress": False}
 
 
 def shown(sample):
-    """The share of a image that its objects cover."""
+    """The fraction of an image that its objects cover."""
     return np.count_nonzero(sample.read_mask()) / sample.read_mask().size
 
 

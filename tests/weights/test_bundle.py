@@ -39,29 +39,29 @@ def test_a_bundle_is_four_files(saved, seg):
 
 
 @pytest.mark.parametrize("kind", [str, lambda path: path])
-def test_a_bundle_gives_the_same_labels(saved, seg, photo, kind):
+def test_a_bundle_gives_the_same_labels(saved, seg, image, kind):
     again = SemanticSegmentation(kind(saved))
     assert again.config == seg.config
     assert again.label_set == seg.label_set
-    one, other = seg.segment_image(photo), again.segment_image(photo)
+    one, other = seg.segment_image(image), again.segment_image(image)
     np.testing.assert_array_equal(other.labels, one.labels)
     np.testing.assert_array_equal(other.grid.logits, one.grid.logits)
 
 
-def test_half_the_size_gives_nearly_the_same_labels(saved, seg, photo, tmp_path):
+def test_half_the_size_gives_nearly_the_same_labels(saved, seg, image, tmp_path):
     folder = seg.save(tmp_path / "half", dtype="float16")
     sizes = [(path / "model.weights.h5").stat().st_size for path in (folder, saved)]
     assert sizes[0] < 0.6 * sizes[1]
     again = SemanticSegmentation(folder)
-    one, other = seg.segment_image(photo), again.segment_image(photo)
+    one, other = seg.segment_image(image), again.segment_image(image)
     assert (other.labels == one.labels).mean() > 0.995
     assert (other.grid.logits != one.grid.logits).any()
 
 
-def test_another_output_stride(saved, photo):
+def test_another_output_stride(saved, image):
     fine = SemanticSegmentation(saved, output_stride=8)
     assert fine.config.output_stride == 8
-    result = fine.segment_image(photo)
+    result = fine.segment_image(image)
     assert result.grid.logits.shape == (65, 65, 21)
     assert "dog" in result.class_names
 

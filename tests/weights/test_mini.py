@@ -29,7 +29,7 @@ def mini():
 
 @pytest.fixture(scope="module")
 def samples():
-    data = pytest.importorskip("skimage", reason="its photos: pip install easyseg[demo]").__path__
+    data = pytest.importorskip("skimage", reason="its images: pip install easyseg[demo]").__path__
     return [os.path.join(data[0], "data", name) for name in ("astronaut.png", "chelsea.png")]  # noqa: PTH118
 
 
@@ -44,9 +44,9 @@ def test_its_exported_file_has_its_weights(samples):
     assert file.sha256 == weights_sha256(BUNDLE / "model.weights.h5"), "export it again"
     exported, keras = SemanticSegmentation("mini"), SemanticSegmentation("mini", runtime="keras")
     assert exported._opened.predictor.runtime == "onnxruntime"
-    for photo in samples:
-        labels = exported.segment_image(photo).labels
-        assert (labels == keras.segment_image(photo).labels).mean() >= 0.995
+    for image in samples:
+        labels = exported.segment_image(image).labels
+        assert (labels == keras.segment_image(image).labels).mean() >= 0.995
 
 
 def test_it_is_the_default_and_says_so_once(caplog):
@@ -60,8 +60,8 @@ def test_it_is_the_default_and_says_so_once(caplog):
 
 
 def test_it_finds_a_person_and_a_cat(mini, samples):
-    for photo, name, least in zip(samples, ("person", "cat"), (0.25, 0.5), strict=True):
-        result = mini.segment_image(photo)
+    for image, name, least in zip(samples, ("person", "cat"), (0.25, 0.5), strict=True):
+        result = mini.segment_image(image)
         assert dict(zip(result.class_names, result.ratios, strict=True))[name] > least
 
 
@@ -73,12 +73,12 @@ def test_a_folder_called_mini_that_is_no_bundle_is_not_taken(tmp_path, monkeypat
 
 @pytest.mark.slow
 def test_its_card_tells_the_truth(mini, shared, record_property):
-    """On photos of VOC val, none of which it was trained on."""
+    """On images of VOC val, none of which it was trained on."""
     folder = shared / "data/voc"
     names = (folder / "ImageSets/Segmentation/val.txt").read_text().split()
     matrix = ConfusionMatrix(21)
-    photos = (folder / f"JPEGImages/{name}.jpg" for name in names)
-    for name, result in zip(names, mini.segment_images(photos), strict=True):
+    images = (folder / f"JPEGImages/{name}.jpg" for name in names)
+    for name, result in zip(names, mini.segment_images(images), strict=True):
         with Image.open(folder / f"SegmentationClass/{name}.png") as ground_truth:
             matrix.update(np.asarray(ground_truth), result.labels)
     record_property("miou", matrix.mean_iou())
@@ -131,9 +131,9 @@ def test_demo_without_its_images(monkeypatch, capsys):
 def test_examples_run(path, tmp_path, samples, monkeypatch, capsys):
     arguments = [samples[0], str(tmp_path / "out.png")]
     if "folder" in path.stem:
-        for photo in samples:
-            with Image.open(photo) as image:
-                image.save(tmp_path / os.path.basename(photo))  # noqa: PTH119
+        for image in samples:
+            with Image.open(image) as opened:
+                opened.save(tmp_path / os.path.basename(image))  # noqa: PTH119
         arguments = [str(tmp_path)]
     if "video" in path.stem:
         pytest.importorskip("av", reason="videos need easyseg[video]")

@@ -27,10 +27,10 @@ def served(monkeypatch, shared, server, home):
     return remote
 
 
-def test_two_lines_with_a_line_that_breaks(served, server, home, photo, tmp_path):
+def test_two_lines_with_a_line_that_breaks(served, server, home, image, tmp_path):
     served.cuts = [1_000_000, 2_500_000]
     seg = SemanticSegmentation("mobilenetv2.voc", cache_dir=home, progress=False)
-    result = seg.segment_image(photo, tmp_path / "dog.png")
+    result = seg.segment_image(image, tmp_path / "dog.png")
     assert [r for _, r in server.seen] == [None, "bytes=1000000-", "bytes=3500000-"]
     assert {"dog", "bicycle", "car"} <= set(result.class_names)
     with Image.open(tmp_path / "dog.png") as overlay:

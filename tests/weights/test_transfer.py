@@ -19,7 +19,7 @@ V3 = ModelConfig(  # as `mobilenetv2.voc`, but narrow
     decoder="none",
     input_size=(65, 65),
 )
-PICTURE = np.random.default_rng(0).integers(0, 256, (1, 65, 65, 3), np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (1, 65, 65, 3), np.uint8)
 
 
 def network(config, seed=0):
@@ -78,7 +78,7 @@ def test_a_network_that_gains_branches_computes_what_it_did():
     report, _ = carry(source, target)
     assert report.partial == ("concat_projection/weights",)
     assert {name.split("/")[0][:5] for name in report.new} == {"aspp1", "aspp2", "aspp3"}
-    np.testing.assert_allclose(target(PICTURE), source(PICTURE), atol=1e-6)
+    np.testing.assert_allclose(target(IMAGE), source(IMAGE), atol=1e-6)
 
 
 def test_new_branches_are_heard_after_one_step():
@@ -92,7 +92,7 @@ def test_new_branches_are_heard_after_one_step():
     assert not np.any(kernel[0, 0, 16:])
     for expected in (False, True):
         with tf.GradientTape() as tape:
-            value = tf.reduce_mean(target(PICTURE, training=True) ** 2)
+            value = tf.reduce_mean(target(IMAGE, training=True) ** 2)
         gradient = tape.gradient(value, [branch.value, kernel.value])
         assert np.any(gradient[0]) == expected
         keras.optimizers.SGD(1.0).apply(gradient, [branch, kernel])
@@ -175,8 +175,8 @@ def test_the_same_classes_in_another_order():
         source, target, source_labels=labels("a", "b", "c"), target_labels=labels("c", "a", "b")
     )
     assert "logits/semantic/weights" in report.copied
-    expected = np.take(source(PICTURE), [2, 0, 1], axis=-1)
-    np.testing.assert_allclose(target(PICTURE), expected, atol=1e-6)
+    expected = np.take(source(IMAGE), [2, 0, 1], axis=-1)
+    np.testing.assert_allclose(target(IMAGE), expected, atol=1e-6)
 
 
 def test_classes_without_names_stay_fresh():
