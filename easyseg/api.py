@@ -43,8 +43,6 @@ if TYPE_CHECKING:
     from easyseg.training.fine_tune import FineTuned
     from easyseg.weights.loader import LoadedModel
 
-__all__ = ["SemanticSegmentation", "list_models"]
-
 log = logging.getLogger(__name__)
 
 AnyPath = str | os.PathLike[str]

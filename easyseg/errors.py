@@ -30,33 +30,6 @@ from __future__ import annotations
 import os
 import unicodedata
 
-__all__ = [
-    "ArgumentTypeError",
-    "ConfigError",
-    "DatasetError",
-    "DownloadError",
-    "EasysegError",
-    "ExportError",
-    "HashMismatchError",
-    "ImageError",
-    "ImageNotFoundError",
-    "ImageTooLargeError",
-    "InputError",
-    "OfflineError",
-    "OutputError",
-    "ServerError",
-    "TrainingError",
-    "UnknownNameError",
-    "UnreadableImageError",
-    "VideoError",
-    "VideoNotFoundError",
-    "WeightsError",
-    "WeightsMismatchError",
-    "os_reason",
-    "printable",
-    "show_path",
-]
-
 DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 

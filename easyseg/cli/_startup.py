@@ -9,8 +9,6 @@ import sys
 from easyseg.utils.allocator import keep_freed_memory
 from easyseg.utils.threads import thread_count
 
-__all__ = ["drop_output", "prepare_process"]
-
 THREAD_VARIABLES = ("TF_NUM_INTRAOP_THREADS", "OPENCV_FOR_THREADS_NUM")
 
 

@@ -26,8 +26,6 @@ from easyseg.results.backgrounds import BACKGROUNDS, BLUR_STRENGTHS
 from easyseg.results.outputs import OutputSpec
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["EFFECTS", "background"]
-
 
 class Effect(NamedTuple):
     """A method of `SemanticSegmentation`, its own option, and that option's default."""

@@ -11,8 +11,6 @@ from easyseg.cli import command
 from easyseg.cli.options import A_PATH, MAX_PIXELS, data_options, echo, echo_report
 from easyseg.datasets import DatasetOptions
 
-__all__ = ["check"]
-
 
 @command()
 @click.argument("source", type=A_PATH)

@@ -12,8 +12,6 @@ from easyseg.cli.options import QUIET, echo
 from easyseg.errors import InputError
 from easyseg.io.atomic import find_leftovers, remove_leftovers
 
-__all__ = ["clean"]
-
 
 @command()
 @click.argument("folders", nargs=-1, type=click.Path(path_type=Path))

@@ -13,8 +13,6 @@ from easyseg.cli import command
 from easyseg.cli.options import QUIET, echo
 from easyseg.errors import ImageNotFoundError
 
-__all__ = ["demo"]
-
 IMAGES = ("astronaut.png", "chelsea.png")  # a person, a cat: scikit-image's sample images
 KINDS = ("overlay", "mask", "cutout")
 

@@ -26,8 +26,6 @@ from easyseg.evaluation.class_mapping import map_classes
 from easyseg.io.atomic import write_bytes
 from easyseg.io.find_images import require_writable
 
-__all__ = ["evaluate"]
-
 A_FILE = click.Path(dir_okay=False, path_type=Path)
 
 

@@ -20,8 +20,6 @@ from easyseg.cli.options import (
 )
 from easyseg.export.options import FORMATS, OUTPUTS, ExportOptions, format_of
 
-__all__ = ["export"]
-
 PRECISIONS = list(dict.fromkeys(name for entry in FORMATS.values() for name in entry.precisions))
 
 

@@ -21,8 +21,6 @@ from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 from easyseg.weights.provenance import card_mean_iou
 from easyseg.weights.resolve import resolve
 
-__all__ = ["download", "info", "models"]
-
 SHOWN = 8  # class names in `info` without --classes
 
 

@@ -10,8 +10,6 @@ from easyseg.cli import command
 from easyseg.cli.options import A_PATH, QUIET, ChosenModel, echo, inference_options
 from easyseg.io.read_image import require_file
 
-__all__ = ["optimize"]
-
 
 @command()
 @click.argument("images", nargs=-1, type=A_PATH)

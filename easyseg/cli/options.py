@@ -30,30 +30,6 @@ from easyseg.utils.registry import unknown_name
 from easyseg.weights.bundle import MINI
 from easyseg.weights.resolve import resolve
 
-__all__ = [
-    "ARCHITECTURE",
-    "A_PATH",
-    "CACHE_DIR",
-    "INTEGER",
-    "MAX_PIXELS",
-    "NAMES",
-    "NUMBER",
-    "QUIET",
-    "SIZE",
-    "Choice",
-    "ChosenModel",
-    "data_options",
-    "echo",
-    "echo_report",
-    "frame_options",
-    "inference_options",
-    "model_options",
-    "network_options",
-    "output_options",
-    "several_models_options",
-    "video_options",
-]
-
 Command = Callable[..., Any]
 log = logging.getLogger(__name__)
 

@@ -22,8 +22,6 @@ from easyseg.io.read_image import require_file
 from easyseg.io.video import is_url, open_source
 from easyseg.results.outputs import OutputSpec
 
-__all__ = ["run_images", "run_video"]
-
 
 def run_images(
     model: ChosenModel,

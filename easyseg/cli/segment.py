@@ -14,8 +14,6 @@ from easyseg.cli.run import run_images
 from easyseg.inference.folder import FolderSummary
 from easyseg.results.outputs import OutputSpec
 
-__all__ = ["segment"]
-
 
 @command()
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")

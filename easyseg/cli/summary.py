@@ -13,8 +13,6 @@ from easyseg.cli import TYPED, one_line, with_flags
 from easyseg.cli.options import echo
 from easyseg.inference.folder import FolderSummary
 
-__all__ = ["folder_run", "report_folder"]
-
 SHOWN = 5  # names of images with nothing to keep
 
 

@@ -35,8 +35,6 @@ from easyseg.utils.registry import unknown_name
 from easyseg.weights.exported import ExportedConfig, not_trainable
 from easyseg.weights.resolve import ModelSource
 
-__all__ = ["train"]
-
 
 def _class_weights(text: str) -> str | list[float]:
     try:

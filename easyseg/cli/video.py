@@ -21,8 +21,6 @@ from easyseg.cli.run import run_video
 from easyseg.inference.video import VideoSummary
 from easyseg.results.outputs import OutputSpec
 
-__all__ = ["video"]
-
 
 @command()
 @click.argument("source", metavar="SOURCE")

@@ -13,8 +13,6 @@ from easyseg.errors import ImageError, InputError, UnreadableImageError
 from easyseg.io.read_image import read_image
 from easyseg.results.label_set import LabelSet
 
-__all__ = ["ALL", "IGNORE", "SPLITS", "Dataset", "Sample"]
-
 SPLITS = ("train", "val", "test")
 ALL = "all"  # the samples of all splits
 IGNORE = 255  # in every mask: ignored pixels

@@ -14,21 +14,6 @@ from easyseg.datasets.values import read_lines, read_text
 from easyseg.errors import DatasetError
 from easyseg.results.label_set import LabelSet
 
-__all__ = [
-    "BACKGROUND",
-    "BACKGROUNDS",
-    "FOREGROUND",
-    "Class",
-    "ClassTable",
-    "Color",
-    "clean",
-    "distinct_color",
-    "find_classes",
-    "first_spellings",
-    "is_void",
-    "make_label_set",
-]
-
 Color = tuple[int, int, int]
 BACKGROUND = "background"
 FOREGROUND = "foreground"  # of black and white masks that no file describes

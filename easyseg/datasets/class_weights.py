@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["median_frequency_weights"]
-
 WEIGHT_RANGE = (0.1, 10.0)  # a class of a few pixels must not outweigh all others
 
 

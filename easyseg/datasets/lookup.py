@@ -15,8 +15,6 @@ from urllib.parse import unquote
 from easyseg.errors import DatasetError, show_path
 from easyseg.io.open_image import IMAGE_EXTENSIONS
 
-__all__ = ["Lookup", "Name", "fold", "image_folders", "is_image_name", "short", "walk"]
-
 MAX_SHOWN = 80  # characters of a name in messages
 MAX_DEPTH = 6  # folders below the data set's
 KERNEL = ("/proc", "/sys", "/dev")  # hold no stored files

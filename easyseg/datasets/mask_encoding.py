@@ -22,8 +22,6 @@ from easyseg.datasets.mask_stats import MaskStats, is_gray_color, read_masks
 from easyseg.datasets.soft_edges import MANY, NEAR, mixed_colors
 from easyseg.errors import DatasetError
 
-__all__ = ["InferredClasses", "infer_encoding"]
-
 SAMPLE = 16  # masks that are read where classes are named
 MAX_CLASSES = 255  # 255 itself is for ignored pixels
 MAX_VALUES = 200  # of gray masks; photographs have more

@@ -14,20 +14,6 @@ from easyseg.datasets.soft_edges import MANY, is_mostly_gray, middle_fraction, m
 from easyseg.errors import DatasetError, ImageError, show_path
 from easyseg.io.open_image import open_image
 
-__all__ = [
-    "LINES",
-    "TINT",
-    "MaskEncoding",
-    "MaskFile",
-    "color_spread",
-    "count_values",
-    "fit_mask",
-    "flat_values",
-    "is_jpeg",
-    "pack",
-    "read_values",
-]
-
 ASPECT = 0.01  # relative difference allowed between the aspect ratios of image and mask
 STRAY = 0.01  # fraction of a mask that may have unlisted colors, as at smoothed edges
 LINES = 0.02  # fraction of a line's pixels that may be in even areas by chance

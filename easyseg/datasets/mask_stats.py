@@ -25,8 +25,6 @@ from easyseg.datasets.soft_edges import MANY, NEAR, NOISE, Grays, count_grays, i
 from easyseg.errors import DatasetError, show_path
 from easyseg.io.open_image import open_image
 
-__all__ = ["MaskStats", "MaskSummary", "is_gray_color", "read_masks"]
-
 THREADS = 4
 WHITES = range(248, 255)  # nearly 255; ids are seldom that large
 

@@ -17,8 +17,6 @@ from easyseg.errors import DatasetError, InputError
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.validation import checked
 
-__all__ = ["open_dataset", "open_with_options"]
-
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
 LAST = "folders"  # matches any folders of images: formats of other packages are tried before
 

@@ -10,8 +10,6 @@ from easyseg.errors import InputError
 from easyseg.io.open_image import pixel_limit
 from easyseg.results.label_set import LabelSet
 
-__all__ = ["DatasetOptions"]
-
 
 @dataclasses.dataclass(frozen=True)
 class DatasetOptions:

@@ -12,19 +12,6 @@ from easyseg.datasets.base import SPLITS
 from easyseg.datasets.lookup import Lookup, fold, image_folders
 from easyseg.errors import DatasetError
 
-__all__ = [
-    "SPLIT_WORDS",
-    "Pairs",
-    "bare_stem",
-    "find_pairs",
-    "home_of",
-    "image_lookup",
-    "pair_files",
-    "split_of",
-    "split_of_folder",
-    "words_of",
-]
-
 SPLIT_WORDS = {"train": "train", "training": "train", "val": "val", "valid": "val",
                "validation": "val", "dev": "val", "test": "test", "testing": "test"}  # fmt: skip
 MASK_WORDS = {"mask", "masks", "annot", "annots", "annotation", "annotations", "gt", "label",

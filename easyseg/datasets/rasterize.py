@@ -20,8 +20,6 @@ from easyseg.datasets.values import numbers, whole_number
 from easyseg.errors import DatasetError
 from easyseg.io.open_image import pixel_limit
 
-__all__ = ["NO_OUTLINE", "Shape", "draw_annotations", "draw_shapes", "drawing_size"]
-
 NO_OUTLINE = "boxes and points without an outline, left out"  # in notes, with their number
 MAX_DISTANCE = 4  # image sizes; corners further away are not in pixels
 MAX_SCALE = 16  # by which the declared size may exceed the image's: images that were reduced

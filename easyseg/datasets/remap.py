@@ -11,8 +11,6 @@ from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.datasets.class_names import BACKGROUND, make_label_set
 from easyseg.datasets.options import DatasetOptions
 
-__all__ = ["keep_classes"]
-
 
 @dataclasses.dataclass(frozen=True)
 class _RemappedMask:

@@ -16,8 +16,6 @@ from easyseg.datasets.mask_files import is_jpeg
 from easyseg.errors import DatasetError, EasysegError, ImageError, show_path
 from easyseg.io.open_image import IMAGE_EXTENSIONS, open_image, orientation_of
 
-__all__ = ["MUCH_IGNORED", "DatasetScan", "SampleScan", "scan_dataset"]
-
 MUCH_IGNORED = 0.05  # fraction of the pixels above which there is a warning
 THREADS = 4
 THUMBNAIL = 16  # side of the gray image by which images are compared

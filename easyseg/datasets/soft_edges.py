@@ -8,17 +8,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-__all__ = [
-    "MANY",
-    "NEAR",
-    "NOISE",
-    "Grays",
-    "count_grays",
-    "is_mostly_gray",
-    "middle_fraction",
-    "mixed_colors",
-]
-
 NEAR = 32  # gray levels from black or white within which a pixel of a lossy mask counts as that
 LIGHT = 96  # gray level from which a dark pixel beside it can be a soft edge
 NOISE = 2  # gray levels by which lossy compression changes even areas

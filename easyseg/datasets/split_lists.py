@@ -22,8 +22,6 @@ from easyseg.errors import DatasetError
 
 T = TypeVar("T")
 
-__all__ = ["ListedPairs", "find_lists", "listed_pairs", "read_lists"]
-
 ENDINGS = (".txt", ".lst", ".list", ".csv")
 LIST_WORDS = {"aug", "autosplit", "file", "filelist", "files", "fold", "id", "ids", "image",
               "images", "img", "imgs", "list", "name", "names", "pair", "pairs", "set",

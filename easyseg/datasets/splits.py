@@ -13,8 +13,6 @@ from easyseg.datasets.base import IGNORE, SPLITS, Dataset, Sample
 from easyseg.errors import DatasetError, EasysegError
 from easyseg.results.label_set import LabelSet
 
-__all__ = ["make_dataset", "with_validation_split"]
-
 FRACTION = 0.1  # of the samples: the validation split, and the test split
 
 

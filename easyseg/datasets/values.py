@@ -14,19 +14,6 @@ import numpy as np
 from easyseg.errors import DatasetError, os_reason
 from easyseg.utils.documents import parse_json, parse_yaml
 
-__all__ = [
-    "entries",
-    "id_of",
-    "numbers",
-    "read_json",
-    "read_lines",
-    "read_text",
-    "read_yaml",
-    "shown",
-    "text",
-    "whole_number",
-]
-
 MAX_COORDINATE = 1e8  # pixels; five times that fits into 32 bits
 WHOLE = re.compile(r"(-?[0-9]{1,100})(?:\.0*)?")
 MAX_TEXT, MAX_JSON = 100 << 20, 2048 << 20  # bytes

@@ -10,8 +10,6 @@ import numpy as np
 from easyseg.errors import InputError
 from easyseg.evaluation.metrics import mean_of, ratio, require_same_shape
 
-__all__ = ["BoundaryScores", "boundary_band", "boundary_pixels"]
-
 F_TOLERANCE = 0.0075  # of the image's diagonal, Csurka et al.
 BAND_WIDTH = 0.02  # of the image's diagonal, Cheng et al.
 

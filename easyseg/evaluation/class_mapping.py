@@ -12,8 +12,6 @@ from easyseg.errors import InputError, UnknownNameError
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.registry import nearest
 
-__all__ = ["ClassMapping", "map_classes"]
-
 IGNORE_ID = 255  # in the ground truth
 NO_CLASS = 65535  # predicted as none of the data set's classes: always an error
 

@@ -27,8 +27,6 @@ from easyseg.inference.types import PreparedImage, RawPrediction
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.progress import progress_bar
 
-__all__ = ["evaluate", "evaluate_dataset"]
-
 log = logging.getLogger(__name__)
 
 

@@ -8,8 +8,6 @@ import numpy as np
 
 from easyseg.errors import InputError
 
-__all__ = ["ConfusionMatrix", "mean_of", "ratio", "require_same_shape"]
-
 
 class ConfusionMatrix:
     """Pixel counts by (true class, predicted class) over any number of images.

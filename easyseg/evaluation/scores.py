@@ -14,8 +14,6 @@ from easyseg.evaluation.class_mapping import ClassMapping
 from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.results.label_set import LabelSet
 
-__all__ = ["ImageScore", "Scores", "metric_name"]
-
 NAN = float("nan")
 
 

@@ -28,8 +28,6 @@ from easyseg.results.segmentation import Segmentation
 if TYPE_CHECKING:
     from easyseg.inference.predictor import Predictor
 
-__all__ = ["BackgroundOptions", "BackgroundPainter", "edit_background", "is_several"]
-
 log = logging.getLogger(__name__)
 
 CHANGE, CUTOUT = "change", "cutout"

@@ -13,8 +13,6 @@ from easyseg.inference.runtimes import AUTO, RUNTIMES, RuntimeSpec, installed, p
 from easyseg.utils.process import require_same_process
 from easyseg.weights.exported import ExportedFile
 
-__all__ = ["FileNetwork", "check_size", "own_runtime"]
-
 
 class FileNetwork:
     """A `Network` (see `easyseg.inference.predictor`) that runs an exported file.

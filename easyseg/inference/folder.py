@@ -40,8 +40,6 @@ if TYPE_CHECKING:
     from easyseg.inference.predictor import Predictor
     from easyseg.inference.types import PreparedImage, RawPrediction
 
-__all__ = ["FolderPlan", "FolderSummary", "Save", "plan_folder", "run_jobs", "segment_folder"]
-
 RESULTS_LOG = "results.jsonl"
 DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # every later write would fail too
 

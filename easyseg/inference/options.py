@@ -10,8 +10,6 @@ from easyseg.inference.runtimes import AUTO, check_runtime
 from easyseg.io.open_image import pixel_limit
 from easyseg.utils.validation import checked_fields, is_count
 
-__all__ = ["InferenceOptions"]
-
 SMALLEST_TILE = 65
 SCALE_RANGE = (0.1, 4.0)
 

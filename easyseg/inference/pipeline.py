@@ -19,8 +19,6 @@ from easyseg.inference.predictor import Predictor
 from easyseg.inference.types import PreparedImage, RawPrediction
 from easyseg.utils.threads import thread_count
 
-__all__ = ["Outcome", "run_pipeline"]
-
 T = TypeVar("T")
 R = TypeVar("R")
 

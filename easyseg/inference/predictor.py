@@ -24,8 +24,6 @@ from easyseg.results.segmentation import Segmentation
 from easyseg.utils.process import require_same_process
 from easyseg.utils.validation import is_count
 
-__all__ = ["Network", "Predictor", "padded_images"]
-
 KERAS = InferenceOptions(runtime=KERAS_RUNTIME)
 
 

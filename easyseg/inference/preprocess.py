@@ -12,8 +12,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-__all__ = ["Letterboxed", "letterbox", "letterboxed_size", "pad"]
-
 MEAN_PIXEL = 127.5  # 0 after scaling to -1 to 1
 NEARLY_FULL = 0.75  # fraction of the input's side from which an image is not enlarged
 

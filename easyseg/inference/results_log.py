@@ -15,8 +15,6 @@ from easyseg.io.find_images import Job
 from easyseg.utils.documents import parse_json
 from easyseg.utils.files import require_ordinary
 
-__all__ = ["append_line", "begin"]
-
 FIRST_BYTES = b'{"source": '
 
 

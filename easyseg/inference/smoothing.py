@@ -7,8 +7,6 @@ import numpy as np
 
 from easyseg.inference.types import RawPrediction
 
-__all__ = ["Smoother"]
-
 THUMBNAIL = (32, 18)  # pixels at which scenes are compared
 CUT = 20  # mean difference of the thumbnails' values, 0 to 255, above which the scene changed
 

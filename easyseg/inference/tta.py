@@ -8,8 +8,6 @@ from typing import Any
 from easyseg._keras import keras, keras_defaults, ops
 from easyseg.models.layers.resize import resize_align_corners
 
-__all__ = ["multi_scale"]
-
 MIN_PROBABILITY = 1e-20  # whose logarithm is still finite in float32
 
 

@@ -12,8 +12,6 @@ from easyseg.results.label_set import LabelSet
 from easyseg.results.logit_grid import LogitGrid
 from easyseg.results.segmentation import Segmentation
 
-__all__ = ["PreparedImage", "RawPrediction"]
-
 
 class PreparedImage(NamedTuple):
     """An image that is ready for the network.

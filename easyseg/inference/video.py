@@ -37,15 +37,6 @@ from easyseg.utils.validation import is_count
 if TYPE_CHECKING:
     from easyseg.inference.predictor import Predictor  # loads Keras
 
-__all__ = [
-    "Draw",
-    "VideoSummary",
-    "check_video",
-    "check_video_options",
-    "segment_video",
-    "stream_video",
-]
-
 log = logging.getLogger(__name__)
 
 Draw = Callable[[Segmentation], Any]

@@ -17,18 +17,6 @@ from pathlib import Path
 
 from easyseg.errors import OutputError, os_reason
 
-__all__ = [
-    "exchange_folder",
-    "find_leftovers",
-    "output_errors",
-    "part_path",
-    "remove",
-    "remove_leftovers",
-    "restore_folder",
-    "temporary_path",
-    "write_bytes",
-]
-
 # a folder may be shared by computers, each of which knows its own processes alone
 HOST = f"{zlib.crc32(platform.node().encode()):08x}"
 LEFTOVER = re.compile(r"\..*-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.part")

@@ -11,8 +11,6 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL import Image, ImageCms
 
-__all__ = ["pixels_to_srgb", "profile_of", "to_srgb"]
-
 MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # Pillow's, by the profile's color space
 MAX_BYTES = 4 << 20  # of a profile; those of printers have one or two million
 SAME = 2  # levels by which variants of sRGB differ after rounding

@@ -23,19 +23,6 @@ from easyseg.io.atomic import output_errors
 from easyseg.io.open_image import IMAGE_EXTENSIONS, require_file, why_not_image
 from easyseg.utils.files import read_file
 
-__all__ = [
-    "Found",
-    "FoundImages",
-    "Job",
-    "Source",
-    "check_overwrite",
-    "common_folder",
-    "describe_files",
-    "find_images",
-    "require_writable",
-    "result_paths",
-]
-
 LARGEST_LIST = 100 << 20  # bytes of a list of images
 MAX_NAMES = 4  # of files that are listed by their names, and of kinds
 LOG_EXTENSION = ".jsonl"

@@ -10,8 +10,6 @@ import numpy as np
 
 from easyseg.errors import ImageTooLargeError
 
-__all__ = ["apply_orientation", "decode_jpeg"]
-
 START_OF_IMAGE, START_OF_SCAN, END_OF_IMAGE = b"\xff\xd8", 0xDA, b"\xff\xd9"
 # within a scan, stuffed bytes (00), restart markers (D0 to D7) and fill bytes (FF) are no segments
 NEXT_SEGMENT = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")

@@ -28,20 +28,6 @@ from easyseg.utils.validation import is_count
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-__all__ = [
-    "IMAGE_EXTENSIONS",
-    "MAX_PIXELS",
-    "MAX_PIXELS_VARIABLE",
-    "check_size",
-    "header_pixels",
-    "image_errors",
-    "open_image",
-    "orientation_of",
-    "pixel_limit",
-    "require_file",
-    "why_not_image",
-]
-
 
 class Format(NamedTuple):
     """A format of image files.

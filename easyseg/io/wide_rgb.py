@@ -13,8 +13,6 @@ from easyseg.io.open_image import check_size, open_image
 if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
-__all__ = ["FULL_SCALES", "full_range"]
-
 FULL_SCALES = [2**bits - 1 for bits in (8, 10, 12, 14, 16)]  # of sensors, in files of 16 bits
 COST = 2  # times the memory, for both bytes of each value
 DARK = 2**14 >> 8  # high bytes of values of up to 14 bits

@@ -12,8 +12,6 @@ import numpy as np
 from easyseg.errors import OutputError
 from easyseg.io.atomic import write_bytes
 
-__all__ = ["FORMATS", "check_extension", "encode_image", "write_image"]
-
 FORMATS = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG", ".webp": "WEBP", ".bmp": "BMP",
            ".tif": "TIFF", ".tiff": "TIFF"}  # fmt: skip
 JPEG_QUALITY = 95

@@ -18,8 +18,6 @@ from easyseg.models.layers.resize import AlignCornersResize
 from easyseg.utils.process import require_same_process
 from easyseg.utils.validation import checked
 
-__all__ = ["build_model", "logits_model"]
-
 ENLARGED = "logits-upsample"  # with learned upsampling
 
 

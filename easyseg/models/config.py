@@ -21,8 +21,6 @@ from easyseg.models.layers.registry import ATTENTIONS
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.validation import is_count, to_builtin
 
-__all__ = ["ATTENTION_POSITIONS", "DROPOUT_POSITIONS", "NORMS", "UPSAMPLINGS", "ModelConfig"]
-
 ATTENTION_POSITIONS = ("aspp", "decoder")
 DROPOUT_POSITIONS = ("backbone", "aspp", "low_level", "decoder", "logits")
 NORMS = ("batch", "group")

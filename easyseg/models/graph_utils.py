@@ -6,8 +6,6 @@ from typing import Any, NamedTuple
 
 from easyseg._keras import keras, keras_defaults, layers
 
-__all__ = ["Call", "calls", "inner_calls", "shapes", "sources"]
-
 
 class Call(NamedTuple):
     """One use of an operation.

@@ -8,8 +8,6 @@ from easyseg.models.config import ModelConfig
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.validation import checked
 
-__all__ = ["PRESETS", "preset"]
-
 PRESETS = {
     # DeepLabV3+ as published: Xception-65, separable, decoder at stride 4.
     "paper": ModelConfig(),

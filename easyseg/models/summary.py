@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 from easyseg._keras import layers
 from easyseg.models.graph_utils import calls, inner_calls, shapes
 
-__all__ = ["Count", "Memory", "count", "memory"]
-
 FLOAT32 = 4  # bytes
 
 

@@ -16,8 +16,6 @@ from easyseg.io.video import is_video
 from easyseg.results.matting import composite, cut_out
 from easyseg.utils.registry import Registry, nearest
 
-__all__ = ["BACKGROUNDS", "BLUR_STRENGTHS", "Effect"]
-
 Effect = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From an image `(H, W, 3) uint8 RGB` and alpha `(H, W) float32` to RGB or RGBA uint8."""
 

@@ -10,8 +10,6 @@ import numpy as np
 
 from easyseg.results.label_set import LabelSet
 
-__all__ = ["Comparison", "Overlay", "comparison_sheet", "overlay_sheet"]
-
 HEADER = ("image", "ground truth (hatched: ignored)", "prediction", "errors (red)")
 GAP = 6
 FONT_SIZE = 15

@@ -17,8 +17,6 @@ from easyseg.utils.registry import unknown_name
 from easyseg.utils.resources import pretrained_path
 from easyseg.utils.validation import checked, is_count
 
-__all__ = ["Classes", "LabelSet", "load_label_set"]
-
 LARGEST_ID = 65535  # labels are uint8 or uint16
 
 Classes = str | int | Iterable[str | int]

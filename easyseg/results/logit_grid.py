@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["LogitGrid"]
-
 CHUNK = 1 << 22  # floats interpolated at once: 16 MB
 PIXELS = 1 << 15  # pixels interpolated at once, few enough for the CPU cache
 MIN_BLOCK = 4  # smallest side of a block in pixels

@@ -17,8 +17,6 @@ import numpy as np
 
 from easyseg.results.logit_grid import LogitGrid
 
-__all__ = ["alpha_of", "composite", "cut_out", "foreground", "soft_alpha"]
-
 SIDE = 256  # longest side of the small copy on which the filter's coefficients are computed
 RADIUS = 5  # of its window, in pixels of that copy
 EPSILON = 1e-4  # its smoothness, in squared intensities of 0 to 1

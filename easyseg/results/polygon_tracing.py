@@ -14,8 +14,6 @@ import numpy as np
 
 from easyseg.errors import InputError
 
-__all__ = ["Polygon", "trace"]
-
 
 class Polygon(NamedTuple):
     """A connected region, and its holes.

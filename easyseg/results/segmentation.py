@@ -23,8 +23,6 @@ from easyseg.results.outputs.render import draw, encode
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.utils.validation import checked
 
-__all__ = ["Segmentation"]
-
 log = logging.getLogger(__name__)
 
 

@@ -20,8 +20,6 @@ from easyseg.errors import ConfigError
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.validation import is_count
 
-__all__ = ["DEFAULT_STEPS", "GRAY", "STEPS", "Augmenter", "Crop", "Geometry", "Step"]
-
 DEFAULT_STEPS = ("scale", "flip", "brightness", "contrast", "saturation")
 GRAY = 127  # where there is no image: near 0 for the network
 

@@ -20,8 +20,6 @@ import numpy as np
 
 from easyseg._keras import keras, layers, ops
 
-__all__ = ["LARGE_BATCH", "batch_norms", "frozen_norms", "measure", "unmeasured", "with_frozen"]
-
 log = logging.getLogger(__name__)
 
 LARGE_BATCH = 8

@@ -13,8 +13,6 @@ from easyseg._keras import keras, ops
 from easyseg.errors import TrainingError
 from easyseg.training.data_loader import TrainLoader
 
-__all__ = ["Bar", "NaNCallback", "averaged_weights", "inner_optimizer"]
-
 SHOWN = 4  # files that a message names
 
 

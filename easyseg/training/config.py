@@ -12,8 +12,6 @@ from easyseg.models.config import ModelConfig
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.validation import is_count, to_builtin
 
-__all__ = ["TrainConfig", "split_options"]
-
 CHOICES = {
     "monitor": ("mean_iou", "loss"),
     "batch_norm": ("auto", "frozen", "trained"),

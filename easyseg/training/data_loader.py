@@ -16,8 +16,6 @@ from easyseg._keras import backend, keras
 from easyseg.datasets.base import IGNORE, Sample
 from easyseg.inference.preprocess import letterboxed_size
 
-__all__ = ["SampleCache", "TrainLoader", "mask_on_input", "spread", "stream"]
-
 Augment = Callable[[np.ndarray, np.ndarray, np.random.Generator], tuple[np.ndarray, np.ndarray]]
 
 WORKERS = max(2, min(8, os.cpu_count() or 2))  # OpenCV releases the GIL

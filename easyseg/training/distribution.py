@@ -10,8 +10,6 @@ from typing import Any
 from easyseg._keras import backend, keras
 from easyseg.errors import ConfigError
 
-__all__ = ["device_count", "devices", "jit_compile", "out_of_memory"]
-
 log = logging.getLogger(__name__)
 
 

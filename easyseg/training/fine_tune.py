@@ -48,8 +48,6 @@ from easyseg.weights.bundle import read_bundle
 from easyseg.weights.checksum import weights_checksum
 from easyseg.weights.loader import LoadedModel, load_model
 
-__all__ = ["FineTuned", "fine_tune", "resume_training"]
-
 log = logging.getLogger(__name__)
 
 PACKAGES = ("easyseg", "keras", "numpy", "opencv-python-headless")

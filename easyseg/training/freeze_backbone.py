@@ -11,8 +11,6 @@ from easyseg.models.backbones.custom_keras import backbone_of
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 
-__all__ = ["backbone_layers", "is_random", "set_frozen"]
-
 HUB_ENCODER = "encoder-"  # prefix of a KerasHub network's backbone
 
 

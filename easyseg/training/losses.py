@@ -13,8 +13,6 @@ from typing import Any
 from easyseg._keras import ops
 from easyseg.datasets.base import IGNORE
 
-__all__ = ["LOSSES", "Pixels"]
-
 Tensor = Any
 
 GAMMA = 2.0  # of the focal loss, Lin et al.

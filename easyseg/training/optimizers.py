@@ -11,8 +11,6 @@ from easyseg.errors import ConfigError
 from easyseg.training.schedules import Schedule
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["OPTIMIZERS", "make_optimizer"]
-
 MOMENTUM = 0.9
 # norms and biases: "gamma", "conv/bias", TensorFlow's "conv/bias:0"
 NOT_DECAYED = [r"(^|/)(gamma|beta|bias)(:\d+)?$"]

@@ -10,8 +10,6 @@ from easyseg._keras import keras, ops
 from easyseg.errors import ConfigError
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["SCHEDULES", "Schedule"]
-
 Tensor = Any
 
 POWER = 0.9  # DeepLab's

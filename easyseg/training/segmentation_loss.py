@@ -14,8 +14,6 @@ from easyseg.errors import ConfigError
 from easyseg.training.losses import LOSSES, Pixels
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["SegmentationLoss", "loss_terms", "make_loss"]
-
 log = logging.getLogger(__name__)
 
 

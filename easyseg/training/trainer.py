@@ -30,8 +30,6 @@ from easyseg.weights.bundle import save_bundle
 from easyseg.weights.loader import LoadedModel
 from easyseg.weights.transfer import transfer
 
-__all__ = ["halved", "train"]
-
 log = logging.getLogger(__name__)
 
 MEASURED_IMAGES = 32  # from which new batch norms take their statistics

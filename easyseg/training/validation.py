@@ -25,8 +25,6 @@ from easyseg.training.plan import Plan, build_loss, phases
 from easyseg.training.run_dir import LAST, State, write_results, write_state
 from easyseg.weights.bundle import save_bundle, update_bundle
 
-__all__ = ["ValidateAndSave", "ValidationLoss", "card", "warn_if_below_start", "warn_if_one_class"]
-
 log = logging.getLogger(__name__)
 
 LOSS_IMAGES = 64  # largest number of images on which the validation loss is computed

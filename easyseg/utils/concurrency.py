@@ -8,8 +8,6 @@ import threading
 from collections.abc import Generator
 from typing import Any, NamedTuple, TypeVar
 
-__all__ = ["Budget", "newest"]
-
 T = TypeVar("T")
 
 

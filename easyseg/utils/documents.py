@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from typing import Any
 
-__all__ = ["MAX_YAML", "parse_json", "parse_yaml"]
-
 MAX_YAML = 1 << 16  # characters; PyYAML reads about as many in a second
 MAX_YAML_VALUES = 20_000  # with aliases written out
 MAX_DIGITS = 300  # of a number: 60**300 (`1:1:1:...`) takes seconds, 10**400 is no float

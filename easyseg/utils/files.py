@@ -6,8 +6,6 @@ import errno
 import os
 import stat
 
-__all__ = ["read_file", "require_ordinary"]
-
 
 def require_ordinary(path: str | os.PathLike[str]) -> int:
     """The size in bytes of what is no pipe and no device, which would be read for ever.

@@ -10,8 +10,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["filter_native_log"]
-
 STDERR = 2  # the file descriptor
 LOG_LINE = re.compile(  # of absl, of TensorFlow, and lines that belong to theirs
     rb"[IWE]\d{4} \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "

@@ -12,8 +12,6 @@ import requests
 from urllib3.exceptions import HTTPError as TransportError
 from urllib3.exceptions import LocationValueError
 
-__all__ = ["get", "network_reason", "watched"]
-
 T = TypeVar("T")
 
 REASONS = (

@@ -7,8 +7,6 @@ import os
 
 from easyseg.errors import InputError
 
-__all__ = ["require_same_process"]
-
 
 def require_same_process() -> None:
     """Refuses networks in a process that was forked from one that has loaded a network.

@@ -11,8 +11,6 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
-__all__ = ["progress_bar"]
-
 STDERR = 2  # the file descriptor
 _redirecting = threading.Lock()  # it is the process's: one bar at a time
 

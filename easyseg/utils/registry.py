@@ -9,8 +9,6 @@ from typing import Generic, TypeVar
 
 from easyseg.errors import InputError, UnknownNameError
 
-__all__ = ["Registry", "nearest", "unknown_name"]
-
 T = TypeVar("T")
 
 

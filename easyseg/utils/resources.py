@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-__all__ = ["pretrained_path"]
-
 
 def pretrained_path(*parts: str) -> Path:
     """Path in `pretrained/`, from a wheel, an editable install or a checkout."""

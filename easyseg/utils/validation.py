@@ -13,8 +13,6 @@ from typing import Any, NamedTuple, TypeVar
 from easyseg.errors import ArgumentTypeError
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["check_options", "checked", "checked_fields", "is_count", "to_builtin"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 C = TypeVar("C", bound=type)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["read_varint"]
-
 
 def read_varint(content: bytes | memoryview, at: int) -> tuple[int, int]:
     """A number of seven bits in each byte, the lowest first, and where it ends.

@@ -9,8 +9,6 @@ from pathlib import Path, PurePosixPath
 
 from easyseg.errors import WeightsError
 
-__all__ = ["extract_checkpoint"]
-
 LARGEST = 1 << 30  # bytes that an archive may unpack to,
 EXPANSION = 16  # or this many for each of its own, if that is more
 MEMBERS = 1000  # files in it

@@ -47,15 +47,6 @@ from easyseg.weights.download import download, kind_of
 if TYPE_CHECKING:
     from easyseg.weights.manifest import WeightSet
 
-__all__ = [
-    "cache_home",
-    "cached_weights",
-    "check_file",
-    "fetch_weights",
-    "import_weights",
-    "read_source",
-]
-
 AnyPath = str | os.PathLike[str]
 Verify = Callable[[Path], None]
 

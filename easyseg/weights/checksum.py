@@ -5,8 +5,6 @@ from __future__ import annotations
 import zlib
 from typing import Any
 
-__all__ = ["weights_checksum"]
-
 
 def weights_checksum(model: Any) -> str:
     """CRC-32 of a Keras model's weights, in hexadecimal digits."""

@@ -19,8 +19,6 @@ from easyseg.utils.validation import is_count
 from easyseg.weights.imagenet import load_imagenet
 from easyseg.weights.loader import LoadedModel
 
-__all__ = ["create_model"]
-
 FOR_KERAS = "is for a Keras model as backbone"
 NOT_FOR_KERAS = "is not for a Keras model as backbone, whose weights are kept"
 

@@ -8,8 +8,6 @@ from pathlib import Path
 
 from easyseg.errors import EasysegError, WeightsError
 
-__all__ = ["damaged"]
-
 
 @contextlib.contextmanager
 def damaged(path: Path, *, cure: str, kind: str = "") -> Iterator[None]:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-__all__ = ["download", "kind_of"]
-
 TIMEOUT = (10, 60)  # seconds: to connect, between two chunks
 PATIENCE = 60  # seconds in which at least a chunk must arrive
 PAUSES = (1, 3)  # seconds before the second and the third try

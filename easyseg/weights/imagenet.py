@@ -19,8 +19,6 @@ from easyseg.weights.readers.hdf5 import check_hdf5
 from easyseg.weights.readers.safetensors import read_safetensors
 from easyseg.weights.variable_names import assign, named_variables, require_finite
 
-__all__ = ["load_imagenet"]
-
 TIMM_LEAVES = {
     "weights": "weight",
     "gamma": "weight",

@@ -22,8 +22,6 @@ from easyseg.weights.manifest import weight_set
 from easyseg.weights.readers import load_weights
 from easyseg.weights.resolve import ModelSource, refuse_architecture, resolve
 
-__all__ = ["LoadedModel", "import_file", "load_model"]
-
 SMALLEST_NUMBER = 2  # bytes of a float16, the smallest that saved models have
 
 

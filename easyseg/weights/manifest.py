@@ -11,8 +11,6 @@ from easyseg.utils.documents import parse_json
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.resources import pretrained_path
 
-__all__ = ["Score", "WeightSet", "weight_set", "weight_sets"]
-
 
 @dataclasses.dataclass(frozen=True)
 class Score:

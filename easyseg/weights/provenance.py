@@ -9,8 +9,6 @@ from typing import Any
 from easyseg.weights.bundle import read_card
 from easyseg.weights.resolve import ModelSource
 
-__all__ = ["card_mean_iou", "weights_provenance"]
-
 
 def weights_provenance(source: ModelSource | None, name: str) -> dict[str, Any]:
     """What the manifest, or the card of a saved model, says about the weights; plain values.

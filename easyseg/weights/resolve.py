@@ -16,8 +16,6 @@ from easyseg.weights.cache import cached_weights
 from easyseg.weights.exported import EXTENSIONS, ExportedConfig, is_exported, read_exported
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 
-__all__ = ["ModelSource", "refuse_architecture", "resolve"]
-
 AnyPath = str | os.PathLike[str]
 
 FILE_FORMATS = {".h5": "keras2_h5", ".hdf5": "keras2_h5", ".pb": "frozen_graph"}  # by extension

@@ -15,8 +15,6 @@ from easyseg.models.layers.learned_upsampling import LearnedUpsampling
 from easyseg.results.label_set import LabelSet
 from easyseg.weights.variable_names import named_variables
 
-__all__ = ["TransferReport", "transfer"]
-
 SHOWN = 4  # names of a kind in a line of the report
 
 

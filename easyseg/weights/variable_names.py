@@ -15,8 +15,6 @@ import numpy as np
 
 from easyseg.errors import WeightsError, WeightsMismatchError
 
-__all__ = ["Shape", "assign", "check_shapes", "named_variables", "require_finite"]
-
 Shape = tuple[int, ...]
 
 NAMELESS = re.compile(r"variable(_\d+)?")

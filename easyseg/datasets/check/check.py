@@ -20,8 +20,6 @@ from easyseg.io.open_image import IMAGE_EXTENSIONS
 from easyseg.results.label_set import load_label_set
 from easyseg.utils.validation import checked
 
-__all__ = ["check_dataset"]
-
 RARE = 0.001  # fraction of the pixels below which a class is hard to learn
 EMPTY = 0.5  # fraction of masks with the first class only above which there is a warning
 SMALL = 33  # pixels; a network of stride 32 sees a single cell of a smaller image

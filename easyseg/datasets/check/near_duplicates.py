@@ -8,8 +8,6 @@ import numpy as np
 
 from easyseg.datasets.scan import SampleScan
 
-__all__ = ["find_near_duplicates"]
-
 Pairs = list[tuple[SampleScan, SampleScan]]
 CORRELATION = 0.995  # of two thumbnails, from which they show the same
 MIN_CONTRAST = 2.0  # gray levels; thumbnails of less contrast are alike anyway

@@ -11,8 +11,6 @@ from easyseg.datasets.scan import DatasetScan
 from easyseg.errors import DatasetError
 from easyseg.results.label_set import load_label_set
 
-__all__ = ["CheckReport", "Proposal"]
-
 MAX_CLASSES = 160  # printed
 MAX_ERRORS = 10  # printed
 

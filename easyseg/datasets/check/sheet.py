@@ -8,8 +8,6 @@ from easyseg.datasets.base import IGNORE, Dataset, Sample
 from easyseg.errors import DatasetError, EasysegError
 from easyseg.results.contact_sheet import Overlay, overlay_sheet
 
-__all__ = ["dataset_sheet"]
-
 
 def dataset_sheet(dataset: Dataset, *, count: int = 12) -> np.ndarray:
     """`(H, W, 3) uint8 RGB`: samples of all splits with their masks laid over them.

@@ -11,8 +11,6 @@ from easyseg.datasets.options import DatasetOptions
 from easyseg.errors import DatasetError
 from easyseg.utils.registry import Registry
 
-__all__ = ["DATASETS", "Format", "UnrelatedFilesError"]
-
 
 class UnrelatedFilesError(DatasetError):
     """Files of the format are there, but of nothing that they name there is anything.

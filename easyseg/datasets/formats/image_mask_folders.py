@@ -19,8 +19,6 @@ from easyseg.datasets.splits import make_dataset
 from easyseg.errors import DatasetError
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["dataset_of_pairs", "read_pairs"]
-
 
 def _detect(root: Path) -> bool:
     if not root.is_dir():

@@ -13,8 +13,6 @@ import numpy as np
 from easyseg.evaluation.scores import Scores
 from easyseg.results.label_set import LabelSet
 
-__all__ = ["confusion_chart", "curves", "iou_chart"]
-
 DPI = 110
 INK = "#1f5fa8"
 METRICS = {"val_mean_iou": "mean IoU", "val_pixel_accuracy": "pixel accuracy"}

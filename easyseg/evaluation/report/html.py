@@ -12,8 +12,6 @@ import numpy as np
 
 from easyseg.evaluation.scores import Scores, metric_name
 
-__all__ = ["Figure", "page"]
-
 CONFUSIONS = 12  # rows of the table
 STYLE = """
 :root { color-scheme: light dark; --line: #8885; --soft: #8882; }

@@ -6,8 +6,6 @@ from typing import Any
 
 from easyseg.errors import InputError
 
-__all__ = ["load_av"]
-
 
 def load_av() -> Any:
     """The module `av`.

@@ -7,8 +7,6 @@ from collections import deque
 from fractions import Fraction
 from typing import Any
 
-__all__ = ["AudioTrack"]
-
 
 class AudioTrack:
     """The first audio stream of an open video.

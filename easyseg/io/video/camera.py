@@ -12,8 +12,6 @@ from easyseg.errors import VideoError
 from easyseg.io.video.audio import AudioTrack
 from easyseg.io.video.types import LIVE_TIME_BASE, ColorSpace, Frame, LiveTimestamps
 
-__all__ = ["Camera", "frame_rate"]
-
 DEFAULT_RATE = Fraction(30)
 
 

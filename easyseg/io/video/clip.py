@@ -8,8 +8,6 @@ from collections.abc import Generator
 from easyseg.errors import InputError
 from easyseg.io.video.types import Frame, VideoSource
 
-__all__ = ["Clip"]
-
 
 class Clip:
     """The frames of a source from `start` to `end`, with timestamps from 0.

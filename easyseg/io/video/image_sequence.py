@@ -10,8 +10,6 @@ from easyseg.io.atomic import output_errors
 from easyseg.io.video.types import Frame
 from easyseg.io.write_image import write_image
 
-__all__ = ["ImageSequenceWriter", "image_pattern"]
-
 DEFAULT_NAME = "%05d.png"
 
 

@@ -10,8 +10,6 @@ from easyseg.errors import InputError
 from easyseg.io.video.names import is_url
 from easyseg.io.video.types import VideoSource
 
-__all__ = ["open_source"]
-
 
 def open_source(source: Any, *, max_pixels: int | None = None) -> VideoSource:
     """Opens a video, a stream or a camera.

@@ -26,8 +26,6 @@ from easyseg.io.video.types import (
     swscale_matrix,
 )
 
-__all__ = ["VideoReader"]
-
 TIMEOUT = 10  # seconds without an answer from a server
 DEFAULT_RATE = Fraction(25)
 # FFmpeg opens texts and images as videos of one frame, by formats with these words in their names

@@ -11,19 +11,6 @@ import numpy as np
 
 from easyseg.io.video.audio import AudioTrack
 
-__all__ = [
-    "BT601",
-    "FULL_RANGE",
-    "LIMITED_RANGE",
-    "LIVE_TIME_BASE",
-    "ColorSpace",
-    "FileTimestamps",
-    "Frame",
-    "LiveTimestamps",
-    "VideoSource",
-    "swscale_matrix",
-]
-
 LIVE_TIME_BASE = Fraction(1, 90_000)  # seconds; the clock of MPEG
 LIMITED_RANGE, FULL_RANGE = 1, 2  # luma from 16 to 235, as players expect, or from 0 to 255
 BT601 = 5

@@ -9,8 +9,6 @@ import numpy as np
 
 from easyseg.errors import InputError
 
-__all__ = ["Window"]
-
 QUIT_KEYS = (ord("q"), 27)  # q or Escape
 
 

@@ -19,8 +19,6 @@ from easyseg.io.video.audio import AudioTrack
 from easyseg.io.video.image_sequence import ImageSequenceWriter, image_pattern
 from easyseg.io.video.types import LIMITED_RANGE, Frame, VideoSource, swscale_matrix
 
-__all__ = ["VideoWriter", "check_target", "open_writer"]
-
 log = logging.getLogger(__name__)
 
 

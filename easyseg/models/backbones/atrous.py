@@ -25,8 +25,6 @@ from easyseg.errors import ConfigError
 from easyseg.models.backbones.dilation import dilation_schedule
 from easyseg.models.layers.atrous_pooling import AtrousPooling2D
 
-__all__ = ["RebuiltFeature", "atrous", "copy_weights"]
-
 SIDES = {
     "Conv2D": "kernel_size",
     "DepthwiseConv2D": "kernel_size",

@@ -8,8 +8,6 @@ from typing import Any, NamedTuple
 from easyseg.errors import ConfigError
 from easyseg.models.config import ModelConfig
 
-__all__ = ["Backbone", "Features"]
-
 
 class Features(NamedTuple):
     """What a backbone gives.

@@ -18,8 +18,6 @@ from easyseg.models.backbones.registry import BACKBONES, OUTPUT_STRIDES, SKIPS, 
 from easyseg.models.config import ModelConfig
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["Low", "atrous_features", "backbone_of", "keras_graph", "load_source"]
-
 Low = str | Mapping[int, str]
 """The layer at stride 4, or layers by their stride: {4: "block2_out", 8: "block3_out"}."""
 

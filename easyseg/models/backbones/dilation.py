@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["dilation_schedule"]
-
 
 def dilation_schedule(
     strides: Iterable[int], output_stride: int, *, reached: int = 1

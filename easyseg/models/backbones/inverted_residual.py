@@ -14,8 +14,6 @@ from easyseg._keras import layers
 from easyseg.models.layers.conv import conv_bn, depthwise_bn, hard_gate
 from easyseg.models.layers.norm import BatchNorm
 
-__all__ = ["NORM", "inverted_residual", "round_to"]
-
 NORM = BatchNorm(epsilon=1e-3, momentum=0.997)
 
 

@@ -17,8 +17,6 @@ from easyseg.models.backbones.normalization import preprocess
 from easyseg.models.backbones.registry import BACKBONES
 from easyseg.models.config import ModelConfig
 
-__all__ = ["APPLICATIONS", "Application"]
-
 SIZE = (97, 97, 3)  # of the form 32 k + 1, for which Keras pads both sides alike
 IMAGENET_SIZE = (224, 224, 3)  # for which Keras has weights without a warning
 

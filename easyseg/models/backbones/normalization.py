@@ -6,8 +6,6 @@ from typing import Any, NamedTuple
 
 from easyseg._keras import layers, ops
 
-__all__ = ["PREPROCESSING", "preprocess"]
-
 MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, RGB, 0 to 1
 BGR_MEAN = (103.939, 116.779, 123.68)  # of ImageNet, 0 to 255
 

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple
 from easyseg.models.backbones.keras_backbone import KerasBackbone
 from easyseg.utils.registry import Registry
 
-__all__ = ["BACKBONES", "OUTPUT_STRIDES", "SKIPS", "SPEC_OF", "BackboneSpec", "spec_of"]
-
 OUTPUT_STRIDES = (8, 16, 32)
 SKIPS = (4, 8)  # strides of the low-level features that a decoder can use
 

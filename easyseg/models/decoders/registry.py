@@ -6,8 +6,6 @@ from typing import Any, NamedTuple
 
 from easyseg.utils.registry import Registry
 
-__all__ = ["DECODERS", "DECODER_SPECS", "DecoderSpec"]
-
 
 class DecoderSpec(NamedTuple):
     """One file in `easyseg.models.decoders`.

@@ -16,8 +16,6 @@ from easyseg.models.layers.conv import conv_bn, hard_gate
 from easyseg.models.layers.norm import head_norm
 from easyseg.models.layers.resize import AlignCornersResize
 
-__all__ = ["WindowMean", "lraspp"]
-
 WINDOW, STEP = 769, (128, 160)  # of the pooling, in pixels of the image
 
 

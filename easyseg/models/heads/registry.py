@@ -6,8 +6,6 @@ from typing import Any, NamedTuple
 
 from easyseg.utils.registry import Registry
 
-__all__ = ["HEADS", "HEAD_SPECS", "HeadSpec"]
-
 
 class HeadSpec(NamedTuple):
     """One file in `easyseg.models.heads`.

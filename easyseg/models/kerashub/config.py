@@ -10,8 +10,6 @@ from typing import Any
 from easyseg.errors import ConfigError
 from easyseg.utils.validation import is_count
 
-__all__ = ["PREFIX", "KerasHubConfig", "fixed_by_kerashub", "is_hub"]
-
 PREFIX = "hub:"  # "hub:segformer_b0_ade20k_512"
 SEGFORMER_STRIDES = (4, 2, 2, 2)  # of the stages of the encoder
 STAGES = ("P2", "P3", "P4", "P5", "P6")  # features of an encoder

@@ -17,8 +17,6 @@ from easyseg.results.label_set import LabelSet, load_label_set
 from easyseg.utils.network import network_reason
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["HalfPixelResize", "build_hub", "read_preset"]
-
 LABELS = {"ade20k": "ade20k", "cityscapes": "cityscapes", "pascalvoc": "voc"}  # in a preset's name
 SIZE = 512  # of a preset without a size
 

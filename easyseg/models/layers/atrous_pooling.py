@@ -7,8 +7,6 @@ from typing import Any
 
 from easyseg._keras import keras, layers, ops
 
-__all__ = ["AtrousPooling2D"]
-
 
 @keras.saving.register_keras_serializable("easyseg")
 class AtrousPooling2D(layers.Layer):

@@ -14,8 +14,6 @@ from easyseg._keras import layers, ops
 from easyseg.models.config import ModelConfig
 from easyseg.models.layers.registry import ATTENTIONS
 
-__all__ = ["attend"]
-
 REDUCTION = 16  # channels over those between the two layers of a channel gate, in both papers
 WINDOW = 7  # side of the spatial gate's convolution
 

@@ -13,17 +13,6 @@ from easyseg._keras import keras, layers, ops
 from easyseg.models.config import ModelConfig
 from easyseg.models.layers.norm import Norm
 
-__all__ = [
-    "LOGITS",
-    "activate",
-    "classify",
-    "conv_bn",
-    "depthwise_bn",
-    "drop",
-    "hard_gate",
-    "separable_conv_bn",
-]
-
 Tensor = Any
 
 LOGITS = "logits-semantic"  # its name in Google's checkpoints, by which `logits_model` finds it

@@ -14,8 +14,6 @@ import numpy as np
 
 from easyseg._keras import keras, layers, ops
 
-__all__ = ["LearnedUpsampling"]
-
 TENT = np.array([0.5, 1, 0.5], np.float32)
 BILINEAR = np.outer(TENT, TENT)
 

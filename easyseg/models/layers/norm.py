@@ -9,8 +9,6 @@ from typing import Any
 from easyseg._keras import layers
 from easyseg.models.config import ModelConfig
 
-__all__ = ["BatchNorm", "GroupNorm", "Norm", "head_norm"]
-
 Norm = Callable[[Any, str], Any]
 """From `(x, name of the convolution)` to `x` normalized."""
 

@@ -6,8 +6,6 @@ from typing import Any
 
 from easyseg.utils.registry import Registry
 
-__all__ = ["ATTENTIONS"]
-
 ATTENTIONS: Registry[Any] = Registry(
     "attention",
     modules=dict.fromkeys(("none", "se", "spatial", "cbam"), "easyseg.models.layers.attention"),

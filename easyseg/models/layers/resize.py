@@ -6,8 +6,6 @@ from typing import Any
 
 from easyseg._keras import keras, layers, ops
 
-__all__ = ["AlignCornersResize", "resize_align_corners"]
-
 
 def resize_align_corners(x: Any, size: tuple[Any, Any]) -> Any:
     """Resizes `(N, h, w, C)` to `(N, *size, C)`: output i lies at i * (in - 1) / (out - 1).

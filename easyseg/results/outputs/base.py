@@ -13,19 +13,6 @@ from easyseg.results.label_set import LabelSet
 from easyseg.results.polygon_tracing import Polygon, trace
 from easyseg.utils.registry import Registry
 
-__all__ = [
-    "OUTPUTS",
-    "Document",
-    "LegendEntry",
-    "Output",
-    "Segmented",
-    "class_entries",
-    "class_polygons",
-    "image_name",
-    "predicted_classes",
-    "to_json_text",
-]
-
 
 class Segmented(Protocol):
     """What an output is made from; `Segmentation` is one."""

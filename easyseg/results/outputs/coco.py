@@ -16,8 +16,6 @@ from easyseg.results.outputs.base import (
     to_json_text,
 )
 
-__all__ = ["to_coco"]
-
 
 def to_coco(result: Segmented, *, image_id: int = 1, first_id: int = 1) -> dict[str, Any]:
     """See `Segmentation.to_coco`."""

@@ -8,8 +8,6 @@ import numpy as np
 from easyseg.results.label_set import LabelSet
 from easyseg.results.outputs.base import OUTPUTS, Output, Segmented
 
-__all__ = ["colors_of", "draw_color"]
-
 
 def draw_color(result: Segmented, alpha: float = 1.0) -> np.ndarray:  # noqa: ARG001
     """`(H, W, 3) uint8 RGB` in the label set's palette; ids without a class are black."""

@@ -7,8 +7,6 @@ import numpy as np
 
 from easyseg.results.outputs.base import OUTPUTS, LegendEntry, Output, Segmented
 
-__all__ = ["draw_confidence"]
-
 
 def draw_confidence(result: Segmented, alpha: float = 1.0) -> np.ndarray:  # noqa: ARG001
     """`(H, W, 3) uint8 RGB` in viridis: dark is probability 0, bright yellow is 1.

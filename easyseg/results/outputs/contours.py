@@ -8,8 +8,6 @@ import numpy as np
 from easyseg.results.outputs.base import OUTPUTS, Output, Segmented
 from easyseg.results.outputs.color_map import draw_color
 
-__all__ = ["draw_contour"]
-
 LINES = 180  # shorter side of the image / width of a line
 
 

@@ -7,8 +7,6 @@ from typing import Any
 from easyseg.results.matting import alpha_of, cut_out
 from easyseg.results.outputs.base import OUTPUTS, Output, Segmented, predicted_classes
 
-__all__ = ["draw_cutout"]
-
 
 def draw_cutout(result: Segmented, alpha: float = 1.0) -> Any:  # noqa: ARG001
     """A `PIL.Image.Image` of mode "RGBA": opaque where a class was predicted."""

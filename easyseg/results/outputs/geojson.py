@@ -8,8 +8,6 @@ import numpy as np
 
 from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, class_polygons, to_json_text
 
-__all__ = ["to_geojson"]
-
 
 def to_geojson(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
     """See `Segmentation.to_geojson`."""

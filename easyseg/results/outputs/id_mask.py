@@ -8,8 +8,6 @@ import numpy as np
 
 from easyseg.results.outputs.base import OUTPUTS, Output, Segmented
 
-__all__ = ["draw_mask"]
-
 
 def draw_mask(result: Segmented, alpha: float = 1.0) -> Any:  # noqa: ARG001
     """A `PIL.Image.Image` of mode "P" (16-bit gray above 256 classes): ids with colors."""

@@ -18,8 +18,6 @@ from easyseg.results.outputs.base import (
 )
 from easyseg.results.polygon_tracing import Polygon
 
-__all__ = ["to_labelme"]
-
 VERSION = "5.5.0"  # of labelme, whose format this is
 
 

@@ -9,8 +9,6 @@ import numpy as np
 
 from easyseg.results.outputs.base import LegendEntry
 
-__all__ = ["draw_legend"]
-
 
 def draw_legend(image: np.ndarray, entries: Sequence[LegendEntry]) -> np.ndarray:
     """Draws the entries over the lower left corner, as many as fit.

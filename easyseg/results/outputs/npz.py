@@ -10,8 +10,6 @@ import numpy as np
 
 from easyseg.results.outputs.base import OUTPUTS, Document, Segmented
 
-__all__ = ["write_npz"]
-
 
 def write_npz(result: Segmented, path: Path) -> bytes:  # noqa: ARG001
     """The bytes of an `.npz` that `numpy.load` opens without pickles.

@@ -8,8 +8,6 @@ import numpy as np
 from easyseg.results.outputs.base import OUTPUTS, Output, Segmented
 from easyseg.results.outputs.color_map import colors_of
 
-__all__ = ["draw_overlay"]
-
 STRIPE = 64  # rows that are tinted at once, few enough for the CPU cache
 
 

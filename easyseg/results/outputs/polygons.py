@@ -6,8 +6,6 @@ from typing import Any
 
 from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, class_polygons, to_json_text
 
-__all__ = ["to_polygons"]
-
 
 def to_polygons(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
     """See `Segmentation.to_polygons`."""

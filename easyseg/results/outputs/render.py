@@ -13,8 +13,6 @@ from easyseg.results.outputs.base import OUTPUTS, Document, Segmented
 from easyseg.results.outputs.legend import draw_legend
 from easyseg.results.outputs.spec import OutputSpec
 
-__all__ = ["draw", "encode"]
-
 
 def draw(result: Segmented, spec: OutputSpec) -> np.ndarray:
     """The output as an image, `(H, W, 3) uint8 RGB`; `spec.classes` have been selected before.

@@ -7,8 +7,6 @@ import numpy as np
 from easyseg.results.outputs.base import OUTPUTS, Output, Segmented
 from easyseg.results.outputs.overlay import draw_overlay
 
-__all__ = ["draw_side_by_side"]
-
 
 def draw_side_by_side(result: Segmented, alpha: float = 0.6) -> np.ndarray:
     """`(H, 2 W, 3) uint8 RGB`: the image at the left, its overlay at the right."""

@@ -11,8 +11,6 @@ from easyseg.results.label_set import Classes
 from easyseg.results.outputs.base import OUTPUTS, Document
 from easyseg.utils.validation import checked_fields
 
-__all__ = ["OutputSpec", "kinds_with"]
-
 
 @checked_fields
 @dataclasses.dataclass(frozen=True)

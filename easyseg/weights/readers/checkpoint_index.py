@@ -15,8 +15,6 @@ from typing import Any
 from easyseg.utils.varint import read_varint
 from easyseg.weights.variable_names import Shape
 
-__all__ = ["float_variables"]
-
 FOOTER, MAGIC = 48, bytes.fromhex("57fb808b247547db")  # bytes, and the last of them
 RANK, NUMBERS = 8, 1 << 40  # sides and values of a variable, at most
 SHARDS = 1000

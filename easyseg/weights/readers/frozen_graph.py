@@ -12,8 +12,6 @@ from easyseg.errors import WeightsError
 from easyseg.weights.damage import damaged
 from easyseg.weights.variable_names import Shape, check_shapes
 
-__all__ = ["read_frozen_graph"]
-
 OPERATIONS = 1 << 24  # bytes of a graph beside its variables, at most
 
 

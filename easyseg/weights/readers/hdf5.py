@@ -19,8 +19,6 @@ from easyseg.errors import WeightsError
 from easyseg.weights.damage import damaged
 from easyseg.weights.variable_names import Shape, check_shapes
 
-__all__ = ["check_hdf5", "read_hdf5"]
-
 
 def read_hdf5(
     path: Path,

@@ -16,8 +16,6 @@ import numpy as np
 from easyseg.weights.readers.hdf5 import read_hdf5
 from easyseg.weights.variable_names import Shape
 
-__all__ = ["keras2_name", "read_keras2_h5"]
-
 LEAVES = {"weights": "kernel", "depthwise_weights": "depthwise_kernel", "biases": "bias"}
 OTHER_SPELLINGS = {"custom_logits_semantic": "logits_semantic"}  # bonlime's own class count
 

@@ -13,8 +13,6 @@ import numpy as np
 from easyseg.utils.documents import parse_json
 from easyseg.weights.damage import damaged
 
-__all__ = ["read_safetensors"]
-
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4"}
 TABLE = 100_000_000  # bytes of the table at most, by the format
 

@@ -12,8 +12,6 @@ from easyseg.weights.damage import damaged
 from easyseg.weights.readers.checkpoint_index import float_variables
 from easyseg.weights.variable_names import Shape, check_shapes
 
-__all__ = ["read_tf_checkpoint"]
-
 LARGEST_INDEX = 16 << 20  # bytes; those of published networks have 0.1 MB
 TRAINING_STATE = ("Momentum", "Adam", "Adam_1", "ExponentialMovingAverage", "global_step")
 
