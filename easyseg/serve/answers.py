@@ -18,6 +18,7 @@ from easyseg.serve.problems import Problem
 
 __all__ = [
     "JSON",
+    "JSON_LINES",
     "PNG",
     "Answer",
     "accepted",
@@ -28,7 +29,7 @@ __all__ = [
     "segment_answer",
 ]
 
-PNG, JSON = "image/png", "application/json"
+PNG, JSON, JSON_LINES = "image/png", "application/json", "application/jsonl"
 DOCUMENTS = {".json": JSON, ".geojson": "application/geo+json", ".npz": "application/octet-stream"}
 
 
@@ -91,6 +92,7 @@ def segment_answer(
     spec: OutputSpec,
     media_type: str,
     draws: bool,
+    mask: bool = True,
     confidence: bool = False,
 ) -> Answer:
     """The answer for a segmentation.
@@ -101,6 +103,7 @@ def segment_answer(
         spec: What is asked for.
         media_type: From `media_type_of`.
         draws: Whether a JSON answer has the drawn kind too.
+        mask: Whether it has the mask.
         confidence: Whether it has the confidence.
     """
     shown = result if spec.classes is None else result.filter(spec.classes)
@@ -113,11 +116,12 @@ def segment_answer(
     values: dict[str, Any] = {
         "model": model,
         "image": {"width": width, "height": height},
-        "segmentation_mask": base64_text(_png(shown, OutputSpec("mask"))),
         "class_map": {str(i): name for i, name in enumerate(result.label_set.names)},
         "present_class_ids": shown.class_ids,
         "classes": class_areas(shown),
     }
+    if mask:
+        values["segmentation_mask"] = base64_text(_png(shown, OutputSpec("mask")))
     if confidence:
         gray = np.rint(255 * result.confidence).astype(np.uint8)
         values["confidence_mask"] = base64_text(encode_image(gray, ".png"))

@@ -19,6 +19,8 @@ from easyseg.serve.front import Front
 from easyseg.serve.limits import ServeLimits
 from easyseg.serve.metrics import MEDIA_TYPE as METRICS_TYPE
 from easyseg.serve.models import ServedModels
+from easyseg.serve.oip import oip_router
+from easyseg.serve.openapi import add_openapi
 from easyseg.serve.rest import invalid, rest_router
 from easyseg.serve.security import policy_of
 from easyseg.serve.service import Service
@@ -59,11 +61,13 @@ def create_app(
     )
     app.state.service = service
     app.include_router(rest_router(service))
+    app.include_router(oip_router(service))
     _add_status(app, service)
     if service.limits.page:
         _add_page(app, "/", "index.html")
         _add_page(app, "/example.jpg", "example.jpg", "image/jpeg")
     if service.limits.docs:
+        add_openapi(app, service)
         _add_page(app, "/docs", "docs.html")
     app.add_exception_handler(RequestValidationError, _raise_invalid)
     app.add_exception_handler(HTTPException, _raise)

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,13 +19,21 @@ from easyseg.serve.limits import ServeLimits
 from easyseg.serve.problems import Problem
 from easyseg.utils.documents import parse_json
 
-__all__ = ["BodyReader", "File", "Submission", "decode_base64", "parse_body"]
+__all__ = [
+    "BodyReader",
+    "File",
+    "Submission",
+    "busy",
+    "decode_base64",
+    "parse_body",
+    "parse_fields",
+]
 
 BODY_SECONDS = 30  # for the whole of it
+DRAIN_SECONDS, DRAIN_BODIES = 2, 4  # for which a body that is too large is read and dropped
 MAX_PARTS = 4
 MAX_VALUES = 2000  # commas and brackets of a JSON body; it has a few fields and a list of classes
 MAX_FIELD_BYTES = 10_000
-MAX_HEADER_BYTES = 4096  # of a part
 CLOSE = {"Connection": "close"}
 IMAGES = (*FORMATS, "application/octet-stream")
 
@@ -62,11 +70,12 @@ class BodyReader:
 
     Args:
         limits: `max_mb` holds here.
+        capacity: Requests that are answered at once; those that wait in the queue among them.
     """
 
-    def __init__(self, limits: ServeLimits) -> None:
-        self._limits = limits
-        self._held = 0
+    def __init__(self, limits: ServeLimits, capacity: int) -> None:
+        self._limits, self._capacity = limits, capacity
+        self._held = self._requests = 0
 
     @contextlib.asynccontextmanager
     async def read(self, request: Request) -> AsyncIterator[bytes]:
@@ -75,9 +84,31 @@ class BodyReader:
         Raises:
             Problem: It is too large, or comes too slowly, or too much is held.
         """
+        if self._requests >= self._capacity:
+            raise busy(f"{self._capacity} requests are being answered.")
+        self._requests += 1
+        try:
+            async with self._read(request) as body:
+                yield body
+        finally:
+            self._requests -= 1
+
+    def hold(self, size: int) -> Callable[[], None]:
+        """Counts bytes that are kept after the body was read; returns what ends that."""
+        self._held += size
+        self._requests += 1
+
+        def release() -> None:
+            self._held -= size
+            self._requests -= 1
+
+        return release
+
+    @contextlib.asynccontextmanager
+    async def _read(self, request: Request) -> AsyncIterator[bytes]:
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > self._limits.max_bytes:
-            raise self._too_large()
+            raise await self._too_large(request)
         body, before = bytearray(), 0
         try:
             async with asyncio.timeout(BODY_SECONDS):
@@ -86,13 +117,11 @@ class BodyReader:
                     body += chunk
                     self._held += len(body) - before
                     if len(body) > self._limits.max_bytes:
-                        raise self._too_large()
+                        break
                     if self._held > self._limits.held_bytes:
-                        raise Problem(
-                            "queue_full",
-                            "Too many large requests are being read. Try again in a moment.",
-                            headers={"Retry-After": "1", **CLOSE},
-                        )
+                        raise busy("Many large requests are being read.", CLOSE)
+            if len(body) > self._limits.max_bytes:
+                raise await self._too_large(request)
             yield bytes(body)
         except TimeoutError as error:
             raise Problem(
@@ -105,12 +134,27 @@ class BodyReader:
         finally:
             self._held -= len(body)
 
-    def _too_large(self) -> Problem:
+    async def _too_large(self, request: Request) -> Problem:
+        """Reads on for a moment, since many clients look for an answer only once all is sent."""
+        if "expect" not in request.headers:
+            dropped = 0
+            with contextlib.suppress(TimeoutError, ClientDisconnect):
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    async for chunk in request.stream():
+                        dropped += len(chunk)
+                        if dropped > DRAIN_BODIES * self._limits.max_bytes:
+                            break
         return Problem(
             "body_too_large",
             f"The body is over {self._limits.max_mb} MB. Send a smaller image.",
             headers=CLOSE,
         )
+
+
+def busy(reason: str, headers: Mapping[str, str] | None = None) -> Problem:
+    """The problem of a server that has too much to do."""
+    detail = f"{reason} Try again in a moment."
+    return Problem("queue_full", detail, headers={"Retry-After": "1", **(headers or {})})
 
 
 def parse_body(body: bytes, content_type: str, *, max_parts: int = MAX_PARTS) -> Submission:
@@ -196,8 +240,8 @@ class _Form:
         """For the parser."""
         return {
             "on_part_begin": self._begin,
-            "on_header_field": lambda data, start, end: self._add(self._header, data[start:end]),
-            "on_header_value": lambda data, start, end: self._add(self._value, data[start:end]),
+            "on_header_field": lambda data, start, end: self._header.extend(data[start:end]),
+            "on_header_value": lambda data, start, end: self._value.extend(data[start:end]),
             "on_header_end": self._end_header,
             "on_part_data": lambda data, start, end: self._content.extend(data[start:end]),
             "on_part_end": self._end,
@@ -212,11 +256,6 @@ class _Form:
                 f"The form has over {self._max_parts} parts. Put options into the query.",
             )
         self._headers, self._content = {}, bytearray()
-
-    def _add(self, text: bytearray, more: bytes) -> None:
-        text += more
-        if len(text) > MAX_HEADER_BYTES:
-            raise Problem("invalid_multipart", "A part has a header that is too long.")
 
     def _end_header(self) -> None:
         self._headers[bytes(self._header).lower()] = bytes(self._value)

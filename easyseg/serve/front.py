@@ -6,22 +6,19 @@ import logging
 import re
 import time
 import uuid
-from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from easyseg.errors import printable
-from easyseg.serve.problems import PROBLEMS, Problem, problem_response
+from easyseg.serve.problems import problem_of, problem_response
 from easyseg.serve.security import OPEN_PATHS, SECURITY_HEADERS, check_caller
 from easyseg.serve.service import Service
 
-__all__ = ["Front", "problem_of"]
+__all__ = ["Front"]
 
 log = logging.getLogger("easyseg.serve.access")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-BY_STATUS = {404: "not_found", 405: "method_not_allowed", 400: "bad_request"}
 
 
 class Front:
@@ -80,15 +77,3 @@ class Front:
                 "ms": round(1000 * seconds, 1),
             }
             log.info("request", extra={"fields": fields})
-
-
-def problem_of(error: Any, request_id: str) -> Problem:
-    """The problem for an error; what is not expected is logged with its trace and not shown."""
-    if isinstance(error, Problem):
-        return error
-    if isinstance(error, HTTPException):
-        code = BY_STATUS.get(error.status_code, "bad_request")
-        detail = PROBLEMS[code][1] + ". /docs lists what there is."
-        return Problem(code, detail, headers=error.headers)
-    log.error("request failed", exc_info=error, extra={"fields": {"id": request_id}})
-    return Problem("internal_error", "The server failed; its log says why.")

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
-from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 
-__all__ = ["PROBLEMS", "Problem", "problem_response"]
+__all__ = [
+    "MEDIA_TYPE",
+    "PROBLEMS",
+    "Problem",
+    "problem_document",
+    "problem_of",
+    "problem_response",
+]
+
+log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -47,6 +58,9 @@ PROBLEMS = {  # code: (status, title)
 }
 
 
+BY_STATUS = {404: "not_found", 405: "method_not_allowed", 400: "bad_request"}
+
+
 class Problem(Exception):  # noqa: N818  (the RFC's word)
     """A request that is not answered as it was asked.
 
@@ -66,9 +80,22 @@ class Problem(Exception):  # noqa: N818  (the RFC's word)
         self.headers = dict(headers or {})
 
 
-def problem_response(problem: Problem, request_id: str = "") -> JSONResponse:
+def problem_of(error: Any, request_id: str = "") -> Problem:
+    """The problem for an error; what is not expected is logged with its trace and not shown."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, HTTPException):
+        code = BY_STATUS.get(error.status_code, "bad_request")
+        return Problem(
+            code, f"{PROBLEMS[code][1]}; /docs lists what there is.", headers=error.headers
+        )
+    log.error("request failed", exc_info=error, extra={"fields": {"id": request_id}})
+    return Problem("internal_error", "The server failed; its log says why.")
+
+
+def problem_document(problem: Problem, request_id: str = "") -> dict[str, Any]:
     """The document; `error` is what clients of the Open Inference Protocol read."""
-    document = {
+    return {
         "type": f"urn:easyseg:problem:{problem.code}",
         "title": problem.title,
         "status": problem.status,
@@ -78,4 +105,9 @@ def problem_response(problem: Problem, request_id: str = "") -> JSONResponse:
         "request_id": request_id,
         **problem.members,
     }
+
+
+def problem_response(problem: Problem, request_id: str = "") -> JSONResponse:
+    """The response with the document."""
+    document = problem_document(problem, request_id)
     return JSONResponse(document, problem.status, problem.headers, MEDIA_TYPE)

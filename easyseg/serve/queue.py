@@ -19,18 +19,17 @@ from typing import Any
 
 from easyseg.api import SemanticSegmentation
 from easyseg.results.segmentation import Segmentation
+from easyseg.serve.body import busy
 from easyseg.serve.limits import ServeLimits
 from easyseg.serve.metrics import Metrics
 from easyseg.serve.models import ServedModels
-from easyseg.serve.problems import Problem
 from easyseg.utils.threads import thread_count
 
-__all__ = ["ImageQueue", "Job"]
+__all__ = ["ImageQueue", "Job", "queue_threads"]
 
 log = logging.getLogger(__name__)
 
 MAX_THREADS = 8
-RETRY_SECONDS = 1
 PATIENCE = 5  # seconds for the image that a thread is at; none is waited for any more
 
 
@@ -75,6 +74,11 @@ class ImageQueue:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def full(self) -> bool:
+        """Whether no other image may wait."""
+        return len(self._waiting) >= self._limits.queue
+
     def start(self) -> None:
         """Runs every model once, then begins to take images.
 
@@ -84,7 +88,7 @@ class ImageQueue:
         for seg in self._models.values():
             height, width = seg._predictor.input_size
             seg._predictor.one(_blank(height, width))
-        for number in range(min(MAX_THREADS, thread_count() + 1)):
+        for number in range(queue_threads()):
             thread = threading.Thread(
                 target=self._work, name=f"easyseg-serve-{number}", daemon=True
             )
@@ -108,12 +112,8 @@ class ImageQueue:
             Problem: The queue is full.
         """
         with self._changed:
-            if len(self._waiting) >= self._limits.queue:
-                raise Problem(
-                    "queue_full",
-                    f"{self._limits.queue} images are waiting. Try again in a moment.",
-                    headers={"Retry-After": str(RETRY_SECONDS)},
-                )
+            if self.full:
+                raise busy(f"{self._limits.queue} images are waiting.")
             self._waiting.append(job)
             self._changed.notify()
 
@@ -180,6 +180,11 @@ class ImageQueue:
                 job.answer.set_result(answer)
             except Exception as error:  # noqa: BLE001  (likewise)
                 job.answer.set_exception(error)
+
+
+def queue_threads() -> int:
+    """Threads: one more than cores, so that an image is ready when the network is free."""
+    return min(MAX_THREADS, thread_count() + 1)
 
 
 def _blank(height: int, width: int) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -14,12 +14,26 @@ __all__ = [
     "BackgroundBody",
     "BackgroundOptions",
     "ClassArea",
+    "InferAnswer",
+    "InferRequest",
+    "InputTensor",
+    "Live",
     "ModelInfo",
     "ModelList",
+    "ModelReady",
+    "OutputTensor",
     "ProblemDocument",
+    "Ready",
+    "RequestedOutput",
     "SegmentAnswer",
     "SegmentBody",
     "SegmentOptions",
+    "ServerMetadata",
+    "Status",
+    "StreamLine",
+    "StreamOptions",
+    "TensorInfo",
+    "TensorModel",
     "Version",
 ]
 
@@ -74,6 +88,13 @@ class SegmentOptions(_Options):
     url: str | None = Field(
         None, max_length=2000, description="An https address of the image, where that is allowed."
     )
+
+
+class StreamOptions(_Options):
+    """What is asked for every file of a stream."""
+
+    classes: ClassNames | None = Field(None, description="Only these classes.")
+    mask: bool = Field(False, description="Adds segmentation_mask to each result.")
 
 
 class SegmentBody(SegmentOptions):
@@ -137,7 +158,9 @@ class SegmentAnswer(BaseModel):
     model: str
     image: ImageSize
     time: float = Field(description="Seconds from the complete request to the result.")
-    segmentation_mask: str = Field(description="A PNG in base64, whose values are class ids.")
+    segmentation_mask: str | None = Field(
+        None, description="A PNG in base64, whose values are class ids."
+    )
     class_map: dict[str, str] = Field(description="Names by id, of all classes.")
     present_class_ids: list[int] = Field(description="The largest area first.")
     classes: list[ClassArea] = Field(description="The largest area first.")
@@ -199,6 +222,101 @@ class Status(BaseModel):
     status: str
 
 
+class ServerMetadata(BaseModel):
+    """What the server is, by the Open Inference Protocol."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class Live(BaseModel):
+    """Whether the process answers."""
+
+    live: bool
+
+
+class Ready(BaseModel):
+    """Whether new work is taken."""
+
+    ready: bool
+
+
+class ModelReady(Ready):
+    """Whether a model takes work."""
+
+    name: str
+
+
+class TensorInfo(BaseModel):
+    """A tensor that a model takes or gives; -1 is any length."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class TensorModel(BaseModel):
+    """A model, by the Open Inference Protocol."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorInfo]
+    outputs: list[TensorInfo]
+
+
+class InputTensor(BaseModel):
+    """An image or several, or encoded files."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    datatype: Literal["UINT8", "BYTES"]
+    shape: list[Annotated[int, Field(ge=1, le=1 << 20)]] = Field(min_length=1, max_length=4)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    data: list[Any] | None = None
+
+
+class RequestedOutput(BaseModel):
+    """A tensor that is wanted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+
+class InferRequest(BaseModel):
+    """A request for inference."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str | None = Field(None, max_length=200)
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    inputs: list[InputTensor] = Field(min_length=1, max_length=1)
+    outputs: list[RequestedOutput] | None = Field(None, max_length=2)
+
+
+class OutputTensor(BaseModel):
+    """A tensor that was computed."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    parameters: dict[str, Any] | None = None
+    data: list[int | float] | None = None
+
+
+class InferAnswer(BaseModel):
+    """What inference gives."""
+
+    model_name: str
+    model_version: str
+    id: str | None = None
+    outputs: list[OutputTensor]
+
+
 class ProblemDocument(BaseModel):
     """An error (RFC 9457); `code` never changes, `detail` is for people."""
 
@@ -208,3 +326,12 @@ class ProblemDocument(BaseModel):
     code: str
     detail: str
     request_id: str
+
+
+class StreamLine(BaseModel):
+    """A line of a stream: the result of a file, or why there is none."""
+
+    index: int = Field(description="Of the file in the form, from 0.")
+    filename: str
+    result: SegmentAnswer | None = None
+    problem: ProblemDocument | None = None

@@ -21,11 +21,13 @@ from easyseg.serve.limits import ServeLimits
 from easyseg.serve.metrics import Metrics
 from easyseg.serve.models import ServedModels
 from easyseg.serve.problems import Problem
-from easyseg.serve.queue import ImageQueue, Job
+from easyseg.serve.queue import ImageQueue, Job, queue_threads
 
 __all__ = ["Service", "accept_of"]
 
 log = logging.getLogger(__name__)
+
+PAUSE = 0.05  # seconds between two looks at a full queue
 
 
 class Service:
@@ -39,7 +41,7 @@ class Service:
         self.models, self.limits = models, limits
         self.metrics = Metrics()
         self.queue = ImageQueue(models, limits, self.metrics)
-        self.bodies = BodyReader(limits)
+        self.bodies = BodyReader(limits, limits.queue + queue_threads())
         self.closing = False
         self.metrics.describe(models, lambda: len(self.queue))
 
@@ -67,7 +69,12 @@ class Service:
             await asyncio.to_thread(self.queue.stop)
 
     async def run(
-        self, model: str, image: Any, finish: Callable[[Segmentation], Answer]
+        self,
+        model: str,
+        image: Any,
+        finish: Callable[[Segmentation], Answer],
+        *,
+        patient: bool = False,
     ) -> tuple[Answer, dict[str, float]]:
         """Lets an image go through the network.
 
@@ -75,6 +82,7 @@ class Service:
             model: Its name.
             image: Bytes of a file, whose header is checked, or `(H, W, 3) uint8 RGB`.
             finish: Makes the answer; called in another thread.
+            patient: Waits, within the time limit, where the queue is full.
 
         Returns:
             The answer, and milliseconds by step.
@@ -85,9 +93,11 @@ class Service:
         if isinstance(image, bytes):
             await asyncio.to_thread(check_image, image, self.limits)
         job = Job(model, image, finish)
-        self.queue.submit(job)
         try:
             async with asyncio.timeout(self.limits.timeout):
+                while patient and self.queue.full:
+                    await asyncio.sleep(PAUSE)
+                self.queue.submit(job)
                 answer = await asyncio.wrap_future(job.answer)
         except TimeoutError as error:
             raise Problem(
@@ -102,11 +112,22 @@ class Service:
         return answer, job.timings
 
     async def respond(
-        self, model: str, image: Any, finish: Callable[[Segmentation], Answer]
+        self,
+        request: Request,
+        model: str,
+        image: Any,
+        finish: Callable[[Segmentation], Answer],
     ) -> Response:
-        """The response with what `run` gives."""
+        """The response with what `run` gives; nothing is done for a client that has gone."""
         started = time.perf_counter()
-        answer, timings = await self.run(model, image, finish)
+        work = asyncio.create_task(self.run(model, image, finish))
+        gone = asyncio.create_task(_disconnected(request))
+        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+        gone.cancel()
+        if not work.done():
+            work.cancel()
+            raise Problem("bad_request", "The connection broke.")
+        answer, timings = work.result()
         content = answer.content
         if isinstance(content, dict):
             content = json_bytes({**content, "time": round(time.perf_counter() - started, 4)})
@@ -125,6 +146,12 @@ class Service:
             return self.models[model].label_set.ids_of(classes)
         except UnknownNameError as error:
             raise Problem("unknown_class", str(error), field=name) from error
+
+
+async def _disconnected(request: Request) -> None:
+    """Returns when the client has gone; the body has been read before."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 def accept_of(request: Request) -> str:
