@@ -186,10 +186,10 @@ def test_the_image_behind_has_the_limit_of_the_model(monkeypatch):
     predictor, behind = Known(), np.zeros((70, 90, 3), np.uint8)
     predictor.options = InferenceOptions(max_pixels=behind.size // 3 - 1)
     with pytest.raises(ImageTooLargeError, match="max_pixels=6300 "):
-        edit_background(predictor, PHOTO, None, "change", behind)
-    monkeypatch.setenv("EASYSEG_MAX_PIXELS", str(PHOTO.size // 3))
+        edit_background(predictor, IMAGE, None, "change", behind)
+    monkeypatch.setenv("EASYSEG_MAX_PIXELS", str(IMAGE.size // 3))
     predictor.options = InferenceOptions(max_pixels=6300)
-    assert edit_background(predictor, PHOTO, None, "change", behind).shape == PHOTO.shape
+    assert edit_background(predictor, IMAGE, None, "change", behind).shape == IMAGE.shape
 
 
 # Type in, type out
