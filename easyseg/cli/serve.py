@@ -19,8 +19,6 @@ from easyseg.serve.names import named_models
 from easyseg.utils.validation import is_count
 from easyseg.weights.bundle import MINI
 
-__all__ = ["serve"]
-
 log = logging.getLogger(__name__)
 
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(ServeLimits)}

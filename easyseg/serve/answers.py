@@ -16,19 +16,6 @@ from easyseg.results.outputs.render import encode
 from easyseg.results.segmentation import Segmentation
 from easyseg.serve.problems import Problem
 
-__all__ = [
-    "JSON",
-    "JSON_LINES",
-    "PNG",
-    "Answer",
-    "accepted",
-    "base64_text",
-    "class_areas",
-    "json_bytes",
-    "media_type_of",
-    "segment_answer",
-]
-
 PNG, JSON, JSON_LINES = "image/png", "application/json", "application/jsonl"
 DOCUMENTS = {".json": JSON, ".geojson": "application/geo+json", ".npz": "application/octet-stream"}
 

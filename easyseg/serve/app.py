@@ -25,8 +25,6 @@ from easyseg.serve.rest import invalid, rest_router
 from easyseg.serve.security import policy_of
 from easyseg.serve.service import Service
 
-__all__ = ["create_app"]
-
 PAGES = Path(__file__).parent / "page"
 
 

@@ -19,16 +19,6 @@ from easyseg.serve.limits import ServeLimits
 from easyseg.serve.problems import Problem
 from easyseg.utils.documents import parse_json
 
-__all__ = [
-    "BodyReader",
-    "File",
-    "Submission",
-    "busy",
-    "decode_base64",
-    "parse_body",
-    "parse_fields",
-]
-
 BODY_SECONDS = 30  # for the whole of it
 DRAIN_SECONDS, DRAIN_BODIES = 2, 4  # for which a body that is too large is read and dropped
 MAX_PARTS = 4

@@ -30,8 +30,6 @@ from easyseg.results.segmentation import Segmentation
 from easyseg.utils.network import network_reason
 from easyseg.utils.validation import checked
 
-__all__ = ["Remote"]
-
 DRAWN_THERE = ("confidence", "cutout")  # from probabilities, which stay on the server
 SENT_AS_THEY_ARE = (".jpg", ".jpeg", ".png", ".webp")
 STEPS = {"decode": "preprocess", "network": "inference", "labels": "postprocess"}

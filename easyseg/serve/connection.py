@@ -10,8 +10,6 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from easyseg.serve.problems import Problem, problem_response
 
-__all__ = ["Connection"]
-
 HEAD_SECONDS = 10.0  # until a request's head is there, from the connection or the last answer
 DRAIN_SECONDS = 5.0  # for the rest of a body that was answered before it ended
 READ_SECONDS = 30.0  # in which a client must take what fills the buffer of 64 KiB

@@ -20,8 +20,6 @@ from easyseg.serve.problems import Problem
 from easyseg.serve.security import host_matches
 from easyseg.utils.network import network_reason, watched
 
-__all__ = ["Target", "check_url", "fetch_image", "is_public"]
-
 FETCH_SECONDS = 10.0
 MAX_REDIRECTS = 3
 CHUNK = 1 << 16

@@ -15,8 +15,6 @@ from easyseg.serve.problems import problem_of, problem_response
 from easyseg.serve.security import OPEN_PATHS, SECURITY_HEADERS, check_caller
 from easyseg.serve.service import Service
 
-__all__ = ["Front"]
-
 log = logging.getLogger("easyseg.serve.access")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 

@@ -9,8 +9,6 @@ from easyseg.io.open_image import open_image
 from easyseg.serve.limits import ServeLimits
 from easyseg.serve.problems import Problem
 
-__all__ = ["FORMATS", "check_image"]
-
 FORMATS = {  # media type: what its files begin with
     "image/jpeg": (b"\xff\xd8\xff",),
     "image/png": (b"\x89PNG\r\n\x1a\n",),

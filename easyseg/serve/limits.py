@@ -12,8 +12,6 @@ from pathlib import Path
 from easyseg.errors import InputError, os_reason, show_path
 from easyseg.utils.validation import checked_fields, is_count
 
-__all__ = ["LOOPBACK_HOSTS", "ServeLimits", "is_loopback", "read_keys"]
-
 log = logging.getLogger(__name__)
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")

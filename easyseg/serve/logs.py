@@ -7,8 +7,6 @@ import logging
 import sys
 import time
 
-__all__ = ["JsonFormatter", "log_as_json"]
-
 
 class JsonFormatter(logging.Formatter):
     """A record as one line; `extra={"fields": {...}}` are members of their own."""

@@ -18,8 +18,6 @@ from prometheus_client import (
 import easyseg
 from easyseg.serve.models import ServedModels, describe_model
 
-__all__ = ["MEDIA_TYPE", "Metrics"]
-
 MEDIA_TYPE = "text/plain; version=1.0.0; charset=utf-8"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 BATCHES = (1, 2, 4, 8, 16, 32)

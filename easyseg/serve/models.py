@@ -11,8 +11,6 @@ from easyseg.serve.names import public_name
 from easyseg.serve.problems import Problem
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["ServedModels", "describe_model"]
-
 
 class ServedModels(Mapping[str, SemanticSegmentation]):
     """The models by the names that clients use; the first one is the default.

@@ -7,8 +7,6 @@ from pathlib import PurePath
 
 from easyseg.errors import InputError
 
-__all__ = ["named_models", "public_name"]
-
 
 def public_name(model: str) -> str:
     """A model's name without the folders and the extension of its file.

@@ -25,8 +25,6 @@ from easyseg.serve.problems import Problem
 from easyseg.serve.rest import invalid
 from easyseg.serve.service import Service
 
-__all__ = ["oip_router"]
-
 EXTENSIONS = ["binary_tensor_data"]
 INPUT = "image"
 VERSION = "1"
@@ -36,7 +34,11 @@ MAX_JSON_NUMBERS = 4_000_000  # of a tensor as lists, which take far more memory
 MAX_JSON_VALUES = 6_000_000  # commas and brackets of the document
 
 UINT8, UINT16, FP32, BYTES = "UINT8", "UINT16", "FP32", "BYTES"
-DTYPES = {UINT8: np.dtype("<u1"), UINT16: np.dtype("<u2"), FP32: np.dtype("<f4")}
+DTYPES: dict[str, np.dtype] = {
+    UINT8: np.dtype("<u1"),
+    UINT16: np.dtype("<u2"),
+    FP32: np.dtype("<f4"),
+}
 
 
 def oip_router(service: Service) -> APIRouter:

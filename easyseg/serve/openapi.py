@@ -17,8 +17,6 @@ from easyseg.serve.problems import MEDIA_TYPE as PROBLEM
 from easyseg.serve.problems import PROBLEMS
 from easyseg.serve.service import Service
 
-__all__ = ["add_openapi"]
-
 BINARY = {"type": "string", "format": "binary"}
 REFERENCE = "#/components/schemas/{model}"
 READS_BODY = (400, 408, 413, 415, 422, 500, 503, 504)

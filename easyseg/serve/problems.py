@@ -9,15 +9,6 @@ from typing import Any
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-__all__ = [
-    "MEDIA_TYPE",
-    "PROBLEMS",
-    "Problem",
-    "problem_document",
-    "problem_of",
-    "problem_response",
-]
-
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"

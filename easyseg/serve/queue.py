@@ -25,8 +25,6 @@ from easyseg.serve.metrics import Metrics
 from easyseg.serve.models import ServedModels
 from easyseg.utils.threads import thread_count
 
-__all__ = ["ImageQueue", "Job", "queue_threads"]
-
 log = logging.getLogger(__name__)
 
 MAX_THREADS = 8

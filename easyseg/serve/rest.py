@@ -37,8 +37,6 @@ from easyseg.serve.models import describe_model
 from easyseg.serve.problems import Problem, problem_document, problem_of
 from easyseg.serve.service import Service, accept_of
 
-__all__ = ["invalid", "rest_router"]
-
 MAX_FILES = 64  # of a stream
 STREAM_WIDTH = 8  # images of one stream that wait for the network at once
 

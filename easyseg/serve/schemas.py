@@ -9,34 +9,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from easyseg.results.backgrounds import BACKGROUNDS, BLUR_STRENGTHS
 from easyseg.results.outputs import OUTPUTS
 
-__all__ = [
-    "BackgroundAnswer",
-    "BackgroundBody",
-    "BackgroundOptions",
-    "ClassArea",
-    "InferAnswer",
-    "InferRequest",
-    "InputTensor",
-    "Live",
-    "ModelInfo",
-    "ModelList",
-    "ModelReady",
-    "OutputTensor",
-    "ProblemDocument",
-    "Ready",
-    "RequestedOutput",
-    "SegmentAnswer",
-    "SegmentBody",
-    "SegmentOptions",
-    "ServerMetadata",
-    "Status",
-    "StreamLine",
-    "StreamOptions",
-    "TensorInfo",
-    "TensorModel",
-    "Version",
-]
-
 
 def _known_kind(kind: str) -> str:
     OUTPUTS[kind]

@@ -15,8 +15,6 @@ from starlette.datastructures import Headers
 from easyseg.serve.limits import ServeLimits
 from easyseg.serve.problems import Problem
 
-__all__ = ["OPEN_PATHS", "SECURITY_HEADERS", "check_caller", "host_matches", "policy_of"]
-
 OPEN_PATHS = frozenset(  # for probes, and what a browser needs before it can ask for the key
     (
         "/",

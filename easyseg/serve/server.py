@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from easyseg.api import SemanticSegmentation
 from easyseg.errors import InputError, os_reason
@@ -22,8 +23,6 @@ from easyseg.serve.connection import Connection
 from easyseg.serve.limits import ServeLimits
 from easyseg.serve.logs import log_as_json
 from easyseg.serve.service import Service
-
-__all__ = ["Plan", "bind", "serve"]
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +118,11 @@ def _serve_alone(plan: Plan, listener: socket.socket) -> None:
     models = {
         name: SemanticSegmentation(model, **plan.options) for name, model in plan.models.items()
     }
-    app = create_app(models, plan.limits)
+    uvicorn_server(create_app(models, plan.limits)).run([listener])
+
+
+def uvicorn_server(app: FastAPI) -> uvicorn.Server:
+    """The server of an application from `create_app`; `run([socket])` serves until a signal."""
     config = uvicorn.Config(
         app,
         http=Connection,
@@ -134,7 +137,7 @@ def _serve_alone(plan: Plan, listener: socket.socket) -> None:
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    _Server(config, app.state.service).run([listener])
+    return _Server(config, app.state.service)
 
 
 class _Workers:

@@ -23,8 +23,6 @@ from easyseg.serve.models import ServedModels
 from easyseg.serve.problems import Problem
 from easyseg.serve.queue import ImageQueue, Job, queue_threads
 
-__all__ = ["Service", "accept_of"]
-
 log = logging.getLogger(__name__)
 
 PAUSE = 0.05  # seconds between two looks at a full queue
