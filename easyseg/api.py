@@ -27,8 +27,9 @@ from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Segmentation
 from easyseg.training.run_dir import read_report_parts
 from easyseg.utils.validation import check_options, checked
-from easyseg.weights.exported import ExportedConfig
+from easyseg.weights.foreign import ForeignOptions
 from easyseg.weights.manifest import weight_sets
+from easyseg.weights.network_file import ExportedConfig
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -61,14 +62,20 @@ class SemanticSegmentation:
     Args:
         model: "mini", a small model of the 21 Pascal VOC classes that is installed with easyseg;
             a name from `list_models()`, downloaded on first use; the folder of a saved model or a
-            training run; an .onnx file that `export` wrote; an .h5 file of PixelLib; a frozen
-            graph (.pb) of Google's DeepLab; "hub:" and a KerasHub preset, such as
-            "hub:segformer_b0_ade20k_512"; or a `LoadedModel`. `None` is "mini", which is logged
-            once.
+            training run; a file that `export` wrote; an .onnx file of another program; an .h5 file
+            of PixelLib; a frozen graph (.pb) of Google's DeepLab; "hub:" and a KerasHub preset,
+            such as "hub:segformer_b0_ade20k_512"; or a `LoadedModel`. `None` is "mini", which is
+            logged once.
         architecture: For a weights file: the published weights with the same network and classes,
             such as "xception65.voc"; not needed for an .h5 file under its published name.
         output_stride: 8 (finer boundaries, 2 to 4 times the time), 16 or 32; `None` for the
             model's own, which is 16 for all published weights.
+        class_names: Of an .onnx file that easyseg did not write: one name for each channel, or a
+            `LabelSet`; not needed where the metadata of Ultralytics name them.
+        input_size: Of such a file that takes any: `(height, width)` in pixels, or one number.
+        mean: Of such a file: the mean of red, green and blue from 0 to 1, which is subtracted;
+            `None` for ImageNet's, as PyTorch's networks expect it, with a warning.
+        std: Of such a file: the standard deviation, by which it is then divided.
         tile: Side of overlapping tiles in pixels, such as 513 or 1025, in which larger images are
             segmented at full resolution; `None` shrinks them to the network's input size.
         scales: Multi-scale inference: factors of the image's size whose probabilities are
@@ -79,15 +86,17 @@ class SemanticSegmentation:
             `optimize` measured, else the one of the file in the model's folder, else "keras".
         precision: "float32"; "bfloat16" where the processor has it; "int8" after
             `optimize(images)` has calibrated it (docs/performance.md).
+        device: "cpu", "gpu", "gpu:1", "npu" or "tensorrt", as far as the runtime has it here
+            (docs/performance.md); "auto" is a card that it can use, else the processor.
         max_pixels: Height times width above which an image is refused; `None` for
             $EASYSEG_MAX_PIXELS, else 125 million.
         cache_dir: Folder for downloads; `None` for `$EASYSEG_HOME` or the user's cache.
         progress: Shows a bar while downloading.
 
     Raises:
-        UnknownNameError: No such model, runtime or precision.
-        InputError: A file needs `architecture`; an inference option breaks its rule; the runtime
-            does not have the precision.
+        UnknownNameError: No such model, runtime, precision or device.
+        InputError: A file needs `architecture` or `class_names`; an inference option breaks its
+            rule; the runtime does not have the precision or the device.
         ConfigError: The network cannot be built with this output stride.
         WeightsError: The weights are not available, or do not belong to this network.
     """
@@ -103,17 +112,25 @@ class SemanticSegmentation:
         *,
         architecture: str | None = None,
         output_stride: int | None = None,
+        class_names: Sequence[str] | LabelSet | None = None,
+        input_size: Sequence[int] | int | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
         tile: int | None = None,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
         batch_size: int | None = None,
         runtime: str = AUTO,
         precision: str = "float32",
+        device: str = AUTO,
         max_pixels: int | None = None,
         cache_dir: AnyPath | None = None,
         progress: bool = True,
     ) -> None:
-        options = InferenceOptions(batch_size, tile, scales, flip, runtime, precision, max_pixels)
+        options = InferenceOptions(
+            batch_size, tile, scales, flip, runtime, precision, device, max_pixels
+        )
+        foreign = ForeignOptions(class_names, input_size, mean, std)
         if model is None:
             _log_default()
             model = "mini"
@@ -121,6 +138,7 @@ class SemanticSegmentation:
         self._opened = OpenedModel(
             model,
             options,
+            foreign=foreign,
             architecture=architecture,
             output_stride=output_stride,
             cache_dir=cache_dir,
@@ -525,7 +543,7 @@ class SemanticSegmentation:
             report=folder,
             run=read_report_parts(folder),
             model=self.name,
-            output_stride=getattr(self.config, "output_stride", None),
+            network=self._opened.command_options(),
             progress=progress,
         )
 
@@ -604,6 +622,7 @@ class SemanticSegmentation:
         flip: bool = False,
         runtime: str = AUTO,
         precision: str = "float32",
+        device: str = AUTO,
         max_pixels: int | None = None,
         cache_dir: AnyPath | None = None,
     ) -> SemanticSegmentation:
@@ -618,7 +637,9 @@ class SemanticSegmentation:
         """
         from easyseg.training.fine_tune import resume_training  # noqa: PLC0415  (loads Keras)
 
-        options = InferenceOptions(batch_size, tile, scales, flip, runtime, precision, max_pixels)
+        options = InferenceOptions(
+            batch_size, tile, scales, flip, runtime, precision, device, max_pixels
+        )
         run = resume_training(Path(run_dir), data=data, callbacks=callbacks, progress=progress)
         return cls._of_run(run, options, cache_dir)
 
@@ -767,9 +788,10 @@ class SemanticSegmentation:
         return OpenedModel(**self._recipe)
 
     def __repr__(self) -> str:
+        stride = self.config.output_stride
         return (
             f"<SemanticSegmentation {self.name}: {len(self.label_set)} classes of "
-            f"{self.label_set.name}, output stride {self.config.output_stride}>"
+            f"{self.label_set.name}{f', output stride {stride}' if stride else ''}>"
         )
 
 

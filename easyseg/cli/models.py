@@ -17,6 +17,7 @@ from easyseg.utils.resources import pretrained_path
 from easyseg.weights.bundle import MINI, read_bundle, read_card
 from easyseg.weights.cache import cached_weights, check_file, read_source
 from easyseg.weights.exported import ExportedConfig
+from easyseg.weights.foreign import ForeignOptions
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 from easyseg.weights.provenance import card_mean_iou
 from easyseg.weights.resolve import resolve
@@ -119,12 +120,12 @@ def _describe(model: str, architecture: str | None) -> _Description:
 
         _, config, label_set, _ = load_model(model, architecture=architecture)
         return _Description(config, label_set, {})
-    source = resolve(model, architecture=architecture)
+    source = resolve(model, architecture=architecture, foreign=ForeignOptions())
     if source.file_format == "bundle":
         assert source.weights is not None  # noqa: S101  (for mypy)
         fields = _bundle_fields(source.weights.parent)
     elif isinstance(source.config, ExportedConfig):
-        fields = {"file": f"exported as {source.file_format}"}
+        fields = {"file": f"a network as {source.file_format}"}
     elif source.entry is not None and source.entry.name == model:
         fields = _published_fields(source.entry)
     else:
@@ -187,7 +188,8 @@ def _line(entry: WeightSet) -> tuple[str, ...]:
 def _network(config: ModelConfig | KerasHubConfig | ExportedConfig) -> dict[str, str]:
     """The choices of a network that has them, under the names of `ModelConfig`."""
     height, width = config.input_size
-    sizes = {"output stride": str(config.output_stride), "input": f"{height}x{width}"}
+    stride = {"output stride": str(config.output_stride)} if config.output_stride else {}
+    sizes = {**stride, "input": f"{height}x{width}"}
     if isinstance(config, KerasHubConfig):
         return {"network": f"{PREFIX}{config.hub} of KerasHub", **sizes}
     if isinstance(config, ExportedConfig):

@@ -28,6 +28,7 @@ from easyseg.results.label_set import Classes
 from easyseg.results.outputs import OUTPUTS, Output, OutputSpec
 from easyseg.utils.registry import unknown_name
 from easyseg.weights.bundle import MINI
+from easyseg.weights.foreign import ForeignOptions
 from easyseg.weights.resolve import resolve
 
 Command = Callable[..., Any]
@@ -81,6 +82,7 @@ NUMBERS = _Value(
     lambda text: tuple(map(float, text.split(","))),
     "numbers with commas, such as 0.5,1,1.5",
 )
+TEXTS = _Value("names", lambda text: list(map(str, _names(text))), "names with commas: road,car")
 NAMES = _Value("names", _names, "names or ids with commas, such as person,7")
 SIZE = _Value("size", _size, "a size such as 513, or 1025x2049 for height x width")
 A_PATH = click.Path(path_type=Path)
@@ -104,6 +106,7 @@ def _defaults(options: type) -> dict[str, Any]:
 
 
 INFERENCE, OUTPUT = _defaults(InferenceOptions), _defaults(OutputSpec)
+FOREIGN = _defaults(ForeignOptions)
 
 MAX_PIXELS = click.option(
     "--max-pixels",
@@ -136,9 +139,32 @@ OUTPUT_STRIDE = click.option(
     callback=lambda _, __, value: value and int(value),
     help="8: finer boundaries, slower.  [default: the model's own]",
 )
+FOREIGN_OPTIONS = (
+    click.option(
+        "--class-names",
+        type=TEXTS,
+        help="Of an .onnx file that easyseg did not write: names of its channels, road,car.",
+    ),
+    click.option(
+        "--input-size",
+        type=SIZE,
+        metavar="N|HxW",
+        help="Of such a file that takes images of any size.",
+    ),
+    click.option(
+        "--mean",
+        type=NUMBERS,
+        metavar="R,G,B",
+        help="Of such a file: subtracted from pixels of 0 to 1.  [default: ImageNet's]",
+    ),
+    click.option(
+        "--std", type=NUMBERS, metavar="R,G,B", help="Of such a file: what they are divided by."
+    ),
+)
 INFERENCE_OPTIONS = (
     *MODEL_OPTIONS,
     OUTPUT_STRIDE,
+    *FOREIGN_OPTIONS,
     click.option(
         "--tile",
         type=INTEGER,
@@ -175,6 +201,12 @@ INFERENCE_OPTIONS = (
         default=INFERENCE["precision"],
         show_default=True,
         help="int8 needs calibration by `easyseg optimize`.",
+    ),
+    click.option(
+        "--device",
+        default=INFERENCE["device"],
+        show_default=True,
+        help="cpu, gpu, gpu:1, npu or tensorrt, as far as the runtime has it here.",
     ),
 )
 IMAGE_KINDS = [kind for kind in OUTPUTS if isinstance(OUTPUTS[kind], Output)]
@@ -295,6 +327,8 @@ class ChosenModel:
         self._model, self._options = MINI if model is None else model, options
         wanted = ("architecture", "output_stride", "cache_dir")
         choices = {name: options[name] for name in wanted if name in options}
+        if FOREIGN.keys() <= options.keys():
+            choices["foreign"] = ForeignOptions(**{name: options[name] for name in FOREIGN})
         self.source = None if is_hub(self._model) else resolve(self._model, **choices)
 
     def check_classes(self, classes: Classes | None) -> None:

@@ -6,12 +6,12 @@ import colorsys
 import csv
 import dataclasses
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from easyseg.datasets.base import IGNORE
 from easyseg.datasets.values import read_lines, read_text
-from easyseg.errors import DatasetError
+from easyseg.errors import DatasetError, InputError
 from easyseg.results.label_set import LabelSet
 
 Color = tuple[int, int, int]
@@ -157,6 +157,28 @@ def make_label_set(
         ),
         void=0 if has_background else 255,
     )
+
+
+def label_set_of(names: Sequence[str] | LabelSet, title: str = "custom") -> LabelSet:
+    """The label set of these names, if it is none already.
+
+    Raises:
+        InputError: They are not a list of different names.
+    """
+    if isinstance(names, LabelSet):
+        return names
+    if (
+        not isinstance(names, (list, tuple))
+        or not names
+        or not all(isinstance(n, str) for n in names)
+    ):
+        raise InputError(
+            f"class_names={names!r} must be a list of names such as ['road', 'car'], or a LabelSet."
+        )
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise InputError(f"class_names has {repeated} more than once; rename one.")
+    return make_label_set(title, names)
 
 
 def distinct_color(index: int) -> Color:

@@ -117,13 +117,14 @@ def evaluate_dataset(
     boundary: bool,
     report: Path | None,
     model: str,
-    output_stride: int | None,
+    network: Mapping[str, str],
     progress: bool,
     run: Mapping[str, Any] = MappingProxyType({}),
 ) -> Scores:
     """From a data set, or samples, to scores and a report: `SemanticSegmentation.evaluate`.
 
-    `run` is what the report shows of a training run: `write_report`'s "history" and "settings".
+    `network` has the options of the command line with which the model was opened; `run` is what the
+    report shows of a training run: `write_report`'s "history" and "settings".
     """
     samples: Sequence[Sample]
     if isinstance(data, (str, os.PathLike, Dataset)):
@@ -168,7 +169,7 @@ def evaluate_dataset(
             predictor=predictor,
             model=model,
             data=f"{source}, {split}" if label_set else source,
-            command=_command(predictor, scores, options, class_map or {}, output_stride),
+            command=_command(predictor, scores, options, class_map or {}, network),
             notes=notes,
             **run,
         )
@@ -180,12 +181,12 @@ def _command(
     scores: Scores,
     options: DatasetOptions,
     class_map: Mapping[str, str | None],
-    output_stride: int | None,
+    network: Mapping[str, str],
 ) -> str:
     """The command line that computes the same scores."""
     words = ["easyseg", "evaluate", scores.data, "--model", scores.model, "--split", scores.split]
-    if output_stride is not None:
-        words += ["--output-stride", str(output_stride)]
+    for option, value in network.items():
+        words += [f"--{option}", value]
     if predictor.tile:
         words += ["--tile", str(predictor.tile)]
     if predictor.options.scales != (1.0,):

@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 import easyseg
-from easyseg.inference.runtimes.hardware import gpu_names, package_versions, processor
+from easyseg.inference.runtimes import AUTO
+from easyseg.inference.runtimes.hardware import nvidia_cards, package_versions, processor
 from easyseg.io.atomic import write_bytes
 from easyseg.utils.documents import parse_json
 from easyseg.utils.threads import thread_count
@@ -67,10 +68,12 @@ def folder_of_network(home: Path, network: Any, input_size: tuple[int, int]) -> 
     return _folder(home, [architecture, weights_checksum(network), input_size])
 
 
-def read_choice(folder: Path | None, precision: str) -> Choice | None:
+def read_choice(folder: Path | None, precision: str, device: str) -> Choice | None:
     """What was measured on this machine with these packages, if it was."""
     try:
-        values = parse_json((folder / _choice(precision)).read_text("utf-8")) if folder else {}
+        values = (
+            parse_json((folder / _choice(precision, device)).read_text("utf-8")) if folder else {}
+        )
         if values["machine"] != _machine():
             return None
         return Choice(dict(values["milliseconds"]), int(values["batch_size"]))
@@ -78,14 +81,14 @@ def read_choice(folder: Path | None, precision: str) -> Choice | None:
         return None
 
 
-def write_choice(folder: Path, precision: str, choice: Choice) -> None:
+def write_choice(folder: Path, precision: str, device: str, choice: Choice) -> None:
     """Remembers what was measured.
 
     Raises:
         OutputError: The folder cannot be written.
     """
     values = {**choice._asdict(), "machine": _machine()}
-    write_bytes(folder / _choice(precision), json.dumps(values).encode())
+    write_bytes(folder / _choice(precision, device), json.dumps(values).encode())
 
 
 @contextlib.contextmanager
@@ -98,8 +101,9 @@ def exclusive(home: Path) -> Iterator[None]:
         yield
 
 
-def _choice(precision: str) -> str:
-    return f"choice-{precision}.json"
+def _choice(precision: str, device: str) -> str:
+    suffix = "" if device == AUTO else f"-{device.replace(':', '')}"
+    return f"choice-{precision}{suffix}.json"
 
 
 def _folder(home: Path, key: list[Any]) -> Path:
@@ -109,4 +113,4 @@ def _folder(home: Path, key: list[Any]) -> Path:
 
 def _machine() -> str:
     """What a measurement depends on."""
-    return json.dumps([package_versions(), processor(), gpu_names(), thread_count()])
+    return json.dumps([package_versions(), processor(), nvidia_cards(), thread_count()])

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from easyseg.errors import EasysegError, InputError, WeightsError
-from easyseg.inference.runtimes import AUTO, RUNTIMES, RuntimeSpec, installed, pip_line
+from easyseg.inference.foreign import adapt
+from easyseg.inference.runtimes import AUTO, RUNTIMES, Forward, RuntimeSpec, installed, pip_line
 from easyseg.utils.process import require_same_process
-from easyseg.weights.exported import ExportedFile
+from easyseg.weights.network_file import ExportedFile
 
 
 class FileNetwork:
@@ -24,6 +25,7 @@ class FileNetwork:
         precision: One of `PRECISIONS`.
         batch_size: Images that take the least time together.
         folder: Where the runtime keeps what it compiled.
+        device: As for `InferenceOptions`.
 
     Raises:
         InputError: The runtime is not installed, does not open the file, or the file takes images
@@ -40,6 +42,7 @@ class FileNetwork:
         precision: str = "float32",
         batch_size: int = 1,
         folder: Path | None = None,
+        device: str = AUTO,
     ) -> None:
         if file.output != "logits" and file.file_format != "onnx":
             raise InputError(
@@ -60,15 +63,19 @@ class FileNetwork:
         self.precision, self.batch_size = precision, batch_size
         self.stride, self.half_pixel, self.weights = file.stride, file.half_pixel, file.weights
         start = importlib.import_module(RUNTIMES[name].module).start
+        spec = RuntimeSpec(file.path, input_size, precision, folder, device, file.signature)
         try:
-            self._forward = start(RuntimeSpec(file.path, input_size, precision, folder))
+            self._forward: Forward = start(spec)
+            if file.is_foreign:
+                self._forward, self.stride, self.half_pixel = adapt(file, input_size, self._forward)
         except EasysegError:
             raise
         except Exception as error:  # other people's parsers and compilers raise anything
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            reason = reason if len(reason) <= 300 else f"... {reason[-300:]}"  # C++ comes first
             raise WeightsError(
-                f"{file.path} cannot be opened by runtime {name!r} ({reason[:200]}). Copy or "
-                "export it again."
+                f"{file.path} cannot be opened by runtime {name!r} ({reason}). Copy or "
+                "export it again, with operations that the runtime has."
             ) from error
         self._lock = threading.Lock()  # not every runtime can be called from two threads
 

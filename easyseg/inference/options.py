@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from easyseg.errors import InputError
 from easyseg.inference.runtimes import AUTO, check_runtime
+from easyseg.inference.runtimes.devices import check_device
 from easyseg.io.open_image import pixel_limit
 from easyseg.utils.validation import checked_fields, is_count
 
@@ -29,11 +30,13 @@ class InferenceOptions:
         runtime: What runs the network: an entry of `easyseg.inference.runtimes.RUNTIMES`, or
             "auto". Only "keras" follows the model's weights when they change.
         precision: "float32", "bfloat16" or "int8".
+        device: Where it runs: "cpu", "gpu", "gpu:1", "npu" or "tensorrt"; "auto" is a card that the
+            runtime can use, else the processor.
         max_pixels: Height times width above which an image is refused; `None` for
             $EASYSEG_MAX_PIXELS, else 125 million.
 
     Raises:
-        UnknownNameError: No such runtime or precision.
+        UnknownNameError: No such runtime, precision or device.
         InputError: A value breaks its rule.
     """
 
@@ -43,6 +46,7 @@ class InferenceOptions:
     flip: bool = False
     runtime: str = AUTO
     precision: str = "float32"
+    device: str = AUTO
     max_pixels: int | None = None
 
     def __post_init__(self) -> None:
@@ -60,6 +64,7 @@ class InferenceOptions:
         pixel_limit(self.max_pixels)
         object.__setattr__(self, "scales", tuple(self.scales))
         check_runtime(self.runtime, self.precision)
+        check_device(self.device)
 
     @property
     def averages(self) -> bool:

@@ -85,8 +85,8 @@ class Predictor:
         self.network: Network = model if isinstance(model, Network) else self._keras_network(model)
         if self.network.half_pixel and (options.tile is not None or options.averages):
             raise InputError(
-                "tile, scales and flip are not available for a hub: model, which takes whole "
-                "images of one size; leave them out."
+                "tile, scales and flip are not available for a hub: model or another ONNX file, "
+                "which take whole images of one size; leave them out."
             )
         if options.averages and self.network.runtime not in (None, KERAS_RUNTIME):
             raise InputError(
@@ -121,7 +121,13 @@ class Predictor:
             network = multi_scale(
                 network, self.input_size, options.scales, flip=options.flip, stride=stride
             )
-        return KerasNetwork(network, self.input_size, stride=stride, half_pixel=half_pixel)
+        return KerasNetwork(
+            network,
+            self.input_size,
+            stride=stride,
+            half_pixel=half_pixel,
+            device=options.device,
+        )
 
     @property
     def runtime(self) -> str | None:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from easyseg._keras import keras_defaults
-from easyseg.datasets.class_names import make_label_set
+from easyseg.datasets.class_names import label_set_of, make_label_set
 from easyseg.errors import InputError
 from easyseg.models.backbones.custom_keras import keras_graph, load_source
 from easyseg.models.build import build_model
@@ -76,8 +76,6 @@ def _label_set(num_classes: int | None, names: Sequence[str] | LabelSet | None) 
             "give either num_classes, such as num_classes=3, or class_names, such as "
             'class_names=["road", "car", "sky"].'
         )
-    if isinstance(names, LabelSet):
-        return names
     if names is None:
         if num_classes is None or not is_count(num_classes):
             raise InputError(
@@ -85,15 +83,4 @@ def _label_set(num_classes: int | None, names: Sequence[str] | LabelSet | None) 
                 "class_names."
             )
         return make_label_set("custom", [f"class {i}" for i in range(int(num_classes))])
-    if (
-        not isinstance(names, (list, tuple))
-        or not names
-        or not all(isinstance(n, str) for n in names)
-    ):
-        raise InputError(
-            f"class_names={names!r} must be a list of names such as ['road', 'car'], or a LabelSet."
-        )
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise InputError(f"class_names has {repeated} more than once; rename one.")
-    return make_label_set("custom", names)
+    return label_set_of(names)

@@ -13,8 +13,10 @@ from easyseg.results.label_set import LabelSet, load_label_set
 from easyseg.utils.registry import unknown_name
 from easyseg.weights.bundle import MINI, bundle_folder, is_bundle, read_bundle
 from easyseg.weights.cache import cached_weights
-from easyseg.weights.exported import EXTENSIONS, ExportedConfig, is_exported, read_exported
+from easyseg.weights.exported import EXTENSIONS, is_exported, read_exported
+from easyseg.weights.foreign import ForeignOptions
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
+from easyseg.weights.network_file import ExportedConfig
 
 AnyPath = str | os.PathLike[str]
 
@@ -46,10 +48,12 @@ def resolve(
     architecture: str | None = None,
     output_stride: int | None = None,
     cache_dir: AnyPath | None = None,
+    foreign: ForeignOptions | None = None,
 ) -> ModelSource:
     """Resolves a model that is not "hub:"; nothing is downloaded.
 
-    The arguments are those of `easyseg.weights.loader.load_model`.
+    The arguments are those of `easyseg.weights.loader.load_model`, and `foreign` what is told of
+    an ONNX file from elsewhere; with `None` such files are refused.
 
     Raises:
         UnknownNameError: Neither a known name nor a file or folder.
@@ -60,7 +64,7 @@ def resolve(
     """
     if is_exported(model):
         refuse_architecture(model, architecture)
-        source = _exported(Path(model))
+        source = _exported(Path(model), foreign)
     elif Path(model).suffix.lower() in FILE_FORMATS or (
         architecture is not None and Path(model).is_file()
     ):
@@ -69,6 +73,8 @@ def resolve(
         refuse_architecture(model, architecture)
         _refuse_other_file(model)
         source = _bundle(model) or _published(str(model), cache_dir)
+    if foreign is not None and not is_exported(model):
+        foreign.refuse(model)
     if output_stride is not None:
         source = source._replace(config=source.config.replace(output_stride=output_stride))
     return source
@@ -95,8 +101,8 @@ def _refuse_other_file(model: AnyPath) -> None:
         )
 
 
-def _exported(path: Path) -> ModelSource:
-    file = read_exported(path)
+def _exported(path: Path, foreign: ForeignOptions | None) -> ModelSource:
+    file = read_exported(path, foreign)
     return ModelSource(file.config, file.label_set, file.file_format, path)
 
 

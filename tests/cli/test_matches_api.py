@@ -40,11 +40,14 @@ ONLY_COMMAND_LINE = {  # (command, option): why Python has no such argument
 ONLY_PYTHON = {  # (command, argument): why the command line has no such option
     ("train", "callbacks"): "Keras objects",
     **{("train", name): "not used while training" for name in (
-        "output_stride", "tile", "scales", "flip", "runtime"
+        "output_stride", "tile", "scales", "flip", "runtime", "device"
     )},
     **{("export", name): "chosen when the file is opened" for name in (
-        "tile", "scales", "flip", "batch_size", "runtime"
+        "tile", "scales", "flip", "batch_size", "runtime", "device"
     )},
+    **{(command, name): "of files that are not trained or exported" for name in (
+        "class_names", "input_size", "mean", "std"
+    ) for command in ("train", "export")},
 }  # fmt: skip
 OTHER_DEFAULT = {  # (command, option): why the defaults differ
     ("background", "strength"): "so that it can be refused for other effects",

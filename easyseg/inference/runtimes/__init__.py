@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from easyseg.errors import InputError
 from easyseg.utils.registry import unknown_name
+from easyseg.weights.network_file import OWN, Signature
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,12 +50,28 @@ class RuntimeSpec(NamedTuple):
         input_size: `(height, width)` of the images in pixels.
         precision: One of `PRECISIONS`.
         folder: Where the runtime keeps what it compiled of this file; `None` to keep nothing.
+        device: "auto", or as `easyseg.inference.runtimes.devices` names it.
+        signature: The tensors of a file that easyseg did not write.
     """
 
     path: Path
     input_size: tuple[int, int]
     precision: str = "float32"
     folder: Path | None = None
+    device: str = AUTO
+    signature: Signature = OWN
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the image's tensor, for one image."""
+        return self.signature.shape(self.input_size)
+
+    def onnx(self) -> bytes:
+        """The ONNX file, with the image as floats and logits among its outputs if it is ours."""
+        from easyseg.weights.exported import onnx_for_logits  # noqa: PLC0415
+
+        content = self.path.read_bytes()
+        return onnx_for_logits(content) if self.signature == OWN else content
 
 
 RUNTIMES = {
@@ -104,6 +121,17 @@ def installed(runtime: str) -> bool:
     """Whether the runtime's package is installed."""
     package = RUNTIMES[runtime].package
     return not package or importlib.util.find_spec(package) is not None
+
+
+def one_by_one(run: Forward) -> Forward:
+    """Runs the images of a batch one at a time: compiled for one image, a runtime is faster."""
+    import numpy as np  # noqa: PLC0415
+
+    def forward(images: np.ndarray) -> np.ndarray:
+        results = [run(image[None]) for image in images]
+        return results[0] if len(results) == 1 else np.concatenate(results)
+
+    return forward
 
 
 def pip_line(runtime: str) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import os
 import platform
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["gpu_names", "has_bfloat16", "package_versions", "processor"]
+__all__ = ["has_bfloat16", "has_cudnn", "nvidia_cards", "package_versions", "processor"]
 
 PACKAGES = ("easyseg", "tensorflow", "keras", "openvino", "nncf", "onnxruntime", "ai-edge-litert")
 CPU_INFO = Path("/proc/cpuinfo")
+CUDNN = ("nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
 NVIDIA_GPUS = Path("/proc/driver/nvidia/gpus")
 
 
@@ -33,10 +35,18 @@ def has_bfloat16() -> bool:
     return any(flag in line.split() for line in processor() for flag in ("amx_bf16", "avx512_bf16"))
 
 
-def gpu_names() -> list[str]:
-    """NVIDIA GPUs that are visible, as far as that is known without a framework."""
-    gpus = sorted(path.name for path in NVIDIA_GPUS.iterdir()) if NVIDIA_GPUS.is_dir() else []
-    return [*gpus, os.environ.get("CUDA_VISIBLE_DEVICES", "")] if gpus else []
+def nvidia_cards() -> list[str]:
+    """NVIDIA cards that this process may use, as far as that is known without a framework."""
+    cards = sorted(path.name for path in NVIDIA_GPUS.iterdir()) if NVIDIA_GPUS.is_dir() else []
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return (
+        cards if visible is None else [v for v in visible.split(",") if v and v != "-1" and cards]
+    )
+
+
+def has_cudnn() -> bool:
+    """Whether TensorFlow and JAX find the library with which they use NVIDIA cards."""
+    return any(map(_version, CUDNN)) or ctypes.util.find_library("cudnn") is not None
 
 
 def _version(package: str) -> str | None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
 from typing import Any
 
 import numpy as np
 
-from easyseg._keras import backend, keras_defaults
-from easyseg.inference.runtimes import KERAS, Forward
+from easyseg._keras import backend, keras, keras_defaults
+from easyseg.inference.runtimes import AUTO, KERAS, Forward
+from easyseg.inference.runtimes.devices import CPU, GPU, pick
 
-__all__ = ["KerasNetwork", "start"]
+__all__ = ["KerasNetwork", "devices", "start"]
+
+
+def devices() -> dict[str, str]:
+    """Keras's names, such as "gpu:1", by ours."""
+    cards = keras.distribution.list_devices(GPU)
+    return {CPU: f"{CPU}:0", **({GPU: cards[0]} if cards else {}), **{name: name for name in cards}}
 
 
 class KerasNetwork:
@@ -21,6 +30,10 @@ class KerasNetwork:
         input_size: `(height, width)` of the images in pixels.
         stride: Pixels of the input between two logits.
         half_pixel: Whether the edges of input and logits coincide.
+        device: "auto" for the one that Keras chooses, or as `devices` names it.
+
+    Raises:
+        InputError: The device is not available.
 
     Attributes:
         runtime: "keras" once it has been compiled, for the first image; before that `None`.
@@ -35,7 +48,9 @@ class KerasNetwork:
         *,
         stride: int = 1,
         half_pixel: bool = False,
+        device: str = AUTO,
     ) -> None:
+        self._device = None if device == AUTO else pick(KERAS, device, devices())
         self.stride, self.half_pixel = stride, half_pixel
         self.runtime: str | None = None
         self._network, self._input_size = network, input_size
@@ -46,7 +61,7 @@ class KerasNetwork:
         """Compiles the network, if that has not been done."""
         with self._lock:
             if self._forward is None:
-                self._forward = start(self._network, self._input_size)
+                self._forward = start(self._network, self._input_size, self._device)
                 self.runtime = KERAS
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -57,19 +72,22 @@ class KerasNetwork:
             return self._forward(images)
 
 
-def start(network: Any, size: tuple[int, int]) -> Forward:
+def start(network: Any, size: tuple[int, int], device: str | None = None) -> Forward:
     """Compiles the network; the function uses the weights that it has at each call.
 
     XLA makes dilated depthwise convolutions much slower on CPU, so TensorFlow goes without.
     """
+    place = functools.partial(keras.device, device) if device else contextlib.nullcontext
     if backend() == "tensorflow":
         import tensorflow as tf  # noqa: PLC0415
 
-        graph = tf.function(
-            lambda x: network(x, training=False),
-            input_signature=[tf.TensorSpec((None, *size, 3))],  # one trace for every batch size
-            jit_compile=False,
-        )
+        def traced(x: Any) -> Any:
+            with place():
+                return network(x, training=False)
+
+        # one trace for every batch size
+        signature = [tf.TensorSpec((None, *size, 3))]
+        graph = tf.function(traced, input_signature=signature, jit_compile=False)
         with keras_defaults():
             graph.get_concrete_function()
         return lambda x: graph(tf.constant(x, tf.float32)).numpy()
@@ -83,14 +101,19 @@ def start(network: Any, size: tuple[int, int]) -> Forward:
                 )[0]
             )
         )
-        return lambda x: np.asarray(
-            run(
-                [v.value for v in network.trainable_variables],
-                [v.value for v in network.non_trainable_variables],
-                np.asarray(x, np.float32),
-            )
-        )
+
+        def jax_forward(x: np.ndarray) -> np.ndarray:
+            with place():
+                trainable = [v.value for v in network.trainable_variables]
+                fixed = [v.value for v in network.non_trainable_variables]
+                return np.asarray(run(trainable, fixed, np.asarray(x, np.float32)))
+
+        return jax_forward
     import torch  # noqa: PLC0415
 
-    forward = keras_defaults()(lambda x: network(x, training=False))
-    return torch.no_grad()(lambda x: forward(np.asarray(x, np.float32)).cpu().numpy())
+    def torch_forward(x: np.ndarray) -> np.ndarray:
+        with place(), keras_defaults(), torch.no_grad():
+            found: np.ndarray = network(np.asarray(x, np.float32), training=False).cpu().numpy()
+            return found
+
+    return torch_forward

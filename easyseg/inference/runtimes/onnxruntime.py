@@ -1,39 +1,82 @@
-"""An ONNX file in ONNX Runtime."""
+"""An ONNX file in ONNX Runtime, on the processor or on a card that its package supports."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from easyseg.inference.runtimes import Forward, RuntimeSpec
+from easyseg.errors import InputError
+from easyseg.inference.runtimes import AUTO, Forward, RuntimeSpec, one_by_one
+from easyseg.inference.runtimes.devices import CPU, GPU, pick
+from easyseg.inference.runtimes.hardware import nvidia_cards
 from easyseg.utils.threads import thread_count
-from easyseg.weights.exported import onnx_for_logits
 
-__all__ = ["start"]
+__all__ = ["devices", "start"]
+
+CUDA, DIRECTML = "CUDAExecutionProvider", "DmlExecutionProvider"
+PROVIDERS = {  # of which the package has some, by device
+    CPU: ("CPUExecutionProvider",),
+    GPU: (CUDA, DIRECTML, "CoreMLExecutionProvider"),
+    "tensorrt": ("TensorrtExecutionProvider",),
+}
+CARDS = (CUDA, DIRECTML)  # that "auto" uses: Core ML computes in float16
+
+
+def devices() -> dict[str, str]:
+    """Execution providers by device."""
+    import onnxruntime  # noqa: PLC0415
+
+    there = onnxruntime.get_available_providers()
+    firsts = {
+        device: next((name for name in providers if name in there), "")
+        for device, providers in PROVIDERS.items()
+    }
+    numbered = range(len(nvidia_cards())) if firsts[GPU] == CUDA else ()
+    return {device: name for device, name in firsts.items() if name} | {
+        f"{GPU}:{number}": CUDA for number in numbered
+    }
 
 
 def start(spec: RuntimeSpec) -> Forward:
-    """Opens the file for images of one size, one at a time; returns images -> logits."""
+    """Opens the file for images of one size, one at a time; returns images -> logits.
+
+    Raises:
+        InputError: The device is not available.
+    """
     import onnxruntime  # noqa: PLC0415
 
+    there = devices()
+    device = spec.device
+    if device == AUTO:
+        device = GPU if there.get(GPU) in CARDS else CPU
+    provider = pick("onnxruntime", device, there)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count()
     # threads that spin after an image take the cores from reading and writing
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    for name, length in zip("NHW", (1, *spec.input_size), strict=True):  # of a dynamic file
+    for name, length in spec.signature.free_dimensions(spec.input_size).items():
         options.add_free_dimension_override_by_name(name, length)
     options.log_severity_level = 3
+    options.enable_mem_pattern = provider != DIRECTML  # which cannot have one
     session = onnxruntime.InferenceSession(
-        onnx_for_logits(spec.path.read_bytes()), options, providers=["CPUExecutionProvider"]
+        spec.onnx(), options, providers=_providers(provider, device)
     )
+    if spec.device != AUTO and session.get_providers()[0] != provider:
+        raise InputError(
+            f"device={spec.device!r} is not available: {provider} of ONNX Runtime does not start. "
+            f"Install the driver and libraries that it needs, or use device={CPU!r}."
+        )
     run = onnxruntime.RunOptions()
     run.only_execute_path_to_fetches = True  # not the labels
+    image, output, dtype, _ = spec.signature
+    return one_by_one(lambda x: session.run([output], {image: np.asarray(x, dtype)}, run)[0])
 
-    def one_by_one(images: np.ndarray) -> np.ndarray:
-        """Compiled for one image, a runtime is faster than for any number."""
-        logits = [
-            session.run(["logits"], {"image": np.asarray(image[None], np.float32)}, run)[0]
-            for image in images
-        ]
-        return logits[0] if len(logits) == 1 else np.concatenate(logits)
 
-    return one_by_one
+def _providers(provider: str, device: str) -> list[Any]:
+    """The provider, and the processor for what it lacks."""
+    if provider != CUDA:
+        return list(dict.fromkeys([provider, *PROVIDERS[CPU]]))
+    number = device.partition(":")[2] or "0"
+    # TF32 has 10 bits, which would not be float32
+    return [(CUDA, {"device_id": number, "use_tf32": "0"}), *PROVIDERS[CPU]]

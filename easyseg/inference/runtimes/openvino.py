@@ -9,14 +9,23 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import InputError
-from easyseg.inference.runtimes import Forward, RuntimeSpec
+from easyseg.inference.runtimes import AUTO, Forward, RuntimeSpec, one_by_one
+from easyseg.inference.runtimes.devices import GPU, pick
 from easyseg.io.atomic import write_bytes
 from easyseg.utils.threads import thread_count
-from easyseg.weights.exported import onnx_for_logits
 
-__all__ = ["calibrate", "start"]
+__all__ = ["calibrate", "devices", "start"]
 
 HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
+
+
+def devices() -> dict[str, str]:
+    """OpenVINO's names, such as "GPU.1", by ours."""
+    import openvino  # noqa: PLC0415
+
+    names = openvino.Core().available_devices
+    there = {name.lower().replace(".", ":"): name for name in names}
+    return there | ({GPU: "GPU"} if any(name.startswith("GPU") for name in names) else {})
 
 
 def start(spec: RuntimeSpec) -> Forward:
@@ -28,27 +37,34 @@ def start(spec: RuntimeSpec) -> Forward:
     import openvino  # noqa: PLC0415
 
     core = openvino.Core()
+    device = _device(core, spec.device)
     properties: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": HINTS[spec.precision],
-        "INFERENCE_NUM_THREADS": thread_count(),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    compiled_path = _compiled_path(spec)
+    if device == "CPU":
+        properties["INFERENCE_NUM_THREADS"] = thread_count()
+    compiled_path = _compiled_path(spec, device)
     if compiled_path and compiled_path.is_file():
-        compiled = core.import_model(compiled_path.read_bytes(), "CPU", properties)
+        compiled = core.import_model(compiled_path.read_bytes(), device, properties)
     elif spec.precision == "int8":
         raise InputError(
             "Precision 'int8' is not calibrated. Run optimize once with about 100 images of the "
             "kind to be segmented."
         )
     else:
-        compiled = _compile(core, _read(core, spec), properties, compiled_path)
+        compiled = _compile(core, _read(core, spec), device, properties, compiled_path)
+    return one_by_one(lambda image: compiled(np.asarray(image, spec.signature.dtype))[0])
 
-    def one_by_one(images: np.ndarray) -> np.ndarray:
-        logits = [compiled(np.asarray(image[None], np.float32))[0] for image in images]
-        return logits[0] if len(logits) == 1 else np.concatenate(logits)
 
-    return one_by_one
+def _device(core: Any, device: str) -> str:
+    """OpenVINO's name; "auto" is a card, but not the graphics of the processor."""
+    if device != AUTO:
+        return pick("openvino", device, devices())
+    for name in core.available_devices:
+        if name.startswith("GPU") and "DISCRETE" in str(core.get_property(name, "DEVICE_TYPE")):
+            return str(name)
+    return "CPU"
 
 
 def calibrate(spec: RuntimeSpec, images: Iterable[np.ndarray]) -> None:
@@ -67,7 +83,7 @@ def calibrate(spec: RuntimeSpec, images: Iterable[np.ndarray]) -> None:
         import nncf  # noqa: PLC0415
     except ImportError as error:
         raise InputError("Precision 'int8' needs NNCF: pip install 'easyseg[int8]'") from error
-    samples = [np.asarray(image, np.float32)[None] for image in images]
+    samples = [np.asarray(image, spec.signature.dtype)[None] for image in images]
     core = openvino.Core()
     model = nncf.quantize(
         _read(core, spec),
@@ -75,11 +91,14 @@ def calibrate(spec: RuntimeSpec, images: Iterable[np.ndarray]) -> None:
         preset=nncf.QuantizationPreset.MIXED,  # activations are not symmetric after relu6
         subset_size=len(samples),
     )
-    _compile(core, model, {"INFERENCE_PRECISION_HINT": HINTS["int8"]}, _compiled_path(spec))
+    properties = {"INFERENCE_PRECISION_HINT": HINTS["int8"]}
+    device = _device(core, spec.device)
+    _compile(core, model, device, properties, _compiled_path(spec, device))
 
 
-def _compiled_path(spec: RuntimeSpec) -> Path | None:
-    return spec.folder and spec.folder / f"openvino-{spec.precision}.blob"
+def _compiled_path(spec: RuntimeSpec, device: str) -> Path | None:
+    suffix = "" if device == "CPU" else f"-{device}"
+    return spec.folder and spec.folder / f"openvino-{spec.precision}{suffix}.blob"
 
 
 def _read(core: Any, spec: RuntimeSpec) -> Any:
@@ -92,14 +111,16 @@ def _read(core: Any, spec: RuntimeSpec) -> Any:
             image.set_element_type(openvino.Type.f32)  # padding is 127.5
         model.validate_nodes_and_infer_types()
     else:
-        model = core.read_model(onnx_for_logits(spec.path.read_bytes()))
-    model = openvino.Model([model.output("logits")], model.get_parameters())
-    model.reshape([1, *spec.input_size, 3])
+        model = core.read_model(spec.onnx())
+    model = openvino.Model([model.output(spec.signature.output)], model.get_parameters())
+    model.reshape(spec.shape)
     return model
 
 
-def _compile(core: Any, model: Any, properties: dict[str, Any], path: Path | None) -> Any:
-    compiled = core.compile_model(model, "CPU", properties)
+def _compile(
+    core: Any, model: Any, device: str, properties: dict[str, Any], path: Path | None
+) -> Any:
+    compiled = core.compile_model(model, device, properties)
     if path is not None:
         write_bytes(path, bytes(compiled.export_model().getbuffer()))
     return compiled
