@@ -150,11 +150,9 @@ def read_graph(content: memoryview) -> Graph:
     """Reads the inputs and outputs of an ONNX file.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is damaged.
     """
     graphs = [graph for graph, _ in fields(content, GRAPH)]
-    if not graphs:
-        raise ValueError("there is no graph in it")
     weights = {text(tensor, 8) for graph in graphs for tensor, _ in fields(graph, INITIALIZER)}
     inputs, outputs = (
         [_tensor(value) for graph in graphs for value, _ in fields(graph, kind)]
@@ -185,6 +183,10 @@ def foreign_file(path: Path, graph: Graph, options: ForeignOptions) -> ExportedF
         InputError: `options` lack something that the file does not say, or contradict it.
         WeightsError: It is not a network that segments one image.
     """
+    if not graph.outputs:
+        raise WeightsError(
+            f"{path} cannot be read as an ONNX network: it gives nothing. Copy or export it again."
+        )
     task = graph.metadata.get("task", "semantic")
     if task != "semantic":
         raise WeightsError(
