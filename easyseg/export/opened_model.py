@@ -160,8 +160,9 @@ class OpenedModel:
 
     def origin(self) -> dict[str, Any] | None:
         """The arguments of `load_model` that open the model's files; `None` if it has none."""
-        is_file = isinstance(self._model, (str, os.PathLike))
-        return {"model": os.fspath(self._model), **self._choices} if is_file else None
+        if not isinstance(self._model, (str, os.PathLike)):
+            return None
+        return {"model": os.fspath(self._model), **self._choices}
 
     def command_options(self) -> dict[str, str]:
         """What the command line is told, beside the model's name, to open the same network."""
