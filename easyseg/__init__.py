@@ -21,7 +21,7 @@ _MODULES = {
     "ClassMapping": "easyseg.evaluation.class_mapping",
     "Dataset": "easyseg.datasets.base",
     "ExportSummary": "easyseg.export.export",
-    "ExportedConfig": "easyseg.weights.exported",
+    "ExportedConfig": "easyseg.weights.network_file",
     "FolderSummary": "easyseg.inference.folder",
     "ImageScore": "easyseg.evaluation.scores",
     "InferenceOptions": "easyseg.inference.options",

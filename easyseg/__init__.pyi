@@ -27,8 +27,8 @@ from easyseg.results.label_set import load_label_set as load_label_set
 from easyseg.results.outputs.spec import OutputSpec as OutputSpec
 from easyseg.results.segmentation import Segmentation as Segmentation
 from easyseg.training.config import TrainConfig as TrainConfig
-from easyseg.weights.exported import ExportedConfig as ExportedConfig
 from easyseg.weights.loader import LoadedModel as LoadedModel
+from easyseg.weights.network_file import ExportedConfig as ExportedConfig
 from easyseg.weights.transfer import TransferReport as TransferReport
 from easyseg.weights.transfer import transfer as transfer
 

@@ -16,9 +16,9 @@ from easyseg.results.label_set import LabelSet
 from easyseg.utils.resources import pretrained_path
 from easyseg.weights.bundle import MINI, read_bundle, read_card
 from easyseg.weights.cache import cached_weights, check_file, read_source
-from easyseg.weights.exported import ExportedConfig
 from easyseg.weights.foreign import ForeignOptions
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
+from easyseg.weights.network_file import ExportedConfig
 from easyseg.weights.provenance import card_mean_iou
 from easyseg.weights.resolve import resolve
 

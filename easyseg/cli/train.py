@@ -32,7 +32,8 @@ from easyseg.models.config import ModelConfig
 from easyseg.training.config import TrainConfig
 from easyseg.training.run_dir import Stopped, is_finished
 from easyseg.utils.registry import unknown_name
-from easyseg.weights.exported import ExportedConfig, not_trainable
+from easyseg.weights.exported import not_trainable
+from easyseg.weights.network_file import ExportedConfig
 from easyseg.weights.resolve import ModelSource
 
 

@@ -25,9 +25,6 @@ from easyseg.utils.threads import thread_count
 from easyseg.weights.checksum import weights_checksum
 from easyseg.weights.resolve import ModelSource
 
-__all__ = ["NETWORK", "Choice", "exclusive", "folder_of_files", "folder_of_network", "read_choice",
-           "write_choice"]  # fmt: skip
-
 NETWORK = "network"  # and the extension of its format
 
 

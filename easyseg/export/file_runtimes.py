@@ -22,8 +22,6 @@ from easyseg.inference.runtimes.devices import devices, has_card, has_device
 from easyseg.weights.exported import read_exported
 from easyseg.weights.network_file import ExportedFile
 
-__all__ = ["NO_INT8", "FileRuntimes"]
-
 log = logging.getLogger(__name__)
 
 NO_INT8 = (

@@ -13,8 +13,8 @@ from easyseg.models.build import logits_model
 from easyseg.models.kerashub.network import HalfPixelResize
 from easyseg.results.label_set import LabelSet
 from easyseg.weights.checksum import weights_checksum
-from easyseg.weights.exported import ExportedConfig
 from easyseg.weights.loader import LoadedModel
+from easyseg.weights.network_file import ExportedConfig
 
 __all__ = ["PAD", "Contract", "contract", "enlarge", "folded_norms", "image_spec",
            "inference_network", "to_float", "to_labels", "wanted_outputs"]  # fmt: skip

@@ -14,7 +14,8 @@ from typing import Any
 import easyseg
 from easyseg.export.options import ExportOptions
 from easyseg.results.label_set import LabelSet
-from easyseg.weights.exported import SCHEMA, ExportedConfig
+from easyseg.weights.exported import SCHEMA
+from easyseg.weights.network_file import ExportedConfig
 
 __all__ = ["PAD", "description", "file_metadata", "to_json"]
 

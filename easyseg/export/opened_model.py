@@ -44,8 +44,6 @@ from easyseg.weights.resolve import ModelSource, resolve
 if TYPE_CHECKING:
     from easyseg.weights.loader import LoadedModel
 
-__all__ = ["OpenedModel"]
-
 log = logging.getLogger(__name__)
 
 

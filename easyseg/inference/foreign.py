@@ -12,8 +12,6 @@ from easyseg.errors import InputError
 from easyseg.inference.runtimes import Forward
 from easyseg.weights.network_file import ExportedFile
 
-__all__ = ["Adapted", "adapt", "as_input"]
-
 log = logging.getLogger(__name__)
 
 CERTAIN = 20.0  # logit of a label's class; those of the others are 0

@@ -28,10 +28,6 @@ from easyseg.weights.onnx_fields import (
     metadata_of,
 )
 
-__all__ = ["EXTENSIONS", "KEY", "METADATA_FILE", "SCHEMA", "ExportedConfig", "ExportedFile",
-           "is_exported", "not_trainable", "onnx_for_logits", "read_exported", "read_metadata",
-           "weights_sha256"]  # fmt: skip
-
 SCHEMA, KEY = 1, "easyseg"  # version of the metadata, and the entry that holds it, as JSON
 EXTENSIONS = {".onnx": "onnx", ".tflite": "tflite"}
 METADATA_FILE = f"{KEY}.json"  # in folders, and in the archive behind a TFLite file

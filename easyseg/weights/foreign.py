@@ -26,8 +26,6 @@ from easyseg.weights.onnx_fields import (
     text,
 )
 
-__all__ = ["ForeignOptions", "Graph", "foreign_file", "read_graph"]
-
 log = logging.getLogger(__name__)
 
 INITIALIZER = 5  # of GraphProto

@@ -17,8 +17,9 @@ from easyseg.results.label_set import LabelSet
 from easyseg.weights.bundle import CONFIG
 from easyseg.weights.cache import fetch_weights, import_weights
 from easyseg.weights.damage import damaged
-from easyseg.weights.exported import ExportedConfig, not_trainable
+from easyseg.weights.exported import not_trainable
 from easyseg.weights.manifest import weight_set
+from easyseg.weights.network_file import ExportedConfig
 from easyseg.weights.readers import load_weights
 from easyseg.weights.resolve import ModelSource, refuse_architecture, resolve
 

@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 from easyseg.errors import ConfigError
 from easyseg.results.label_set import LabelSet
 
-__all__ = ["OWN", "ExportedConfig", "ExportedFile", "Normalization", "Signature"]
-
 
 class Signature(NamedTuple):
     """The input and the output of a network file.

@@ -9,9 +9,6 @@ from collections.abc import Iterator
 
 from easyseg.utils.varint import read_varint
 
-__all__ = ["GRAPH", "GRAPH_INPUT", "GRAPH_OUTPUT", "fields", "has_external_data", "metadata_of",
-           "number", "text"]  # fmt: skip
-
 # the messages in each kind of message, by field: everywhere that a tensor may be
 NESTED = {
     "model": {7: "graph", 20: "training", 25: "function"},

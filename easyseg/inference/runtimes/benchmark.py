@@ -12,8 +12,6 @@ import numpy as np
 
 from easyseg.inference.runtimes import Forward
 
-__all__ = ["best_batch_size", "matching", "median_milliseconds", "sample_input"]
-
 log = logging.getLogger(__name__)
 
 ROUNDS = 5

@@ -10,8 +10,6 @@ from easyseg.inference.runtimes import AUTO, KERAS, RUNTIMES, installed
 from easyseg.inference.runtimes.hardware import has_cudnn, nvidia_cards
 from easyseg.utils.registry import unknown_name
 
-__all__ = ["CPU", "DEVICES", "GPU", "check_device", "devices", "has_card", "has_device", "pick"]
-
 CPU, GPU = "cpu", "gpu"
 DEVICES = (AUTO, CPU, GPU, "npu", "tensorrt")  # one of several cards: "gpu:1"
 

@@ -8,8 +8,6 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["has_bfloat16", "has_cudnn", "nvidia_cards", "package_versions", "processor"]
-
 PACKAGES = ("easyseg", "tensorflow", "keras", "openvino", "nncf", "onnxruntime", "ai-edge-litert")
 CPU_INFO = Path("/proc/cpuinfo")
 CUDNN = ("nvidia-cudnn-cu12", "nvidia-cudnn-cu13")

@@ -13,8 +13,6 @@ from easyseg._keras import backend, keras, keras_defaults
 from easyseg.inference.runtimes import AUTO, KERAS, Forward
 from easyseg.inference.runtimes.devices import CPU, GPU, pick
 
-__all__ = ["KerasNetwork", "devices", "start"]
-
 
 def devices() -> dict[str, str]:
     """Keras's names, such as "gpu:1", by ours."""

@@ -8,8 +8,6 @@ from easyseg.inference.runtimes import AUTO, Forward, RuntimeSpec, one_by_one
 from easyseg.inference.runtimes.devices import CPU, pick
 from easyseg.utils.threads import thread_count
 
-__all__ = ["devices", "start"]
-
 
 def devices() -> dict[str, str]:
     """The processor alone."""

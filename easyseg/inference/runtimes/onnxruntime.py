@@ -12,8 +12,6 @@ from easyseg.inference.runtimes.devices import CPU, GPU, pick
 from easyseg.inference.runtimes.hardware import nvidia_cards
 from easyseg.utils.threads import thread_count
 
-__all__ = ["devices", "start"]
-
 CUDA, DIRECTML = "CUDAExecutionProvider", "DmlExecutionProvider"
 PROVIDERS = {  # of which the package has some, by device
     CPU: ("CPUExecutionProvider",),

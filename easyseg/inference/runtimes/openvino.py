@@ -14,8 +14,6 @@ from easyseg.inference.runtimes.devices import GPU, pick
 from easyseg.io.atomic import write_bytes
 from easyseg.utils.threads import thread_count
 
-__all__ = ["calibrate", "devices", "start"]
-
 HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
 
 
