@@ -78,6 +78,14 @@ def _limit(name: str, kind: Any, text: str, **more: Any) -> Any:
     "--cors", callback=_words, metavar="ORIGIN,...", help="Let pages of these origins call."
 )
 @click.option("--page/--no-page", default=True, help="Serve the page at /.")
+@click.option(
+    "--label-studio",
+    is_flag=False,
+    flag_value="http://localhost:8080",
+    metavar="[URL]",
+    help="Be the ML backend of the Label Studio at this address, http://localhost:8080 if none is "
+    "given.",
+)
 @click.option("--docs/--no-docs", default=True, help="Serve /docs and /openapi.json.")
 @QUIET
 def serve(

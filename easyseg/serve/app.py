@@ -16,6 +16,7 @@ import easyseg
 from easyseg.api import SemanticSegmentation
 from easyseg.serve import schemas
 from easyseg.serve.front import Front
+from easyseg.serve.label_studio import label_studio_router
 from easyseg.serve.limits import ServeLimits
 from easyseg.serve.metrics import MEDIA_TYPE as METRICS_TYPE
 from easyseg.serve.models import ServedModels
@@ -61,6 +62,8 @@ def create_app(
     app.include_router(rest_router(service))
     app.include_router(oip_router(service))
     _add_status(app, service)
+    if service.limits.label_studio:
+        app.include_router(label_studio_router(service))
     if service.limits.page:
         _add_page(app, "/", "index.html")
         _add_page(app, "/example.jpg", "example.jpg", "image/jpeg")

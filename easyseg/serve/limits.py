@@ -41,6 +41,8 @@ class ServeLimits:
         keys: Secrets, one of which every request must carry; none for an open server.
         page: Whether the page at / is served.
         docs: Whether /docs and /openapi.json are served.
+        label_studio: Address of a Label Studio whose ML backend the server is, and from which it
+            fetches the images of tasks; `None` for none.
 
     Raises:
         InputError: A value breaks its rule.
@@ -58,6 +60,7 @@ class ServeLimits:
     keys: Sequence[str] = dataclasses.field(default=(), repr=False)
     page: bool = True
     docs: bool = True
+    label_studio: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("queue", "max_mb", *(["batch"] if self.batch is not None else [])):
@@ -68,6 +71,15 @@ class ServeLimits:
         for name, unit in (("timeout", "seconds"), ("max_megapixels", "million pixels")):
             if not 0 < getattr(self, name) < float("inf"):
                 raise InputError(f"{name}={getattr(self, name)!r} must be above 0 {unit}.")
+        self._check_addresses()
+        if any(len(key) < SHORTEST_KEY for key in self.keys):
+            raise InputError(
+                f"a key has fewer than {SHORTEST_KEY} characters; choose a longer one."
+            )
+        for name in ("allow_urls", "cors", "allow_hosts", "keys"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+
+    def _check_addresses(self) -> None:
         for name in ("allow_urls", "allow_hosts"):
             for host in getattr(self, name):
                 if not HOST_NAME.fullmatch(host):
@@ -81,12 +93,10 @@ class ServeLimits:
                     f"cors={origin!r} must be an origin, such as 'https://example.com', without a "
                     "path."
                 )
-        if any(len(key) < SHORTEST_KEY for key in self.keys):
+        if self.label_studio is not None and not ORIGIN.match(self.label_studio):
             raise InputError(
-                f"a key has fewer than {SHORTEST_KEY} characters; choose a longer one."
+                f"label_studio={self.label_studio!r} must be its address: 'http://localhost:8080'."
             )
-        for name in ("allow_urls", "cors", "allow_hosts", "keys"):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
 
     @property
     def max_bytes(self) -> int:

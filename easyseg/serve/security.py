@@ -55,7 +55,7 @@ def check_caller(scope: Any, limits: ServeLimits) -> None:
     if not limits.keys or scope["path"] in OPEN_PATHS:
         return
     scheme, _, token = headers.get("authorization", "").partition(" ")
-    given = headers.get("x-api-key") or (token.strip() if scheme.lower() == "bearer" else "")
+    given = headers.get("x-api-key") or _key_of(scheme.lower(), token.strip())
     digest = hashlib.sha256(given.encode("utf-8", "replace")).digest()
     # all are compared, in the same time whatever the key
     known = [hmac.compare_digest(digest, hashlib.sha256(k.encode()).digest()) for k in limits.keys]
@@ -98,6 +98,16 @@ def _is_address(host: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _key_of(scheme: str, token: str) -> str:
+    """The key in Authorization; of "basic", as Label Studio sends it, the password is the key."""
+    if scheme != "basic":
+        return token if scheme == "bearer" else ""
+    try:
+        return base64.b64decode(token).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def _host_of(header: str) -> str:

@@ -1,0 +1,224 @@
+"""The ML backend of Label Studio."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.server
+import importlib.util
+import re
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from starlette.testclient import TestClient
+
+import easyseg.serve.app
+from easyseg import SemanticSegmentation
+from easyseg.serve import ServeLimits, create_app
+from easyseg.serve.label_studio import encode_brush
+
+PHOTO = (Path(easyseg.serve.app.__file__).parent / "page/example.jpg").read_bytes()
+KEY = "a key that nobody guesses"
+CONFIG = """<View>
+  <!-- people and what they sit on -->
+  <Image name="img" value="$photo"/>
+  <BrushLabels name="masks" toName="img">
+    <Label value="Person"/>
+    <Label value="Furniture" predicted_values="sofa,chair,person"/>
+    <Label value="Unicorn"/>
+  </BrushLabels>
+</View>"""
+
+
+def decode_brush(rle):
+    """As Label Studio's own JavaScript: @thi.ng/rle-pack."""
+    bits = "".join(f"{byte:08b}" for byte in rle)
+    at = 0
+
+    def read(count):
+        nonlocal at
+        at += count
+        return int(bits[at - count : at], 2)
+
+    count, word = read(32), read(5) + 1
+    sizes = [read(4) + 1 for _ in range(4)]
+    values = []
+    while len(values) < count:
+        repeats = read(1)
+        length = read(sizes[read(2)]) + 1
+        values += [read(word)] * length if repeats else [read(word) for _ in range(length)]
+    assert len(values) == count
+    return np.array(values, np.uint8)
+
+
+@contextlib.contextmanager
+def label_studio(seen):
+    """Its server: an image for those who have a token."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append((self.path, self.headers["Authorization"]))
+            allowed = self.headers["Authorization"] in ("Token secret", "Bearer short")
+            self.send_response((302 if "moved" in self.path else 200) if allowed else 401)
+            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+            self.end_headers()
+            self.wfile.write(PHOTO if allowed else b"")
+
+        def do_POST(self):
+            seen.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"access": "short"}')
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def seen():
+    return []
+
+
+@pytest.fixture(scope="module")
+def seg():
+    return SemanticSegmentation("mini")
+
+
+@pytest.fixture(scope="module")
+def client(seg, seen):
+    with label_studio(seen) as address:
+        limits = ServeLimits(label_studio=address, keys=[KEY], max_mb=1)
+        with TestClient(create_app(seg, limits), "http://localhost") as client:
+            client.auth = ("label-studio", KEY)
+            yield client
+
+
+def predict(client, *images, config=CONFIG):
+    tasks = [{"id": 7 + i, "data": {"photo": image}} for i, image in enumerate(images)]
+    return client.post("/predict", json={"tasks": tasks, "label_config": config, "project": "1.2"})
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (40, 60), (200, 300)])
+def test_brushes_are_read_back(size):
+    random = np.random.default_rng(0)
+    smooth = np.add.outer(np.arange(size[0]) // 7, np.arange(size[1]) // 9) % 3 == 0
+    for mask in (random.random(size) > 0.5, smooth, np.ones(size, bool), np.zeros(size, bool)):
+        read = decode_brush(encode_brush(mask)).reshape(*size, 4)
+        np.testing.assert_array_equal(read, np.repeat(mask[..., None] * np.uint8(255), 4, axis=2))
+
+
+def test_predictions(client, seg, seen, monkeypatch):
+    result = seg.segment_image(PHOTO)
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "secret")
+    data = "data:image/jpeg;base64," + base64.b64encode(PHOTO).decode()
+    answer = predict(client, "/data/upload/1/photo.jpg?x=1", data)
+    assert answer.status_code == 200
+    assert seen[-1] == ("/data/upload/1/photo.jpg?x=1", "Token secret")
+    first, second = answer.json()["results"]
+    assert [region["value"]["brushlabels"] for region in first["result"]] == [
+        ["Person"],
+        ["Furniture"],
+    ]
+    for region in first["result"]:
+        assert (region["from_name"], region["to_name"]) == ("masks", "img")
+        assert (region["original_width"], region["original_height"]) == (370, 460)
+        assert 0.5 < region["score"] < 1
+        mask = decode_brush(region["value"]["rle"]).reshape(460, 370, 4)[..., 3] == 255
+        np.testing.assert_array_equal(mask, result.masks["person"])
+    assert [region["value"]["rle"] for region in second["result"]] == [
+        region["value"]["rle"] for region in first["result"]
+    ]
+    assert first["model_version"] == answer.json()["model_version"]
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "a.json.token")
+    assert predict(client, "/data/upload/1/photo.jpg").status_code == 200
+    assert seen[-2:] == [
+        ("/api/token/refresh", b'{"refresh": "a.json.token"}'),
+        ("/data/upload/1/photo.jpg", "Bearer short"),
+    ]
+
+
+def test_setup_and_health(client):
+    assert client.get("/health").json()["status"] == "UP"
+    answer = client.post("/setup", json={"project": "1.2", "schema": CONFIG, "hostname": "x"})
+    assert answer.json()["model_version"].startswith("mini ")
+    assert client.get("/health", auth=("label-studio", "wrong")).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("config", "code", "told"),
+    [
+        ("<View>", "invalid_request", "not XML"),
+        ('<!DOCTYPE a [<!ENTITY b "c">]><View/>', "invalid_request", "without declarations"),
+        ('<View><Image name="img" value="$photo"/></View>', "invalid_request", "needs BrushLabels"),
+        (
+            CONFIG.replace("Person", "Human").replace("sofa,chair,person", "seat"),
+            "unknown_class",
+            "aeroplane",
+        ),
+    ],
+    ids=["no XML", "entities", "no brush", "no class"],
+)
+def test_setups_that_do_not_fit(client, config, code, told):
+    for answer in (client.post("/setup", json={"schema": config}), predict(client, config=config)):
+        assert answer.status_code == 422
+        assert answer.json()["code"] == code
+        assert told in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("image", "code", "told"),
+    [
+        (None, "no_image", "Task 7: Its data has no address in 'photo'."),
+        ("/data/upload/1/photo.jpg", "url_failed", "responded 401 .*LABEL_STUDIO_API_KEY"),
+        ("//127.0.0.1/photo.jpg", "urls_off", "Task 7: This server does not fetch images"),
+        ("http://[/photo.jpg", "url_refused", "malformed"),
+        ("data:image/png;base64,AAAA", "unknown_format", "Task 7: The first bytes"),
+    ],
+)  # fmt: skip
+def test_images_that_are_not_read(client, monkeypatch, image, code, told):
+    monkeypatch.delenv("LABEL_STUDIO_API_KEY", raising=False)
+    problem = predict(client, image).json()
+    assert problem["code"] == code
+    assert re.search(told, problem["detail"])
+
+
+def test_redirects_are_not_followed(client, monkeypatch):
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "secret")
+    problem = predict(client, "/data/moved.jpg").json()
+    assert problem["code"] == "url_failed"
+    assert "responded 302" in problem["detail"]
+
+
+@pytest.mark.slow
+def test_brushes_are_label_studios_own(tmp_path):
+    """Its converter reads them, and writes the same, but for a last byte of zeros."""
+    subprocess.run(
+        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", tmp_path,
+         "label-studio-sdk>=2.0"],
+        check=True,
+    )  # fmt: skip
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
+        source = wheel.read("label_studio_sdk/converter/brush.py")
+    (tmp_path / "brush.py").write_bytes(source)  # by itself it needs NumPy and Pillow alone
+    spec = importlib.util.spec_from_file_location("brush", tmp_path / "brush.py")
+    brush = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(brush)
+    random = np.random.default_rng(0)
+    for size in ((1, 1), (3, 5), (40, 60), (300, 400)):
+        for mask in (random.random(size) > 0.9, np.ones(size, bool), np.zeros(size, bool)):
+            ours = encode_brush(mask)
+            rgba = np.repeat(mask[..., None] * np.uint8(255), 4, axis=2)
+            np.testing.assert_array_equal(brush.decode_rle(ours).reshape(*size, 4), rgba)
+            theirs = brush.mask2rle(mask * np.uint8(255))
+            assert theirs[: len(ours)] == ours
+            assert theirs[len(ours) :] in ([], [0])
