@@ -49,7 +49,7 @@ def keep_classes(dataset: Dataset, options: DatasetOptions) -> Dataset:
     for new, old in enumerate(ids):
         table[old] = new
     dropped = len(label_set) - len({*ids, *ignored})
-    fate = "are background" if others == 0 else "are ignored"
+    outcome = "are background" if others == 0 else "are ignored"
     return dataclasses.replace(
         dataset,
         label_set=make_label_set(
@@ -61,7 +61,10 @@ def keep_classes(dataset: Dataset, options: DatasetOptions) -> Dataset:
             name: [_remap(sample, tuple(table)) for sample in samples]
             for name, samples in dataset.splits.items()
         },
-        notes=(*dataset.notes, *[f"{dropped} classes that are not kept {fate}."] * bool(dropped)),
+        notes=(
+            *dataset.notes,
+            *[f"{dropped} classes that are not kept {outcome}."] * bool(dropped),
+        ),
     )
 
 

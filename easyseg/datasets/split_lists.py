@@ -22,7 +22,7 @@ from easyseg.errors import DatasetError
 
 T = TypeVar("T")
 
-ENDINGS = (".txt", ".lst", ".list", ".csv")
+EXTENSIONS = (".txt", ".lst", ".list", ".csv")
 LIST_WORDS = {"aug", "autosplit", "file", "filelist", "files", "fold", "id", "ids", "image",
               "images", "img", "imgs", "list", "name", "names", "pair", "pairs", "set",
               "split"}  # fmt: skip
@@ -94,7 +94,7 @@ def find_lists(root: Path, *, any_name: bool = False) -> dict[str, list[Path]]:
             continue
         stems = {path.stem for path in files if is_image_name(path.name)}
         for path in files:
-            if path.suffix.lower() not in ENDINGS or path.stem in stems:
+            if path.suffix.lower() not in EXTENSIONS or path.stem in stems:
                 continue
             split = _split_of_list(path.stem)
             if split is not None or any_name:

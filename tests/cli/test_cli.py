@@ -159,9 +159,9 @@ def test_several(segment, images, sources, results):
     assert out.endswith("-> out/dog.png\n" if is_single else " -> out\n")
 
 
-def test_an_address(segment, images, monkeypatch):
+def test_a_url(segment, images, monkeypatch):
     content = Path("photos/dog.jpg").read_bytes()
-    monkeypatch.setattr("easyseg.io.read_image._download", lambda address: content)
+    monkeypatch.setattr("easyseg.io.read_image._download", lambda url: content)
     code, _, err = segment("http://example.org/dog.jpg?big")
     assert (code, err) == (0, "")
     assert new_files() == ["dog.seg.png"]

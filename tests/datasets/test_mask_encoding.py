@@ -63,11 +63,11 @@ def gray_png(mask, depth):
     )
 
 
-def write(root, *masks, ending="png", **options):
+def write(root, *masks, extension="png", **options):
     """A data set of these masks: arrays, images, or bytes of files."""
     for i, mask in enumerate(masks):
         save(root / f"images/{i}.png", NOISE)
-        path = root / f"masks/{i}.{ending}"
+        path = root / f"masks/{i}.{extension}"
         path.parent.mkdir(exist_ok=True)
         if isinstance(mask, bytes):
             path.write_bytes(mask)
@@ -123,7 +123,7 @@ def test_black_and_white_with_soft_edges(tmp_path, name):
 
 @pytest.mark.parametrize("quality", [95, 60, 20])
 def test_black_and_white_jpegs(tmp_path, quality):
-    root = write(tmp_path, *[shapes().resize((96, 64))] * 3, ending="jpg", quality=quality)
+    root = write(tmp_path, *[shapes().resize((96, 64))] * 3, extension="jpg", quality=quality)
     pixels, ignored, report = opened(root, classes=["ground", "thing"])
     expected = 3 * np.count_nonzero(np.array(shapes().resize((96, 64))) >= 128)
     assert pixels["thing"] == pytest.approx(expected, rel=0.01)

@@ -34,7 +34,7 @@ def predictor(mini):
 
 
 def sample(path, ground_truth):
-    """A sample in memory; `truth` is an array."""
+    """A sample in memory; `ground_truth` is an array."""
     return Sample(path.stem, path, path.with_suffix(".png"), lambda _: np.asarray(ground_truth))
 
 

@@ -8,8 +8,8 @@ import pytest
 from easyseg.errors import InputError
 from easyseg.evaluation.metrics import ConfusionMatrix
 
-TRUTH = np.array([[0, 0, 1], [1, 2, 255]], np.uint8)
-FOUND = np.array([[0, 1, 1], [1, 0, 2]], np.uint8)
+GROUND_TRUTH = np.array([[0, 0, 1], [1, 2, 255]], np.uint8)
+PREDICTED = np.array([[0, 1, 1], [1, 0, 2]], np.uint8)
 
 
 def matrix(*pairs, classes=4, **options):
@@ -20,7 +20,7 @@ def matrix(*pairs, classes=4, **options):
 
 
 def test_by_hand():
-    result = matrix((TRUTH, FOUND))
+    result = matrix((GROUND_TRUTH, PREDICTED))
     assert result.counts.tolist() == [[1, 1, 0, 0], [0, 2, 0, 0], [1, 0, 0, 0], [0, 0, 0, 0]]
     np.testing.assert_allclose(result.iou, [1 / 3, 2 / 3, 0, np.nan])
     assert result.mean_iou() == pytest.approx(1 / 3)
@@ -31,23 +31,25 @@ def test_by_hand():
 
 
 def test_mean_over_some_classes():
-    result = matrix((TRUTH, FOUND))
+    result = matrix((GROUND_TRUTH, PREDICTED))
     assert result.mean_iou([0, 1]) == pytest.approx(1 / 2)
     assert result.mean_iou([1, 3]) == pytest.approx(2 / 3)
     assert math.isnan(result.mean_iou([3]))
 
 
 def test_perfect_labels():
-    result = matrix((FOUND, FOUND))
+    result = matrix((PREDICTED, PREDICTED))
     np.testing.assert_array_equal(result.iou, [1, 1, 1, np.nan])
     assert result.mean_iou() == 1
     assert result.pixel_accuracy == 1
 
 
-def test_ignored_pixels_do_not_count_whatever_was_found_there():
-    other = FOUND.copy()
+def test_ignored_pixels_are_left_out_whatever_was_predicted_there():
+    other = PREDICTED.copy()
     other[1, 2] = 0
-    np.testing.assert_array_equal(matrix((TRUTH, other)).counts, matrix((TRUTH, FOUND)).counts)
+    np.testing.assert_array_equal(
+        matrix((GROUND_TRUTH, other)).counts, matrix((GROUND_TRUTH, PREDICTED)).counts
+    )
     all_ignored = matrix((np.full((2, 2), 255), np.zeros((2, 2), int)))
     assert all_ignored.counts.sum() == 0
 
@@ -78,7 +80,7 @@ def test_parts_add_up_to_the_whole():
 
 
 def test_adding_leaves_the_parts_alone():
-    part = matrix((TRUTH, FOUND))
+    part = matrix((GROUND_TRUTH, PREDICTED))
     _ = part + part
     assert part.counts.sum() == 5
 
@@ -94,7 +96,7 @@ def test_without_images():
 
 def test_sizes_that_differ():
     with pytest.raises(InputError, match=r"ground truth's shape \(2, 3\), got \(3, 2\)"):
-        matrix((TRUTH, FOUND.T))
+        matrix((GROUND_TRUTH, PREDICTED.T))
 
 
 @pytest.mark.parametrize("strange", [4, 254, -1])
@@ -115,26 +117,26 @@ def learned():
     return pytest.importorskip("sklearn.metrics", reason="pip install easyseg[test]")
 
 
-def random_pairs(classes=6, absent=3, found_ids=None):
+def random_pairs(classes=6, absent=3, predicted_ids=None):
     """Three images of different sizes; one class is on neither side."""
     rng = np.random.default_rng(1)
     ids = [i for i in range(classes) if i != absent]
     sizes = [(40, 50), (31, 17), (8, 90)]
-    truths = [rng.choice([*ids, 255], size) for size in sizes]
-    founds = [
-        np.where(rng.random(t.shape) < 0.6, t, rng.choice(found_ids or ids, t.shape))
-        for t in truths
+    ground_truths = [rng.choice([*ids, 255], size) for size in sizes]
+    predictions = [
+        np.where(rng.random(t.shape) < 0.6, t, rng.choice(predicted_ids or ids, t.shape))
+        for t in ground_truths
     ]
-    founds = [np.where(f == 255, 0, f) for f in founds]
-    return truths, founds
+    predictions = [np.where(f == 255, 0, f) for f in predictions]
+    return ground_truths, predictions
 
 
-@pytest.mark.parametrize("found_ids", [None, [0, 1, 2, 4, 5, 7]], ids=["classes", "with void"])
-def test_as_scikit_learn_has_it(learned, found_ids):
-    truths, founds = random_pairs(found_ids=found_ids)
-    result = matrix(*zip(truths, founds, strict=True), classes=6)
+@pytest.mark.parametrize("predicted_ids", [None, [0, 1, 2, 4, 5, 7]], ids=["classes", "with void"])
+def test_as_scikit_learn_has_it(learned, predicted_ids):
+    ground_truths, predictions = random_pairs(predicted_ids=predicted_ids)
+    result = matrix(*zip(ground_truths, predictions, strict=True), classes=6)
     ground_truth, actual = (
-        np.concatenate([a.ravel() for a in arrays]) for arrays in (truths, founds)
+        np.concatenate([a.ravel() for a in arrays]) for arrays in (ground_truths, predictions)
     )
     ground_truth, actual = ground_truth[ground_truth != 255], actual[ground_truth != 255]
     ids = [0, 1, 2, 4, 5]
@@ -166,14 +168,14 @@ def test_as_scikit_learn_has_it(learned, found_ids):
 
 def test_the_voc_protocol():
     """Counts over all images, and then one ratio for each class, as in the VOC development kit."""
-    truths, founds = random_pairs(absent=9)
+    ground_truths, predictions = random_pairs(absent=9)
     ratios = []
     for i in range(6):
-        pairs = list(zip(truths, founds, strict=True))
+        pairs = list(zip(ground_truths, predictions, strict=True))
         both = sum(((t == i) & (f == i)).sum() for t, f in pairs)
         either = sum((((t == i) | (f == i)) & (t != 255)).sum() for t, f in pairs)
         ratios.append(both / either)
-    result = matrix(*zip(truths, founds, strict=True), classes=6)
+    result = matrix(*zip(ground_truths, predictions, strict=True), classes=6)
     np.testing.assert_allclose(result.iou, ratios)
     assert result.mean_iou() == pytest.approx(np.mean(ratios))
 

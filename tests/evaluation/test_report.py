@@ -55,7 +55,7 @@ def measured(tmp_path_factory):
     """Scores of ten images, each with a few more wrong columns, and their samples."""
     folder, label_set = tmp_path_factory.mktemp("photos"), odd_set()
     samples, images = [], []
-    confusion, borders = ConfusionMatrix(2), BoundaryScores(2)
+    confusion, boundaries = ConfusionMatrix(2), BoundaryScores(2)
     for i in range(10):
         shape = (40 + 3 * i, 90 - 3 * i, 3)
         path = folder / f"{i}.png"
@@ -65,14 +65,14 @@ def measured(tmp_path_factory):
         ground_truth[:5] = 255
         one = ConfusionMatrix(2)
         one.update(ground_truth, result)
-        borders.update(ground_truth, result)
+        boundaries.update(ground_truth, result)
         confusion += one
         images.append(ImageScore(f"<{i}>/ä", one.mean_iou(), one.pixel_accuracy))
         samples.append(
             Sample(f"<{i}>/ä", path, path, lambda _, ground_truth=ground_truth: ground_truth)
         )
     match = ClassMapping(label_set, ("Matched <by name>.",))
-    return Scores(confusion, match, tuple(images), borders), samples
+    return Scores(confusion, match, tuple(images), boundaries), samples
 
 
 @pytest.fixture(scope="module")
@@ -249,11 +249,11 @@ def test_a_sheet_shows_where_labels_differ():
     assert image.shape[1] == 4 * 86 + 6
     top = np.flatnonzero((image[:, 10] == 90).all(1))[0]  # where the image begins
     line = image[top + 20]
-    image_at, truth_at, found_at, errors_at = (6 + 86 * i for i in range(4))
+    image_at, ground_truth_at, predicted_at, errors_at = (6 + 86 * i for i in range(4))
     assert (line[image_at : image_at + 80] == 90).all()
-    assert (line[truth_at : truth_at + 60] == 255).all()  # the class's white
-    assert (line[truth_at + 60 : truth_at + 80] < 240).all()  # hatched
-    assert (line[found_at : found_at + 20] == (0, 90, 0)).all()
+    assert (line[ground_truth_at : ground_truth_at + 60] == 255).all()  # the class's white
+    assert (line[ground_truth_at + 60 : ground_truth_at + 80] < 240).all()  # hatched
+    assert (line[predicted_at : predicted_at + 20] == (0, 90, 0)).all()
     red, green, _ = line[errors_at : errors_at + 80].astype(int).T
     assert (red - green > 100).tolist() == [True] * 20 + [False] * 60
 

@@ -127,7 +127,7 @@ class Server:
 
 @contextlib.contextmanager
 def answering_servers(path: str):
-    """Starts servers whose answer is what a function sends; gives the address of each."""
+    """Starts servers whose answer is what a function sends; gives the URL of each."""
     closed, servers = threading.Event(), []
 
     def serve(answer):
@@ -195,7 +195,7 @@ def start_of(bytes_range: str) -> int:
     return int(bytes_range.removeprefix("bytes=").removesuffix("-"))
 
 
-def dead_address() -> str:
+def dead_url() -> str:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{unused.getsockname()[1]}/net.tar.gz"

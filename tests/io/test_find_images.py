@@ -140,7 +140,7 @@ def test_an_image_in_a_folder_that_is_named_too_keeps_its_order(folder):
 
 
 @pytest.mark.parametrize(
-    ("address", "place"),
+    ("url", "path"),
     [
         ("https://example.org/a/dog.jpg", "dog.jpg"),
         ("HTTP://example.org/dog.jpg?size=big#top", "dog.jpg"),
@@ -148,8 +148,8 @@ def test_an_image_in_a_folder_that_is_named_too_keeps_its_order(folder):
         ("http://example.org/", "image"),
     ],
 )
-def test_addresses(address, place):
-    assert find_images([address, address]) == [Found(address, Path(place))]
+def test_urls(url, path):
+    assert find_images([url, url]) == [Found(url, Path(path))]
 
 
 def test_one_source_needs_no_list(folder):

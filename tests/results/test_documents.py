@@ -436,12 +436,12 @@ def test_documents_of_chosen_classes(result, kind, tmp_path):
 
 @pytest.mark.parametrize("kind", DOCUMENTS)
 def test_a_document_cannot_be_drawn(result, kind):
-    ending = OUTPUTS[kind].suffixes[0]
+    extension = OUTPUTS[kind].suffixes[0]
     for call in (result.plot, result.show):
         with pytest.raises(InputError) as caught:
             call(kind)
         assert str(caught.value) == (
-            f"kind='{kind}' is a document, not an image; save it as {ending}."
+            f"kind='{kind}' is a document, not an image; save it as {extension}."
         )
 
 

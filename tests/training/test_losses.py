@@ -14,9 +14,9 @@ CLASSES = 4
 WEIGHTS = [0.5, 1.0, 2.0, 3.0]
 rng = np.random.default_rng(7)
 LOGITS = rng.normal(size=(2, 9, 11, CLASSES)).astype(np.float32)
-TRUTH = rng.integers(0, 3, (2, 3, 4)).repeat(3, 1).repeat(3, 2)[:, :9, :11].astype(np.uint8)
-TRUTH[0, 2:4, 5:9] = 255
-TRUTH[1, 0, :] = 255
+GROUND_TRUTH = rng.integers(0, 3, (2, 3, 4)).repeat(3, 1).repeat(3, 2)[:, :9, :11].astype(np.uint8)
+GROUND_TRUTH[0, 2:4, 5:9] = 255
+GROUND_TRUTH[1, 0, :] = 255
 
 
 def value_and_gradient(loss, mask, logits):
@@ -143,33 +143,33 @@ EXPECTED = {
 @pytest.mark.parametrize("name", LOSSES)
 def test_is_the_formula(name, weights):
     loss = make_loss(name, classes=CLASSES, class_weights=weights)
-    expected = EXPECTED[name](TRUTH, LOGITS, weights or [1.0] * CLASSES)
-    assert float(loss(TRUTH, LOGITS)) == pytest.approx(expected, rel=2e-5)
+    expected = EXPECTED[name](GROUND_TRUTH, LOGITS, weights or [1.0] * CLASSES)
+    assert float(loss(GROUND_TRUTH, LOGITS)) == pytest.approx(expected, rel=2e-5)
 
 
 def test_cross_entropy_is_that_of_scikit_learn():
     metrics = pytest.importorskip("sklearn.metrics")
-    valid = TRUTH != 255
-    weights = np.take(WEIGHTS, TRUTH[valid])
+    valid = GROUND_TRUTH != 255
+    weights = np.take(WEIGHTS, GROUND_TRUTH[valid])
     expected = metrics.log_loss(
-        TRUTH[valid],
+        GROUND_TRUTH[valid],
         probabilities(LOGITS)[valid],
         labels=range(CLASSES),
         sample_weight=weights,
     )
     loss = make_loss("cross_entropy", classes=CLASSES, class_weights=WEIGHTS)
-    assert float(loss(TRUTH, LOGITS)) == pytest.approx(expected, rel=1e-5)
+    assert float(loss(GROUND_TRUTH, LOGITS)) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradient_is_the_slope(name):
     """Along a random direction; both sides of float32 differences."""
     loss = make_loss(name, classes=CLASSES, class_weights=WEIGHTS)
-    _, gradient = value_and_gradient(loss, TRUTH, LOGITS)
+    _, gradient = value_and_gradient(loss, GROUND_TRUTH, LOGITS)
     direction = np.random.default_rng(3).normal(size=LOGITS.shape)
     step = 1e-4
     ahead, behind = (
-        EXPECTED[name](TRUTH, LOGITS.astype(np.float64) + sign * step * direction, WEIGHTS)
+        EXPECTED[name](GROUND_TRUTH, LOGITS.astype(np.float64) + sign * step * direction, WEIGHTS)
         for sign in (1, -1)
     )
     assert (gradient * direction).sum() == pytest.approx((ahead - behind) / (2 * step), rel=1e-2)
@@ -178,19 +178,19 @@ def test_gradient_is_the_slope(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_ignored_pixels_have_no_influence(name):
     loss = make_loss(name, classes=CLASSES)
-    value, gradient = value_and_gradient(loss, TRUTH, LOGITS)
-    assert not gradient[TRUTH == 255].any()
-    assert gradient[TRUTH != 255].any()
+    value, gradient = value_and_gradient(loss, GROUND_TRUTH, LOGITS)
+    assert not gradient[GROUND_TRUTH == 255].any()
+    assert gradient[GROUND_TRUTH != 255].any()
     for strange in (1e4, np.inf, np.nan):
         other = LOGITS.copy()
-        other[TRUTH == 255] = strange
-        assert value_and_gradient(loss, TRUTH, other)[0] == value
+        other[GROUND_TRUTH == 255] = strange
+        assert value_and_gradient(loss, GROUND_TRUTH, other)[0] == value
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_all_ignored_is_zero(name):
     loss = make_loss(name, classes=CLASSES, class_weights=WEIGHTS)
-    value, gradient = value_and_gradient(loss, np.full_like(TRUTH, 255), LOGITS)
+    value, gradient = value_and_gradient(loss, np.full_like(GROUND_TRUTH, 255), LOGITS)
     assert value == 0
     assert not gradient.any()
     assert np.isfinite(gradient).all()
@@ -200,40 +200,41 @@ def test_all_ignored_is_zero(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_extreme_logits_stay_finite(name, dtype):
     """Certain and wrong everywhere, and as float16 gives them."""
-    wrong = np.zeros((*TRUTH.shape, CLASSES), dtype)
+    wrong = np.zeros((*GROUND_TRUTH.shape, CLASSES), dtype)
     wrong[..., 3] = 6e4
-    right = (1e4 * np.eye(CLASSES)[np.where(TRUTH == 255, 0, TRUTH)]).astype(dtype)
+    right = (1e4 * np.eye(CLASSES)[np.where(GROUND_TRUTH == 255, 0, GROUND_TRUTH)]).astype(dtype)
     loss = make_loss(name, classes=CLASSES)
     for logits in (wrong, right):
-        value, gradient = value_and_gradient(loss, TRUTH, logits)
+        value, gradient = value_and_gradient(loss, GROUND_TRUTH, logits)
         assert np.isfinite(value)
         assert np.isfinite(gradient).all()
-    assert float(loss(TRUTH, right)) < 1e-3 < float(loss(TRUTH, wrong))
-    assert keras.ops.dtype(loss(TRUTH, right)) == "float32"
+    assert float(loss(GROUND_TRUTH, right)) < 1e-3 < float(loss(GROUND_TRUTH, wrong))
+    assert keras.ops.dtype(loss(GROUND_TRUTH, right)) == "float32"
 
 
 def test_sums_add_up():
     ce, dice = (
-        float(make_loss(n, classes=CLASSES)(TRUTH, LOGITS)) for n in ("cross_entropy", "dice")
+        float(make_loss(n, classes=CLASSES)(GROUND_TRUTH, LOGITS))
+        for n in ("cross_entropy", "dice")
     )
-    assert float(make_loss("cross_entropy + dice", classes=CLASSES)(TRUTH, LOGITS)) == (
+    assert float(make_loss("cross_entropy + dice", classes=CLASSES)(GROUND_TRUTH, LOGITS)) == (
         pytest.approx(ce + dice)
     )
     weighted = make_loss({"cross_entropy": 2, "dice": 0.5}, classes=CLASSES)
-    assert float(weighted(TRUTH, LOGITS)) == pytest.approx(2 * ce + 0.5 * dice)
+    assert float(weighted(GROUND_TRUTH, LOGITS)) == pytest.approx(2 * ce + 0.5 * dice)
 
 
 def test_class_weight_of_zero_is_as_ignored():
     loss = make_loss("cross_entropy", classes=CLASSES, class_weights=[0, 1, 1, 1])
-    _, gradient = value_and_gradient(loss, TRUTH, LOGITS)
-    assert not gradient[TRUTH == 0].any()
+    _, gradient = value_and_gradient(loss, GROUND_TRUTH, LOGITS)
+    assert not gradient[GROUND_TRUTH == 0].any()
 
 
 def test_travels():
     loss = make_loss({"cross_entropy": 1, "lovasz": 0.5}, classes=CLASSES, class_weights=WEIGHTS)
     again = keras.losses.deserialize(keras.losses.serialize(loss))
     assert again.get_config() == loss.get_config()
-    assert float(again(TRUTH, LOGITS)) == float(loss(TRUTH, LOGITS))
+    assert float(again(GROUND_TRUTH, LOGITS)) == float(loss(GROUND_TRUTH, LOGITS))
 
 
 def test_fits_with_batches_of_any_number():

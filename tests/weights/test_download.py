@@ -16,7 +16,7 @@ from helpers.file_server import (
     VALUES,
     WEAK_ETAG,
     assert_right,
-    dead_address,
+    dead_url,
     fetch,
     files,
     make_checkpoint,
@@ -168,7 +168,7 @@ def test_a_busy_server_is_asked_again(entry, server, home):
     assert_right(fetch(entry, home))
 
 
-def test_an_address_without_the_file_is_asked_once(entry, server, home):
+def test_a_url_without_the_file_is_asked_once(entry, server, home):
     server.serve("/net.tar.gz", TAR, statuses=[404])
     with pytest.raises(DownloadError, match=r"server responded 404 Not Found\. .*voc FILE"):
         fetch(entry, home)
@@ -178,7 +178,7 @@ def test_an_address_without_the_file_is_asked_once(entry, server, home):
 
 def test_no_network(entry, home):
     with pytest.raises(DownloadError, match=r": no connection to the server\. .*voc FILE"):
-        fetch(dataclasses.replace(entry, url=dead_address()), home)
+        fetch(dataclasses.replace(entry, url=dead_url()), home)
     assert files(home) == set()
 
 
@@ -197,16 +197,16 @@ def test_mirrors_are_tried_in_order(entry, server, home):
     server.serve("/one.tar.gz", TAR, statuses=[404])
     server.serve("/two.tar.gz", TAR)
     mirrors = (server.url("/one.tar.gz"), server.url("/two.tar.gz"))
-    entry = dataclasses.replace(with_hash(entry, TAR), url=dead_address(), mirrors=mirrors)
+    entry = dataclasses.replace(with_hash(entry, TAR), url=dead_url(), mirrors=mirrors)
     path = fetch(entry, home)
     assert_right(path)
     assert [where for where, _ in server.seen] == ["/one.tar.gz", "/two.tar.gz"]
     assert json.loads(path.with_name("source.json").read_text())["source"] == mirrors[1]
 
 
-def test_all_addresses_are_named_if_none_works(entry, server, home):
+def test_all_urls_are_named_if_none_works(entry, server, home):
     server.serve("/one.tar.gz", TAR, statuses=[403])
-    dead, mirror = dead_address(), server.url("/one.tar.gz")
+    dead, mirror = dead_url(), server.url("/one.tar.gz")
     with pytest.raises(DownloadError) as caught:
         fetch(dataclasses.replace(entry, url=dead, mirrors=(mirror,)), home)
     assert f"{dead}: no connection" in str(caught.value)

@@ -13,9 +13,9 @@ from easyseg.utils.registry import Registry
 
 
 class UnrelatedFilesError(DatasetError):
-    """Files of the format are there, but of nothing that they name there is anything.
+    """The annotation files are of this format, but none of the images that they name exists.
 
-    Another format is tried then, as for a stray file of some other data set.
+    Other formats are tried then, since the files may belong to another data set.
     """
 
 

@@ -24,7 +24,7 @@ from easyseg.datasets.values import read_lines, read_yaml, shown, text, whole_nu
 from easyseg.errors import DatasetError
 
 KEYS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
-ENDINGS = (".yaml", ".yml")
+EXTENSIONS = (".yaml", ".yml")
 LISTS = (".txt", ".lst", ".list", ".csv")
 NAME_FILES = ("classes.txt", "obj.names")  # as Label Studio and CVAT write them
 NUMBERS = re.compile(r"[\d.eE+\-\s]+")
@@ -133,14 +133,14 @@ def _names(names: Any, file: Path) -> list[str]:
 def _yaml_files(root: Path) -> list[Path]:
     """The file itself, or those in the folder, else those one below."""
     for paths in ([root],) if root.is_file() else (root.glob("*"), root.glob("*/*")):
-        files = [p for p in paths if p.suffix.lower() in ENDINGS and p.is_file()]
+        files = [p for p in paths if p.suffix.lower() in EXTENSIONS and p.is_file()]
         if files:
             return sorted(files, key=lambda p: (p.suffix.lower(), p))
     return []
 
 
 def _detect(root: Path) -> bool:
-    if not (root.is_dir() or root.suffix.lower() in ENDINGS):
+    if not (root.is_dir() or root.suffix.lower() in EXTENSIONS):
         return False
     try:
         config, error = _config(root), None
@@ -156,7 +156,7 @@ def _detect(root: Path) -> bool:
     )  # fmt: skip
     if first is None:
         return False
-    if config and config.file.suffix.lower() in ENDINGS:
+    if config and config.file.suffix.lower() in EXTENSIONS:
         return True
     if not _looks_like_labels(first):
         return False
