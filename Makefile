@@ -16,6 +16,12 @@ COUNTS := 'tests/models/test_hrnet.py::test_it_is_timms[hrnet_w18-aligned]' \
   tests/models/test_build.py::test_parameter_counts
 IMAGENET := 'tests/models/test_keras_applications.py::test_imagenet_weights[efficientnetb0]'
 
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
+# the programs that exported files are opened with, and easyseg without TensorFlow
+CLIENTS := .venv-clients
+RUNTIME := .venv-runtime
+GL := libEGL.so.1 libGL.so.1 libGLESv2.so.2
+
 help: ## show this help
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
@@ -44,6 +50,29 @@ test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, 
 	  tests/models/test_kerashub.py tests/training/test_trainer.py tests/pixellib/test_scripts.py \
 	  $(CONTRACT) $(ATROUS) $(COUNTS) $(IMAGENET)
 
+$(CLIENTS)/.installed: tests/clients/requirements.txt
+	@missing() { for lib in $(GL); do ldconfig -p | grep -q "$$lib" || return 0; done; return 1; }; \
+	if [ "$$(uname)" = Linux ] && missing; then \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null && apt-get update -qq && \
+	    apt-get install -qq -y libegl1 libgl1 libgles2 > /dev/null || true; \
+	  ! missing || { echo "mediapipe needs $(GL): sudo apt-get install libegl1 libgl1 libgles2"; exit 1; }; \
+	fi
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/python $(PIP_INSTALL) -r $<
+	$(CLIENTS)/bin/python $(PIP_INSTALL) --no-deps 'openvino-model-api>=0.4'
+	@touch $@
+
+test-export: $(VENV)/.installed $(CLIENTS)/.installed ## open exported files in other programs, and without TensorFlow
+	rm -rf build $(RUNTIME)
+	$(BIN)/python $(PIP_INSTALL) -e '.[dev,litert,openvino]'
+	$(PYTHON) -m venv $(RUNTIME)
+	$(RUNTIME)/bin/python $(PIP_INSTALL) $$(sed -n 's/^ARG PACKAGES="\(.*\)"/\1/p' docker/Dockerfile.runtime)
+	$(RUNTIME)/bin/python $(PIP_INSTALL) --no-deps .
+	$(BIN)/python -m pytest tests/export/test_export.py -m "not slow" -k "openvino or tflite"
+	$(BIN)/python tools/export_for_clients.py build/exported
+	EASYSEG_EXPORTED=$(CURDIR)/build/exported EASYSEG_RUNTIME=$(CURDIR)/$(RUNTIME)/bin/python \
+	  $(CLIENTS)/bin/pytest tests/clients  # with python -m pytest, easyseg would be there
+
 test-all: $(VENV)/.installed ## run the slow tests too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'
 	$(BIN)/python -m pytest $(WORKERS)
@@ -63,6 +92,6 @@ bench: $(VENV)/.installed ## run the benchmarks; results go to benchmarks/result
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script"; done
 
 clean: ## remove .venv and everything that was built
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* htmlcov
+	rm -rf $(VENV) $(CLIENTS) $(RUNTIME) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* htmlcov
 
-.PHONY: help demo test test-browser test-golden test-all fuzz coverage check bench clean
+.PHONY: help demo test test-browser test-golden test-export test-all fuzz coverage check bench clean
