@@ -17,8 +17,6 @@ from easyseg.results.label_set import LabelSet
 from easyseg.weights.exported import SCHEMA
 from easyseg.weights.network_file import ExportedConfig
 
-__all__ = ["PAD", "description", "file_metadata", "to_json"]
-
 PAD = 128  # of uint8 images; easyseg itself pads with 127.5, which is 0 after scaling
 
 

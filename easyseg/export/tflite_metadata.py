@@ -13,8 +13,6 @@ import easyseg
 from easyseg.export.graph import Contract
 from easyseg.export.metadata import description
 
-__all__ = ["LABELS_FILE", "with_model_metadata"]
-
 LABELS_FILE = "labels.txt"  # in the archive behind the file: a class in each line
 ENTRY = "TFLITE_METADATA"  # of the model's own table of metadata
 IMAGE, FEATURE = 2, 1  # kinds of tensors
