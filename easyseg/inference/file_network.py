@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from easyseg.errors import EasysegError, InputError, WeightsError
+from easyseg.errors import EasysegError, InputError, WeightsError, printable
 from easyseg.inference.foreign import adapt
 from easyseg.inference.runtimes import AUTO, RUNTIMES, Forward, RuntimeSpec, installed, pip_line
 from easyseg.utils.process import require_same_process
@@ -61,6 +61,7 @@ class FileNetwork:
         require_same_process()
         self.runtime: str | None = name
         self.precision, self.batch_size = precision, batch_size
+        self._file, self._name = file, name
         self.stride, self.half_pixel, self.weights = file.stride, file.half_pixel, file.weights
         start = importlib.import_module(RUNTIMES[name].module).start
         spec = RuntimeSpec(file.path, input_size, precision, folder, device, file.signature)
@@ -71,21 +72,42 @@ class FileNetwork:
         except EasysegError:
             raise
         except Exception as error:  # other people's parsers and compilers raise anything
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            reason = reason if len(reason) <= 300 else f"... {reason[-300:]}"  # C++ comes first
-            raise WeightsError(
-                f"{file.path} cannot be opened by runtime {name!r} ({reason}). Copy or "
-                "export it again, with operations that the runtime has."
-            ) from error
+            raise self._error("opened", error) from error
         self._lock = threading.Lock()  # not every runtime can be called from two threads
 
     def start(self) -> None:
         """Does nothing: it is started already."""
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
-        """`(N, H, W, 3)`, 0 to 255 -> `(N, h, w, classes) float32`."""
-        with self._lock:
-            return self._forward(images)
+        """`(N, H, W, 3)`, 0 to 255 -> `(N, h, w, classes) float32`.
+
+        Raises:
+            WeightsError: The file cannot be run, or gives something else.
+        """
+        try:
+            with self._lock:
+                logits = self._forward(images)
+        except EasysegError:
+            raise
+        except Exception as error:  # likewise
+            raise self._error("run", error) from error
+        number, *sides = images.shape[:3]
+        classes = self._file.config.num_classes
+        fits = logits.ndim == 4 and (logits.shape[0], logits.shape[3]) == (number, classes)
+        pairs = zip(logits.shape[1:3], sides, strict=True)
+        if not fits or not all(1 <= n <= 2 * side for n, side in pairs):
+            raise self._error("used", f"logits of shape {logits.shape} for {images.shape}")
+        if not np.isfinite(logits.sum()):
+            raise self._error("used", "its logits are not finite, as of damaged weights")
+        return logits
+
+    def _error(self, done: str, error: object) -> WeightsError:
+        reason = (printable(error).strip().splitlines() or [type(error).__name__])[0]
+        reason = reason if len(reason) <= 300 else f"... {reason[-300:]}"  # C++ comes first
+        return WeightsError(
+            f"{self._file.path} cannot be {done} by runtime {self._name!r} ({reason}). Copy or "
+            "export it again, with operations that the runtime has."
+        )
 
 
 def own_runtime(file_format: str) -> str:

@@ -16,6 +16,7 @@ from easyseg.errors import InputError, WeightsError
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.documents import parse_json
 from easyseg.utils.files import read_file, require_ordinary
+from easyseg.utils.validation import is_count
 from easyseg.weights.damage import damaged
 from easyseg.weights.foreign import ForeignOptions, Graph, foreign_file, read_graph
 from easyseg.weights.network_file import ExportedConfig, ExportedFile
@@ -32,6 +33,7 @@ SCHEMA, KEY = 1, "easyseg"  # version of the metadata, and the entry that holds 
 EXTENSIONS = {".onnx": "onnx", ".tflite": "tflite"}
 METADATA_FILE = f"{KEY}.json"  # in folders, and in the archive behind a TFLite file
 LARGEST, LARGEST_METADATA = 2 << 30, 16 << 20  # bytes; the former of any protocol buffer
+LARGEST_SIDE, LARGEST_INPUT = 1 << 14, 1 << 25  # pixels
 
 FLOAT = 1  # TensorProto.FLOAT
 
@@ -133,26 +135,44 @@ def _from_metadata(path: Path, values: dict[str, Any]) -> ExportedFile:
             f"{path} has metadata of version {values['schema']!r}, but this easyseg reads "
             f"version {SCHEMA}. Export the model again with this version of easyseg."
         )
-    network, source = values["network"], values["input"]
-    height, width = source["size"]
+    network, source, logits = values["network"], values["input"], values["logits"]
+    height, width = (_whole(side, "a side of its input", LARGEST_SIDE) for side in source["size"])
+    labels = LabelSet.from_dict(values["label_set"])
+    classes = _whole(network["num_classes"], "its number of classes", LARGEST_SIDE)
+    if classes != len(labels):
+        raise ValueError(f"{classes} classes, but names of {len(labels)}")
+    if height * width > LARGEST_INPUT:
+        raise ValueError(f"an input of {height}x{width} pixels")
     return ExportedFile(
         path,
-        values["format"],
-        values["output"],
+        _text(values["format"]),
+        _text(values["output"]),
         ExportedConfig(
-            network["backbone"],
-            network["num_classes"],
-            network["output_stride"],
+            _text(network["backbone"]),
+            classes,
+            _whole(network["output_stride"], "its output stride", LARGEST_SIDE),
             (height, width),
         ),
-        LabelSet.from_dict(values["label_set"]),
-        values["logits"]["stride"],
-        values["logits"]["half_pixel"],
-        source["dynamic"],
-        values["precision"],
-        values["weights"]["crc32"],
-        values["weights"]["sha256"],
+        labels,
+        _whole(logits["stride"], "the stride of its logits", LARGEST_SIDE),
+        logits["half_pixel"] is True,
+        source["dynamic"] is True,
+        _text(values["precision"]),
+        _text(values["weights"]["crc32"]),
+        _text(values["weights"]["sha256"]),
     )
+
+
+def _whole(value: Any, what: str, most: int) -> int:
+    if not is_count(value) or value > most:
+        raise ValueError(f"{what} is {value!r:.40}")
+    return int(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} in the place of a text")
+    return value
 
 
 def onnx_for_logits(content: bytes) -> bytes:

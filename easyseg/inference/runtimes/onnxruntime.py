@@ -55,7 +55,7 @@ def start(spec: RuntimeSpec) -> Forward:
     options.add_session_config_entry("session.force_spinning_stop", "1")
     for name, length in spec.signature.free_dimensions(spec.input_size).items():
         options.add_free_dimension_override_by_name(name, length)
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # errors are raised as well; printed, they hold any text
     options.enable_mem_pattern = provider != DIRECTML  # which cannot have one
     session = onnxruntime.InferenceSession(
         spec.onnx(), options, providers=_providers(provider, device)
@@ -66,6 +66,7 @@ def start(spec: RuntimeSpec) -> Forward:
             f"Install the driver and libraries that it needs, or use device={CPU!r}."
         )
     run = onnxruntime.RunOptions()
+    run.log_severity_level = 4
     run.only_execute_path_to_fetches = True  # not the labels
     image, output, dtype, _ = spec.signature
     return one_by_one(lambda x: session.run([output], {image: np.asarray(x, dtype)}, run)[0])
