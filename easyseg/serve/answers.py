@@ -96,7 +96,7 @@ def segment_answer(
     shown = result if spec.classes is None else result.filter(spec.classes)
     output = OUTPUTS[spec.kind]
     if isinstance(output, Document):
-        return Answer(encode(shown, spec, Path(f"image{output.suffixes[0]}")), media_type)
+        return Answer(encode(shown, spec, file_of(spec.kind)), media_type)
     if media_type == PNG:
         return Answer(_png(shown, spec), PNG)
     height, width = result.labels.shape
@@ -115,6 +115,12 @@ def segment_answer(
     if draws and spec.kind != "mask":
         values["visualization"] = base64_text(_png(shown, spec))
     return Answer(values, JSON)
+
+
+def file_of(kind: str) -> Path:
+    """The name of a file that holds the kind; images are PNG."""
+    output = OUTPUTS[kind]
+    return Path(f"image{output.suffixes[0] if isinstance(output, Document) else '.png'}")
 
 
 def class_areas(result: Segmentation) -> list[dict[str, Any]]:
@@ -138,7 +144,7 @@ def json_bytes(values: Any) -> bytes:
 
 
 def _png(result: Segmentation, spec: OutputSpec) -> bytes:
-    return encode(result, spec, Path("image.png"))
+    return encode(result, spec, file_of(spec.kind))
 
 
 def base64_text(content: bytes) -> str:

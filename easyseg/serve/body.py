@@ -102,7 +102,7 @@ class BodyReader:
         body, before = bytearray(), 0
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                async for chunk in request.stream():
+                async for chunk in _chunks(request):
                     before = len(body)
                     body += chunk
                     self._held += len(body) - before
@@ -130,7 +130,7 @@ class BodyReader:
             dropped = 0
             with contextlib.suppress(TimeoutError, ClientDisconnect):
                 async with asyncio.timeout(DRAIN_SECONDS):
-                    async for chunk in request.stream():
+                    async for chunk in _chunks(request):
                         dropped += len(chunk)
                         if dropped > DRAIN_BODIES * self._limits.max_bytes:
                             break
@@ -139,6 +139,17 @@ class BodyReader:
             f"The body is over {self._limits.max_mb} MB. Send a smaller image.",
             headers=CLOSE,
         )
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
+    """The body as it comes; unlike `request.stream()` it can be read on after a break."""
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        yield message.get("body", b"")
+        if not message.get("more_body", False):
+            return
 
 
 def busy(reason: str, headers: Mapping[str, str] | None = None) -> Problem:

@@ -18,7 +18,7 @@ FORMATS = {  # media type: what its files begin with
     "image/tiff": (b"II*\0", b"MM\0*"),
 }
 NAMES = "JPEG, PNG, WebP, BMP, GIF or TIFF"
-MAX_METADATA = 1 << 20  # bytes of EXIF or of a color profile
+MAX_EXIF = 1 << 18  # bytes; cameras write 64 KB at most
 
 
 def check_image(content: bytes, limits: ServeLimits) -> None:
@@ -35,7 +35,7 @@ def check_image(content: bytes, limits: ServeLimits) -> None:
     try:
         with open_image(io.BytesIO(content), name, max_pixels=limits.max_pixels) as image:
             animated = image.format != "MPO" and getattr(image, "is_animated", False)
-            metadata = max(len(image.info.get(key) or b"") for key in ("exif", "icc_profile"))
+            exif = len(image.info.get("exif") or b"")
     except ImageTooLargeError as error:
         raise Problem(
             "image_too_large",
@@ -46,5 +46,7 @@ def check_image(content: bytes, limits: ServeLimits) -> None:
         raise Problem("unreadable_image", str(error)) from error
     if animated:
         raise Problem("animated_image", "The image has several frames. Send one of them.")
-    if metadata > MAX_METADATA:
-        raise Problem("metadata_too_large", "Its EXIF or color profile is over 1 MB. Remove it.")
+    if exif > MAX_EXIF:
+        raise Problem(
+            "metadata_too_large", f"Its EXIF data are over {MAX_EXIF >> 10} KB. Remove it."
+        )

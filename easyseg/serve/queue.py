@@ -66,6 +66,7 @@ class ImageQueue:
         self._changed = threading.Condition()
         self._taking = threading.Lock()
         self._threads: list[threading.Thread] = []
+        self._busy = 0
         self._stopped = False
         self.ready = False
 
@@ -74,8 +75,8 @@ class ImageQueue:
 
     @property
     def full(self) -> bool:
-        """Whether no other image may wait."""
-        return len(self._waiting) >= self._limits.queue
+        """Whether no other image may wait; those that a free thread takes at once do not wait."""
+        return len(self._waiting) >= self._limits.queue + len(self._threads) - self._busy
 
     def start(self) -> None:
         """Runs every model once, then begins to take images.
@@ -118,13 +119,15 @@ class ImageQueue:
     def _work(self) -> None:
         while batch := self._take():
             self._metrics.batch_size.observe(len(batch))
-            seg = self._models[batch[0].model]
             try:
-                self._process(batch, seg)
+                self._process(batch, self._models[batch[0].model])
             except BaseException as error:  # noqa: BLE001  (raised where the answer is awaited)
                 for job in batch:
                     if not job.answer.done():
                         job.answer.set_exception(error)
+            finally:
+                with self._changed:
+                    self._busy -= 1
 
     def _take(self) -> list[Job]:
         """The next images of one model; none once the queue has stopped and is empty."""
@@ -147,6 +150,7 @@ class ImageQueue:
                     job = self._waiting.popleft()
                     if job.answer.set_running_or_notify_cancel():
                         job.timings["wait"] = 1000 * (time.perf_counter() - job.queued)
+                        self._busy += model is None  # the first of a batch
                         return job
                 if self._waiting or self._stopped:  # the next is another model's
                     return None

@@ -26,6 +26,7 @@ from easyseg.serve.answers import (
     Answer,
     accepted,
     base64_text,
+    file_of,
     json_bytes,
     media_type_of,
     segment_answer,
@@ -224,9 +225,11 @@ async def _lines(
 
 def _spec(kind: str, alpha: float, legend: bool, classes: Any) -> OutputSpec:
     try:
-        return OutputSpec(kind, alpha, legend, classes)
+        spec = OutputSpec(kind, alpha, legend, classes)
+        spec.check_path(file_of(kind))
     except (InputError, OutputError) as error:
         raise Problem("invalid_request", str(error)) from error
+    return spec
 
 
 def _effect(options: schemas.BackgroundOptions, background: bytes | None) -> tuple[str, Any]:

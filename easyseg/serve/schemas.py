@@ -21,13 +21,12 @@ def _known_effect(effect: str) -> str:
 
 
 def _split(classes: Any) -> Any:
-    """`["person,car"]`, as queries and forms have it, is two classes."""
+    """`["person,7"]`, as queries and forms have it, is a name and an id."""
     several = [classes] if isinstance(classes, (str, int)) else classes
     if not isinstance(several, list):
         return several
-    return [
-        word for each in several for word in (each.split(",") if isinstance(each, str) else [each])
-    ]
+    words = [w for each in several for w in (each.split(",") if isinstance(each, str) else [each])]
+    return [int(w) if isinstance(w, str) and w.strip().isdecimal() else w for w in words]
 
 
 ClassNames = Annotated[
