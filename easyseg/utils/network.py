@@ -31,14 +31,20 @@ def get(
     """A response whose body is not yet read; it should come as it is, not compressed.
 
     Requests reads the whole body of each redirect into memory, compressed ones decoded.
+
+    Raises:
+        requests.RequestException: There is no answer, or a redirect to nothing.
     """
-    return requests.get(
+    response = requests.get(
         url,
         headers={"Accept-Encoding": "identity", **headers},
         hooks={"response": _without_body_of_redirect},
         stream=True,
         timeout=timeout,
     )
+    if response.is_redirect:
+        raise requests.exceptions.InvalidURL("it redirects to an empty address")
+    return response
 
 
 def _without_body_of_redirect(response: requests.Response, **_: Any) -> None:

@@ -44,7 +44,7 @@ def run(attack, inputs: st.SearchStrategy, examples: int) -> None:
     )
     @given(inputs)
     def one(value):
-        faulthandler.dump_traceback_later(12 * SECONDS, exit=True)  # of loops in C, too
+        faulthandler.dump_traceback_later(60 * SECONDS, exit=True)  # of loops in C, too
         start, peak = time.process_time(), _peak()
         try:
             attack(value)

@@ -95,7 +95,7 @@ def test_what_a_stalled_server_sent_is_kept(answering, entry, home):
 
 
 @pytest.mark.parametrize(
-    "location", ["http://[", "http://" + "a" * 70 + ".com/", "ftp://x/y", "http:///", "//\x00"]
+    "location", ["", "http://[", "http://" + "a" * 70 + ".com/", "ftp://x/y", "http:///", "//\x00"]
 )
 def test_redirects_to_what_is_no_address(location, answering, entry, home):
     def redirect():
