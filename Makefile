@@ -73,6 +73,9 @@ test-export: $(VENV)/.installed $(CLIENTS)/.installed ## open exported files in 
 	EASYSEG_EXPORTED=$(CURDIR)/build/exported EASYSEG_RUNTIME=$(CURDIR)/$(RUNTIME)/bin/python \
 	  $(CLIENTS)/bin/pytest tests/clients  # with python -m pytest, easyseg would be there
 
+test-deploy: $(VENV)/.installed ## serve from what deploy/Dockerfile installs; read brush masks with Label Studio's converter
+	$(BIN)/python -m pytest -m slow tests/deploy tests/serve/test_label_studio.py
+
 test-all: $(VENV)/.installed ## run the slow tests too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'
 	$(BIN)/python -m pytest $(WORKERS)
@@ -94,4 +97,4 @@ bench: $(VENV)/.installed ## run the benchmarks; results go to benchmarks/result
 clean: ## remove .venv and everything that was built
 	rm -rf $(VENV) $(CLIENTS) $(RUNTIME) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* htmlcov
 
-.PHONY: help demo test test-browser test-golden test-export test-all fuzz coverage check bench clean
+.PHONY: help demo test test-browser test-golden test-export test-deploy test-all fuzz coverage check bench clean
