@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import re
 import socket
 from pathlib import Path
 
 import numpy as np
 import pytest
 from helpers.live_server import live_server
+from helpers.paths import ROOT
 from PIL import Image
 
 import easyseg.serve.app
@@ -95,6 +97,18 @@ def test_what_is_wrong(address, remote, tmp_path):
     with pytest.raises(OutputError, match="expected one of the extensions"):
         remote.segment_image(PHOTO, tmp_path / "a.gif")
     assert not list(tmp_path.glob("a.*"))
+
+
+def test_the_code_of_the_docs(address, tmp_path, monkeypatch):
+    text = (ROOT / "docs/serving.md").read_text("utf-8").partition("## From Python")[2]
+    code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    code = code.replace("http://127.0.0.1:8000", address).replace("key=None", f"key={KEY!r}")
+    monkeypatch.chdir(tmp_path)
+    Path("street.jpg").write_bytes(PHOTO.read_bytes())
+    session = {}
+    exec(code, session)
+    assert session["result"].class_names[0] in ("person", "background")
+    assert Path("street.png").is_file()
 
 
 def ppm(folder):
