@@ -18,21 +18,22 @@ import skimage
 from PIL import Image
 
 from easyseg import SemanticSegmentation
+from easyseg.io.read_image import read_image
 
 PAGE = Path(__file__).parents[1] / "docs/export.md"
-SIZE = 449  # of the embedded model's input
+PHOTOS = {  # with their sizes; the former is that of the embedded model's input
+    "square": ("astronaut.png", (449, 449)),
+    "wide": ("chelsea.png", (640, 420)),
+}
 HERE = ("easyseg", "tensorflow", "onnxruntime", "seg.export")  # what a block for this program has
 
 
 def main(folder: Path) -> None:
     """Writes the photos, the files and the labels."""
     data = Path(skimage.__path__[0], "data")
-    with Image.open(data / "astronaut.png") as image:
-        photos = {"square": image.convert("RGB").resize((SIZE, SIZE))}
-    with Image.open(data / "chelsea.png") as image:
-        photos["wide"] = image.convert("RGB").resize((640, 420))
-    for name, photo in photos.items():
+    for name, (source, size) in PHOTOS.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
+        photo = Image.fromarray(read_image(data / source)).resize(size)
         photo.save(folder / name / "street.jpg", quality=95, subsampling=0)
     with contextlib.chdir(folder / "square"):
         blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL)
@@ -42,7 +43,7 @@ def main(folder: Path) -> None:
                 exec(block, session)
         np.save("saved_model_labels.npy", np.asarray(session["labels"]))
     seg = SemanticSegmentation("mini", runtime="keras")
-    for name in photos:
+    for name in PHOTOS:
         labels = seg.segment_image(folder / name / "street.jpg").labels
         np.save(folder / name / "labels.npy", labels)
 
