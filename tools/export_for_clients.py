@@ -41,7 +41,8 @@ def main(folder: Path) -> None:
         for block in blocks:
             if any(word in block for word in HERE):
                 exec(block, session)
-        np.save("saved_model_labels.npy", np.asarray(session["labels"]))
+            if "tensorflow" in block:
+                np.save("saved_model_labels.npy", np.asarray(session["labels"]))
     seg = SemanticSegmentation("mini", runtime="keras")
     for name in PHOTOS:
         labels = seg.segment_image(folder / name / "street.jpg").labels

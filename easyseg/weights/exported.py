@@ -114,12 +114,10 @@ def _metadata(path: Path) -> str | memoryview:
     """JSON, or the content of an ONNX file that has none."""
     if path.is_dir():
         return read_file(path / METADATA_FILE, LARGEST_METADATA).decode()
+    require_ordinary(path)
+    _refuse_other_format(path)
     if path.suffix.lower() == ".tflite":
-        require_ordinary(path)
-        with zipfile.ZipFile(path) as archive:
-            if archive.getinfo(METADATA_FILE).file_size > LARGEST_METADATA:
-                raise ValueError(f"{METADATA_FILE} is too large")
-            return archive.read(METADATA_FILE).decode()
+        return _archived_metadata(path)
     content = memoryview(read_file(path, LARGEST))
     if has_external_data(content):
         raise WeightsError(
@@ -129,11 +127,49 @@ def _metadata(path: Path) -> str | memoryview:
     return metadata_of(content).get(KEY, content)
 
 
+def _archived_metadata(path: Path) -> str:
+    """What is in the archive behind a TFLite file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(METADATA_FILE).file_size > LARGEST_METADATA:
+                raise ValueError(f"{METADATA_FILE} is too large")
+            return archive.read(METADATA_FILE).decode()
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise WeightsError(
+            f"{path} has no metadata of easyseg at its end: it is incomplete, or from elsewhere. "
+            "Copy it again, or export the model with easyseg. Of the networks of other programs, "
+            "ONNX files open."
+        ) from error
+
+
+def _refuse_other_format(path: Path) -> None:
+    """Raises `WeightsError` for a file that begins as those of another extension do."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    starts = {
+        ".tflite": head[4:] == b"TFL3",
+        ".h5": head[:4] == b"\x89HDF",
+        ".keras": head[:4] == b"PK\x03\x04",
+        ".onnx": head[:1] == b"\x08" and head[1:2] < b"\x20",  # the version of the format
+    }
+    for extension, matches in starts.items():
+        if matches and extension != path.suffix.lower():
+            raise WeightsError(
+                f"{path} holds what files that end in {extension} hold. Rename it to "
+                f"{path.stem}{extension}, or choose another file."
+            )
+
+
 def _from_metadata(path: Path, values: dict[str, Any]) -> ExportedFile:
     if values["schema"] != SCHEMA:
         raise WeightsError(
             f"{path} has metadata of version {values['schema']!r}, but this easyseg reads "
             f"version {SCHEMA}. Export the model again with this version of easyseg."
+        )
+    if path.is_dir() == (f".{values['format']}" in EXTENSIONS):
+        raise WeightsError(
+            f"{path} has the metadata of a file of format {values['format']!r}. Export the model "
+            "again."
         )
     network, source, logits = values["network"], values["input"], values["logits"]
     height, width = (_whole(side, "a side of its input", LARGEST_SIDE) for side in source["size"])

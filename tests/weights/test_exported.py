@@ -1,9 +1,16 @@
 """What an exported file may not say; files are written field by field, as in onnx.proto."""
 
+import json
+import shutil
+import zipfile
+
 import pytest
 
 from easyseg.errors import WeightsError
-from easyseg.weights.exported import read_exported
+from easyseg.utils.resources import pretrained_path
+from easyseg.weights.exported import read_exported, read_metadata
+
+MINI = pretrained_path("mini") / "model.onnx"
 
 LOCATION = {13: b"\x0a\x08location\x12\x0a../secrets"}  # TensorProto.external_data
 TENSOR = {1: b"\x01", 8: b"weights"}
@@ -66,3 +73,74 @@ def test_graphs_within_graphs(tmp_path):
     (tmp_path / "net.onnx").write_bytes(nested((7, *(1, 5, 6) * 2000), b""))
     with pytest.raises(WeightsError, match="cannot be read as an exported network"):
         read_exported(tmp_path / "net.onnx")
+
+
+def write_file(path, **changes):
+    """The embedded model's metadata, changed, in a file without a network, or in a folder."""
+    text = json.dumps({**read_metadata(MINI), **changes})
+    if path.suffix == ".onnx":
+        entry = message([(1, b"easyseg"), (2, text.encode())])
+        path.write_bytes(message([(14, entry)]))
+    elif path.suffix == ".tflite":
+        path.write_bytes(b"\x20\0\0\0TFL3" + bytes(100))
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr("easyseg.json", text)
+    else:
+        path.mkdir()
+        (path / "easyseg.json").write_text(text)
+    return path
+
+
+FORMATS = {"x.onnx": "onnx", "x.tflite": "tflite", "x_openvino": "openvino"}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_another_version_of_the_metadata(name, tmp_path):
+    assert read_exported(write_file(tmp_path / name, format=FORMATS[name])).config.num_classes == 21
+    for schema in (0, 2, "1"):
+        path = write_file(tmp_path / f"{schema}{name}", format=FORMATS[name], schema=schema)
+        with pytest.raises(WeightsError, match=r"metadata of version .* Export the model again"):
+            read_exported(path)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_metadata_of_another_format(name, tmp_path):
+    other = "onnx" if name == "x_openvino" else "openvino"
+    with pytest.raises(WeightsError, match=f"metadata of a file of format '{other}'. Export"):
+        read_exported(write_file(tmp_path / name, format=other))
+
+
+def test_tflite_files_from_elsewhere_or_incomplete(tmp_path):
+    path = write_file(tmp_path / "x.tflite", format="tflite")
+    content = path.read_bytes()
+    for cut in (108, 120, len(content) - 30):
+        path.write_bytes(content[:cut])
+        with pytest.raises(WeightsError, match=r"has no metadata of easyseg at its end.*Copy it"):
+            read_exported(path)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("labels.txt", "a")
+    path.write_bytes(content[:108] + path.read_bytes())
+    with pytest.raises(WeightsError, match="or export the model with easyseg"):
+        read_exported(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "extension", "head"),
+    [
+        ("x.tflite", ".onnx", MINI.read_bytes()),
+        ("x.onnx", ".tflite", b"\x20\0\0\0TFL3"),
+        ("x.onnx", ".h5", b"\x89HDF\r\n"),
+        ("x.tflite", ".keras", b"PK\x03\x04"),
+    ],
+)
+def test_another_format_than_the_extension(name, extension, head, tmp_path):
+    (tmp_path / name).write_bytes(head)
+    with pytest.raises(WeightsError, match=rf"end in {extension} hold. Rename it to x{extension}"):
+        read_exported(tmp_path / name)
+
+
+def test_renaming_cures(tmp_path):
+    path = shutil.copy(MINI, tmp_path / "x.tflite")
+    with pytest.raises(WeightsError, match=r"Rename it to x\.onnx"):
+        read_exported(path)
+    assert read_exported(path.rename(tmp_path / "x.onnx")).config.num_classes == 21
