@@ -128,14 +128,13 @@ def main(args: list[str] | None = None) -> NoReturn:
     handler.addFilter(lambda record: record.levelno >= logging.ERROR or not is_quiet())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it logs tracebacks of odd headers
-    # a service that is stopped ends as with Ctrl-C: what was done is kept
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    stops = _handle_signals()
     try:
         code = cli.main(args, prog_name="easyseg", standalone_mode=False)
-    except EasysegError as error:
-        _stop(error, code=2)
-    except click.ClickException as error:
-        _stop(_explain(error), code=2)
+    except (EasysegError, click.ClickException) as error:
+        if stops:  # a library ignored the exception, and called the interruption an error
+            _stop("stopped.", code=130)
+        _stop(_explain(error) if isinstance(error, click.ClickException) else error, code=2)
     except click.Abort as stop:
         _stop(" ".join(["stopped.", *map(str, stop.args)]), code=130)
     except OSError as error:
@@ -144,6 +143,23 @@ def main(args: list[str] | None = None) -> NoReturn:
         drop_output()
         _stop(f"Cannot print: {os_reason(error)}. Free disk space, or print elsewhere.", code=2)
     sys.exit(code or 0)
+
+
+def _handle_signals() -> list[int]:
+    """Ends as with Ctrl-C when a service is stopped: what was done is kept.
+
+    Returns the signals that have come.
+    """
+    stops: list[int] = []
+
+    def stop(number: int, frame: Any) -> None:
+        stops.append(number)
+        signal.default_int_handler(number, frame)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if number == signal.SIGTERM or signal.getsignal(number) is signal.default_int_handler:
+            signal.signal(number, stop)
+    return stops
 
 
 def _explain(error: click.ClickException) -> str:

@@ -271,6 +271,7 @@ def check_file(entry: WeightSet, file: Path) -> None:
     cure = f"Choose the {kind} from {entry.url}."
     if not file.is_file():
         what = "is a folder" if file.is_dir() else "does not exist"
+        what = "is a pipe or a device" if file.exists() and not file.is_dir() else what
         raise WeightsError(f"{file} {what}. {cure}")
     try:
         with file.open("rb") as opened:

@@ -1,6 +1,8 @@
 """Printing never ends a run: in any encoding, and where stdout and stderr are closed."""
 
+import contextlib
 import io
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 from helpers import make_dataset
 
 from easyseg.cli import main
+from easyseg.errors import VideoError
 
 NAMES = ["地面", "caf\u00e9"]
 
@@ -57,3 +60,22 @@ def test_a_full_output_is_an_error_without_a_traceback(words, full):
         assert done.stderr == (
             "easyseg: Cannot print: no space left on device. Free disk space, or print elsewhere.\n"
         )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_that_a_library_takes_for_an_error(monkeypatch, capsys, number):
+    def command(*_, **__):
+        with contextlib.suppress(KeyboardInterrupt):  # as callbacks from C do
+            signal.raise_signal(number)
+        raise VideoError("Cannot read a.mp4: interrupted.")
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr("easyseg.cli.cli.main", command)
+    try:
+        with pytest.raises(SystemExit, match="130"):
+            main([])
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert capsys.readouterr().err == "easyseg: stopped.\n"

@@ -6,6 +6,8 @@ import contextlib
 import functools
 import http.server
 import itertools
+import os
+import signal
 import threading
 import time
 
@@ -388,3 +390,39 @@ def test_frames_that_are_too_large_are_not_decoded(tmp_path, monkeypatch):
         assert "damaged packets were skipped" in source.damage
     with contextlib.closing(open_source(joined, max_pixels=24576)) as source:
         assert len(list(source.frames())) == 18
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+def test_a_pipe_is_read_as_it_comes(tmp_path):
+    video, pipe = make_video(tmp_path / "a.mkv", frames=9), tmp_path / "pipe.mkv"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=lambda: pipe.write_bytes(video.read_bytes()))
+    writer.start()
+    with contextlib.closing(open_source(pipe)) as source:
+        assert len(list(source.frames())) == 9
+    writer.join()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes with names")
+@pytest.mark.parametrize("sent", [None, bytes(100)])
+def test_ctrl_c_ends_the_wait_for_a_pipe(tmp_path, sent):
+    """Before anyone writes, and after it began."""
+    pipe, done = tmp_path / "pipe.mp4", threading.Event()
+    os.mkfifo(pipe)
+
+    def press():
+        with pipe.open("wb") if sent else contextlib.nullcontext() as file:
+            if file:
+                file.write(sent)
+                file.flush()
+            while not done.wait(0.3):
+                os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            open_source(pipe)
+    finally:
+        done.set()
+        thread.join()

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import tarfile
 
 import pytest
@@ -169,6 +170,7 @@ def test_an_h5_file_is_imported_under_its_published_name(h5_entry, home, tmp_pat
     [
         (lambda file: None, "does not exist"),
         (lambda file: file.mkdir(), "is a folder"),
+        (os.mkfifo, "is a pipe or a device"),
         (
             lambda file: file.write_bytes(H5),
             r"expected the \.tar\.gz archive of .*, got another kind of file",
@@ -179,7 +181,7 @@ def test_an_h5_file_is_imported_under_its_published_name(h5_entry, home, tmp_pat
         ),
         (lambda file: file.write_bytes(TAR[:-500]), "is damaged or incomplete"),
     ],
-    ids=["missing", "folder", "h5", "page", "truncated"],
+    ids=["missing", "folder", "pipe", "h5", "page", "truncated"],
 )
 def test_a_file_that_cannot_be_imported_is_named(make, message, entry, home, tmp_path):
     file = tmp_path / "given"

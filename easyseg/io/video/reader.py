@@ -14,6 +14,7 @@ from easyseg.errors import VideoError, VideoNotFoundError, os_reason
 from easyseg.io.open_image import IMAGE_EXTENSIONS, MAX_PIXELS_VARIABLE, pixel_limit
 from easyseg.io.video._av import load_av
 from easyseg.io.video.audio import AudioTrack
+from easyseg.io.video.pipe import Pipe
 from easyseg.io.video.types import (
     BT601,
     FULL_RANGE,
@@ -65,7 +66,12 @@ class VideoReader:
         self._av = load_av()
         self.name = str(source)
         self.damage = ""
-        self._container = _open_container(source)
+        self._pipe = _open_pipe(source)
+        try:
+            self._container = _open_container(source, self._pipe)
+        except BaseException:
+            self._close_pipe()
+            raise
         try:
             self._stream = self._video_stream()
             self._limit_size(pixel_limit(max_pixels))
@@ -111,6 +117,12 @@ class VideoReader:
     def close(self) -> None:
         """Closes the file or the connection."""
         self._container.close()
+        self._close_pipe()
+
+    def _close_pipe(self) -> None:
+        if self._pipe is not None:
+            self._pipe.close()
+            self._pipe.check()
 
     def _video_stream(self) -> Any:
         if any(word in self._container.format.name for word in NOT_VIDEO_FORMATS):
@@ -174,6 +186,8 @@ class VideoReader:
                 yield from self._stream.decode(None)
                 return
             if packet is None:
+                if self._pipe is not None:
+                    self._pipe.check()
                 break
             if audio and packet.stream is audio.stream:
                 audio.add(packet)
@@ -191,7 +205,14 @@ class VideoReader:
             self.damage = f"it ends at {float(end):.1f} of {float(self._duration or 0):.1f} s"
 
 
-def _open_container(source: str | Path) -> Any:
+def _open_pipe(source: str | Path) -> Pipe | None:
+    if isinstance(source, Path) and source.exists() and not (source.is_file() or source.is_dir()):
+        with contextlib.suppress(OSError):  # of which FFmpeg tells
+            return Pipe(source)
+    return None
+
+
+def _open_container(source: str | Path, pipe: Pipe | None) -> Any:
     av = load_av()
     name, is_file = str(source), isinstance(source, Path)
     if isinstance(source, Path):
@@ -205,14 +226,11 @@ def _open_container(source: str | Path) -> Any:
     options = {"format_whitelist": formats, "protocol_whitelist": protocols}
     if name.lower().startswith("rtsp"):
         options["rtsp_transport"] = "tcp"
+    # "file:" keeps FFmpeg from taking a name with a colon for a URL
+    url = pipe or (f"file:{name}" if is_file else name)
+    timeout = None if is_file else TIMEOUT
     try:
-        # "file:" keeps FFmpeg from taking a name with a colon for a URL
-        return av.open(
-            f"file:{name}" if is_file else name,
-            options=options,
-            timeout=None if is_file else TIMEOUT,
-            metadata_errors="replace",
-        )
+        return av.open(url, options=options, timeout=timeout, metadata_errors="replace")
     except (av.InvalidDataError, av.ArgumentError) as error:  # the latter: none of the formats
         raise VideoError(
             f"Cannot read {name}: not a video, or an incomplete one ({error.strerror}). "
