@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from easyseg.datasets import DatasetOptions
 from easyseg.evaluation.evaluate import evaluate_dataset
 from easyseg.export.opened_model import OpenedModel
-from easyseg.export.options import ExportOptions, format_of
+from easyseg.export.options import ALLOWED_DROP, ExportOptions, format_of
 from easyseg.inference.background import BackgroundOptions, edit_background, is_several
 from easyseg.inference.folder import segment_folder
 from easyseg.inference.options import InferenceOptions
@@ -679,7 +679,10 @@ class SemanticSegmentation:
         output: str = "labels",
         precision: str = "float32",
         opset: int | None = None,
-        check: bool = True,
+        check: Any = True,
+        calibrate: Any = None,
+        data: Any = None,
+        allow_drop: float = ALLOWED_DROP,
     ) -> ExportSummary:
         """Writes the model as one file that runs without easyseg, Keras and TensorFlow.
 
@@ -691,7 +694,8 @@ class SemanticSegmentation:
 
         Args:
             out: Where to; a file there is replaced.
-            format: "onnx"; `None` for that of the path's extension.
+            format: "onnx", "openvino", "tflite", "keras" or "saved_model"; `None` for that of the
+                path's extension.
             size: `(height, width)` of the input in pixels, or one number for both; `None` for the
                 model's own.
             dynamic: Accepts images of any height and width.
@@ -699,18 +703,37 @@ class SemanticSegmentation:
             output: "labels" `(N, H, W)` uint8 (uint16 above 256 classes); "logits"
                 `(N, h, w, classes)` float32 at their own stride; or "probabilities"
                 `(N, H, W, classes)` float32.
-            precision: "float32", or "float16" for weights of half the size.
+            precision: "float32"; "float16" for weights of half the size; or "int8" for weights of
+                a quarter and arithmetic in 8 bits (docs/export.md).
             opset: Version of ONNX's operations, 13 to 18; `None` for 17.
-            check: Compares the file with Keras before it is kept.
+            check: Compares the file with Keras before it is kept; a folder, pattern or list of
+                images to compare on these too.
+            calibrate: A folder, pattern or list of images for precision="int8", about 100 of the
+                kind to be segmented; at most 200 of them are used.
+            data: A data set with masks (path or `Dataset`). Its train split calibrates "int8"
+                unless `calibrate` does, and its val split measures mIoU before and after.
+            allow_drop: Points of mIoU on `data` that the file may lose.
 
         Raises:
             UnknownNameError: No such format, output or precision.
             InputError: An argument breaks its rule, or the format does not know it.
             OutputError: The path cannot be written; nothing is left.
+            ImageError: An image cannot be read.
+            DatasetError: The data set cannot be read.
             ExportError: The network cannot be exported, or the file differs from Keras.
         """
         options = ExportOptions(
-            format or format_of(Path(out)), size, dynamic, batch, output, precision, opset, check
+            format or format_of(Path(out)),
+            size,
+            dynamic,
+            batch,
+            output,
+            precision,
+            opset,
+            check,
+            calibrate,
+            data,
+            allow_drop,
         )
         return self._opened.export(Path(out), options, name=self.name)
 

@@ -11,6 +11,7 @@ from easyseg.cli import command
 from easyseg.cli.options import (
     A_PATH,
     INTEGER,
+    NUMBER,
     QUIET,
     SIZE,
     Choice,
@@ -18,7 +19,8 @@ from easyseg.cli.options import (
     echo,
     network_options,
 )
-from easyseg.export.options import FORMATS, OUTPUTS, ExportOptions, format_of
+from easyseg.errors import InputError
+from easyseg.export.options import ALLOWED_DROP, FORMATS, OUTPUTS, ExportOptions, format_of
 
 PRECISIONS = list(dict.fromkeys(name for entry in FORMATS.values() for name in entry.precisions))
 
@@ -78,10 +80,27 @@ def _list_formats(context: click.Context, _: click.Parameter, wanted: bool) -> N
     type=Choice(PRECISIONS),
     default=PRECISIONS[0],
     show_default=True,
-    help="float16 halves the file.",
+    help="float16 halves the file; int8 quarters it and needs images.",
+)
+@click.option(
+    "--calibrate", metavar="IMAGES", help="Folder or pattern of about 100 typical images, for int8."
+)
+@click.option(
+    "--data",
+    metavar="DATASET",
+    help="Data set with masks: train calibrates int8, val measures mIoU before and after.",
+)
+@click.option(
+    "--allow-drop",
+    type=NUMBER,
+    default=ALLOWED_DROP,
+    show_default=True,
+    metavar="POINTS",
+    help="Points of mIoU on --data that the file may lose.",
 )
 @click.option("--opset", type=INTEGER, help="Version of ONNX's operations.  [default: 17]")
 @click.option("--check/--no-check", default=True, help="Compare the file with Keras.")
+@click.option("--check-images", metavar="IMAGES", help="Folder or pattern to compare on too.")
 @click.option(
     "--list",
     is_flag=True,
@@ -98,6 +117,10 @@ def export(
     **options: Any,
 ) -> None:
     """Write a model as one file that runs without easyseg; it is compared with Keras first."""
+    images = options.pop("check_images")
+    if images is not None and not options["check"]:
+        raise InputError("--check-images and --no-check exclude each other; leave out one.")
+    options["check"] = options["check"] if images is None else images
     options["format"] = options["format"] or format_of(out)
     ExportOptions(**options)  # checked before the model is opened
     echo(model.open().export(out, **options))

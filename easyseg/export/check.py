@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,9 +16,13 @@ import numpy as np
 
 from easyseg._keras import keras
 from easyseg.errors import ExportError
+from easyseg.evaluation.class_mapping import ClassMapping
 from easyseg.export import graph
+from easyseg.export.check_photos import PhotoAgreement, compare_on_photos
 from easyseg.export.graph import Contract
 from easyseg.export.metadata import PAD
+from easyseg.export.options import ExportOptions
+from easyseg.export.photos import Photo
 from easyseg.models.build import logits_model
 from easyseg.models.kerashub.network import HalfPixelResize
 
@@ -36,7 +42,11 @@ class Limits(NamedTuple):
 
 
 ROUNDING = 1e-6  # logits that differ by less, as a fraction of the largest, are equal
-LIMITS = {"float32": Limits(1e-3, 0.9999), "float16": Limits(0.05, 0.995)}
+LIMITS = {
+    "float32": Limits(1e-3, 0.9999),
+    "float16": Limits(0.05, 0.995),
+    "int8": Limits(np.inf, 0.95),  # on real images, where there are any
+}
 
 
 class Agreement(NamedTuple):
@@ -49,6 +59,7 @@ class Agreement(NamedTuple):
         milliseconds: For one call, in the file's own runtime.
         images: How many images were compared.
         runtime: What ran the file, and its version.
+        on_photos: The comparison on real images; `None` where there were none.
     """
 
     difference: float
@@ -56,6 +67,7 @@ class Agreement(NamedTuple):
     milliseconds: float
     images: int
     runtime: str
+    on_photos: PhotoAgreement | None = None
 
     def to_dict(self, output: str) -> dict[str, Any]:
         """What the file's metadata says of it: no times, and no more digits than mean something."""
@@ -65,11 +77,17 @@ class Agreement(NamedTuple):
             "images": self.images,
             "labels": round(self.labels, 6),
             "difference": difference,
+            "photos": self.on_photos and self.on_photos.to_dict(),
         }
 
 
 def check_file(
-    path: Path, contract: Contract, model: Any, write: Any, images: Sequence[np.ndarray] = ()
+    path: Path,
+    contract: Contract,
+    model: Any,
+    write: Any,
+    photos: Sequence[Photo] = (),
+    classes: ClassMapping | None = None,
 ) -> Agreement:
     """Runs the file in a process of its own and compares it with Keras.
 
@@ -78,15 +96,16 @@ def check_file(
         contract: What it was written from.
         model: The Keras model that it was exported from.
         write: The format's function that wrote it, to find the first layer that differs.
-        images: Images `(H, W, 3) uint8 RGB` at the input's size to compare on, beside others.
+        photos: Real images to compare on, beside a scene, noise and a line.
+        classes: Of their masks; `None` without.
 
     Raises:
         ExportError: They differ by more than `LIMITS`, or the file cannot be run.
     """
     options = contract.options
-    inputs = sample_images(contract, images)
+    inputs = sample_images(contract)
     results = run_file(options.format, path, inputs)
-    limits, name = LIMITS[options.precision], options.output
+    name = options.output
     equal = total = 0
     difference = 0.0
     for key, image in inputs.items():
@@ -107,17 +126,64 @@ def check_file(
         sum(len(batch) for batch in inputs.values()),
         str(results["runtime"]),
     )
-    if not (agreement.difference <= limits.difference and agreement.labels >= limits.labels):
-        stage = first_difference(contract, model, write, limits.difference)
-        raise ExportError(
-            f"The exported file differs from Keras: {100 * agreement.labels:.2f} % of the labels "
-            f"are equal ({100 * limits.labels:g} % are required). The first stage that differs is "
-            f"{stage}. {_FAULT}"
+    if photos:
+        given = compare_on_photos(
+            contract, model, photos, classes, lambda arrays: run_file(options.format, path, arrays)
         )
+        agreement = agreement._replace(on_photos=given)
+    _require(agreement, contract, model, write)
     return agreement
 
 
-_FAULT = "Nothing was written. Choose another format or precision, or report this."
+def _require(agreement: Agreement, contract: Contract, model: Any, write: Any) -> None:
+    """Raises `ExportError` if the file differs by more than it may."""
+    options, photos = contract.options, agreement.on_photos
+    limits, least = LIMITS[options.precision], agreement.labels
+    if photos is not None:
+        least = photos.labels if options.precision == "int8" else min(least, photos.labels)
+        if photos.before is not None and photos.after is not None:
+            drop = 100 * (photos.before - photos.after)
+            if drop > options.allow_drop:
+                raise ExportError(
+                    f"The exported file has {100 * photos.after:.2f} % mIoU on {photos.photos} "
+                    f"images of data=, {drop:.2f} points less than Keras; at most "
+                    f"{options.allow_drop:g} are allowed. "
+                    f"{_cause(contract, model, write)} Or allow the drop: allow_drop="
+                    f"{math.ceil(drop)}. Nothing was written."
+                )
+            if options.precision == "int8":
+                return
+    if not (agreement.difference <= limits.difference and least >= limits.labels):
+        raise ExportError(
+            f"The exported file differs from Keras: {100 * least:.2f} % of the labels "
+            f"are equal ({100 * limits.labels:g} % are required). "
+            f"{_cause(contract, model, write)} Nothing was written."
+        )
+
+
+def _cause(contract: Contract, model: Any, write: Any) -> str:
+    """Where a file goes wrong, and what to do."""
+    options = contract.options
+    if options.precision != "int8":
+        stage = first_difference(contract, model, write, LIMITS[options.precision].difference)
+        return f"The first stage that differs is {stage}. {_CURE}"
+    float32 = ExportOptions(options.format, options.size, options.dynamic, options.batch)
+    exact = contract._replace(options=dataclasses.replace(float32, output=options.output))
+    stage = first_difference(exact, model, write, LIMITS["float32"].difference)
+    if stage != _LAST.format(options.output):
+        return f"The first stage that differs in float32 is {stage}. {_CURE}"
+    if options.calibrate is None and options.data is None:
+        return (
+            "Calibrate with about 100 typical images (calibrate=), or choose precision='float16'."
+        )
+    cure = "Calibrate with other or more images, all of the kind to be segmented, or choose"
+    measure = "" if options.data is not None else " Images with masks as data= show what it costs."
+    return f"{cure} precision='float16'.{measure}"
+
+
+_CURE = "Choose another format or precision, or report this."
+_LAST = "the last one, {}"
+_FAULT = f"Nothing was written. {_CURE}"
 
 
 def _scores(model: Any, image: np.ndarray, output: str) -> np.ndarray:
@@ -148,7 +214,7 @@ def _difference(given: np.ndarray, expected: np.ndarray) -> float:
     return difference if np.isfinite(difference) else np.inf
 
 
-def sample_images(contract: Contract, images: Iterable[np.ndarray] = ()) -> dict[str, np.ndarray]:
+def sample_images(contract: Contract) -> dict[str, np.ndarray]:
     """Batches `(N, H, W, 3) uint8` by name: a scene, noise, a line one pixel high.
 
     At the size of the file; where it takes any size, at others too.
@@ -161,7 +227,7 @@ def sample_images(contract: Contract, images: Iterable[np.ndarray] = ()) -> dict
         sizes += [(height // 2 + 1, width), (max(1, height - 32), max(1, width // 2))]
     arrays = {}
     for i, (h, w) in enumerate(sizes):
-        cases = [_scene(h, w), *(image for image in images if image.shape[:2] == (h, w))]
+        cases = [_scene(h, w)]
         if i == 0:
             line = np.full((h, w, 3), PAD, np.uint8)
             line[0, : w // 2 + 1] = cases[0][h // 2, : w // 2 + 1]
@@ -225,7 +291,7 @@ def first_difference(contract: Contract, model: Any, write: Any, limit: float) -
             return f"{head}, whose shape is {actual.shape} in place of {values.shape}"
         if _difference(actual, values) > limit:
             return head
-    return f"the last one, {contract.options.output}"
+    return _LAST.format(contract.options.output)
 
 
 def _stages(contract: Contract, model: Any) -> tuple[list[str], Any, Any, Any]:
@@ -233,7 +299,7 @@ def _stages(contract: Contract, model: Any) -> tuple[list[str], Any, Any, Any]:
     import tensorflow as tf  # noqa: PLC0415
 
     network = logits_model(model)
-    single_ops = contract.options.format != "saved_model"
+    single_ops = contract.options.format not in graph.KERAS_OPERATIONS
     copy = graph.inference_network(network, single_ops=single_ops)
     folded = graph.folded_norms(network)
     names = [

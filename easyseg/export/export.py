@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from easyseg.export.options import FORMATS, ExportOptions, check_target
+from easyseg.export.photos import Photos, find_photos
 from easyseg.io.atomic import exchange_folder, output_errors, part_path, remove, remove_leftovers
 from easyseg.weights.exported import weights_sha256
 from easyseg.weights.provenance import weights_provenance
 
 if TYPE_CHECKING:
     from easyseg.export.check import Agreement
+    from easyseg.export.check_photos import PhotoAgreement
     from easyseg.weights.loader import LoadedModel
     from easyseg.weights.resolve import ModelSource
 
@@ -30,6 +32,7 @@ class ExportSummary(NamedTuple):
         milliseconds: For one call in its own runtime; `None` without a check.
         labels: Fraction of the labels that are those of Keras; `None` without a check.
         difference: Largest difference of a logit, as a fraction of the largest; as `labels`.
+        on_photos: The comparison on real images; `None` where there were none.
     """
 
     path: Path
@@ -38,15 +41,23 @@ class ExportSummary(NamedTuple):
     milliseconds: float | None = None
     labels: float | None = None
     difference: float | None = None
+    on_photos: PhotoAgreement | None = None
 
     def __str__(self) -> str:
         text = f"{self.path}: {self.format}, {self.megabytes:.1f} MB"
         if self.milliseconds is None or self.labels is None:
             return f"{text}, not checked"
-        return (
-            f"{text}, {self.milliseconds:.1f} ms per call, "
-            f"{100 * self.labels:.3f} % of the labels as Keras"
+        photos = self.on_photos
+        labels = self.labels if photos is None else photos.labels
+        text += (
+            f", {self.milliseconds:.1f} ms per call, {100 * labels:.3f} % of the labels as Keras"
         )
+        if photos is None:
+            return text
+        text += f" on {photos.photos} images"
+        if photos.before is None or photos.after is None:
+            return text
+        return f"{text}, mIoU {100 * photos.after:.2f} % (Keras {100 * photos.before:.2f} %)"
 
 
 def export_model(
@@ -68,10 +79,14 @@ def export_model(
 
     Raises:
         OutputError: The path cannot be written.
+        ImageError: An image to calibrate with or to compare on cannot be read.
+        DatasetError: The data set of these cannot be read.
+        InputError: Its classes are not the model's.
         ExportError: The network cannot be exported, or the file differs from Keras.
     """
     entry = FORMATS[options.format]
     check_target(path, entry.extension)
+    photos = find_photos(options)
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent)
@@ -80,7 +95,7 @@ def export_model(
     try:
         new = temporary / path.name
         loaded = load()
-        agreement = _write(new, options, loaded, name=name, source=source)
+        agreement = _write(new, options, loaded, photos, name=name, source=source)
         files = [new, *new.rglob("*")]
         megabytes = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
         with output_errors(path):
@@ -97,6 +112,7 @@ def export_model(
         milliseconds=agreement.milliseconds,
         labels=agreement.labels,
         difference=agreement.difference,
+        on_photos=agreement.on_photos,
     )
 
 
@@ -104,6 +120,7 @@ def _write(
     path: Path,
     options: ExportOptions,
     loaded: LoadedModel,
+    photos: Photos,
     *,
     name: str,
     source: ModelSource | None,
@@ -116,14 +133,19 @@ def _write(
     weights = source and source.weights
     sha256 = "" if weights is None else weights_sha256(weights)
     provenance = weights_provenance(source, name)
+    classes = photos.classes(loaded.label_set)
+    size = options.sides or loaded.config.input_size
+    calibration = photos.calibrate(size) if options.precision == "int8" else []
     with keras_defaults():
         contract = contract_of(loaded, options, name=name, sha256=sha256, provenance=provenance)
+        contract = contract._replace(calibration=[photo.pixels for photo in calibration])
         module = importlib.import_module(FORMATS[options.format].module)
         with output_errors(path):
             module.write(contract, path)
         agreement = None
-        if options.check:
-            agreement = check_file(path, contract, loaded.model, module.write)
+        if options.check is not False:
+            compared = photos.compare(size, classes)
+            agreement = check_file(path, contract, loaded.model, module.write, compared, classes)
         result = agreement and agreement.to_dict(options.output)
         contract = contract._replace(metadata={**contract.metadata, "check": result})
         with output_errors(path):

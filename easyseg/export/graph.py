@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from easyseg.export.inference_network import folded_norms, inference_network
+from easyseg.export.int8 import wake_channels
 from easyseg.export.metadata import PAD, file_metadata
 from easyseg.export.options import ExportOptions
 from easyseg.models.build import logits_model
@@ -16,8 +19,11 @@ from easyseg.weights.checksum import weights_checksum
 from easyseg.weights.loader import LoadedModel
 from easyseg.weights.network_file import ExportedConfig
 
-__all__ = ["PAD", "Contract", "contract", "enlarge", "folded_norms", "image_spec",
-           "inference_network", "to_float", "to_labels", "wanted_outputs"]  # fmt: skip
+__all__ = ["KERAS_OPERATIONS", "PAD", "Contract", "contract", "enlarge", "folded_norms",
+           "image_spec", "inference_network", "to_float", "to_labels",
+           "wanted_outputs"]  # fmt: skip
+
+KERAS_OPERATIONS = ("saved_model", "keras")  # formats without kernels for the single operations
 
 
 class Contract(NamedTuple):
@@ -32,6 +38,7 @@ class Contract(NamedTuple):
         config: Its network.
         metadata: What `easyseg.weights.exported` reads.
         options: What was asked for.
+        calibration: Images `(H, W, 3) uint8 RGB` for precision "int8".
     """
 
     function: Any
@@ -41,6 +48,7 @@ class Contract(NamedTuple):
     config: ExportedConfig
     metadata: Mapping[str, Any]
     options: ExportOptions
+    calibration: Sequence[np.ndarray] = ()
 
 
 def contract(
@@ -68,8 +76,9 @@ def contract(
     exported = ExportedConfig(config.backbone, config.num_classes, config.output_stride, size)
     stride = logits_stride(network, size, half_pixel=half_pixel)
     logits = {"stride": stride, "half_pixel": half_pixel}
-    # TensorFlow itself does not have all of the single operations
-    copy = inference_network(network, single_ops=options.format != "saved_model")
+    copy = inference_network(network, single_ops=options.format not in KERAS_OPERATIONS)
+    if options.precision == "int8":
+        wake_channels(copy)
     weights = {"crc32": weights_checksum(model), "sha256": sha256, **(provenance or {})}
     return Contract(
         _function(copy, options, half_pixel=half_pixel),

@@ -14,6 +14,7 @@ import numpy as np
 import easyseg
 from easyseg.errors import ExportError
 from easyseg.export.graph import Contract
+from easyseg.export.int8 import quantize_onnx
 from easyseg.export.metadata import description, to_json
 from easyseg.weights.exported import KEY
 
@@ -33,6 +34,8 @@ def write(contract: Contract, path: Path) -> None:
     model = convert(contract)
     if contract.options.precision == "float16":
         _halve_weights(model)
+    elif contract.options.precision == "int8":
+        model = quantize_onnx(model, contract.calibration)
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 

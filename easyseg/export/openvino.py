@@ -10,6 +10,7 @@ import numpy as np
 
 from easyseg.export import onnx
 from easyseg.export.graph import Contract
+from easyseg.export.int8 import quantize_openvino
 from easyseg.export.metadata import PAD, to_json
 from easyseg.weights.exported import KEY, METADATA_FILE
 
@@ -29,6 +30,8 @@ def write(contract: Contract, path: Path) -> None:
     import openvino  # noqa: PLC0415
 
     model = openvino.Core().read_model(onnx.convert(contract).SerializeToString())
+    if contract.options.precision == "int8":
+        model = quantize_openvino(model, contract.calibration)
     if "probabilities" in contract.outputs:
         _move_classes_first(model)
     names = [name.replace(" ", "_") for name in contract.label_set.names]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib.util
+import numbers
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,9 +15,10 @@ from easyseg.utils.registry import unknown_name
 from easyseg.utils.validation import is_count
 from easyseg.weights.exported import is_exported
 
-__all__ = ["FORMATS", "OUTPUTS", "ExportOptions", "Format", "format_of"]
+__all__ = ["ALLOWED_DROP", "FORMATS", "OUTPUTS", "ExportOptions", "Format", "format_of"]
 
 OUTPUTS = ("labels", "logits", "probabilities")
+ALLOWED_DROP = 1.0  # points of mIoU
 
 
 class Format(NamedTuple):
@@ -26,10 +28,12 @@ class Format(NamedTuple):
         module: The module with its `write(contract, path)`.
         extension: Of its files; for folders, how their names end.
         precisions: That it has.
-        arguments: Of `ExportOptions` that it knows beyond `size`, `output` and `check`.
+        arguments: Of `ExportOptions` that it knows beyond those of all formats (`COMMON`).
         packages: That it needs beyond those of easyseg, by the names of their imports.
         extra: Extra of easyseg that installs them.
         runs_in: Where its files run, in words.
+        int8_packages: That "int8" needs too; the extra "int8" installs them.
+        needs_images: Whether "int8" needs images to calibrate with.
     """
 
     module: str
@@ -39,33 +43,45 @@ class Format(NamedTuple):
     packages: tuple[str, ...] = ()
     extra: str = ""
     runs_in: str = ""
+    int8_packages: tuple[str, ...] = ()
+    needs_images: bool = True
 
 
 FORMATS = {
     "onnx": Format(
         "easyseg.export.onnx",
         ".onnx",
-        ("float32", "float16"),
+        ("float32", "float16", "int8"),
         ("dynamic", "batch", "opset"),
         runs_in="ONNX Runtime, OpenVINO, OpenCV, browsers, GPUs",
     ),
     "openvino": Format(
         "easyseg.export.openvino",
         "_openvino",
-        ("float32", "float16"),
+        ("float32", "float16", "int8"),
         ("dynamic", "batch", "opset"),
         ("openvino",),
         "openvino",
         runs_in="OpenVINO on CPUs, GPUs and NPUs of Intel",
+        int8_packages=("nncf",),
     ),
     "tflite": Format(
         "easyseg.export.tflite",
         ".tflite",
-        ("float32", "float16"),
+        ("float32", "float16", "int8"),
         ("batch",),
         ("ai_edge_litert",),
         "litert",
         runs_in="LiteRT and TensorFlow Lite, on phones and boards",
+        int8_packages=("ai_edge_quantizer",),
+        needs_images=False,
+    ),
+    "keras": Format(
+        "easyseg.export.keras",
+        ".keras",
+        ("float32",),
+        ("batch",),
+        runs_in="Keras 3 by itself, on TensorFlow, JAX or PyTorch",
     ),
     "saved_model": Format(
         "easyseg.export.saved_model",
@@ -90,9 +106,15 @@ class ExportOptions:
         batch: Images that go through the network together; `None` for any number.
         output: "labels" `(N, H, W)`, uint8 (uint16 above 256 classes); "logits" `(N, h, w, classes)
             float32` at the network's own stride; or "probabilities" `(N, H, W, classes) float32`.
-        precision: "float32", or "float16" for weights of half the size.
+        precision: "float32"; "float16" for weights of half the size; or "int8" for weights of a
+            quarter and arithmetic in 8 bits.
         opset: Version of ONNX's operations, 13 to 18.
-        check: Opens the file in its own runtime and compares it with Keras before it is kept.
+        check: Opens the file in its own runtime and compares it with Keras before it is kept; a
+            folder, pattern or list of images to compare on them too.
+        calibrate: A folder, pattern or list of about 100 typical images, for "int8".
+        data: A data set with masks: its train split calibrates "int8" unless `calibrate` does,
+            and its val split measures mIoU before and after.
+        allow_drop: Points of mIoU on `data` that the file may lose.
 
     Raises:
         UnknownNameError: No such format, output or precision.
@@ -106,7 +128,10 @@ class ExportOptions:
     output: str = "labels"
     precision: str = "float32"
     opset: int | None = None
-    check: bool = True
+    check: Any = True
+    calibrate: Any = None
+    data: Any = None
+    allow_drop: float = ALLOWED_DROP
 
     def __post_init__(self) -> None:
         if self.format not in FORMATS:
@@ -140,11 +165,46 @@ class ExportOptions:
                 f"precision={self.precision!r} is not available for format {self.format!r}; choose "
                 f"{' or '.join(map(repr, entry.precisions))}."
             )
-        missing = [name for name in entry.packages if not importlib.util.find_spec(name)]
-        if missing:
+        self._check_images(entry)
+        _require_packages(f"format={self.format!r}", entry.packages, entry.extra)
+        if self.precision == "int8":
+            _require_packages(f"int8 of format {self.format!r}", entry.int8_packages, "int8")
+
+    def _check_images(self, entry: Format) -> None:
+        """The rules of `check`, `calibrate`, `data` and `allow_drop`."""
+        for name in ("calibrate", "data"):
+            if isinstance(getattr(self, name), bool):
+                raise InputError(
+                    f"{name}={getattr(self, name)} must name images, such as 'photos'."
+                )
+        drop: Any = self.allow_drop
+        is_number = isinstance(drop, numbers.Real) and not isinstance(drop, bool)
+        if not is_number or not 0 <= drop <= 100:
             raise InputError(
-                f"format={self.format!r} needs {', '.join(missing)}: "
-                f"pip install 'easyseg[{entry.extra}]'"
+                f"allow_drop={self.allow_drop!r} must be points of mIoU from 0 to 100, such as 2."
+            )
+        measured = self.data is not None and self.check is not False
+        if self.allow_drop != ALLOWED_DROP and not measured:
+            raise InputError(
+                f"allow_drop={self.allow_drop!r} is about the mIoU on data=, which the check "
+                "measures; give a data set with masks as data=, or leave allow_drop out."
+            )
+        if self.precision == "int8":
+            if entry.needs_images and self.calibrate is None and self.data is None:
+                raise InputError(
+                    f"precision='int8' of format {self.format!r} needs typical images to calibrate "
+                    "with: give about 100 as calibrate='folder', or a data set as data=. "
+                    "precision='float16' needs none."
+                )
+            return
+        if self.calibrate is not None:
+            raise InputError(
+                f"calibrate= is for precision='int8', not {self.precision!r}; leave it out, or "
+                "choose that precision. Images to compare on are given as check=."
+            )
+        if self.data is not None and not measured:
+            raise InputError(
+                "data= is for the check, which check=False leaves out; leave out one of them."
             )
 
     @property
@@ -154,7 +214,13 @@ class ExportOptions:
         return size
 
 
-COMMON = ("format", "size", "output", "precision", "check")
+COMMON = ("format", "size", "output", "precision", "check", "calibrate", "data", "allow_drop")
+
+
+def _require_packages(what: str, packages: Sequence[str], extra: str) -> None:
+    missing = [name for name in packages if not importlib.util.find_spec(name)]
+    if missing:
+        raise InputError(f"{what} needs {', '.join(missing)}: pip install 'easyseg[{extra}]'")
 
 
 def format_of(path: Path) -> str:

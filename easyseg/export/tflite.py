@@ -7,6 +7,7 @@ from pathlib import Path
 
 from easyseg.errors import ExportError
 from easyseg.export.graph import Contract, wanted_outputs
+from easyseg.export.int8 import quantize_tflite
 from easyseg.export.metadata import to_json
 from easyseg.export.tflite_metadata import LABELS_FILE, with_model_metadata
 from easyseg.weights.exported import METADATA_FILE
@@ -37,6 +38,8 @@ def write(contract: Contract, path: Path) -> None:
         raise ExportError(
             f"The network cannot be converted to TFLite ({reason[:300]}). Choose another format."
         ) from error
+    if contract.options.precision == "int8":
+        content = quantize_tflite(content, contract.calibration)
     path.write_bytes(with_model_metadata(content, contract))
     _append(path, LABELS_FILE, "\n".join(contract.label_set.names) + "\n")
     _append(path, "outputs.txt", "\n".join(sorted(contract.outputs)) + "\n")

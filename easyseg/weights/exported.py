@@ -30,7 +30,8 @@ from easyseg.weights.onnx_fields import (
 )
 
 SCHEMA, KEY = 1, "easyseg"  # version of the metadata, and the entry that holds it, as JSON
-EXTENSIONS = {".onnx": "onnx", ".tflite": "tflite"}
+EXTENSIONS = {".onnx": "onnx", ".tflite": "tflite", ".keras": "keras"}
+ARCHIVES = (".tflite", ".keras")  # which are, or end in, a zip archive with the metadata
 METADATA_FILE = f"{KEY}.json"  # in folders, and in the archive behind a TFLite file
 LARGEST, LARGEST_METADATA = 2 << 30, 16 << 20  # bytes; the former of any protocol buffer
 LARGEST_SIDE, LARGEST_INPUT = 1 << 14, 1 << 25  # pixels
@@ -114,10 +115,21 @@ def _metadata(path: Path) -> str | memoryview:
     """JSON, or the content of an ONNX file that has none."""
     if path.is_dir():
         return read_file(path / METADATA_FILE, LARGEST_METADATA).decode()
+<<<<<<< HEAD
     require_ordinary(path)
     _refuse_other_format(path)
     if path.suffix.lower() == ".tflite":
         return _archived_metadata(path)
+=======
+    if path.suffix.lower() in ARCHIVES:
+        require_ordinary(path)
+        with zipfile.ZipFile(path) as archive:
+            if METADATA_FILE not in archive.namelist():
+                return None
+            if archive.getinfo(METADATA_FILE).file_size > LARGEST_METADATA:
+                raise ValueError(f"{METADATA_FILE} is too large")
+            return archive.read(METADATA_FILE).decode()
+>>>>>>> 68e0610 (wip)
     content = memoryview(read_file(path, LARGEST))
     if has_external_data(content):
         raise WeightsError(

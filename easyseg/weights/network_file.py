@@ -87,7 +87,7 @@ class ExportedFile(NamedTuple):
 
     Attributes:
         path: The file.
-        file_format: "onnx", "openvino", "tflite" or "saved_model".
+        file_format: "onnx", "openvino", "tflite", "saved_model" or "keras".
         output: "labels", "logits" or "probabilities".
         config: Its network.
         label_set: Its classes.

@@ -47,7 +47,7 @@ class LearnedUpsampling(layers.Layer):
     def call(self, x: Any) -> Any:
         """A transposed convolution is one of the feature with zeros between its positions."""
         for _ in range(int(math.log2(self.factor))):
-            x = ops.depthwise_conv(_spread(x), self.kernel, padding="same")
+            x = ops.depthwise_conv(spread(x), self.kernel, padding="same")
         return x
 
     def compute_output_shape(self, shape: Any) -> Any:
@@ -60,7 +60,7 @@ class LearnedUpsampling(layers.Layer):
         return {**super().get_config(), "factor": self.factor}
 
 
-def _spread(x: Any) -> Any:
+def spread(x: Any) -> Any:
     """`(N, h, w, C)` -> `(N, 2 h - 1, 2 w - 1, C)` with zeros between positions."""
     _, height, width, channels = ops.shape(x)
     x = ops.reshape(x, (-1, height, 1, width, 1, channels))

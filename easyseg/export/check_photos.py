@@ -1,0 +1,116 @@
+"""Whether an exported file gives the labels of Keras on real images, and the same quality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from easyseg.errors import ExportError
+from easyseg.evaluation.class_mapping import ClassMapping
+from easyseg.evaluation.metrics import ConfusionMatrix
+from easyseg.export import graph
+from easyseg.export.graph import Contract
+from easyseg.export.photos import Photo
+from easyseg.inference.runtimes.keras import start
+
+__all__ = ["PhotoAgreement", "compare_on_photos"]
+
+Run = Callable[[dict[str, np.ndarray]], dict[str, Any]]
+TOGETHER = 32  # images for one start of the process
+
+
+class PhotoAgreement(NamedTuple):
+    """How a file compares with Keras on real images, padding left out.
+
+    Attributes:
+        photos: How many there were.
+        labels: Fraction of the labels that are equal.
+        before: mIoU of Keras at the input's size; `None` without masks.
+        after: That of the file.
+    """
+
+    photos: int
+    labels: float
+    before: float | None = None
+    after: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For the file's metadata."""
+        return {
+            "images": self.photos,
+            "labels": round(self.labels, 6),
+            "miou_keras": self.before and round(self.before, 6),
+            "miou": self.after and round(self.after, 6),
+        }
+
+
+def compare_on_photos(
+    contract: Contract,
+    model: Any,
+    photos: Sequence[Photo],
+    classes: ClassMapping | None,
+    run: Run,
+) -> PhotoAgreement:
+    """Compares the labels of a file with those of Keras, and both with masks if there are any.
+
+    Args:
+        contract: What the file was written from.
+        model: The Keras model that it was exported from.
+        photos: At least one.
+        classes: Of the masks; `None` without.
+        run: Runs the file on arrays by name.
+    """
+    equal = total = 0
+    count = 0 if classes is None else len(classes.label_set)
+    matrices = ConfusionMatrix(count), ConfusionMatrix(count)
+    keras = start(model, contract.config.input_size)
+    for photo, given in _labels_of_file(contract, photos, run):
+        height, width = photo.size
+        expected = keras(photo.pixels[None])[0].argmax(-1)
+        if given.shape != expected.shape:
+            raise ExportError(
+                f"The exported file gives labels of shape {given.shape} instead of "
+                f"{expected.shape}. Nothing was written. Choose another format, or report this."
+            )
+        pair = [labels[:height, :width] for labels in (expected, given)]
+        equal, total = equal + int((pair[0] == pair[1]).sum()), total + height * width
+        if classes is not None and photo.labels is not None:
+            known = np.clip(pair[1], 0, contract.config.num_classes - 1)  # of a broken file
+            for matrix, labels in zip(matrices, (pair[0], known), strict=True):
+                matrix.update(photo.labels, classes.map_prediction(labels))
+    agreement = PhotoAgreement(len(photos), equal / total)
+    if classes is None:
+        return agreement
+    before, after = (matrix.mean_iou() for matrix in matrices)
+    return agreement._replace(before=before, after=after)
+
+
+def _labels_of_file(
+    contract: Contract, photos: Sequence[Photo], run: Run
+) -> Iterator[tuple[Photo, np.ndarray]]:
+    """Each photo with what the file gives for it, `(H, W)`."""
+    size = contract.options.batch or 1
+    for first in range(0, len(photos), size * TOGETHER):
+        part = photos[first : first + size * TOGETHER]
+        batches = [
+            [part[(i + k) % len(part)] for k in range(size)] for i in range(0, len(part), size)
+        ]
+        results = run({f"{i}": np.stack([p.pixels for p in b]) for i, b in enumerate(batches)})
+        for i, batch in enumerate(batches):
+            labels = _labels(contract, results[f"{i}/{contract.options.output}"])
+            for k, photo in enumerate(batch[: len(part) - i * size]):
+                yield photo, labels[k]
+
+
+def _labels(contract: Contract, given: np.ndarray) -> np.ndarray:
+    """What a file gives -> `(N, H, W)`."""
+    if contract.options.output == "labels":
+        return given
+    if contract.options.output == "logits":
+        height, width = contract.config.input_size
+        half_pixel = contract.metadata["logits"]["half_pixel"]
+        like = np.zeros((1, height, width, 1), np.uint8)
+        given = np.asarray(graph.enlarge(given, like, half_pixel=half_pixel))
+    return given.argmax(-1)

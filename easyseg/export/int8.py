@@ -1,0 +1,192 @@
+"""Precision "int8": 8-bit weights and activations, whose ranges are those on real images.
+
+Each format's own library quantizes. Convolutions and the sums and means between them are in 8
+bits; normalization, resizing, the last convolution, softmax and argmax stay in float, where 8 bits
+would move the borders of objects.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from easyseg._keras import layers
+
+__all__ = ["quantize_onnx", "quantize_openvino", "quantize_tflite", "wake_channels"]
+
+CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
+LEAST_WEIGHT = 1e-4  # over the bias
+ONNX_OPERATIONS = ("Conv", "Clip", "Relu", "Add", "Concat", "GlobalAveragePool", "MaxPool",
+                   "AveragePool", "Gemm")  # fmt: skip
+TFLITE_OPERATIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN",
+                     "AVERAGE_POOL_2D", "MAX_POOL_2D")  # fmt: skip
+
+
+def wake_channels(network: Any) -> None:
+    """Gives channels that are a constant one tiny weight.
+
+    A bias is stored in steps of the weights' steps, which do not exist where all weights of a
+    channel are zero. Such channels are common after training, and would lose their bias.
+    """
+    for layer in network._flatten_layers():
+        if not isinstance(layer, CONVOLUTIONS) or not layer.use_bias:
+            continue
+        kernel, bias = layer.get_weights()
+        flat = kernel.reshape(-1, bias.size)  # (h w inputs, outputs); depthwise (h w, channels)
+        least = LEAST_WEIGHT * np.abs(bias)
+        flat[0] = np.where(np.abs(flat).max(0) < least, least, flat[0])
+        layer.set_weights([flat.reshape(kernel.shape), bias])
+
+
+def quantize_onnx(model: Any, images: Sequence[np.ndarray]) -> Any:
+    """The `ModelProto` with pairs of QuantizeLinear and DequantizeLinear.
+
+    Weights are unsigned: with signed ones, processors without VNNI add products up in 16 bits,
+    which overflow.
+    """
+    import onnx  # noqa: PLC0415
+    from onnxruntime.quantization import QuantType, quantize_static  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder, _quiet_root():
+        path = Path(folder, "model.onnx")
+        quantize_static(
+            model,
+            path,
+            _Reader(images),
+            op_types_to_quantize=list(ONNX_OPERATIONS),
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QUInt8,
+            nodes_to_exclude=_last_of_onnx(model.graph),
+            extra_options={"WeightSymmetric": True},
+        )
+        quantized = onnx.load(path)
+    del quantized.metadata_props[:], quantized.graph.value_info[:]
+    for field in ("producer_name", "producer_version", "doc_string"):
+        setattr(quantized, field, getattr(model, field))
+    return quantized
+
+
+class _Reader:
+    """Images as ONNX Runtime asks for them."""
+
+    def __init__(self, images: Sequence[np.ndarray]) -> None:
+        self._inputs = iter([{"image": image[None]} for image in images])
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        """The next input, or `None`."""
+        return next(self._inputs, None)
+
+
+def _last_of_onnx(graph: Any) -> list[str]:
+    """Names of the nodes from the last dense convolutions to the logits."""
+    makers = {name: node for node in graph.node for name in node.output}
+    names, found = ["logits"], []
+    while names:
+        node = makers.get(names.pop())
+        if node is None or node.name in found:
+            continue
+        found.append(node.name)
+        groups = [attribute.i for attribute in node.attribute if attribute.name == "group"]
+        if node.op_type != "Conv" or groups not in ([], [1]):
+            names += node.input
+    return found
+
+
+def quantize_openvino(model: Any, images: Sequence[np.ndarray]) -> Any:
+    """The `openvino.Model` as NNCF quantizes it, with corrected biases."""
+    import nncf  # noqa: PLC0415
+
+    with _quiet_root():
+        return nncf.quantize(
+            model,
+            nncf.Dataset([image[None] for image in images]),
+            preset=nncf.QuantizationPreset.MIXED,  # activations are not symmetric after relu6
+            subset_size=len(images),
+            ignored_scope=nncf.IgnoredScope(
+                names=_last_of_openvino(model), types=["Interpolate"], validate=False
+            ),
+        )
+
+
+def _last_of_openvino(model: Any) -> list[str]:
+    """Names of the operations from the last dense convolutions to the outputs."""
+    nodes, found = [result.input_value(0).get_node() for result in model.get_results()], []
+    while nodes:
+        node = nodes.pop()
+        name = node.get_friendly_name()
+        if name in found:
+            continue
+        found.append(name)
+        if node.get_type_name() != "Convolution":
+            nodes += [value.get_node() for value in node.input_values()]
+    return found
+
+
+def quantize_tflite(content: bytes, images: Sequence[np.ndarray]) -> bytes:
+    """The TFLite file with 8-bit weights and activations; without images, with 8-bit weights."""
+    from ai_edge_quantizer import quantizer  # noqa: PLC0415
+    from ai_edge_quantizer.qtyping import TFLOperationName  # noqa: PLC0415
+
+    quantize = quantizer.Quantizer(content)
+    for name in TFLITE_OPERATIONS if images else TFLITE_OPERATIONS[:3]:
+        operation = TFLOperationName[name]
+        if images:
+            quantize.add_static_config(".*", operation, 8, 8)
+        else:
+            quantize.add_dynamic_config(".*", operation, 8)
+    if images:
+        quantize.add_static_config(
+            ".*logits-semantic.*", TFLOperationName.CONV_2D, 8, 8, algorithm_key="no_quantize"
+        )
+    ranges = _ranges_of_tflite(content, images) if images else None
+    result = quantize.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+    return bytes(result.quantized_model)
+
+
+def _ranges_of_tflite(content: bytes, images: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Least and largest value of each tensor; the quantizer's own way needs a signature."""
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that all tensors are kept
+        interpreter = Interpreter(model_content=content, experimental_preserve_all_tensors=True)
+    interpreter.allocate_tensors()
+    (source,) = interpreter.get_input_details()
+    ranges: dict[str, list[float]] = {}
+    for image in images:
+        interpreter.set_tensor(source["index"], np.repeat(image[None], source["shape"][0], 0))
+        interpreter.invoke()
+        for tensor in interpreter.get_tensor_details():
+            if tensor["dtype"] != np.float32 or not np.all(tensor["shape"]):
+                continue
+            with contextlib.suppress(ValueError):  # a tensor without values
+                values = interpreter.get_tensor(tensor["index"])
+                low, high = ranges.get(tensor["name"], (np.inf, -np.inf))
+                ranges[tensor["name"]] = [min(low, values.min()), max(high, values.max())]
+    return {
+        name: {
+            key: np.full((1, 1, 1, 1), value, np.float32)
+            for key, value in zip(("min", "max"), pair, strict=True)
+        }
+        for name, pair in ranges.items()
+    }
+
+
+@contextlib.contextmanager
+def _quiet_root() -> Iterator[None]:
+    """The libraries log what they do to the root logger, or print it."""
+    logger = logging.getLogger()
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
