@@ -15,8 +15,6 @@ from easyseg.export.graph import Contract
 from easyseg.export.photos import Photo
 from easyseg.inference.runtimes.keras import start
 
-__all__ = ["PhotoAgreement", "compare_on_photos"]
-
 Run = Callable[[dict[str, np.ndarray]], dict[str, Any]]
 TOGETHER = 32  # images for one start of the process
 

@@ -11,15 +11,13 @@ import contextlib
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from easyseg._keras import layers
-
-__all__ = ["quantize_onnx", "quantize_openvino", "quantize_tflite", "wake_channels"]
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 LEAST_WEIGHT = 1e-4  # over the bias
@@ -46,11 +44,7 @@ def wake_channels(network: Any) -> None:
 
 
 def quantize_onnx(model: Any, images: Sequence[np.ndarray]) -> Any:
-    """The `ModelProto` with pairs of QuantizeLinear and DequantizeLinear.
-
-    Weights are unsigned: with signed ones, processors without VNNI add products up in 16 bits,
-    which overflow.
-    """
+    """The `ModelProto` with pairs of QuantizeLinear and DequantizeLinear."""
     import onnx  # noqa: PLC0415
     from onnxruntime.quantization import QuantType, quantize_static  # noqa: PLC0415
 
@@ -63,9 +57,8 @@ def quantize_onnx(model: Any, images: Sequence[np.ndarray]) -> Any:
             op_types_to_quantize=list(ONNX_OPERATIONS),
             per_channel=True,
             activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
             nodes_to_exclude=_last_of_onnx(model.graph),
-            extra_options={"WeightSymmetric": True},
         )
         quantized = onnx.load(path)
     del quantized.metadata_props[:], quantized.graph.value_info[:]
@@ -158,6 +151,9 @@ def _ranges_of_tflite(content: bytes, images: Sequence[np.ndarray]) -> dict[str,
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that all tensors are kept
         interpreter = Interpreter(model_content=content, experimental_preserve_all_tensors=True)
+    constants = [
+        t["index"] for t in interpreter.get_tensor_details() if _has_values(interpreter, t)
+    ]
     interpreter.allocate_tensors()
     (source,) = interpreter.get_input_details()
     ranges: dict[str, list[float]] = {}
@@ -165,9 +161,11 @@ def _ranges_of_tflite(content: bytes, images: Sequence[np.ndarray]) -> dict[str,
         interpreter.set_tensor(source["index"], np.repeat(image[None], source["shape"][0], 0))
         interpreter.invoke()
         for tensor in interpreter.get_tensor_details():
-            if tensor["dtype"] != np.float32 or not np.all(tensor["shape"]):
+            # of weights, the quantizer takes the ranges of their channels
+            weights = tensor["index"] in constants
+            if weights or tensor["dtype"] != np.float32 or not np.all(tensor["shape"]):
                 continue
-            with contextlib.suppress(ValueError):  # a tensor without values
+            if _has_values(interpreter, tensor):
                 values = interpreter.get_tensor(tensor["index"])
                 low, high = ranges.get(tensor["name"], (np.inf, -np.inf))
                 ranges[tensor["name"]] = [min(low, values.min()), max(high, values.max())]
@@ -178,6 +176,15 @@ def _ranges_of_tflite(content: bytes, images: Sequence[np.ndarray]) -> dict[str,
         }
         for name, pair in ranges.items()
     }
+
+
+def _has_values(interpreter: Any, tensor: Mapping[str, Any]) -> bool:
+    """Whether it can be read now; before tensors are allocated only constants can."""
+    try:
+        interpreter.get_tensor(tensor["index"])
+    except ValueError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -19,8 +19,6 @@ from easyseg.models.layers.learned_upsampling import LearnedUpsampling, spread
 from easyseg.models.layers.resize import resize_align_corners
 from easyseg.weights.exported import METADATA_FILE
 
-__all__ = ["add_metadata", "write"]
-
 DATE = (1980, 1, 1, 0, 0, 0)  # of the entries, so that the same network gives the same bytes
 SAVED = "1980-01-01@00:00:00"  # as Keras writes it
 OWN = "easyseg."  # modules that are not there where the file is opened

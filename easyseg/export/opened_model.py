@@ -99,6 +99,9 @@ class OpenedModel:
         self._source = source
         own, is_file = self._find_file(source)
         export = None if is_file else self.export
+        if is_file and own is not None and own.precision == options.precision == "int8":
+            options = dataclasses.replace(options, precision="float32")  # the file is in 8 bits
+            self._options = options
         self._runtimes = FileRuntimes(options, self._input_size, export, own, self._find_folder())
         self._network: FileNetwork | None = self._runtimes.open()
         self._predictor = self._predictor_of(self._network)

@@ -20,8 +20,6 @@ from easyseg.io.find_images import find_images
 from easyseg.io.read_image import read_image
 from easyseg.results.label_set import LabelSet
 
-__all__ = ["Photo", "Photos", "find_photos"]
-
 T = TypeVar("T")
 
 CALIBRATION, COMPARISON, LABELED = 200, 16, 500  # images at most, spread over all that are given

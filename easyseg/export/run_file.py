@@ -21,7 +21,9 @@ CALLS = 3
 def _open_onnx(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     import onnxruntime  # noqa: PLC0415
 
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")  # as easyseg runs it
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return lambda image: dict(zip(names, session.run(names, {"image": image}), strict=True))
 

@@ -38,9 +38,10 @@ def write(contract: Contract, path: Path) -> None:
         raise ExportError(
             f"The network cannot be converted to TFLite ({reason[:300]}). Choose another format."
         ) from error
-    if contract.options.precision == "int8":
+    content = with_model_metadata(content, contract)
+    if contract.options.precision == "int8":  # last: the quantizer moves weights behind the buffer
         content = quantize_tflite(content, contract.calibration)
-    path.write_bytes(with_model_metadata(content, contract))
+    path.write_bytes(content)
     _append(path, LABELS_FILE, "\n".join(contract.label_set.names) + "\n")
     _append(path, "outputs.txt", "\n".join(sorted(contract.outputs)) + "\n")
 

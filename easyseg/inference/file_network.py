@@ -60,7 +60,8 @@ class FileNetwork:
         check_size(file, input_size)
         require_same_process()
         self.runtime: str | None = name
-        self.precision, self.batch_size = precision, batch_size
+        self.precision = "int8" if file.precision == "int8" else precision
+        self.batch_size = batch_size
         self._file, self._name = file, name
         self.stride, self.half_pixel, self.weights = file.stride, file.half_pixel, file.weights
         start = importlib.import_module(RUNTIMES[name].module).start

@@ -115,21 +115,10 @@ def _metadata(path: Path) -> str | memoryview:
     """JSON, or the content of an ONNX file that has none."""
     if path.is_dir():
         return read_file(path / METADATA_FILE, LARGEST_METADATA).decode()
-<<<<<<< HEAD
     require_ordinary(path)
     _refuse_other_format(path)
-    if path.suffix.lower() == ".tflite":
-        return _archived_metadata(path)
-=======
     if path.suffix.lower() in ARCHIVES:
-        require_ordinary(path)
-        with zipfile.ZipFile(path) as archive:
-            if METADATA_FILE not in archive.namelist():
-                return None
-            if archive.getinfo(METADATA_FILE).file_size > LARGEST_METADATA:
-                raise ValueError(f"{METADATA_FILE} is too large")
-            return archive.read(METADATA_FILE).decode()
->>>>>>> 68e0610 (wip)
+        return _archived_metadata(path)
     content = memoryview(read_file(path, LARGEST))
     if has_external_data(content):
         raise WeightsError(
@@ -140,7 +129,7 @@ def _metadata(path: Path) -> str | memoryview:
 
 
 def _archived_metadata(path: Path) -> str:
-    """What is in the archive behind a TFLite file."""
+    """What is in a Keras file, or in the archive behind a TFLite file."""
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.getinfo(METADATA_FILE).file_size > LARGEST_METADATA:

@@ -55,6 +55,8 @@ def start(spec: RuntimeSpec) -> Forward:
     options.add_session_config_entry("session.force_spinning_stop", "1")
     for name, length in spec.signature.free_dimensions(spec.input_size).items():
         options.add_free_dimension_override_by_name(name, length)
+    # without it, sums of int8 products overflow on x86 processors that lack VNNI
+    options.add_session_config_entry("session.x64quantprecision", "1")
     options.log_severity_level = 4  # errors are raised as well; printed, they hold any text
     options.enable_mem_pattern = provider != DIRECTML  # which cannot have one
     session = onnxruntime.InferenceSession(

@@ -1,0 +1,113 @@
+"""Format "keras": a file that Keras alone opens, in safe mode, and the same contract."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers.exported import SIZE
+
+from easyseg import LoadedModel, SemanticSegmentation
+from easyseg._keras import keras
+from easyseg.errors import ExportError, InputError, WeightsError
+from easyseg.export.options import ExportOptions
+from easyseg.weights.exported import read_exported
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, *SIZE, 3), np.uint8)
+OPEN = """
+import sys
+sys.modules["easyseg"] = None  # an import fails
+import keras, numpy
+model = keras.saving.load_model(sys.argv[1], safe_mode=True)
+numpy.save(sys.argv[3], keras.ops.convert_to_numpy(model(numpy.load(sys.argv[2]))))
+"""
+
+
+def run(path, images, folder):
+    """What plain Keras computes, in a process in which easyseg cannot be imported."""
+    np.save(folder / "in.npy", images)
+    words = [path, folder / "in.npy", folder / "out.npy"]
+    subprocess.run([sys.executable, "-c", OPEN, *map(str, words)], check=True)
+    return np.load(folder / "out.npy")
+
+
+@pytest.fixture(scope="module")
+def saved(seg_tiny, tmp_path_factory):
+    path = tmp_path_factory.mktemp("keras") / "tiny.keras"
+    seg_tiny.export(path, batch=None, check=False)
+    return path
+
+
+@pytest.mark.slow  # loads TensorFlow again
+def test_it_opens_without_easyseg(saved, seg_tiny, tmp_path):
+    labels = run(saved, IMAGES, tmp_path)
+    assert (labels.shape, labels.dtype) == ((2, *SIZE), np.uint8)
+    expected = np.asarray(seg_tiny.model(IMAGES.astype(np.float32), training=False)).argmax(-1)
+    assert (labels == expected).mean() >= 0.9999
+
+
+def test_the_same_bytes_twice_without_paths(saved, seg_tiny, tmp_path):
+    content = saved.read_bytes()
+    seg_tiny.export(tmp_path / "other_name.keras", batch=None, check=False)
+    assert (tmp_path / "other_name.keras").read_bytes() == content
+    with zipfile.ZipFile(saved) as archive:
+        parts = b"".join(archive.read(name) for name in archive.namelist())
+    names = [getpass.getuser(), socket.gethostname(), str(Path.cwd()), "/home", "site-packages"]
+    assert not [name for name in names if len(name) > 3 and name.encode() in parts]
+    assert b"easyseg." not in parts.replace(b"easyseg.json", b"")  # no class of ours
+
+
+def test_easyseg_knows_it_and_says_what_to_do(saved, tmp_path):
+    assert read_exported(saved).file_format == "keras"
+    with pytest.raises(InputError, match="does not run files of format 'keras'"):
+        SemanticSegmentation(saved, cache_dir=tmp_path)
+
+
+def test_a_keras_file_of_somebody_else(tmp_path):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
+    model.save(tmp_path / "x.keras")
+    with pytest.raises(WeightsError, match="was not exported by easyseg"):
+        SemanticSegmentation(tmp_path / "x.keras", cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"dynamic": True}, "dynamic=True is not available for format 'keras'; leave it out"),
+        ({"opset": 17}, "opset=17 is not available for format 'keras'"),
+        ({"precision": "float16"}, "choose 'float32'"),
+    ],
+)
+def test_arguments_that_it_does_not_have(values, message):
+    with pytest.raises(InputError, match=message):
+        ExportOptions(format="keras", **values)
+
+
+class Foreign(keras.layers.Layer):
+    def call(self, x):
+        return x
+
+
+def test_layers_of_another_package_are_named(seg_tiny, tmp_path):
+    image = keras.Input((None, None, 3), name="image")
+    x = Foreign()(image)
+    x = keras.layers.Conv2D(3, 1, name="logits-semantic")(x)
+    seg = SemanticSegmentation(
+        LoadedModel(keras.Model(image, x), seg_tiny.config, seg_tiny.label_set), runtime="keras"
+    )
+    with pytest.raises(ExportError, match=r"Keras alone cannot open: Foreign.*such as onnx"):
+        seg.export(tmp_path / "x.keras")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("output", ["labels", "logits", "probabilities"])
+def test_it_is_checked(seg_tiny, tmp_path, output):
+    summary = seg_tiny.export(tmp_path / "x.keras", output=output)
+    assert summary.labels >= 0.9999
