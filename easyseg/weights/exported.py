@@ -123,7 +123,7 @@ def _metadata(path: Path) -> str | memoryview:
     if has_external_data(content):
         raise WeightsError(
             f"{path} takes values from other files, which a network from elsewhere must not read. "
-            "Export the model with easyseg, or its weights into the file itself."
+            'Put them into one file: onnx.save(onnx.load("a.onnx"), "b.onnx").'
         )
     return metadata_of(content).get(KEY, content)
 

@@ -255,8 +255,8 @@ def _label_set(
     counts = {t.dims[axis] for t in graph.outputs if len(t.dims) == 4 and t.dtype in FLOATS}
     count = next((f"{c} " for c in counts if isinstance(c, int) and len(counts) == 1), "")
     raise InputError(
-        f"{path} does not name its classes; give class_names, the {count}names in the order of "
-        "its channels."
+        f"{path} does not name its classes. Give its {count}names in the order of its channels, "
+        "such as class_names=('road', 'car')."
     )
 
 
@@ -288,8 +288,8 @@ def _size(
     found = [side if isinstance(side, int) else wish for side, wish in zip(sides, wanted)]  # noqa: B905
     if None in found:
         raise InputError(
-            f"{path} takes images of any size; give input_size, the number of pixels that it was "
-            "trained with, such as 512."
+            f"{path} takes images of any size. Give the one that it was trained with, such as "
+            "input_size=512."
         )
     size = int(found[0] or 0), int(found[1] or 0)
     if options.size not in (None, size):

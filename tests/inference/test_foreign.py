@@ -161,6 +161,8 @@ def test_everything_that_a_model_does(opened, tmp_path):
     words += ["--mean", ",".join(map(str, MEAN)), "--std", ",".join(map(str, STD))]
     done = CliRunner().invoke(cli, words)
     assert done.exit_code == 0, done.output
+    without = CliRunner().invoke(cli, words[:-6] + words[-4:])
+    assert "in the order of its channels, such as --class-names road,car." in without.output
     seg.segment_image(image, tmp_path / "same.png", kind="mask")
     assert (tmp_path / "mask.png").read_bytes() == (tmp_path / "same.png").read_bytes()
 
@@ -185,8 +187,8 @@ def test_training_and_export_say_what_to_do(opened, tmp_path):
 @pytest.mark.parametrize(
     ("options", "arguments", "message"),
     [
-        ({"out_dims": [1, 3, 16, 24]}, {"class_names": None}, "give class_names, the 3 names in"),
-        ({"names": "{0: "}, {"class_names": None}, "give class_names, the names in the order"),
+        ({"out_dims": [1, 3, 16, 24]}, {"class_names": None}, "Give its 3 names in the order"),
+        ({"names": "{0: "}, {"class_names": None}, "Give its names in the order"),
         ({}, {"class_names": NAMES[:2]}, r"shape \(1, 3, 16, 24\), which are neither scores of 2"),
         ({}, {"class_names": ["a", "a", "b"]}, r"class_names has \['a'\] more than once"),
         ({}, {"class_names": "road"}, "class_names='road' must be a list of names"),
@@ -195,7 +197,7 @@ def test_training_and_export_say_what_to_do(opened, tmp_path):
         ({}, {"std": (1, 0, 1)}, "must be three numbers above 0"),
         ({}, {"input_size": 0}, "input_size=0 must be a number of pixels, such as 512"),
         ({}, {"input_size": 32}, r"takes images of 64x96 pixels; leave it out"),
-        ({"dims": ["n", 3, "h", "w"]}, {}, "takes images of any size; give input_size"),
+        ({"dims": ["n", 3, "h", "w"]}, {}, "takes images of any size. Give the one"),
         ({"dtype": "UINT8"}, {}, "takes whole numbers from 0 to 255 and scales them itself"),
         ({}, {"tile": 97}, "takes images of 64x96 pixels, not 97x97. Leave out tile"),
         ({}, {"flip": True}, "tile, scales and flip are not available for"),
