@@ -28,6 +28,7 @@ from easyseg.inference.runtimes.benchmark import (
 )
 from easyseg.inference.runtimes.hardware import has_bfloat16
 from easyseg.inference.runtimes.keras import KerasNetwork
+from easyseg.inference.runtimes.keras import devices as keras_devices
 from easyseg.models.build import logits_model
 
 SIZE = (65, 65)
@@ -148,6 +149,18 @@ def test_keras_follows_the_weights(network, images, logits):
     finally:
         bias.assign(before)
     np.testing.assert_allclose(shift, np.broadcast_to([1.0, 2.0, 3.0], shift.shape), atol=1e-4)
+
+
+def test_devices_of_keras(network, images, logits, monkeypatch):
+    np.testing.assert_allclose(KerasNetwork(network, SIZE, device="cpu")(images), logits, atol=1e-4)
+    monkeypatch.setattr("keras.distribution.list_devices", lambda _: [])
+    with pytest.raises(InputError, match=r"device='gpu' is not available: runtime 'keras' has cpu"):
+        KerasNetwork(network, SIZE, device="gpu")
+    with pytest.raises(InputError, match=r"onnxruntime has cpu; .*keras has cpu\. Choose one"):
+        SemanticSegmentation("mini", device="gpu")
+    monkeypatch.setattr("keras.distribution.list_devices", lambda _: ["gpu:0", "gpu:1"])
+    names = keras_devices()
+    assert names == {"cpu": "cpu:0", "gpu": "gpu:0", "gpu:0": "gpu:0", "gpu:1": "gpu:1"}
 
 
 def test_mixed_sizes_never_retrace():
