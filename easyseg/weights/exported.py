@@ -6,6 +6,7 @@ output, takes a few of its fields. Numbers of fields are those of `onnx.proto`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import zipfile
@@ -150,7 +151,7 @@ def _refuse_other_format(path: Path) -> None:
     starts = {
         ".tflite": head[4:] == b"TFL3",
         ".h5": head[:4] == b"\x89HDF",
-        ".keras": head[:4] == b"PK\x03\x04",
+        ".keras": head[:4] == b"PK\x03\x04" and _is_keras(path),
         ".onnx": head[:1] == b"\x08" and head[1:2] < b"\x20",  # the version of the format
     }
     for extension, matches in starts.items():
@@ -159,6 +160,13 @@ def _refuse_other_format(path: Path) -> None:
                 f"{path} holds what files that end in {extension} hold. Rename it to "
                 f"{path.stem}{extension}, or choose another file."
             )
+
+
+def _is_keras(path: Path) -> bool:
+    """Whether an archive has the config of a Keras model; those of PyTorch have none."""
+    with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:
+        return "config.json" in archive.namelist()
+    return False
 
 
 def _from_metadata(path: Path, values: dict[str, Any]) -> ExportedFile:

@@ -1,5 +1,6 @@
 """What an exported file may not say; files are written field by field, as in onnx.proto."""
 
+import io
 import json
 import shutil
 import zipfile
@@ -124,13 +125,26 @@ def test_tflite_files_from_elsewhere_or_incomplete(tmp_path):
         read_exported(path)
 
 
+def zipped(name):
+    with io.BytesIO() as content:
+        with zipfile.ZipFile(content, "w") as archive:
+            archive.writestr(name, "{}")
+        return content.getvalue()
+
+
+def test_an_archive_of_pytorch(tmp_path):
+    (tmp_path / "x.onnx").write_bytes(zipped("archive/data.pkl"))
+    with pytest.raises(WeightsError, match=r"cannot be read as an exported network .* export it"):
+        read_exported(tmp_path / "x.onnx")
+
+
 @pytest.mark.parametrize(
     ("name", "extension", "head"),
     [
         ("x.tflite", ".onnx", MINI.read_bytes()),
         ("x.onnx", ".tflite", b"\x20\0\0\0TFL3"),
         ("x.onnx", ".h5", b"\x89HDF\r\n"),
-        ("x.tflite", ".keras", b"PK\x03\x04"),
+        ("x.tflite", ".keras", zipped("config.json")),
     ],
 )
 def test_another_format_than_the_extension(name, extension, head, tmp_path):
