@@ -72,7 +72,7 @@ def test_easyseg_knows_it_and_says_what_to_do(saved, tmp_path):
 def test_a_keras_file_of_somebody_else(tmp_path):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
     model.save(tmp_path / "x.keras")
-    with pytest.raises(WeightsError, match="was not exported by easyseg"):
+    with pytest.raises(WeightsError, match="has no metadata of easyseg"):
         SemanticSegmentation(tmp_path / "x.keras", cache_dir=tmp_path)
 
 

@@ -101,6 +101,8 @@ def test_network(name, file_format, size, tmp_path, record_property):
         pytest.importorskip(package)
     if size == "dynamic" and "dynamic" not in FORMATS[file_format].arguments:
         pytest.skip("the format has one size")
+    if (name, file_format) == ("segformer", "keras"):
+        pytest.skip("it has layers of KerasHub, which Keras alone cannot open")
     seg = SemanticSegmentation(network(name), runtime="keras")
     path = tmp_path / ENDINGS.get(file_format, f"x.{file_format}")
     summary = seg.export(path, output="logits", **SIZES[size])
