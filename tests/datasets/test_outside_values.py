@@ -374,7 +374,7 @@ def test_names_with_numbers_as_text(tmp_path, names):
         ("[[a]]", "name 0 in {file} is a list of 1; give text"),
         ("[&a [0" + ",0" * 300 + "]" + ",*a" * 300 + "]", "{file} is not YAML (over 20,000 values"),
         ("a" * MAX_YAML, "{file} is not YAML (over 65,536 characters; put long"),
-        (2000 * "[", "{file} is not YAML (nested too deeply)"),
+        (1000 * "[", "{file} is not YAML (nested too deeply)"),
         ("!!int x", "{file} is not YAML (invalid literal for int()"),
     ],
 )  # fmt: skip

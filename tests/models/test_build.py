@@ -41,13 +41,13 @@ def test_shapes(output_stride, decoder):
     assert model(image).shape == (2, 65, 97, 5)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (33, 50), (64, 64), (31, 200)])
 @pytest.mark.parametrize("head", ["aspp", "dpc", "lraspp"])
-def test_any_input_size(size, head):
+def test_any_input_size(head):
     model = build_model(SMALL.replace(head=head))
-    logits = np.asarray(model(np.full((1, *size, 3), 90, np.uint8)))
-    assert logits.shape == (1, *size, 5)
-    assert np.isfinite(logits).all()
+    for size in [(1, 1), (33, 50), (64, 64), (31, 200)]:
+        logits = np.asarray(model(np.full((1, *size, 3), 90, np.uint8)))
+        assert logits.shape == (1, *size, 5)
+        assert np.isfinite(logits).all()
 
 
 @pytest.mark.parametrize(
