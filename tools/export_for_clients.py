@@ -25,7 +25,13 @@ PHOTOS = {  # with their sizes; the former is that of the embedded model's input
     "square": ("astronaut.png", (449, 449)),
     "wide": ("chelsea.png", (640, 420)),
 }
-HERE = ("easyseg", "tensorflow", "onnxruntime", "seg.export")  # what a block for this program has
+HERE = (
+    "easyseg",
+    "tensorflow",
+    "keras",
+    "onnxruntime",
+    "seg.export",
+)  # what a block for this program has
 
 
 def main(folder: Path) -> None:
@@ -41,8 +47,9 @@ def main(folder: Path) -> None:
         for block in blocks:
             if any(word in block for word in HERE):
                 exec(block, session)
-            if "tensorflow" in block:
-                np.save("saved_model_labels.npy", np.asarray(session["labels"]))
+            for package in ("tensorflow", "keras"):
+                if f"import {package}" in block:
+                    np.save(f"labels_{package}.npy", np.asarray(session["labels"]))
     seg = SemanticSegmentation("mini", runtime="keras")
     for name in PHOTOS:
         labels = seg.segment_image(folder / name / "street.jpg").labels

@@ -20,7 +20,7 @@ if "EASYSEG_EXPORTED" not in os.environ:
     pytest.skip("has an environment of its own: make test-export", allow_module_level=True)
 
 PAGE = Path(__file__).parents[2] / "docs/export.md"
-HERE = ("easyseg", "tensorflow", "seg.export")  # what needs these is run by the tool
+HERE = ("easyseg", "tensorflow", "keras", "seg.export")  # what needs these is run by the tool
 BLOCKS = [
     block
     for block in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL)
@@ -84,8 +84,10 @@ def test_the_page(photo, monkeypatch, record_property):
     }
 
 
-def test_tensorflow_gave_the_same():
-    labels = np.load(FILES / "square/saved_model_labels.npy")
+@pytest.mark.parametrize("package", ["tensorflow", "keras"])
+def test_what_the_tool_ran_gave_the_same(package):
+    """A SavedModel, and a file of Keras."""
+    labels = np.load(FILES / f"square/labels_{package}.npy")
     assert agreement(labels, np.load(FILES / "square/labels.npy")) >= SAME["square"]
 
 
