@@ -46,7 +46,7 @@ def without_bar(*args, **options):
 
 @pytest.fixture
 def segment(run, seg, monkeypatch):
-    """`easyseg segment` with the model that this session holds, so that it is not built anew."""
+    """`easyseg segment` with the model that this session holds, so that it is not built again."""
 
     class Ready:
         def __new__(cls, model, **options):

@@ -24,7 +24,7 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (65, 65, 3), np.uint8)
 def make_model(channels=3, *, blocks=5, name="mine", last=()):
     """Blocks of stride 2 with layers that Keras numbers; the classifier is numbered before them."""
     image = keras.Input((65, 65, channels))
-    aside = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 1)(image))
+    branch = layers.GlobalAveragePooling2D()(layers.Conv2D(2, 1)(image))
     x = image
     for i in range(1, blocks + 1):
         x = layers.Conv2D(8, 3, strides=2, padding="same")(x)
@@ -32,7 +32,7 @@ def make_model(channels=3, *, blocks=5, name="mine", last=()):
         x = layers.ReLU(name=f"block{i}_out")(x)
     for layer in last:
         x = layer(x)
-    y = layers.Add()([aside, layers.Dense(2)(layers.Flatten(name="flat")(x))])
+    y = layers.Add()([branch, layers.Dense(2)(layers.Flatten(name="flat")(x))])
     return keras.Model(image, y, name=name)
 
 

@@ -68,7 +68,7 @@ def scene():
 
 @pytest.fixture
 def here(tmp_path, monkeypatch, scene):
-    """A working folder with the files that the tutorials name; a film of 6 frames, 10 a second."""
+    """A working folder with the files that the tutorials name; a video of 6 frames, 10 a second."""
     monkeypatch.chdir(tmp_path)
     bgr = np.ascontiguousarray(scene[..., ::-1])
     for name in ("sample.png", "sample.jpg", "sample1.jpg", "sample2.jpg"):
@@ -77,10 +77,10 @@ def here(tmp_path, monkeypatch, scene):
     for name in ("background.jpg", "bg.jpg", "flowers.jpg"):
         cv2.imwrite(name, ground)
     for name in ("sample_video.mp4", "sample_video1.mp4"):
-        film = cv2.VideoWriter(name, cv2.VideoWriter_fourcc(*"mp4v"), 10, (WIDTH, HEIGHT))
+        writer = cv2.VideoWriter(name, cv2.VideoWriter_fourcc(*"mp4v"), 10, (WIDTH, HEIGHT))
         for _ in range(6):
-            film.write(bgr)
-        film.release()
+            writer.write(bgr)
+        writer.release()
     return tmp_path
 
 

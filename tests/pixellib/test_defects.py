@@ -45,9 +45,9 @@ def test_4_frames_of_opencv_are_seen_in_their_true_colors(segmenter, changer, he
     """PixelLib swapped red and blue, which here makes an aeroplane of a boat."""
     frame = np.zeros((64, 64, 3), np.uint8)
     frame[16:48, 16:48, 2] = 128  # red
-    film = cv2.VideoWriter("red.mp4", cv2.VideoWriter_fourcc(*"mp4v"), 10, (64, 64))
-    film.write(frame)
-    film.release()
+    writer = cv2.VideoWriter("red.mp4", cv2.VideoWriter_fourcc(*"mp4v"), 10, (64, 64))
+    writer.write(frame)
+    writer.release()
     assert cv2.imwrite("red.png", frame)
     for values, _ in (
         segmenter.segmentAsPascalvoc("red.png"),
@@ -93,7 +93,7 @@ def test_6_gray_and_transparent_images(segmenter, changer, here, scene, kind):
 
 def test_7_films_that_cannot_be_read_say_so(segmenter, changer, here):
     """PixelLib ended with an UnboundLocalError (87)."""
-    (here / "text.mp4").write_text("no film")
+    (here / "text.mp4").write_text("no video")
     for name in ("none.mp4", "text.mp4"):
         with pytest.raises(VideoError, match=name):
             segmenter.process_video_pascalvoc(name, output_video_name="out.mp4")
@@ -102,11 +102,11 @@ def test_7_films_that_cannot_be_read_say_so(segmenter, changer, here):
     assert not (here / "out.mp4").exists()
 
 
-def test_7_a_film_needs_no_speed(segmenter, here):
+def test_7_a_video_needs_no_frame_rate(segmenter, here):
     segmenter.process_video_pascalvoc("sample_video.mp4", output_video_name="out.mp4")
-    film = cv2.VideoCapture("out.mp4")
-    assert film.get(cv2.CAP_PROP_FRAME_COUNT) == 6
-    assert film.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
+    video = cv2.VideoCapture("out.mp4")
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 6
+    assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
 
 
 @pytest.mark.parametrize("method", ["segmentAsPascalvoc", "segmentAsAde20k"])

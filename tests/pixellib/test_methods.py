@@ -77,7 +77,7 @@ def test_nothing_is_built_before_it_is_loaded(opened):
     with pytest.raises(InputError, match=r"call load_pascalvoc_model\(path\) first"):
         segment.segmentFrameAsPascalvoc(frame)
     with pytest.raises(InputError, match=r"call load_ade20k_model\(path\) first"):
-        segment.process_video_ade20k("film.mp4")
+        segment.process_video_ade20k("video.mp4")
     with pytest.raises(InputError, match=r"call load_pascalvoc_model\(path\) first"):
         change.gray_frame(frame)
     assert opened == []
@@ -134,7 +134,7 @@ def test_overlay_covers_seven_tenths(segmenter, here):
 
 @pytest.mark.parametrize("kind", ["pascalvoc", "ade20k"])
 @pytest.mark.parametrize("medium", ["video", "camera"])
-def test_films(segmenter, here, kind, medium):
+def test_videos(segmenter, here, kind, medium):
     """All frames are in the file; the last one is returned."""
     source = "sample_video.mp4"
     method = getattr(segmenter, f"process_{medium}_{kind}")

@@ -1,4 +1,4 @@
-"""Choices in a real run: what shall learn learns, what shall stay stays, and all are numbers."""
+"""Choices in a real run: what is trained changes, what is frozen stays, and nothing is NaN."""
 
 import numpy as np
 import pytest

@@ -22,7 +22,7 @@ def shown(sample):
 
 
 def test_a_run_overfits_coco(shared, tmp_path):
-    """Ten images and eight classes of large objects, learnt by heart."""
+    """Ten images and eight classes of large objects, overfitted."""
     data = open_dataset(shared / "data/coco", classes=CLASSES)
     samples = [sample for split in data.splits.values() for sample in split]
     chosen = sorted(samples, key=shown)[-10:]
