@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ from typing import Any, NamedTuple
 from filelock import FileLock
 
 import easyseg
+from easyseg.errors import OutputError
 from easyseg.inference.runtimes import AUTO
 from easyseg.inference.runtimes.hardware import nvidia_cards, package_versions, processor
 from easyseg.io.atomic import write_bytes
@@ -24,6 +26,8 @@ from easyseg.utils.documents import parse_json
 from easyseg.utils.threads import thread_count
 from easyseg.weights.checksum import weights_checksum
 from easyseg.weights.resolve import ModelSource
+
+log = logging.getLogger(__name__)
 
 NETWORK = "network"  # and the extension of its format
 
@@ -79,13 +83,12 @@ def read_choice(folder: Path | None, precision: str, device: str) -> Choice | No
 
 
 def write_choice(folder: Path, precision: str, device: str, choice: Choice) -> None:
-    """Remembers what was measured.
-
-    Raises:
-        OutputError: The folder cannot be written.
-    """
+    """Remembers what was measured; that it cannot is logged."""
     values = {**choice._asdict(), "machine": _machine()}
-    write_bytes(folder / _choice(precision, device), json.dumps(values).encode())
+    try:
+        write_bytes(folder / _choice(precision, device), json.dumps(values).encode())
+    except OutputError as error:
+        log.warning("the fastest runtime is not remembered: %s", error)
 
 
 @contextlib.contextmanager

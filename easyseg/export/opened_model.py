@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from easyseg.errors import EasysegError, InputError, WeightsError
+from easyseg.errors import InputError, WeightsError
 from easyseg.export import cache
 from easyseg.export.export import ExportSummary, export_model
 from easyseg.export.file_runtimes import NO_INT8, FileRuntimes
@@ -192,7 +192,10 @@ class OpenedModel:
             if self._options.runtime == AUTO:
                 fastest.batch_size = best_batch_size(fastest, sample)
                 if folder is not None:
-                    self._remember(folder, cache.Choice(milliseconds, fastest.batch_size))
+                    choice = cache.Choice(milliseconds, fastest.batch_size)
+                    cache.write_choice(
+                        folder, self._options.precision, self._options.device, choice
+                    )
         with self._lock:
             self._network = fastest if isinstance(fastest, FileNetwork) else None
             self._predictor = self._predictor_of(fastest)
@@ -257,12 +260,6 @@ class OpenedModel:
         keras = self._keras_predictor().network
         return matching({KERAS: keras, **started}, keras, sample)
 
-    def _remember(self, folder: Path, choice: cache.Choice) -> None:
-        try:
-            cache.write_choice(folder, self._options.precision, self._options.device, choice)
-        except EasysegError as error:
-            log.warning("the fastest runtime is not remembered: %s", error)
-
     def _keras_predictor(self, **changes: Any) -> Predictor:
         options = dataclasses.replace(self._options, runtime=KERAS, precision="float32", **changes)
         model, config, label_set, _ = self.load()
@@ -301,7 +298,15 @@ class OpenedModel:
         if source is None or source.weights is None:
             return None, False
         if is_exported(source.weights):
-            return read_exported(source.weights, self._foreign), True
+            file = read_exported(source.weights, self._foreign)
+            if file.normalization is not None and file.normalization.is_assumed:
+                log.warning(
+                    "%s does not say how it scales pixels: mean=%s and std=%s are assumed, as for "
+                    "ImageNet. If its results are bad, give mean and std.",
+                    file.path,
+                    *file.normalization[:2],
+                )
+            return file, True
         path = source.weights.with_name(EXPORTED)
         if source.file_format != "bundle" or not path.is_file():
             return None, False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,8 +10,6 @@ import numpy as np
 from easyseg.errors import InputError
 from easyseg.inference.runtimes import Forward
 from easyseg.weights.network_file import ExportedFile
-
-log = logging.getLogger(__name__)
 
 CERTAIN = 20.0  # logit of a label's class; those of the others are 0
 LEAST = 1e-9  # probability that is not 0
@@ -47,13 +44,6 @@ def adapt(file: ExportedFile, size: tuple[int, int], forward: Forward) -> Adapte
     Raises:
         InputError: Its output is none of these, or of another number of classes.
     """
-    if file.normalization is not None and file.normalization.is_assumed:
-        log.warning(
-            "%s does not say how it scales pixels: mean=%s and std=%s are assumed, as for ImageNet."
-            " If its results are bad, give mean and std.",
-            file.path,
-            *file.normalization[:2],
-        )
     noise = np.random.default_rng(0).integers(0, 256, (1, *size, 3)).astype(np.float32)
     given = forward(as_input(file, noise))
     to_logits = _reader(file, given)
