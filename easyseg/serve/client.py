@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,15 +17,16 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from easyseg.errors import (
+    ImageError,
     ImageTooLargeError,
     InputError,
     ServerError,
     UnknownNameError,
     UnreadableImageError,
 )
-from easyseg.io.atomic import write_bytes
+from easyseg.io.open_image import open_image
 from easyseg.io.read_image import ImageSource, read_image
-from easyseg.io.write_image import encode_image
+from easyseg.io.write_image import encode_image, write_image
 from easyseg.results.label_set import Classes, LabelSet
 from easyseg.results.outputs import OutputSpec
 from easyseg.results.segmentation import Segmentation
@@ -76,13 +79,26 @@ class Remote:
         self._session = requests.Session()
         if key is not None:
             self._session.headers["X-API-Key"] = key
-        retry = Retry(3, status_forcelist=[503], allowed_methods=None, raise_on_status=False)
+        retry = Retry(
+            3,
+            connect=0,
+            read=0,
+            status_forcelist=[503],
+            allowed_methods=None,
+            raise_on_status=False,
+        )
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(max_retries=retry))
-        self._model = model or self._ask("GET", "models").json()["default"]
-        told = self._ask("GET", f"models/{quote(self._model, safe='')}").json()
-        names, colors = zip(*((c["name"], c["color"]) for c in told["classes"]), strict=True)
-        self.label_set = LabelSet(told["label_set"], names, colors, void=told["void"])
+        if model is None:
+            response = self._ask("GET", "models")
+            with self._understood():
+                model = str(response.json()["default"])
+        self._model = model
+        response = self._ask("GET", f"models/{quote(model, safe='')}")
+        with self._understood():
+            told = response.json()
+            names, colors = zip(*((c["name"], c["color"]) for c in told["classes"]), strict=True)
+            self.label_set = LabelSet(told["label_set"], names, colors, void=told["void"])
 
     @checked
     def segment_image(
@@ -110,28 +126,23 @@ class Remote:
         ids = None if classes is None else self.label_set.ids_of(classes)
         pixels = read_image(image)
         query: dict[str, Any] = {"model": self._model}
-        if out is not None and kind in DRAWN_THERE:
+        drawn_there = out is not None and kind in DRAWN_THERE
+        if drawn_there:
             query |= {"kind": kind, "legend": legend}
             query |= {} if ids is None else {"classes": [self.label_set.names[i] for i in ids]}
         response = self._ask("POST", "segment", params=query, data=_file_of(image, pixels))
-        answer = response.json()
-        result = Segmentation(
-            _decode(answer["segmentation_mask"]),
-            self.label_set,
-            pixels,
-            speed=_timings(response.headers.get("Server-Timing", "")),
-            source=str(image) if isinstance(image, (str, os.PathLike)) else None,
-        )
+        with self._understood():
+            answer = response.json()
+            labels = _decode(answer["segmentation_mask"])
+            speed = _timings(response.headers.get("Server-Timing", ""))
+            drawn = _decode(answer["visualization"]) if drawn_there else None
+            if labels.shape != pixels.shape[:2]:
+                raise ValueError("the mask has another size")
+        source = str(image) if isinstance(image, (str, os.PathLike)) else None
+        result = Segmentation(labels, self.label_set, pixels, speed=speed, source=source)
         result = result if ids is None else result.filter(ids)
-        if out is not None and kind in DRAWN_THERE:
-            drawn = base64.b64decode(answer["visualization"])
-            path = Path(out)
-            write_bytes(
-                path,
-                drawn
-                if path.suffix == ".png"
-                else encode_image(_decode(answer["visualization"]), path.suffix, name=str(path)),
-            )
+        if out is not None and drawn is not None:
+            write_image(out, drawn)
         elif out is not None:
             result.save(out, kind, alpha=alpha, legend=legend)
         return result
@@ -141,13 +152,20 @@ class Remote:
         url = f"{self._url}/v1/{path}"
         try:
             response = self._session.request(
-                method, url, headers=headers, timeout=self._timeout, **options
+                method,
+                url,
+                headers=headers,
+                timeout=self._timeout,
+                allow_redirects=False,  # which would take the key to another server
+                **options,
             )
         except requests.RequestException as error:
             raise ServerError(
                 f"No answer from {self._url}: {network_reason(error)}. Check that the server runs "
                 "there: easyseg serve."
             ) from None
+        if response.is_redirect:
+            raise ServerError(f"{self._url} leads to {response.headers['Location']}; give that.")
         if response.ok:
             return response
         try:
@@ -159,6 +177,16 @@ class Remote:
         if code in ERRORS:
             raise ERRORS[code](message)
         raise ServerError(message, code, response.status_code)
+
+    @contextlib.contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Reading an answer; what is none of `easyseg serve` is a ServerError."""
+        try:
+            yield
+        except (ImageError, KeyError, TypeError, ValueError) as error:
+            raise ServerError(
+                f"{self._url} gave another answer than easyseg serve does. Check the address."
+            ) from error
 
 
 def _file_of(image: ImageSource, pixels: np.ndarray) -> bytes:
@@ -174,9 +202,8 @@ def _file_of(image: ImageSource, pixels: np.ndarray) -> bytes:
 
 def _decode(text: str) -> np.ndarray:
     """Ids `(H, W)` of a mask, or the pixels of an image."""
-    from PIL import Image  # noqa: PLC0415
-
-    return np.array(Image.open(io.BytesIO(base64.b64decode(text))))
+    with open_image(io.BytesIO(base64.b64decode(text)), "the server's image") as image:
+        return np.array(image)
 
 
 def _timings(header: str) -> dict[str, float]:

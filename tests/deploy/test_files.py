@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
 import yaml
 from helpers.paths import ROOT
 
@@ -22,7 +23,9 @@ from easyseg.serve.client import Remote
 
 DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text("utf-8")
 UNIT = (ROOT / "deploy/easyseg.service").read_text("utf-8")
-PHOTO = ROOT / "easyseg/serve/page/example.jpg"
+SOURCE = ROOT / "easyseg/serve/page"
+PAGES = {"": "index.html", "example.jpg": "example.jpg"}
+PHOTO = SOURCE / "example.jpg"
 
 
 def words(instruction):
@@ -116,10 +119,14 @@ def test_what_the_image_installs_serves(installed):
             time.sleep(0.3)
         remote = Remote(f"http://127.0.0.1:{port}", "a key that nobody guesses")
         result = remote.segment_image(PHOTO)
+        pages = [requests.get(f"http://127.0.0.1:{port}/{name}", timeout=30) for name in PAGES]
     finally:
         server.terminate()
         told = server.communicate(timeout=60)[1]
     assert server.returncode == 0, told
     assert {path.name for path in installed.iterdir()} == before  # nothing else is written to
+    assert [page.content for page in pages] == [
+        (SOURCE / name).read_bytes() for name in PAGES.values()
+    ]
     expected = SemanticSegmentation("mini").segment_image(PHOTO)
     np.testing.assert_array_equal(result.labels, expected.labels)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import pickle
 import re
 import socket
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +99,33 @@ def test_what_is_wrong(address, remote, tmp_path):
     with pytest.raises(OutputError, match="expected one of the extensions"):
         remote.segment_image(PHOTO, tmp_path / "a.gif")
     assert not list(tmp_path.glob("a.*"))
+
+
+@pytest.mark.parametrize("name", ["index.html", "moved", "default.json", "busy"])
+def test_other_servers(name):
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            seen.append(self.path)
+            self.send_response({"moved": 301, "busy": 503}.get(name, 200))
+            self.send_header("Location", "https://example.com/v1/models")
+            self.end_headers()
+            self.wfile.write({"default.json": b'{"default": "mini"}'}.get(name, b"<html>"))
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        told = {
+            "moved": "leads to https://example.com/v1/models; give that",
+            "busy": "503 Service Unavailable",
+        }.get(name, "another answer than easyseg serve does")
+        with pytest.raises(ServerError, match=told):
+            Remote(f"http://127.0.0.1:{server.server_port}", KEY)
+        server.shutdown()
+    assert len(seen) == {"default.json": 2, "busy": 4}.get(name, 1)
 
 
 def test_the_code_of_the_docs(address, tmp_path, monkeypatch):
