@@ -139,7 +139,8 @@ def main(args: list[str] | None = None) -> NoReturn:
         _stop(" ".join(["stopped.", *map(str, stop.args)]), code=130)
     except OSError as error:
         if error.filename is not None:  # printing names no file
-            raise
+            name = printable(error.filename)
+            _stop(f"Cannot use {name}: {os_reason(error)}. Check its permissions.", code=2)
         drop_output()
         _stop(f"Cannot print: {os_reason(error)}. Free disk space, or print elsewhere.", code=2)
     sys.exit(code or 0)

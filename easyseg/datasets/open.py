@@ -15,6 +15,7 @@ from easyseg.datasets.pairing import home_of
 from easyseg.datasets.remap import keep_classes
 from easyseg.errors import DatasetError, InputError
 from easyseg.results.label_set import LabelSet
+from easyseg.utils.files import system_errors
 from easyseg.utils.validation import checked
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
@@ -68,13 +69,15 @@ def open_with_options(source: str | os.PathLike[str] | Dataset, options: Dataset
             f"expected a data set's folder or file, or a Dataset, got {type(source).__name__}."
         )
     root = Path(source)
-    if not root.exists():
-        raise DatasetError(
-            f"{root} does not exist; check the path (the working folder is {Path.cwd()})."
-        )
-    root = root.resolve() if not root.name else root  # "." has no name
-    name, dataset = _read(root, options) if options.format else _read_detected(root, options)
-    dataset = _with_limit(_with_origins(dataset, root, strict=options.strict), options.max_pixels)
+    with system_errors(DatasetError, root):
+        if not root.exists():
+            raise DatasetError(
+                f"{root} does not exist; check the path (the working folder is {Path.cwd()})."
+            )
+        root = root.resolve() if not root.name else root  # "." has no name
+        name, dataset = _read(root, options) if options.format else _read_detected(root, options)
+        dataset = _with_origins(dataset, root, strict=options.strict)
+    dataset = _with_limit(dataset, options.max_pixels)
     if not DATASETS[name].uses_options:
         dataset = keep_classes(dataset, options)
     return dataclasses.replace(dataset, format=name, source=root, options=options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -189,10 +190,11 @@ class FileRuntimes:
         if self.export is None:
             return self.own
         path = self._cached(file_format)
-        if path is not None and path.is_file():
+        if path is not None and os.path.isfile(path):  # noqa: PTH113  (False where it may not look)
             with contextlib.suppress(WeightsError):
                 return read_exported(path)
-            path.unlink(missing_ok=True)  # it is damaged
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)  # it is damaged
         own = self.own
         if own is None or own.file_format != file_format or (exact and own.precision != "float32"):
             return None
@@ -214,7 +216,7 @@ class FileRuntimes:
     def has_cached(self) -> bool:
         """Whether the network was exported into the folder before."""
         path = self._cached("onnx")
-        return path is not None and path.is_file()
+        return path is not None and os.path.isfile(path)  # noqa: PTH113  (likewise)
 
     @contextlib.contextmanager
     def _or_keras(self) -> Iterator[None]:

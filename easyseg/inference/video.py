@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from easyseg.errors import InputError, OutputError, show_path
+from easyseg.errors import InputError, OutputError, VideoError, show_path
 from easyseg.inference.pipeline import Outcome, run_pipeline
 from easyseg.inference.smoothing import Smoother
 from easyseg.inference.types import RawPrediction
@@ -31,6 +31,7 @@ from easyseg.results.outputs.cutout import draw_cutout
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Segmentation
 from easyseg.utils.concurrency import newest
+from easyseg.utils.files import system_errors
 from easyseg.utils.progress import progress_bar
 from easyseg.utils.validation import is_count
 
@@ -171,8 +172,9 @@ def check_video(
     if exact:
         spec.check_path(pattern)
     if isinstance(video, (str, os.PathLike)) and not is_url(video):
-        path = Path(video)
-        if out.exists() and path.exists() and out.samefile(path):
+        with system_errors(VideoError, video):
+            is_same = out.exists() and os.path.exists(video) and out.samefile(video)  # noqa: PTH110
+        if is_same:
             raise InputError(f"The result would overwrite the video {out}. Choose another output.")
 
 

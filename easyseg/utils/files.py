@@ -1,10 +1,14 @@
-"""Reading a whole file that may be anything."""
+"""Reading a whole file that may be anything, and what the system says of files."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
+from collections.abc import Iterator
+
+from easyseg.errors import EasysegError, os_reason, show_path
 
 
 def require_ordinary(path: str | os.PathLike[str]) -> int:
@@ -29,3 +33,17 @@ def read_file(path: str | os.PathLike[str], most: int) -> bytes:
         raise OSError(errno.EFBIG, f"It has more than {most / 2**20:g} MiB")
     with open(path, "rb") as file:  # noqa: PTH123
         return file.read(most)
+
+
+@contextlib.contextmanager
+def system_errors(kind: type[EasysegError], path: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns a system error about `path`, or about a file in it, into one of easyseg's."""
+    try:
+        yield
+    except EasysegError:
+        raise
+    except OSError as error:
+        name = error.filename if isinstance(error.filename, (str, bytes)) else path
+        raise kind(
+            f"{show_path(name)} cannot be read: {os_reason(error)}; check its permissions."
+        ) from error

@@ -40,7 +40,7 @@ from easyseg.errors import (
 )
 from easyseg.io.atomic import exchange_folder, remove, restore_folder
 from easyseg.utils.documents import parse_json
-from easyseg.utils.files import read_file
+from easyseg.utils.files import read_file, system_errors
 from easyseg.weights.archive import extract_checkpoint
 from easyseg.weights.download import download, kind_of
 
@@ -269,7 +269,9 @@ def check_file(entry: WeightSet, file: Path) -> None:
     """Raises WeightsError if the file is missing or of another kind than these weights."""
     kind = KINDS[entry.file_format]
     cure = f"Choose the {kind} from {entry.url}."
-    if not file.is_file():
+    with system_errors(WeightsError, file):
+        is_file = file.is_file()
+    if not is_file:
         what = "is a folder" if file.is_dir() else "does not exist"
         what = "is a pipe or a device" if file.exists() and not file.is_dir() else what
         raise WeightsError(f"{file} {what}. {cure}")

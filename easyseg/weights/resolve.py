@@ -10,6 +10,7 @@ from easyseg.errors import InputError, WeightsError
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet, load_label_set
+from easyseg.utils.files import system_errors
 from easyseg.utils.registry import unknown_name
 from easyseg.weights.bundle import MINI, bundle_folder, is_bundle, read_bundle
 from easyseg.weights.cache import cached_weights
@@ -60,8 +61,23 @@ def resolve(
         InputError: A file needs `architecture`, or is no model; or `architecture` is given for
             something else.
         ConfigError: The network cannot have this output stride.
-        WeightsError: The file does not exist, or the folder is not a bundle.
+        WeightsError: The file does not exist or cannot be read, or the folder is not a bundle.
     """
+    with system_errors(WeightsError, Path(model)):
+        source = _source(model, architecture, cache_dir, foreign)
+    if foreign is not None and not is_exported(model):
+        foreign.refuse(model)
+    if output_stride is not None:
+        source = source._replace(config=source.config.replace(output_stride=output_stride))
+    return source
+
+
+def _source(
+    model: AnyPath,
+    architecture: str | None,
+    cache_dir: AnyPath | None,
+    foreign: ForeignOptions | None,
+) -> ModelSource:
     if is_exported(model):
         refuse_architecture(model, architecture)
         source = _exported(Path(model), foreign)
@@ -73,10 +89,6 @@ def resolve(
         refuse_architecture(model, architecture)
         _refuse_other_file(model)
         source = _bundle(model) or _published(str(model), cache_dir)
-    if foreign is not None and not is_exported(model):
-        foreign.refuse(model)
-    if output_stride is not None:
-        source = source._replace(config=source.config.replace(output_stride=output_stride))
     return source
 
 

@@ -26,6 +26,7 @@ from easyseg.io.video.types import (
     LiveTimestamps,
     swscale_matrix,
 )
+from easyseg.utils.files import system_errors
 
 TIMEOUT = 10  # seconds without an answer from a server
 DEFAULT_RATE = Fraction(25)
@@ -66,7 +67,8 @@ class VideoReader:
         self._av = load_av()
         self.name = str(source)
         self.damage = ""
-        self._pipe = _open_pipe(source)
+        with system_errors(VideoError, source):
+            self._pipe = _open_pipe(source)
         try:
             self._container = _open_container(source, self._pipe)
         except BaseException:
