@@ -17,6 +17,7 @@ class JsonFormatter(logging.Formatter):
             "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(record.created)),
             "level": record.levelname.lower(),
             "event": record.getMessage(),
+            "pid": record.process,
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
