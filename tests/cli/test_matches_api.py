@@ -12,6 +12,7 @@ from easyseg import SemanticSegmentation, TrainConfig, open_dataset
 from easyseg.cli import COMMANDS, flag_of
 from easyseg.datasets.check.check import check_dataset
 from easyseg.inference.background import BackgroundOptions, edit_background
+from easyseg.serve.limits import ServeLimits
 
 SEG = SemanticSegmentation
 
@@ -26,6 +27,7 @@ CALLS = {  # command: what it stands for
     "optimize": [SEG, SEG.optimize],
     "export": [SEG, SEG.export],
     "check": [open_dataset, check_dataset],
+    "serve": [SEG, ServeLimits],
 }  # fmt: skip
 
 ONLY_COMMAND_LINE = {  # (command, option): why Python has no such argument
@@ -35,6 +37,10 @@ ONLY_COMMAND_LINE = {  # (command, option): why Python has no such argument
     ("optimize", "benchmark"): "benchmark() is a method of its own",
     ("check", "sheet"): "draw_sheet() in Python",
     ("check", "max_pixels"): "open_dataset(max_pixels=...) in Python",
+    **{
+        ("serve", name): "of the process, not of the application"
+        for name in ("host", "port", "insecure", "workers", "key_file")
+    },
     ("export", "list"): "easyseg.export.options.FORMATS in Python",
 }
 ONLY_PYTHON = {  # (command, argument): why the command line has no such option
@@ -42,6 +48,8 @@ ONLY_PYTHON = {  # (command, argument): why the command line has no such option
     **{("train", name): "not used while training" for name in (
         "output_stride", "tile", "scales", "flip", "runtime", "device"
     )},
+    ("serve", "max_pixels"): "follows from max_megapixels",
+    ("serve", "keys"): "key_file",
     **{("export", name): "chosen when the file is opened" for name in (
         "tile", "scales", "flip", "batch_size", "runtime", "device"
     )},
@@ -50,6 +58,7 @@ ONLY_PYTHON = {  # (command, argument): why the command line has no such option
     ) for command in ("train", "export")},
 }  # fmt: skip
 OTHER_DEFAULT = {  # (command, option): why the defaults differ
+    ("serve", "allow_hosts"): "the names of the host that is listened at are added",
     ("background", "strength"): "so that it can be refused for other effects",
     ("train", "resume"): "the directory of the run, which Python passes to resume()",
 }

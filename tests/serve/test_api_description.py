@@ -11,6 +11,7 @@ import schemathesis
 from helpers.served import client_of, encoded, painted, quick_model
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from easyseg.serve.images import FORMATS
 
@@ -66,8 +67,14 @@ def schema(client):
     return {each.ok().label: each.ok() for each in loaded.get_all_operations()}
 
 
+# no schema says which options go together, and which bytes are an image
+UNDESCRIBED = [positive_data_acceptance]
+
+
 def check(operation, client, cases, mode):
     """Sends generated requests; schemathesis compares the answers with the description."""
+
+    is_post = operation.label.startswith("POST")
 
     @hypothesis.settings(
         max_examples=cases,
@@ -79,19 +86,25 @@ def check(operation, client, cases, mode):
     @hypothesis.given(case=operation.as_strategy(generation_mode=mode))
     def run(case):
         response = case.call(session=client, base_url="http://localhost")
-        case.validate_response(response)
+        case.validate_response(response, excluded_checks=UNDESCRIBED if is_post else [])
 
     run()
 
 
+def modes(label):
+    """Right and wrong requests; of what takes nothing there are no wrong ones."""
+    takes_nothing = label.startswith("GET") and "{" not in label
+    return [GenerationMode.POSITIVE] if takes_nothing else list(GenerationMode)
+
+
 @pytest.mark.parametrize("label", OPERATIONS)
 def test_some_requests(label, schema, client):
-    for mode in GenerationMode:
+    for mode in modes(label):
         check(schema[label], client, 4, mode)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("label", OPERATIONS)
 def test_many_requests(label, schema, client):
-    for mode in GenerationMode:
-        check(schema[label], client, CASES, mode)
+    for mode in modes(label):
+        check(schema[label], client, CASES // len(modes(label)), mode)
