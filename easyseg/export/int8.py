@@ -48,7 +48,7 @@ def quantize_onnx(model: Any, images: Sequence[np.ndarray]) -> Any:
     import onnx  # noqa: PLC0415
     from onnxruntime.quantization import QuantType, quantize_static  # noqa: PLC0415
 
-    with tempfile.TemporaryDirectory() as folder, _quiet_root():
+    with tempfile.TemporaryDirectory() as folder, _quiet():
         path = Path(folder, "model.onnx")
         quantize_static(
             model,
@@ -97,7 +97,7 @@ def quantize_openvino(model: Any, images: Sequence[np.ndarray]) -> Any:
     """The `openvino.Model` as NNCF quantizes it, with corrected biases."""
     import nncf  # noqa: PLC0415
 
-    with _quiet_root():
+    with _quiet():
         return nncf.quantize(
             model,
             nncf.Dataset([image[None] for image in images]),
@@ -145,7 +145,10 @@ def quantize_tflite(content: bytes, images: Sequence[np.ndarray]) -> bytes:
 
 
 def _ranges_of_tflite(content: bytes, images: Sequence[np.ndarray]) -> dict[str, Any]:
-    """Least and largest value of each tensor; the quantizer's own way needs a signature."""
+    """Least and largest value of each tensor, as means over images, so that none decides alone.
+
+    The quantizer's own way needs a signature.
+    """
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
     with warnings.catch_warnings():
@@ -156,7 +159,7 @@ def _ranges_of_tflite(content: bytes, images: Sequence[np.ndarray]) -> dict[str,
     ]
     interpreter.allocate_tensors()
     (source,) = interpreter.get_input_details()
-    ranges: dict[str, list[float]] = {}
+    ranges: dict[str, list[tuple[float, float]]] = {}
     for image in images:
         interpreter.set_tensor(source["index"], np.repeat(image[None], source["shape"][0], 0))
         interpreter.invoke()
@@ -167,14 +170,13 @@ def _ranges_of_tflite(content: bytes, images: Sequence[np.ndarray]) -> dict[str,
                 continue
             if _has_values(interpreter, tensor):
                 values = interpreter.get_tensor(tensor["index"])
-                low, high = ranges.get(tensor["name"], (np.inf, -np.inf))
-                ranges[tensor["name"]] = [min(low, values.min()), max(high, values.max())]
+                ranges.setdefault(tensor["name"], []).append((values.min(), values.max()))
     return {
         name: {
             key: np.full((1, 1, 1, 1), value, np.float32)
-            for key, value in zip(("min", "max"), pair, strict=True)
+            for key, value in zip(("min", "max"), np.mean(pairs, 0), strict=True)
         }
-        for name, pair in ranges.items()
+        for name, pairs in ranges.items()
     }
 
 
@@ -188,12 +190,13 @@ def _has_values(interpreter: Any, tensor: Mapping[str, Any]) -> bool:
 
 
 @contextlib.contextmanager
-def _quiet_root() -> Iterator[None]:
-    """The libraries log what they do to the root logger, or print it."""
-    logger = logging.getLogger()
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+def _quiet() -> Iterator[None]:
+    """The libraries log what they do."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, (None, "nncf"))}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logger.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
