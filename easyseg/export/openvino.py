@@ -8,6 +8,7 @@ from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
+from easyseg.errors import ExportError
 from easyseg.export import onnx
 from easyseg.export.graph import Contract
 from easyseg.export.int8 import quantize_openvino
@@ -46,6 +47,10 @@ def write(contract: Contract, path: Path) -> None:
     }
     for key, value in info.items():
         model.set_rt_info(value, ["model_info", key])
+    for number, operation in enumerate(model.get_ordered_ops()):
+        # OpenVINO counts on from one network to the next
+        if operation.get_type_name() != "Parameter":
+            operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
     path.mkdir()
     half = contract.options.precision == "float16"
     openvino.save_model(model, path / "model.xml", compress_to_fp16=half)
@@ -56,7 +61,10 @@ def add_metadata(contract: Contract, path: Path) -> None:
     text = to_json(contract.metadata)
     network = (path / "model.xml").read_bytes()
     if not network.endswith(END):
-        raise AssertionError("OpenVINO writes its files in another way")
+        raise ExportError(
+            "This version of OpenVINO ends model.xml in an unknown way, so nothing can be added to "
+            "it. Install openvino 2026.4, or export as ONNX, which OpenVINO reads too."
+        )
     entry = f"\t\t<{KEY} value={quoteattr(text)} />\n".encode()
     (path / "model.xml").write_bytes(network.removesuffix(END) + entry + END)
     (path / METADATA_FILE).write_text(text, "utf-8")

@@ -9,6 +9,7 @@ import json
 import socket
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
@@ -22,6 +23,7 @@ from easyseg.cli import cli
 from easyseg.errors import ExportError, InputError, OutputError, UnknownNameError
 from easyseg.export import graph
 from easyseg.export import onnx as onnx_format
+from easyseg.export import openvino as openvino_format
 from easyseg.export.check import Agreement
 from easyseg.export.options import FORMATS, ExportOptions
 from easyseg.weights.exported import read_exported, read_metadata
@@ -55,8 +57,7 @@ class TestOnnx:
         content = exported[0].read_bytes()
         seg_tiny.export(tmp_path / "again.onnx")
         assert (tmp_path / "again.onnx").read_bytes() == content
-        names = [getpass.getuser(), socket.gethostname(), str(Path.cwd()), "/home", "site-packages"]
-        assert not [name for name in names if len(name) > 3 and name.encode() in content]
+        assert not names_of_this_machine(content)
 
     def test_metadata(self, exported, seg_tiny):
         model = onnx.load(exported[0])
@@ -148,6 +149,24 @@ def test_a_format_that_gives_labels_is_for_other_programs(seg_tiny, tmp_path):
         SemanticSegmentation(path, cache_dir=tmp_path)
 
 
+def test_an_unknown_end_of_openvino_files(tmp_path):
+    (tmp_path / "model.xml").write_bytes(b"<net/>")
+    contract = SimpleNamespace(metadata={})
+    with pytest.raises(ExportError, match=r"Install openvino 2026\.4, or export as ONNX"):
+        openvino_format.add_metadata(contract, tmp_path)
+
+
+def names_of_this_machine(content):
+    names = [getpass.getuser(), socket.gethostname(), str(Path.cwd()), "/home", "site-packages"]
+    return [name for name in names if len(name) > 3 and name.encode() in content]
+
+
+def contents(path):
+    """The bytes of a file, or of all files of a folder."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return b"".join(file.read_bytes() for file in files if file.is_file())
+
+
 def network_of(path):
     """The bytes of what is run, without the metadata that is added after the comparison."""
     if path.is_dir():
@@ -181,6 +200,11 @@ def test_what_is_kept_is_what_was_checked(seg_tiny, tmp_path, monkeypatch, name)
     assert checked == [network_of(path)]
     result = read_metadata(path)["check"]
     assert (result["runtime"], result["difference"]) == ("a runtime", 1e-7)
+    if name != "onnx":  # which has a test of this
+        content = contents(path)
+        assert not names_of_this_machine(content)
+        seg_tiny.export(path, output="logits")
+        assert contents(path) == content
 
 
 @pytest.mark.parametrize(
