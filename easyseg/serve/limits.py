@@ -135,7 +135,7 @@ def read_keys(path: Path) -> tuple[str, ...]:
     keys = tuple(line for line in lines if line and not line.startswith("#"))
     if not keys:
         raise InputError(
-            f"key_file={shown} holds no key. Write one into it, such as `openssl rand -hex 32` makes."
+            f"key_file={shown} holds no key. Write one, such as `openssl rand -hex 32` makes."
         )
     if mode & 0o077:
         log.warning("%s can be read by others; run: chmod 600 %s", shown, shown)
