@@ -1,10 +1,11 @@
-"""Writes the tables of docs/models.md from the registries and the results of benchmarks.
+"""Writes the tables of docs/models.md and docs/performance.md from registries and benchmarks.
 
     python tools/generate_docs.py
 
 A table stands between `<!-- NAME -->` and `<!-- end -->`; the rest of the page is written by hand.
 Counts are those of benchmarks/results/costs.csv (`python benchmarks/costs.py`), times those of
-networks.csv (`python benchmarks/networks.py`).
+networks.csv (`python benchmarks/networks.py`), those of runtimes runtimes.csv's
+(`python benchmarks/runtimes.py`).
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/models.md"
+SPEED = ROOT / "docs/performance.md"
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from costs import backbones, published  # noqa: E402
 from networks import row_of  # noqa: E402
 
+from easyseg.inference.runtimes import RUNTIMES  # noqa: E402
 from easyseg.models.config import ModelConfig  # noqa: E402
 from easyseg.results.label_set import load_label_set  # noqa: E402
 from easyseg.weights.bundle import MINI  # noqa: E402
 from easyseg.weights.manifest import WeightSet, weight_sets  # noqa: E402
 
-__all__ = ["PAGE", "ZOO", "page"]
+__all__ = ["PAGE", "SPEED", "ZOO", "page", "speed_page"]
 
 ZOO = {  # billions of multiply-adds at one scale, in the list of DeepLab's model zoo
     "mobilenetv2.voc": 2.75,
@@ -55,13 +58,21 @@ def page(old: str) -> str:
         "backbones": backbones_table(costs, times),
         "zoo": zoo_table(costs),
     }
+    return replaced(PAGE, old, tables)
+
+
+def speed_page(old: str) -> str:
+    """The page on speed with its table regenerated."""
+    return replaced(SPEED, old, {"runtimes": runtimes_table()})
+
+
+def replaced(page: Path, old: str, tables: dict[str, str]) -> str:
+    """The page with new tables."""
     for name, table in tables.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- end -->)"
-        old, replaced = re.subn(pattern, rf"\g<1>\n{table}\n\g<2>", old, flags=re.DOTALL)
-        if replaced != 1:
-            raise SystemExit(
-                f"{PAGE} has {replaced} markers <!-- {name} -->; it needs exactly one."
-            )
+        old, count = re.subn(pattern, rf"\g<1>\n{table}\n\g<2>", old, flags=re.DOTALL)
+        if count != 1:
+            raise SystemExit(f"{page} has {count} markers <!-- {name} -->; it needs exactly one.")
     return old
 
 
@@ -116,6 +127,22 @@ def zoo_table(costs: dict[str, Row]) -> str:
     return markdown(["Network", "Input", "Counted", "Zoo", "Ratio"], rows)
 
 
+def runtimes_table() -> str:
+    """Milliseconds and their ratio to Keras, for each network."""
+    with (ROOT / "benchmarks/results/runtimes.csv").open(newline="") as file:
+        measured = list(csv.DictReader(file))
+    networks = list(dict.fromkeys(row["network"] for row in measured))
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for row in measured:
+        if row["runtime"].split()[0].strip(",") in RUNTIMES and "labels" not in row["runtime"]:
+            cell = f"{float(row['ms']):.0f} ms, {float(row['ratio']):.2f}"
+            cells.setdefault((row["runtime"], row["precision"]), {})[row["network"]] = cell
+    rows = [
+        [*key, *(found.get(network, "") for network in networks)] for key, found in cells.items()
+    ]
+    return markdown(["Runtime", "Precision", *networks], rows)
+
+
 def classes(entry: WeightSet) -> str:
     """Number of classes and label set."""
     label_set = load_label_set(entry.labels)
@@ -153,5 +180,6 @@ def markdown(head: list[str], rows: list[list[str]]) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(PAGE.read_text("utf-8")), "utf-8")
-    print(f"{PAGE} written")
+    for path, regenerated in ((PAGE, page), (SPEED, speed_page)):
+        path.write_text(regenerated(path.read_text("utf-8")), "utf-8")
+        print(f"{path} written")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import numpy as np
 import pytest
 from helpers.paths import HALF_TARBALL
@@ -9,6 +11,11 @@ from PIL import Image
 
 from easyseg import SemanticSegmentation
 from easyseg.evaluation.metrics import ConfusionMatrix
+from easyseg.export.options import FORMATS
+from easyseg.inference.preprocess import letterbox
+from easyseg.inference.runtimes import RUNTIMES, RuntimeSpec, installed
+from easyseg.models.build import logits_model
+from easyseg.results.logit_grid import LogitGrid
 
 IMAGES = ("beach", "bikes", "dog", "horses", "person", "rider")
 
@@ -57,6 +64,30 @@ def half_width(shared, tmp_path_factory):
     home = tmp_path_factory.mktemp("half")
     import_file("mobilenetv2_050.voc", HALF_TARBALL, cache_dir=home)
     return SemanticSegmentation("mobilenetv2_050.voc", cache_dir=home)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # other people's converters
+@pytest.mark.parametrize(
+    ("runtime", "file_format"),
+    [(n, f) for n, entry in RUNTIMES.items() if installed(n) for f in entry.file_formats],
+)
+def test_every_runtime_gives_the_labels_of_keras(
+    shared, seg, record_property, runtime, file_format, tmp_path
+):
+    path = tmp_path / f"network{FORMATS[file_format].extension}"
+    seg.export(path, output="logits", check=False)
+    size = seg.config.input_size
+    run = importlib.import_module(RUNTIMES[runtime].module).start(RuntimeSpec(path, size))
+    by_keras, equal = logits_model(seg.model), []
+    for name in IMAGES:
+        letterboxed = letterbox(pixels_of(shared / f"golden/real/{name}.png"), size)
+        pixels = np.rint(letterboxed.padded)[None]  # which LiteRT rounds
+        grids = [np.asarray(network(pixels))[0] for network in (run, by_keras)]
+        labels = [LogitGrid(g, *letterboxed.on_grid(g.shape[:2])).labels() for g in grids]
+        equal.append((labels[0] == labels[1]).mean())
+    record_property("labels", min(equal))
+    assert min(equal) >= 0.9999
 
 
 @pytest.mark.slow

@@ -27,6 +27,12 @@ def test_page_is_generated(generate_docs):
     assert generate_docs.page(page.replace("54.17", "1.23")) == page
 
 
+def test_page_on_speed_is_generated(generate_docs):
+    page = generate_docs.SPEED.read_text("utf-8")
+    assert generate_docs.speed_page(page) == page
+    assert generate_docs.speed_page(page.replace("| keras | float32 | ", "| keras |")) == page
+
+
 def test_page_without_a_place_for_a_table(generate_docs):
     with pytest.raises(SystemExit, match="0 markers <!-- zoo -->"):
         generate_docs.page("<!-- weights -->\n<!-- end -->\n<!-- backbones -->\n<!-- end -->")
