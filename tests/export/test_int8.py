@@ -13,11 +13,12 @@ from helpers.paths import VOC_TARBALL
 from PIL import Image
 
 from easyseg import SemanticSegmentation, open_dataset
+from easyseg._keras import keras
 from easyseg.cli import cli
 from easyseg.datasets.base import Dataset, Sample
 from easyseg.errors import ExportError, ImageNotFoundError, InputError
 from easyseg.export import onnx as onnx_format
-from easyseg.export.int8 import quantize_onnx
+from easyseg.export.int8 import quantize_onnx, wake_channels
 from easyseg.export.options import FORMATS, ExportOptions
 from easyseg.export.photos import find_photos, spread
 from easyseg.weights.exported import read_metadata
@@ -160,6 +161,25 @@ def test_what_int8_needs(name, monkeypatch):
     )
     with pytest.raises(InputError, match=r"needs not_installed: pip install 'easyseg\[int8\]'"):
         ExportOptions(format=name, precision="int8", calibrate=IMAGES)
+
+
+def test_a_channel_that_is_a_constant_gets_a_step_for_its_bias():
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(2, 3, name="conv")(image)
+    network = keras.Model(image, keras.layers.DepthwiseConv2D(3, name="depthwise")(x))
+    weights = {}
+    for name, shape in (("conv", (3, 3, 3, 2)), ("depthwise", (3, 3, 2, 1))):
+        kernel = np.ones(shape, np.float32)
+        kernel.reshape(-1, 2)[:, 1] = 0  # the second channel is its bias
+        weights[name] = kernel
+        network.get_layer(name).set_weights([kernel, np.array([1, -5], np.float32)])
+    wake_channels(network)
+    for name, before in weights.items():
+        kernel, bias = network.get_layer(name).get_weights()
+        changed = kernel - before
+        assert np.count_nonzero(changed) == 1
+        assert changed.max() == pytest.approx(5e-4)
+        assert bias.tolist() == [1, -5]
 
 
 class TestPhotos:
