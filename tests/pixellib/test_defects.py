@@ -67,11 +67,11 @@ def test_5_no_class_is_invented_at_borders(image):
 
     segment = semantic_segmentation()
     segment.load_pascalvoc_model("mini")
-    values, image = segment.segmentAsPascalvoc(image)
-    assert image.shape == cv2.imread(str(image)).shape
-    colors = {tuple(c) for c in np.unique(image.reshape(-1, 3), axis=0)[:, ::-1].tolist()}
+    values, colored = segment.segmentAsPascalvoc(image)
+    assert colored.shape == cv2.imread(str(image)).shape
+    colors = {tuple(c) for c in np.unique(colored.reshape(-1, 3), axis=0)[:, ::-1].tolist()}
     assert colors == {VOC.palette[i] for i in values["class_ids"]}
-    np.testing.assert_array_equal(values["masks"], image.any(-1))
+    np.testing.assert_array_equal(values["masks"], colored.any(-1))
 
 
 @pytest.mark.parametrize("kind", ["gray", "alpha"])
