@@ -129,7 +129,7 @@ def test_other_servers(name):
 
 
 def test_the_code_of_the_docs(address, tmp_path, monkeypatch):
-    text = (ROOT / "docs/serving.md").read_text("utf-8").partition("## From Python")[2]
+    text = (ROOT / "docs/serving.md").read_text("utf-8").partition("## The client for Python")[2]
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
     code = code.replace("http://127.0.0.1:8000", address).replace("key=None", f"key={KEY!r}")
     monkeypatch.chdir(tmp_path)
