@@ -1,18 +1,27 @@
 """How long does each runtime take for an image, against Keras and the runtimes without easyseg?
 
-    python benchmarks/runtimes.py [xception65|mobilenetv2 ...]
+    python benchmarks/runtimes.py [xception65|mobilenetv2 ...] [--float32] [--minutes 6]
 
 Random weights with batch norms of one image of noise, 513x513, one image, timed in turns in one
 process; a turn is a call that is not timed and then `CALLS` that are; ratios are of the same
-round. "... alone" is the exported file in the runtime with its own settings, without easyseg: with
-the logits as output, and with the labels, where easyseg's time has its own labels too. Writes
-results/runtimes.csv.
+round: to Keras, to ONNX Runtime alone, to OpenVINO alone. "auto" is the fastest of easyseg's, which
+`optimize` chooses. "... alone" is the exported file in the runtime with its own settings, without
+easyseg: with the logits as output, and with the labels, where easyseg's time has its own labels
+too. No round begins after the minutes are over. Writes results/runtimes.csv.
+
+`--against COMMAND` times another program in the same rounds, such as an older easyseg. It gets the
+network's name, prints a line with the names of what it times, and then, for each name that it
+reads, a line with the seconds of one call.
 """
 
 from __future__ import annotations
 
+import argparse
+import functools
 import importlib
-import sys
+import shlex
+import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -26,7 +35,7 @@ from _table import compared, write
 from easyseg import LabelSet, LoadedModel, ModelConfig, build_model
 from easyseg.export.export import export_model
 from easyseg.export.options import ExportOptions
-from easyseg.inference.runtimes import KERAS, RUNTIMES, RuntimeSpec, installed
+from easyseg.inference.runtimes import KERAS, PRECISIONS, RUNTIMES, RuntimeSpec, installed
 from easyseg.inference.runtimes.keras import KerasNetwork
 from easyseg.models.build import logits_model
 from easyseg.results.logit_grid import LogitGrid
@@ -52,12 +61,48 @@ def network(config: ModelConfig, image: np.ndarray) -> Any:
     return model
 
 
-def alone(path: Path) -> Callable[[np.ndarray], Any]:
+def onnxruntime_alone(path: Path) -> Callable[[np.ndarray], Any]:
     """ONNX Runtime with its own settings."""
     import onnxruntime  # noqa: PLC0415
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     return lambda image: session.run(None, {"image": image})[0]
+
+
+def openvino_alone(path: Path) -> Callable[[np.ndarray], Any]:
+    """OpenVINO with its own settings, in float32."""
+    import openvino  # noqa: PLC0415
+
+    hint = {"INFERENCE_PRECISION_HINT": "f32"}
+    compiled = openvino.compile_model(path, "CPU", hint)
+    return lambda image: compiled(image)[0]
+
+
+class Other:
+    """A program that times its own runtimes when it is told to."""
+
+    def __init__(self, command: str, network: str) -> None:
+        self.process = subprocess.Popen(
+            [*shlex.split(command), network],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        self.names = self._line().split()
+
+    def seconds(self, name: str) -> float:
+        """Of one call, by the other program's clock."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{name}\n")
+        return float(self._line())
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise SystemExit(f"{self.process.args} ended")
+        return line
 
 
 def with_labels(run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], Any]:
@@ -73,7 +118,9 @@ def with_labels(run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray
     return labels
 
 
-def runs_of(name: str, folder: Path, image: np.ndarray) -> dict[tuple[str, str], Callable]:
+def runs_of(
+    name: str, folder: Path, image: np.ndarray, precisions: tuple[str, ...]
+) -> dict[tuple[str, str], Callable]:
     """What is timed, by name and precision."""
     model, config = network(NETWORKS[name], image), NETWORKS[name]
     numbers = tuple(map(str, range(config.num_classes)))
@@ -86,45 +133,76 @@ def runs_of(name: str, folder: Path, image: np.ndarray) -> dict[tuple[str, str],
         (KERAS, "float32"): KerasNetwork(logits_model(model), SIZE)
     }
     for runtime, entry in RUNTIMES.items():
-        if runtime == KERAS or not installed(runtime):
+        if "onnx" not in entry.file_formats or not installed(runtime):
             continue
         module = importlib.import_module(entry.module)
-        for precision in entry.precisions:
+        for precision in set(entry.precisions) & set(precisions):
             spec = RuntimeSpec(files["logits"], SIZE, precision, folder)
             if precision == "int8":
                 module.calibrate(spec, [image[0]] * 4)
             runs[runtime, precision] = module.start(spec)
-    runs["onnxruntime alone", "float32"] = alone(files["logits"])
+    runs["onnxruntime alone", "float32"] = onnxruntime_alone(files["logits"])
+    if installed("openvino"):
+        runs["openvino alone", "float32"] = openvino_alone(files["logits"])
     runs["onnxruntime, labels", "float32"] = with_labels(runs["onnxruntime", "float32"])
-    runs["onnxruntime alone, labels", "float32"] = alone(files["labels"])
+    runs["onnxruntime alone, labels", "float32"] = onnxruntime_alone(files["labels"])
     return runs
 
 
-def rows_of(name: str) -> list[dict[str, object]]:
+def seconds_of(run: Callable[[np.ndarray], Any], image: np.ndarray) -> float:
+    """Of one call, of `CALLS` after one that is not timed."""
+    time.sleep(PAUSE)
+    run(image)
+    started = time.perf_counter()
+    for _ in range(CALLS):
+        run(image)
+    return (time.perf_counter() - started) / CALLS
+
+
+def rows_of(name: str, options: argparse.Namespace, minutes: float) -> list[dict[str, object]]:
     """A row for each runtime and precision."""
+    end = time.monotonic() + 60 * minutes
     image = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3), np.uint8)
+    precisions = ("float32",) if options.float32 else PRECISIONS
     with tempfile.TemporaryDirectory() as folder:
-        runs = runs_of(name, Path(folder), image)
-    spent: dict[Any, list[float]] = {key: [] for key in runs}
-    for _ in range(ROUNDS):
-        for key, run in runs.items():
-            time.sleep(PAUSE)
-            run(image)
-            started = time.perf_counter()
-            for _ in range(CALLS):
-                run(image)
-            spent[key].append((time.perf_counter() - started) / CALLS)
-    return [
-        {"network": name, "runtime": key[0], "precision": key[1]}
-        | compared(seconds, spent[KERAS, "float32"])
-        for key, seconds in spent.items()
-    ]
+        runs = runs_of(name, Path(folder), image, precisions)
+    timed = {key: functools.partial(seconds_of, run, image) for key, run in runs.items()}
+    if options.against:
+        other = Other(options.against, name)
+        timed |= {
+            (f"other: {each}", "float32"): functools.partial(other.seconds, each)
+            for each in other.names
+        }
+    spent: dict[Any, list[float]] = {key: [] for key in timed}
+    while len(spent[KERAS, "float32"]) < ROUNDS and (
+        not spent[KERAS, "float32"] or time.monotonic() < end
+    ):
+        for key, seconds in timed.items():
+            spent[key].append(seconds())
+    own = [key for key in spent if key[0] in RUNTIMES and key[1] == "float32"]
+    fastest = min(own, key=lambda key: statistics.median(spent[key]))
+    spent["auto", "float32"] = spent[fastest]
+    rows = []
+    for key, series in spent.items():
+        row: dict[str, object] = {"network": name, "runtime": key[0], "precision": key[1]}
+        row |= compared(series, spent[KERAS, "float32"])
+        for peer in ("onnxruntime alone", "openvino alone"):
+            base = spent.get((peer, "float32"))
+            row[f"to {peer}"] = compared(series, base)["ratio"] if base else ""
+        rows.append(row | {"rounds": len(series)})
+    return rows
 
 
 def main() -> None:
     """Prints the table and writes it as CSV."""
-    names = sys.argv[1:] or list(NETWORKS)
-    write("runtimes", [row for name in names for row in rows_of(name)])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
+    parser.add_argument("--float32", action="store_true", help="no other precisions")
+    parser.add_argument("--minutes", type=float, default=6.0)
+    parser.add_argument("--against", metavar="COMMAND", help="another program to time in turns")
+    options = parser.parse_args()
+    minutes = options.minutes / len(options.networks)
+    write("runtimes", [row for name in options.networks for row in rows_of(name, options, minutes)])
 
 
 if __name__ == "__main__":
