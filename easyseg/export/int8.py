@@ -106,6 +106,10 @@ def quantize_openvino(model: Any, images: Sequence[np.ndarray]) -> Any:
             ignored_scope=nncf.IgnoredScope(
                 names=_last_of_openvino(model), types=["Interpolate"], validate=False
             ),
+            # processors without VNNI add products up in 16 bits, which overflow with 8-bit weights
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                overflow_fix=nncf.OverflowFix.ENABLE
+            ),
         )
 
 
