@@ -245,10 +245,10 @@ def test_a_sheet_shows_where_labels_differ():
     ground_truth, result = np.zeros((2, 40, 80), np.uint8)
     result[:, :20], ground_truth[:, 60:] = 1, 255
     image = np.full((40, 80, 3), 90, np.uint8)
-    image = comparison_sheet([Comparison("one", image, ground_truth, result)], odd_set(), width=80)
-    assert image.shape[1] == 4 * 86 + 6
-    top = np.flatnonzero((image[:, 10] == 90).all(1))[0]  # where the image begins
-    line = image[top + 20]
+    sheet = comparison_sheet([Comparison("one", image, ground_truth, result)], odd_set(), width=80)
+    assert sheet.shape[1] == 4 * 86 + 6
+    top = np.flatnonzero((sheet[:, 10] == 90).all(1))[0]  # where the image begins
+    line = sheet[top + 20]
     image_at, ground_truth_at, predicted_at, errors_at = (6 + 86 * i for i in range(4))
     assert (line[image_at : image_at + 80] == 90).all()
     assert (line[ground_truth_at : ground_truth_at + 60] == 255).all()  # the class's white
