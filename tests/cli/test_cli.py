@@ -240,7 +240,9 @@ def test_options_of_the_model(run, images, seg, monkeypatch):
         "flip": True,
         "runtime": "auto",
         "precision": "float32",
+        "device": "auto",
         "max_pixels": None,
+        **dict.fromkeys(("class_names", "input_size", "mean", "std")),  # of ONNX files
         "progress": True,
     }
 
