@@ -19,7 +19,7 @@ from easyseg.errors import ExportError
 from easyseg.evaluation.class_mapping import ClassMapping
 from easyseg.export import graph
 from easyseg.export.check_photos import PhotoAgreement, compare_on_photos
-from easyseg.export.graph import Contract
+from easyseg.export.graph import ExportGraph
 from easyseg.export.metadata import PAD
 from easyseg.export.options import ExportOptions
 from easyseg.export.photos import Photo
@@ -83,7 +83,7 @@ class Agreement(NamedTuple):
 
 def check_file(
     path: Path,
-    contract: Contract,
+    export_graph: ExportGraph,
     model: Any,
     write: Any,
     photos: Sequence[Photo] = (),
@@ -93,7 +93,7 @@ def check_file(
 
     Args:
         path: The file.
-        contract: What it was written from.
+        export_graph: What it was written from.
         model: The Keras model that it was exported from.
         write: The format's function that wrote it, to find the first layer that differs.
         photos: Real images to compare on, beside a scene, noise and a line.
@@ -102,8 +102,8 @@ def check_file(
     Raises:
         ExportError: They differ by more than `LIMITS`, or the file cannot be run.
     """
-    options = contract.options
-    inputs = sample_images(contract)
+    options = export_graph.options
+    inputs = sample_images(export_graph)
     results = run_file(options.format, path, inputs)
     name = options.output
     equal = total = 0
@@ -128,16 +128,20 @@ def check_file(
     )
     if photos:
         given = compare_on_photos(
-            contract, model, photos, classes, lambda arrays: run_file(options.format, path, arrays)
+            export_graph,
+            model,
+            photos,
+            classes,
+            lambda arrays: run_file(options.format, path, arrays),
         )
         agreement = agreement._replace(on_photos=given)
-    _require(agreement, contract, model, write)
+    _require(agreement, export_graph, model, write)
     return agreement
 
 
-def _require(agreement: Agreement, contract: Contract, model: Any, write: Any) -> None:
+def _require(agreement: Agreement, export_graph: ExportGraph, model: Any, write: Any) -> None:
     """Raises `ExportError` if the file differs by more than it may."""
-    options, photos = contract.options, agreement.on_photos
+    options, photos = export_graph.options, agreement.on_photos
     limits, least = LIMITS[options.precision], agreement.labels
     if photos is not None:
         least = photos.labels if options.precision == "int8" else min(least, photos.labels)
@@ -148,7 +152,7 @@ def _require(agreement: Agreement, contract: Contract, model: Any, write: Any) -
                     f"The exported file has {100 * photos.after:.2f} % mIoU on {photos.photos} "
                     f"images of data=, {drop:.2f} points less than Keras; at most "
                     f"{options.allow_drop:g} are allowed. "
-                    f"{_cause(contract, model, write)} Or allow the drop: allow_drop="
+                    f"{_cause(export_graph, model, write)} Or allow the drop: allow_drop="
                     f"{math.ceil(drop)}. Nothing was written."
                 )
             if options.precision == "int8":
@@ -157,18 +161,18 @@ def _require(agreement: Agreement, contract: Contract, model: Any, write: Any) -
         raise ExportError(
             f"The exported file differs from Keras: {100 * least:.2f} % of the labels "
             f"are equal ({100 * limits.labels:g} % are required). "
-            f"{_cause(contract, model, write)} Nothing was written."
+            f"{_cause(export_graph, model, write)} Nothing was written."
         )
 
 
-def _cause(contract: Contract, model: Any, write: Any) -> str:
+def _cause(export_graph: ExportGraph, model: Any, write: Any) -> str:
     """Where a file goes wrong, and what to do."""
-    options = contract.options
+    options = export_graph.options
     if options.precision != "int8":
-        stage = first_difference(contract, model, write, LIMITS[options.precision].difference)
+        stage = first_difference(export_graph, model, write, LIMITS[options.precision].difference)
         return f"The first stage that differs is {stage}. {_CURE}"
     float32 = ExportOptions(options.format, options.size, options.dynamic, options.batch)
-    exact = contract._replace(options=dataclasses.replace(float32, output=options.output))
+    exact = export_graph._replace(options=dataclasses.replace(float32, output=options.output))
     stage = first_difference(exact, model, write, LIMITS["float32"].difference)
     if stage != _LAST.format(options.output):
         return f"The first stage that differs in float32 is {stage}. {_CURE}"
@@ -214,13 +218,13 @@ def _difference(given: np.ndarray, expected: np.ndarray) -> float:
     return difference if np.isfinite(difference) else np.inf
 
 
-def sample_images(contract: Contract) -> dict[str, np.ndarray]:
+def sample_images(export_graph: ExportGraph) -> dict[str, np.ndarray]:
     """Batches `(N, H, W, 3) uint8` by name: a scene, noise, a line one pixel high.
 
     At the size of the file; where it takes any size, at others too.
     """
-    options = contract.options
-    height, width = contract.config.input_size
+    options = export_graph.options
+    height, width = export_graph.config.input_size
     random = np.random.default_rng(0)
     sizes = [(height, width)]
     if options.dynamic:
@@ -275,31 +279,31 @@ def run_file(file_format: str, path: Path, inputs: Mapping[str, Any]) -> dict[st
             return {name: arrays[name] for name in arrays.files}
 
 
-def first_difference(contract: Contract, model: Any, write: Any, limit: float) -> str:
+def first_difference(export_graph: ExportGraph, model: Any, write: Any, limit: float) -> str:
     """The first stage, in the order of computation, that differs: a layer, the image, ..."""
-    heads, traced, function, stages = _stages(contract, model)
-    image = sample_images(contract)["0-0"]
+    heads, traced, function, stages = _stages(export_graph, model)
+    image = sample_images(export_graph)["0-0"]
     expected = stages(image.astype(np.float32))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "stages")
         stage = {"function": function, "outputs": tuple(expected), "network": traced}
-        write(contract._replace(**stage), path)
-        given = run_file(contract.options.format, path, {"x": image})
+        write(export_graph._replace(**stage), path)
+        given = run_file(export_graph.options.format, path, {"x": image})
     for head, (name, values) in zip(heads, expected.items(), strict=True):
         actual = given[f"x/{name}"]
         if actual.shape != values.shape:
             return f"{head}, whose shape is {actual.shape} in place of {values.shape}"
         if _difference(actual, values) > limit:
             return head
-    return _LAST.format(contract.options.output)
+    return _LAST.format(export_graph.options.output)
 
 
-def _stages(contract: Contract, model: Any) -> tuple[list[str], Any, Any, Any]:
+def _stages(export_graph: ExportGraph, model: Any) -> tuple[list[str], Any, Any, Any]:
     """The outputs of all layers: what they are, a network and a function to export, Keras's."""
     import tensorflow as tf  # noqa: PLC0415
 
     network = logits_model(model)
-    single_ops = contract.options.format not in graph.KERAS_OPERATIONS
+    single_ops = export_graph.options.format not in graph.KERAS_OPERATIONS
     copy = graph.inference_network(network, single_ops=single_ops)
     folded = graph.folded_norms(network)
     names = [
@@ -317,7 +321,7 @@ def _stages(contract: Contract, model: Any) -> tuple[list[str], Any, Any, Any]:
     def numbered(values: Sequence[Any]) -> dict[str, Any]:
         return {f"stage{i:04}": value for i, value in enumerate(values)}
 
-    @tf.function(input_signature=[graph.image_spec(contract.options)], jit_compile=False)
+    @tf.function(input_signature=[graph.image_spec(export_graph.options)], jit_compile=False)
     def run(image: Any) -> dict[str, Any]:
         pixels = graph.to_float(image)
         outputs = traced(pixels, training=False)

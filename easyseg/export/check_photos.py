@@ -11,7 +11,7 @@ from easyseg.errors import ExportError
 from easyseg.evaluation.class_mapping import ClassMapping
 from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.export import graph
-from easyseg.export.graph import Contract
+from easyseg.export.graph import ExportGraph
 from easyseg.export.photos import Photo
 from easyseg.inference.runtimes.keras import start
 
@@ -45,7 +45,7 @@ class PhotoAgreement(NamedTuple):
 
 
 def compare_on_photos(
-    contract: Contract,
+    export_graph: ExportGraph,
     model: Any,
     photos: Sequence[Photo],
     classes: ClassMapping | None,
@@ -54,7 +54,7 @@ def compare_on_photos(
     """Compares the labels of a file with those of Keras, and both with masks if there are any.
 
     Args:
-        contract: What the file was written from.
+        export_graph: What the file was written from.
         model: The Keras model that it was exported from.
         photos: At least one.
         classes: Of the masks; `None` without.
@@ -63,8 +63,8 @@ def compare_on_photos(
     equal = total = 0
     count = 0 if classes is None else len(classes.label_set)
     matrices = ConfusionMatrix(count), ConfusionMatrix(count)
-    keras = start(model, contract.config.input_size)
-    for photo, given in _labels_of_file(contract, photos, run):
+    keras = start(model, export_graph.config.input_size)
+    for photo, given in _labels_of_file(export_graph, photos, run):
         height, width = photo.size
         expected = keras(photo.pixels[None])[0].argmax(-1)
         if given.shape != expected.shape:
@@ -75,7 +75,7 @@ def compare_on_photos(
         pair = [labels[:height, :width] for labels in (expected, given)]
         equal, total = equal + int((pair[0] == pair[1]).sum()), total + height * width
         if classes is not None and photo.labels is not None:
-            known = np.clip(pair[1], 0, contract.config.num_classes - 1)  # of a broken file
+            known = np.clip(pair[1], 0, export_graph.config.num_classes - 1)  # of a broken file
             for matrix, labels in zip(matrices, (pair[0], known), strict=True):
                 matrix.update(photo.labels, classes.map_prediction(labels))
     agreement = PhotoAgreement(len(photos), equal / total)
@@ -86,10 +86,10 @@ def compare_on_photos(
 
 
 def _labels_of_file(
-    contract: Contract, photos: Sequence[Photo], run: Run
+    export_graph: ExportGraph, photos: Sequence[Photo], run: Run
 ) -> Iterator[tuple[Photo, np.ndarray]]:
     """Each photo with what the file gives for it, `(H, W)`."""
-    size = contract.options.batch or 1
+    size = export_graph.options.batch or 1
     for first in range(0, len(photos), size * TOGETHER):
         part = photos[first : first + size * TOGETHER]
         batches = [
@@ -97,18 +97,18 @@ def _labels_of_file(
         ]
         results = run({f"{i}": np.stack([p.pixels for p in b]) for i, b in enumerate(batches)})
         for i, batch in enumerate(batches):
-            labels = _labels(contract, results[f"{i}/{contract.options.output}"])
+            labels = _labels(export_graph, results[f"{i}/{export_graph.options.output}"])
             for k, photo in enumerate(batch[: len(part) - i * size]):
                 yield photo, labels[k]
 
 
-def _labels(contract: Contract, given: np.ndarray) -> np.ndarray:
+def _labels(export_graph: ExportGraph, given: np.ndarray) -> np.ndarray:
     """What a file gives -> `(N, H, W)`."""
-    if contract.options.output == "labels":
+    if export_graph.options.output == "labels":
         return given
-    if contract.options.output == "logits":
-        height, width = contract.config.input_size
-        half_pixel = contract.metadata["logits"]["half_pixel"]
+    if export_graph.options.output == "logits":
+        height, width = export_graph.config.input_size
+        half_pixel = export_graph.metadata["logits"]["half_pixel"]
         like = np.zeros((1, height, width, 1), np.uint8)
         given = np.asarray(graph.enlarge(given, like, half_pixel=half_pixel))
     return given.argmax(-1)

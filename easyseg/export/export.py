@@ -128,7 +128,7 @@ def _write(
     """Writes the file, compares it with Keras, unless that is not wanted, and adds the result."""
     from easyseg._keras import keras_defaults  # noqa: PLC0415  (loads Keras)
     from easyseg.export.check import check_file  # noqa: PLC0415
-    from easyseg.export.graph import contract as contract_of  # noqa: PLC0415
+    from easyseg.export.graph import make_graph  # noqa: PLC0415
 
     weights = source and source.weights
     sha256 = "" if weights is None else weights_sha256(weights)
@@ -137,17 +137,19 @@ def _write(
     size = options.sides or loaded.config.input_size
     calibration = photos.calibrate(size) if options.precision == "int8" else []
     with keras_defaults():
-        contract = contract_of(loaded, options, name=name, sha256=sha256, provenance=provenance)
-        contract = contract._replace(calibration=[photo.pixels for photo in calibration])
+        export_graph = make_graph(loaded, options, name=name, sha256=sha256, provenance=provenance)
+        export_graph = export_graph._replace(calibration=[photo.pixels for photo in calibration])
         module = importlib.import_module(FORMATS[options.format].module)
         with output_errors(path):
-            module.write(contract, path)
+            module.write(export_graph, path)
         agreement = None
         if options.check is not False:
             compared = photos.compare(size, classes)
-            agreement = check_file(path, contract, loaded.model, module.write, compared, classes)
+            agreement = check_file(
+                path, export_graph, loaded.model, module.write, compared, classes
+            )
         result = agreement and agreement.to_dict(options.output)
-        contract = contract._replace(metadata={**contract.metadata, "check": result})
+        export_graph = export_graph._replace(metadata={**export_graph.metadata, "check": result})
         with output_errors(path):
-            module.add_metadata(contract, path)  # leaves what was checked as it is
+            module.add_metadata(export_graph, path)  # leaves what was checked as it is
         return agreement

@@ -19,14 +19,13 @@ from easyseg.weights.checksum import weights_checksum
 from easyseg.weights.loader import LoadedModel
 from easyseg.weights.network_file import ExportedConfig
 
-__all__ = ["KERAS_OPERATIONS", "PAD", "Contract", "contract", "enlarge", "folded_norms",
-           "image_spec", "inference_network", "to_float", "to_labels",
-           "wanted_outputs"]  # fmt: skip
+__all__ = ["KERAS_OPERATIONS", "PAD", "ExportGraph", "enlarge", "folded_norms", "image_spec",
+           "inference_network", "make_graph", "to_float", "to_labels", "wanted_outputs"]  # fmt: skip
 
 KERAS_OPERATIONS = ("saved_model", "keras")  # formats without kernels for the single operations
 
 
-class Contract(NamedTuple):
+class ExportGraph(NamedTuple):
     """A network as it is exported, and what its file says.
 
     Attributes:
@@ -51,14 +50,14 @@ class Contract(NamedTuple):
     calibration: Sequence[np.ndarray] = ()
 
 
-def contract(
+def make_graph(
     loaded: LoadedModel,
     options: ExportOptions,
     *,
     name: str = "",
     sha256: str = "",
     provenance: Mapping[str, Any] | None = None,
-) -> Contract:
+) -> ExportGraph:
     """The network with normalization, upsampling and argmax around it, for inference alone.
 
     Args:
@@ -80,7 +79,7 @@ def contract(
     if options.precision == "int8":
         wake_channels(copy)
     weights = {"crc32": weights_checksum(model), "sha256": sha256, **(provenance or {})}
-    return Contract(
+    return ExportGraph(
         _function(copy, options, half_pixel=half_pixel),
         (options.output,),
         copy,
@@ -117,13 +116,13 @@ def _function(network: Any, options: ExportOptions, *, half_pixel: bool) -> Any:
     return run
 
 
-def wanted_outputs(contract: Contract) -> Any:
+def wanted_outputs(export_graph: ExportGraph) -> Any:
     """The function without the tensors that are not to be outputs of the file."""
     import tensorflow as tf  # noqa: PLC0415
 
     return tf.function(
-        lambda image: {name: contract.function(image)[name] for name in contract.outputs},
-        input_signature=contract.function.input_signature,
+        lambda image: {name: export_graph.function(image)[name] for name in export_graph.outputs},
+        input_signature=export_graph.function.input_signature,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from easyseg._keras import keras, layers, ops
 from easyseg.errors import ExportError
-from easyseg.export.graph import Contract
+from easyseg.export.graph import ExportGraph
 from easyseg.export.metadata import to_json
 from easyseg.models.layers.learned_upsampling import LearnedUpsampling, spread
 from easyseg.models.layers.resize import resize_align_corners
@@ -25,27 +25,27 @@ OWN = "easyseg."  # modules that are not there where the file is opened
 STOCK = ("keras.", "easyseg.")
 
 
-def write(contract: Contract, path: Path) -> None:
+def write(export_graph: ExportGraph, path: Path) -> None:
     """Writes the network, from uint8 pixels to the output, as one `.keras` file.
 
     Raises:
         ExportError: The network has layers of another package than Keras.
     """
-    height, width = contract.config.input_size
-    options = contract.options
+    height, width = export_graph.config.input_size
+    options = export_graph.options
     image = keras.Input((height, width, 3), options.batch, dtype="uint8", name="image")
-    network = _stock(contract.network, (height, width), options.batch)
+    network = _stock(export_graph.network, (height, width), options.batch)
     pixels = ops.cast(image, "float32")
     features = network(pixels)
     values: Sequence[Any]
-    if options.output in contract.outputs:
-        values = [_result(features, (height, width), options.output, contract)]
+    if options.output in export_graph.outputs:
+        values = [_result(features, (height, width), options.output, export_graph)]
     else:  # all stages of the network, for the check
-        full = _enlarge(features[-1], (height, width), contract)
+        full = _enlarge(features[-1], (height, width), export_graph)
         values = [pixels, *features, full]
-    named = dict(zip(contract.outputs, values, strict=True))
+    named = dict(zip(export_graph.outputs, values, strict=True))
     single = len(named) == 1  # whose name is that of the model
-    name = contract.outputs[0] if single else "network"
+    name = export_graph.outputs[0] if single else "network"
     model = keras.Model(image, values[0] if single else named, name=name)
     _name_by_number(model)
     plain = path.with_name("plain.keras")  # Keras insists on the extension
@@ -54,24 +54,24 @@ def write(contract: Contract, path: Path) -> None:
     plain.unlink()
 
 
-def add_metadata(contract: Contract, path: Path) -> None:
+def add_metadata(export_graph: ExportGraph, path: Path) -> None:
     """Adds easyseg's metadata to the archive; Keras reads only what it knows."""
     with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(METADATA_FILE, DATE), to_json(contract.metadata))
+        archive.writestr(zipfile.ZipInfo(METADATA_FILE, DATE), to_json(export_graph.metadata))
 
 
-def _result(logits: Any, size: tuple[int, int], output: str, contract: Contract) -> Any:
+def _result(logits: Any, size: tuple[int, int], output: str, export_graph: ExportGraph) -> Any:
     """`(N, h, w, classes)` -> what the file is to give."""
     if output == "logits":
         return logits
-    full = _enlarge(logits, size, contract)
+    full = _enlarge(logits, size, export_graph)
     if output == "probabilities":
         return ops.softmax(full)
     return ops.cast(ops.argmax(full, -1), "uint8" if full.shape[-1] <= 256 else "uint16")
 
 
-def _enlarge(logits: Any, size: tuple[int, int], contract: Contract) -> Any:
-    if contract.metadata["logits"]["half_pixel"]:
+def _enlarge(logits: Any, size: tuple[int, int], export_graph: ExportGraph) -> Any:
+    if export_graph.metadata["logits"]["half_pixel"]:
         return ops.image.resize(logits, size, interpolation="bilinear")
     return resize_align_corners(logits, size)
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import easyseg
 from easyseg.errors import ExportError
-from easyseg.export.graph import Contract
+from easyseg.export.graph import ExportGraph
 from easyseg.export.int8 import quantize_onnx
 from easyseg.export.metadata import description, to_json
 from easyseg.weights.exported import KEY
@@ -25,46 +25,46 @@ INT64 = 7  # TensorProto.INT64
 SMALL = 64  # numbers; a smaller tensor stays float32 in a float16 file
 
 
-def write(contract: Contract, path: Path) -> None:
+def write(export_graph: ExportGraph, path: Path) -> None:
     """Writes the network as one ONNX file, without metadata.
 
     Raises:
         ExportError: The network has an operation that ONNX lacks.
     """
-    model = convert(contract)
-    if contract.options.precision == "float16":
+    model = convert(export_graph)
+    if export_graph.options.precision == "float16":
         _halve_weights(model)
-    elif contract.options.precision == "int8":
-        model = quantize_onnx(model, contract.calibration)
+    elif export_graph.options.precision == "int8":
+        model = quantize_onnx(model, export_graph.calibration)
     path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-def add_metadata(contract: Contract, path: Path) -> None:
+def add_metadata(export_graph: ExportGraph, path: Path) -> None:
     """Appends the metadata; what follows a message of this kind is merged into it."""
     import onnx  # noqa: PLC0415
 
     model = onnx.ModelProto()
-    for key, value in _entries(contract).items():
+    for key, value in _entries(export_graph).items():
         entry = model.metadata_props.add()
         entry.key, entry.value = key, value
     with path.open("ab") as file:
         file.write(model.SerializeToString(deterministic=True))
 
 
-def convert(contract: Contract) -> Any:
+def convert(export_graph: ExportGraph) -> Any:
     """The `ModelProto`, without metadata; the same bytes for the same network."""
     import tf2onnx  # noqa: PLC0415
 
     with _quiet():
         model, _ = tf2onnx.convert.from_function(
-            contract.function,
-            contract.function.input_signature,
-            opset=contract.options.opset or OPSET,
+            export_graph.function,
+            export_graph.function.input_signature,
+            opset=export_graph.options.opset or OPSET,
             custom_op_handlers={"ResizeBilinear": (_resize, [])},
         )
     _check_operations(model)
     _pad_explicitly(model.graph)
-    kept = [output for output in model.graph.output if output.name in contract.outputs]
+    kept = [output for output in model.graph.output if output.name in export_graph.outputs]
     del model.graph.output[:]  # the logits stay a tensor of the graph
     model.graph.output.extend(kept)
     for value in (*model.graph.input, *model.graph.output):  # other runtimes fix sizes by name
@@ -74,7 +74,7 @@ def convert(contract: Contract) -> Any:
         ):
             if not dim.dim_value:
                 dim.dim_param = name
-    _name_by_number(model.graph, {"image", "logits", *contract.outputs})
+    _name_by_number(model.graph, {"image", "logits", *export_graph.outputs})
     model.producer_name, model.producer_version = "easyseg", easyseg.__version__
     model.doc_string = model.graph.doc_string = ""
     model.graph.name = "network"
@@ -211,18 +211,18 @@ def _halve_weights(model: Any) -> None:
     model.graph.node.extend(nodes)
 
 
-def _entries(contract: Contract) -> dict[str, str]:
+def _entries(export_graph: ExportGraph) -> dict[str, str]:
     """Metadata: easyseg's own, and under the names that Ultralytics' tools read."""
-    height, width = contract.config.input_size
-    names, options = dict(enumerate(contract.label_set.names)), contract.options
+    height, width = export_graph.config.input_size
+    names, options = dict(enumerate(export_graph.label_set.names)), export_graph.options
     return {
-        KEY: to_json(contract.metadata),
-        "description": description(contract.metadata),
+        KEY: to_json(export_graph.metadata),
+        "description": description(export_graph.metadata),
         "author": "easyseg",
         "version": easyseg.__version__,
-        "license": contract.metadata["weights"].get("license", ""),
+        "license": export_graph.metadata["weights"].get("license", ""),
         "task": "semantic",
-        "stride": str(contract.config.output_stride),
+        "stride": str(export_graph.config.output_stride),
         "batch": str(options.batch or 1),
         "imgsz": str([height, width]),
         "names": str(names),

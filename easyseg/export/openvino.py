@@ -10,7 +10,7 @@ import numpy as np
 
 from easyseg.errors import ExportError
 from easyseg.export import onnx
-from easyseg.export.graph import Contract
+from easyseg.export.graph import ExportGraph
 from easyseg.export.int8 import quantize_openvino
 from easyseg.export.metadata import PAD, to_json
 from easyseg.weights.exported import KEY, METADATA_FILE
@@ -20,7 +20,7 @@ __all__ = ["add_metadata", "write"]
 END = b"\t</rt_info>\n</net>\n"  # of model.xml
 
 
-def write(contract: Contract, path: Path) -> None:
+def write(export_graph: ExportGraph, path: Path) -> None:
     """Writes the folder; its `model_info` is what OpenVINO's Model API reads.
 
     That library reads scores only as `(N, classes, H, W)`, so probabilities are given so.
@@ -30,12 +30,12 @@ def write(contract: Contract, path: Path) -> None:
     """
     import openvino  # noqa: PLC0415
 
-    model = openvino.Core().read_model(onnx.convert(contract).SerializeToString())
-    if contract.options.precision == "int8":
-        model = quantize_openvino(model, contract.calibration)
-    if "probabilities" in contract.outputs:
+    model = openvino.Core().read_model(onnx.convert(export_graph).SerializeToString())
+    if export_graph.options.precision == "int8":
+        model = quantize_openvino(model, export_graph.calibration)
+    if "probabilities" in export_graph.outputs:
         _move_classes_first(model)
-    names = [name.replace(" ", "_") for name in contract.label_set.names]
+    names = [name.replace(" ", "_") for name in export_graph.label_set.names]
     info = {
         "model_type": "Segmentation",
         "labels": " ".join(names[1:]),  # the Model API counts them from the second
@@ -52,13 +52,13 @@ def write(contract: Contract, path: Path) -> None:
         if operation.get_type_name() != "Parameter":
             operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
     path.mkdir()
-    half = contract.options.precision == "float16"
+    half = export_graph.options.precision == "float16"
     openvino.save_model(model, path / "model.xml", compress_to_fp16=half)
 
 
-def add_metadata(contract: Contract, path: Path) -> None:
+def add_metadata(export_graph: ExportGraph, path: Path) -> None:
     """Adds easyseg's metadata to `model.xml` and, as a file, beside it."""
-    text = to_json(contract.metadata)
+    text = to_json(export_graph.metadata)
     network = (path / "model.xml").read_bytes()
     if not network.endswith(END):
         raise ExportError(

@@ -25,7 +25,7 @@ class Format(NamedTuple):
     """An entry of the table of formats.
 
     Attributes:
-        module: The module with its `write(contract, path)`.
+        module: The module with its `write(export_graph, path)`.
         extension: Of its files; for folders, how their names end.
         precisions: That it has.
         arguments: Of `ExportOptions` that it knows beyond those of all formats (`COMMON`).

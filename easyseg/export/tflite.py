@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 from easyseg.errors import ExportError
-from easyseg.export.graph import Contract, wanted_outputs
+from easyseg.export.graph import ExportGraph, wanted_outputs
 from easyseg.export.int8 import quantize_tflite
 from easyseg.export.metadata import to_json
 from easyseg.export.tflite_metadata import LABELS_FILE, with_model_metadata
@@ -17,7 +17,7 @@ __all__ = ["add_metadata", "write"]
 DATE = (1980, 1, 1, 0, 0, 0)  # of the entries, so that the same network gives the same bytes
 
 
-def write(contract: Contract, path: Path) -> None:
+def write(export_graph: ExportGraph, path: Path) -> None:
     """Writes one TFLite file, with its labels in a zip archive behind the network.
 
     Raises:
@@ -25,10 +25,10 @@ def write(contract: Contract, path: Path) -> None:
     """
     import tensorflow as tf  # noqa: PLC0415
 
-    function = wanted_outputs(contract).get_concrete_function()
+    function = wanted_outputs(export_graph).get_concrete_function()
     # by way of a SavedModel, LiteRT 2.3 computes other numbers
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
-    if contract.options.precision == "float16":
+    if export_graph.options.precision == "float16":
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
         converter.target_spec.supported_types = [tf.float16]
     try:
@@ -38,17 +38,19 @@ def write(contract: Contract, path: Path) -> None:
         raise ExportError(
             f"The network cannot be converted to TFLite ({reason[:300]}). Choose another format."
         ) from error
-    content = with_model_metadata(content, contract)
-    if contract.options.precision == "int8":  # last: the quantizer moves weights behind the buffer
-        content = quantize_tflite(content, contract.calibration)
+    content = with_model_metadata(content, export_graph)
+    if (
+        export_graph.options.precision == "int8"
+    ):  # last: the quantizer moves weights behind the buffer
+        content = quantize_tflite(content, export_graph.calibration)
     path.write_bytes(content)
-    _append(path, LABELS_FILE, "\n".join(contract.label_set.names) + "\n")
-    _append(path, "outputs.txt", "\n".join(sorted(contract.outputs)) + "\n")
+    _append(path, LABELS_FILE, "\n".join(export_graph.label_set.names) + "\n")
+    _append(path, "outputs.txt", "\n".join(sorted(export_graph.outputs)) + "\n")
 
 
-def add_metadata(contract: Contract, path: Path) -> None:
+def add_metadata(export_graph: ExportGraph, path: Path) -> None:
     """Adds easyseg's metadata to the archive behind the network."""
-    _append(path, METADATA_FILE, to_json(contract.metadata))
+    _append(path, METADATA_FILE, to_json(export_graph.metadata))
 
 
 def _append(path: Path, name: str, text: str) -> None:

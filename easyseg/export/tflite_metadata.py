@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import easyseg
-from easyseg.export.graph import Contract
+from easyseg.export.graph import ExportGraph
 from easyseg.export.metadata import description
 
 LABELS_FILE = "labels.txt"  # in the archive behind the file: a class in each line
@@ -29,14 +29,14 @@ class _Uint32(NamedTuple):
     value: int
 
 
-def with_model_metadata(content: bytes, contract: Contract) -> bytes:
+def with_model_metadata(content: bytes, export_graph: ExportGraph) -> bytes:
     """The same network as a TFLite file that says what it takes and gives."""
     import flatbuffers  # noqa: PLC0415
     from ai_edge_litert import schema_py_generated as schema  # noqa: PLC0415
 
     model = schema.ModelT.InitFromPackedBuf(content)
     buffer = schema.BufferT()
-    buffer.data = list(_packed(_model(contract), b"M001"))
+    buffer.data = list(_packed(_model(export_graph), b"M001"))
     entry = schema.MetadataT()
     entry.name, entry.buffer = ENTRY, len(model.buffers)
     model.buffers.append(buffer)
@@ -46,10 +46,10 @@ def with_model_metadata(content: bytes, contract: Contract) -> bytes:
     return bytes(builder.Output())
 
 
-def _model(contract: Contract) -> dict[int, Any]:
+def _model(export_graph: ExportGraph) -> dict[int, Any]:
     """`ModelMetadata`."""
-    values, (height, width) = contract.metadata, contract.config.input_size
-    output = contract.options.output
+    values, (height, width) = export_graph.metadata, export_graph.config.input_size
+    output = export_graph.options.output
     kind = VALUE_LABELS if output == "labels" else AXIS_LABELS
     labels = {0: LABELS_FILE, 2: _Byte(kind)}
     size = {0: _Uint32(width), 1: _Uint32(height)}
@@ -62,7 +62,7 @@ def _model(contract: Contract) -> dict[int, Any]:
     activation = {0: _Byte(SOFTMAX)} if output == "logits" else {}
     segmenter = {0: "SEGMENTER_METADATA", 1: _packed(activation, b"V001")}
     return {
-        0: values["model"] or contract.config.backbone,
+        0: values["model"] or export_graph.config.backbone,
         1: description(values),
         2: easyseg.__version__,
         3: [{2: [image], 3: [result], 9: [segmenter]}],

@@ -151,9 +151,9 @@ def test_a_format_that_gives_labels_is_for_other_programs(seg_tiny, tmp_path):
 
 def test_an_unknown_end_of_openvino_files(tmp_path):
     (tmp_path / "model.xml").write_bytes(b"<net/>")
-    contract = SimpleNamespace(metadata={})
+    export_graph = SimpleNamespace(metadata={})
     with pytest.raises(ExportError, match=r"Install openvino 2026\.4, or export as ONNX"):
-        openvino_format.add_metadata(contract, tmp_path)
+        openvino_format.add_metadata(export_graph, tmp_path)
 
 
 def names_of_this_machine(content):

@@ -1,4 +1,4 @@
-"""Format "keras": a file that Keras alone opens, in safe mode, and the same contract."""
+"""Format "keras": a file that Keras alone opens, in safe mode, and the same input and output."""
 
 from __future__ import annotations
 
