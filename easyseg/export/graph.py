@@ -20,7 +20,8 @@ from easyseg.weights.loader import LoadedModel
 from easyseg.weights.network_file import ExportedConfig
 
 __all__ = ["KERAS_OPERATIONS", "PAD", "ExportGraph", "enlarge", "folded_norms", "image_spec",
-           "inference_network", "make_graph", "to_float", "to_labels", "wanted_outputs"]  # fmt: skip
+           "inference_network", "make_graph", "to_float", "to_labels",
+           "wanted_outputs"]  # fmt: skip
 
 KERAS_OPERATIONS = ("saved_model", "keras")  # formats without kernels for the single operations
 
