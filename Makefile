@@ -48,6 +48,7 @@ test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, 
 	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/weights \
 	  tests/export/test_export.py \
 	  tests/models/test_kerashub.py tests/training/test_trainer.py tests/pixellib/test_scripts.py \
+	  tests/serve/test_api_description.py tests/serve/test_command.py \
 	  $(CONTRACT) $(ATROUS) $(COUNTS) $(IMAGENET)
 
 $(CLIENTS)/.installed: tests/clients/requirements.txt

@@ -21,8 +21,8 @@ NAMES = "JPEG, PNG, WebP, BMP, GIF or TIFF"
 MAX_EXIF = 1 << 18  # bytes; cameras write 64 KB at most
 
 
-def check_image(content: bytes, limits: ServeLimits) -> None:
-    """Reads the header of an image, and no more.
+def check_image(content: bytes, limits: ServeLimits) -> int:
+    """The pixels of an image, of which only the header is read.
 
     Raises:
         Problem: It may not be decoded.
@@ -35,6 +35,7 @@ def check_image(content: bytes, limits: ServeLimits) -> None:
     try:
         with open_image(io.BytesIO(content), name, max_pixels=limits.max_pixels) as image:
             animated = image.format != "MPO" and getattr(image, "is_animated", False)
+            pixels = image.width * image.height
             exif = len(image.info.get("exif") or b"")
     except ImageTooLargeError as error:
         raise Problem(
@@ -50,3 +51,4 @@ def check_image(content: bytes, limits: ServeLimits) -> None:
         raise Problem(
             "metadata_too_large", f"Its EXIF data are over {MAX_EXIF >> 10} KB. Remove it."
         )
+    return pixels

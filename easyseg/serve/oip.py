@@ -21,6 +21,8 @@ from easyseg.results.segmentation import Segmentation
 from easyseg.serve import schemas
 from easyseg.serve.answers import Answer, json_bytes
 from easyseg.serve.body import decode_base64, parse_fields
+from easyseg.serve.images import check_image
+from easyseg.serve.limits import ServeLimits
 from easyseg.serve.problems import Problem
 from easyseg.serve.rest import invalid
 from easyseg.serve.service import Service
@@ -113,7 +115,7 @@ def _metadata(service: Service, name: str) -> schemas.TensorModel:
 
 async def _infer(service: Service, name: str, body: bytes, header_length: str | None) -> Response:
     request, binary = await asyncio.to_thread(_parse, body, header_length)
-    images = await asyncio.to_thread(_images, request, binary, service.limits.max_pixels)
+    images = await asyncio.to_thread(_images, request, binary, service.limits)
     wanted = request.outputs or [schemas.RequestedOutput(name="labels")]
     unknown = [each.name for each in wanted if each.name not in ("labels", "confidence")]
     if unknown:
@@ -136,17 +138,19 @@ async def _infer(service: Service, name: str, body: bytes, header_length: str | 
         raise Problem(
             "invalid_tensor", "The images of one request must have one size. Send them apart."
         )
-    return await asyncio.to_thread(_respond, name, request.id, wanted, results, whole)
+    content, headers = await asyncio.to_thread(_encode, name, request.id, wanted, results, whole)
+    media_type = "application/octet-stream" if headers else "application/json"
+    return service.response(content, media_type, headers)
 
 
-def _respond(
+def _encode(
     name: str,
     request_id: str | None,
     wanted: list[schemas.RequestedOutput],
     results: list[Any],
     whole: bool,
-) -> Response:
-    """The tensors, as JSON lists or as bytes after the JSON, each as it was asked for."""
+) -> tuple[bytes, dict[str, str]]:
+    """The tensors, as JSON lists or as bytes after the JSON, each as it was asked for; headers."""
     outputs, binary = [], []
     for each in wanted:
         values = np.stack([result[each.name] for result in results])
@@ -171,10 +175,8 @@ def _respond(
     if request_id is not None:
         document["id"] = request_id
     text = json_bytes(document)
-    if not binary:
-        return Response(text, media_type="application/json")
-    headers = {HEADER_LENGTH: str(len(text))}
-    return Response(b"".join([text, *binary]), 200, headers, "application/octet-stream")
+    headers = {HEADER_LENGTH: str(len(text))} if binary else {}
+    return b"".join([text, *binary]), headers
 
 
 def _parse(body: bytes, header_length: str | None) -> tuple[schemas.InferRequest, bytes]:
@@ -191,7 +193,7 @@ def _parse(body: bytes, header_length: str | None) -> tuple[schemas.InferRequest
         raise invalid(error.errors(include_input=False, include_url=False)) from error
 
 
-def _images(request: schemas.InferRequest, binary: bytes, max_pixels: int) -> list[Any]:
+def _images(request: schemas.InferRequest, binary: bytes, limits: ServeLimits) -> list[Any]:
     """The images of the one input: arrays, or bytes of files."""
     if len(request.inputs) != 1 or request.inputs[0].name != INPUT:
         raise Problem("invalid_tensor", f"Expected one input, {INPUT!r}.")
@@ -205,8 +207,17 @@ def _images(request: schemas.InferRequest, binary: bytes, max_pixels: int) -> li
         )
     raw = None if size is None else binary
     if tensor.datatype == BYTES:
-        return _files(tensor, raw)
-    return _arrays(tensor, raw, max_pixels)
+        images: list[Any] = list(_files(tensor, raw))
+        pixels = sum(check_image(file, limits) for file in images)
+    else:
+        images = _arrays(tensor, raw, limits.max_pixels)
+        pixels = sum(image.shape[0] * image.shape[1] for image in images)
+    if pixels > limits.max_pixels:  # tensors are not compressed
+        raise Problem(
+            "image_too_large",
+            f"The images have over {limits.max_megapixels:g} megapixels together. Send them apart.",
+        )
+    return images
 
 
 def _arrays(tensor: schemas.InputTensor, raw: bytes | None, max_pixels: int) -> list[Any]:

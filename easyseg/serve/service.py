@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from fastapi import Response
 from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
 
 from easyseg.errors import ImageError, ImageTooLargeError, UnknownNameError
 from easyseg.results.segmentation import Segmentation
@@ -26,6 +27,29 @@ from easyseg.serve.queue import ImageQueue, Job, queue_threads
 log = logging.getLogger(__name__)
 
 PAUSE = 0.05  # seconds between two looks at a full queue
+PIECE = 1 << 16  # bytes
+SEND_SECONDS, SLOWEST = 30, 1 << 18  # for an answer, and bytes a second that prolong it
+
+
+class LargeResponse(Response):
+    """An answer that is sent in pieces, as the client reads it, and counts as held until then."""
+
+    bodies: BodyReader
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
+        """Sends it; a client that reads too slowly is cut off."""
+        body = bytes(self.body)
+        release = self.bodies.hold(len(body))
+        try:
+            async with asyncio.timeout(SEND_SECONDS + len(body) / SLOWEST):
+                start = {"status": self.status_code, "headers": self.raw_headers}
+                await send({"type": "http.response.start", **start})
+                for i in range(0, len(body), PIECE):
+                    more = i + PIECE < len(body)
+                    piece = body[i : i + PIECE]
+                    await send({"type": "http.response.body", "body": piece, "more_body": more})
+        finally:
+            release()
 
 
 class Service:
@@ -130,7 +154,15 @@ class Service:
         if isinstance(content, dict):
             content = json_bytes({**content, "time": round(time.perf_counter() - started, 4)})
         timing = ", ".join(f"{step};dur={value:.1f}" for step, value in timings.items())
-        return Response(content, media_type=answer.media_type, headers={"Server-Timing": timing})
+        return self.response(content, answer.media_type, {"Server-Timing": timing})
+
+    def response(
+        self, content: bytes, media_type: str, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """A response of any size."""
+        response = LargeResponse(content, 200, headers, media_type)
+        response.bodies = self.bodies
+        return response
 
     def class_ids(self, model: str, classes: Any, name: str) -> tuple[int, ...] | None:
         """Ids of the classes of a request.

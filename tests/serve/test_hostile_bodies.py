@@ -299,6 +299,14 @@ def test_no_memory_is_held_afterwards(client):
     assert client.post("/v1/segment", content=encoded(), headers={"Content-Type": "image/png"})
 
 
+def test_images_of_a_tensor_are_bounded_together(client):
+    """Their answers are not compressed."""
+    text = base64.b64encode(encoded(np.zeros((900, 900, 3), np.uint8))).decode()
+    tensor = {"name": "image", "datatype": "BYTES", "shape": [2], "data": [text] * 2}
+    response = client.post("/v2/models/mini/infer", json={"inputs": [tensor]})
+    assert_problem(response, 422, "image_too_large")
+
+
 TENSORS = {  # name: (what is different in the request, code)
     "no inputs": ({"inputs": []}, "invalid_request"),
     "two inputs": ({"inputs": [{}, {}]}, "invalid_request"),

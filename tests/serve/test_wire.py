@@ -6,15 +6,18 @@ import concurrent.futures
 import contextlib
 import http.client
 import json
+import re
 import socket
 import time
 
+import numpy as np
 import pytest
 from helpers.served import GatedNetwork, encoded, painted, quick_model
 from helpers.server_process import serving
 
 import easyseg.serve.body
 import easyseg.serve.connection
+import easyseg.serve.service
 from easyseg.serve import ServeLimits, create_app
 
 HEAD = b"POST /v1/segment HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
@@ -121,6 +124,36 @@ def test_a_client_that_does_not_read_is_cut(port):
 
     with connection, pytest.raises(ConnectionError):
         ask_without_reading()
+
+
+def test_a_large_answer_that_is_read_slowly_is_cut(port, service, monkeypatch):
+    """In time, however steadily its bytes are taken."""
+    monkeypatch.setattr(easyseg.serve.service, "SEND_SECONDS", 0.5)
+    monkeypatch.setattr(easyseg.serve.service, "SLOWEST", 1 << 30)
+    pixels = np.random.default_rng(0).integers(0, 256, (1200, 1600, 3), np.uint8)
+    content = encoded(pixels, "JPEG", quality=20)
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(10)
+    connection.connect(("127.0.0.1", port))
+    request = HEAD.replace(b"/v1/segment", b"/v1/segment?kind=side_by_side")
+    with connection:
+        connection.sendall(request + b"Content-Length: %d\r\n\r\n" % len(content) + content)
+        head = connection.recv(1024)
+        slow = time.monotonic() + 1.5
+        received = len(head)
+        with contextlib.suppress(ConnectionError):
+            while part := connection.recv(2048):
+                received += len(part)
+                time.sleep(0.01 if time.monotonic() < slow else 0)
+    length = int(re.search(rb"content-length: (\d+)", head)[1])
+    assert length > 5_000_000  # more than the system buffers
+    assert 0 < received < length
+    bodies = service.state.service.bodies
+    end = time.monotonic() + 10
+    while bodies._held and time.monotonic() < end:
+        time.sleep(0.01)
+    assert (bodies._held, bodies._requests) == (0, 0)
 
 
 def test_a_body_after_its_answer_does_not_go_on_for_ever(port):
