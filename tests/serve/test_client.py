@@ -6,6 +6,8 @@ import http.server
 import pickle
 import re
 import socket
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -99,6 +101,15 @@ def test_what_is_wrong(address, remote, tmp_path):
     with pytest.raises(OutputError, match="expected one of the extensions"):
         remote.segment_image(PHOTO, tmp_path / "a.gif")
     assert not list(tmp_path.glob("a.*"))
+
+
+def test_it_needs_no_extra():
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(['fastapi', 'starlette', 'uvicorn']))\n"
+        "import easyseg.serve.client\n"
+        "assert not {'keras', 'tensorflow', 'onnxruntime'} & sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("name", ["index.html", "moved", "default.json", "busy"])
