@@ -92,7 +92,8 @@ def main() -> None:
             models.append(xception65(Path(folder)))
         for model in models:
             add(throughput(model, rounds, seconds))
-    add(behavior(10_000 if not options.quick else 500))
+    for row in behavior(10_000 if not options.quick else 500):
+        add([row])
     write("serve", rows)
 
 
@@ -129,28 +130,26 @@ def throughput(model: str, rounds: int, seconds: float) -> list[dict[str, object
     return rows
 
 
-def behavior(requests: int) -> list[dict[str, object]]:
+def behavior(requests: int) -> Iterator[dict[str, object]]:
     """Start, many connections, and memory, with `mini`."""
-    small, rows = jpeg(64, 48), []
-    starts = []
+    small, starts = jpeg(64, 48), []
     for _ in range(3):
         with running(serve_command("mini")) as (_, ready):
             starts.append(ready)
-    rows.append({"what": "start to ready, s", "value": spread(starts)})
+    yield {"what": "start to ready, s", "value": spread(starts)}
     with running(serve_command("mini")) as (port, _):
         with concurrent.futures.ThreadPoolExecutor(CONNECTIONS) as pool:
             statuses = collections.Counter(
                 pool.map(lambda _: once(port, small), range(CONNECTIONS))
             )
         told = ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
-        rows.append({"what": f"{CONNECTIONS} connections at once", "value": told})
+        yield {"what": f"{CONNECTIONS} connections at once", "value": told}
         with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
             list(pool.map(lambda _: once(port, small), range(200)))
             before = memory(port)
             list(pool.map(lambda _: once(port, small), range(requests)))
             grown = memory(port) - before
-        rows.append({"what": f"memory grown in {requests} requests, MB", "value": round(grown, 1)})
-    return rows
+        yield {"what": f"memory grown in {requests} requests, MB", "value": round(grown, 1)}
 
 
 def serve_command(model: str) -> list[str]:
