@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 
 import easyseg.serve.app
 from easyseg import SemanticSegmentation
+from easyseg.errors import InputError
 from easyseg.serve import ServeLimits, create_app
 from easyseg.serve.label_studio import encode_brush
 
@@ -222,3 +223,9 @@ def test_brushes_are_label_studios_own(tmp_path):
             theirs = brush.mask2rle(mask * np.uint8(255))
             assert theirs[: len(ours)] == ours
             assert theirs[len(ours) :] in ([], [0])
+
+
+def test_its_address_is_checked():
+    with pytest.raises(InputError, match=r"label_studio='localhost:8080' must be its address"):
+        ServeLimits(label_studio="localhost:8080")
+    ServeLimits(label_studio="http://localhost:8080/label-studio")
