@@ -38,12 +38,10 @@ PROBLEMS = {  # code: (status, title)
     "method_not_allowed": (405, "The path does not have this method"),
     "not_acceptable": (406, "The result does not come in this media type"),
     "slow_body": (408, "The body came too slowly"),
-    "length_required": (411, "The length of the body is missing"),
     "body_too_large": (413, "The body is too large"),
     "unsupported_media_type": (415, "The body is of another type than expected"),
     "internal_error": (500, "The server failed"),
     "queue_full": (503, "The server is busy"),
-    "not_ready": (503, "The server is not ready"),
     "shutting_down": (503, "The server is shutting down"),
     "timed_out": (504, "The result took too long"),
 }
