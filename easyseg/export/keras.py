@@ -17,6 +17,7 @@ from easyseg.export.graph import ExportGraph
 from easyseg.export.metadata import to_json
 from easyseg.models.layers.learned_upsampling import LearnedUpsampling, spread
 from easyseg.models.layers.resize import resize_align_corners
+from easyseg.utils.documents import parse_json
 from easyseg.weights.exported import METADATA_FILE
 
 DATE = (1980, 1, 1, 0, 0, 0)  # of the entries, so that the same network gives the same bytes
@@ -154,6 +155,6 @@ def _without_dates(archive: bytes) -> bytes:
         for name in old.namelist():
             content = old.read(name)
             if name == "metadata.json":
-                content = json.dumps(json.loads(content) | {"date_saved": SAVED}).encode()
+                content = json.dumps(parse_json(content) | {"date_saved": SAVED}).encode()
             target.writestr(zipfile.ZipInfo(name, DATE), content)
     return new.getvalue()

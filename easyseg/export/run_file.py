@@ -71,7 +71,7 @@ def _open_saved_model(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]
 
 
 def _open_keras(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    import keras  # noqa: PLC0415
+    from easyseg._keras import keras  # noqa: PLC0415
 
     model = keras.saving.load_model(path, safe_mode=True)
 
@@ -90,7 +90,6 @@ PACKAGES = {
     "saved_model": "tensorflow",
     "keras": "keras",
 }
-NEED_TENSORFLOW = ("saved_model", "keras")
 OPEN = {
     "onnx": _open_onnx,
     "openvino": _open_openvino,

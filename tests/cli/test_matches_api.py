@@ -41,6 +41,7 @@ ONLY_COMMAND_LINE = {  # (command, option): why Python has no such argument
         ("serve", name): "of the process, not of the application"
         for name in ("host", "port", "insecure", "workers", "key_file")
     },
+    ("export", "check_images"): "check=IMAGES in Python",
     ("export", "list"): "easyseg.export.options.FORMATS in Python",
 }
 ONLY_PYTHON = {  # (command, argument): why the command line has no such option
