@@ -273,7 +273,9 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("answer", "reason"), FAILURES, ids=str)
+@pytest.mark.parametrize(
+    ("answer", "reason"), FAILURES, ids=lambda value: getattr(value, "status", value)
+)
 def test_failures(web, answer, reason):
     web["example.com/a"] = answer
     with pytest.raises(Problem, match=reason) as error:
