@@ -277,13 +277,19 @@ def test_an_unknown_model(name, hint):
     assert str(caught.value).startswith(f"unknown model (nor a folder) {name!r}. {hint}")
 
 
-@pytest.mark.parametrize("name", ["net.keras", "model.ckpt-30000.index", "notes"])
+@pytest.mark.parametrize("name", ["net.pkl", "model.ckpt-30000.index", "notes"])
 def test_a_file_that_is_no_model(name, tmp_path):
     (tmp_path / name).write_bytes(b"of another kind")
     with pytest.raises(InputError) as caught:
         SemanticSegmentation(tmp_path / name)
     assert str(caught.value).startswith(f"{tmp_path / name} is not a file that opens as a model.")
     assert "(.h5, .hdf5, .pb)" in str(caught.value)
+
+
+def test_an_archive_that_is_none(tmp_path):
+    (tmp_path / "net.keras").write_bytes(b"of another kind")
+    with pytest.raises(WeightsError, match=r"net\.keras has no metadata of easyseg .* ONNX files"):
+        SemanticSegmentation(tmp_path / "net.keras")
 
 
 def test_a_file_within_a_saved_model_names_its_folder():
