@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 WORKERS := -n auto --maxprocesses 4 --dist loadfile
 # of the many entries of a table, those that CI runs among the slow tests
 CONTRACT := $(patsubst %,'tests/contract/test_networks.py::test_network[%]',hrnet_w18-none \
+  mobilenetv2-none mobilenetv3_large-none dpc-none \
   keras_mobilenetv2-deeplabv3plus aspp-deeplabv3plus \
   aspp-none aspp-lraspp dpc-deeplabv3plus dpc-lraspp lraspp-deeplabv3plus lraspp-none)
 ATROUS := $(patsubst %,'tests/models/test_keras_applications.py::test_dilation_sees_what_strides_saw[%]', \
@@ -46,8 +47,8 @@ test-browser: $(VENV)/.installed ## run the tests that need Chromium: the page, 
 
 test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, real weights, long runs
 	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/weights \
-	  tests/export/test_export.py \
-	  tests/models/test_kerashub.py tests/training/test_trainer.py tests/pixellib/test_scripts.py \
+	  tests/export/test_export.py tests/inference/test_tiling.py tests/models/test_custom_keras.py \
+	  tests/utils/test_threads.py tests/models/test_kerashub.py tests/training/test_trainer.py tests/pixellib/test_scripts.py \
 	  tests/serve/test_api_description.py tests/serve/test_command.py \
 	  $(CONTRACT) $(ATROUS) $(COUNTS) $(IMAGENET)
 

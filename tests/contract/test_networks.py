@@ -22,10 +22,7 @@ from easyseg.weights.variable_names import named_variables
 
 QUICK = {  # small ones; golden files hold the rest too, which is slow
     "mobilenetv2-deeplabv3plus",
-    "mobilenetv2-none",
     "mobilenetv3_small-deeplabv3plus",
-    "mobilenetv3_large-none",
-    "dpc-none",
     "lraspp-lraspp",
 }
 SMALL = ModelConfig(

@@ -114,6 +114,7 @@ def test_tiles_agree_with_the_whole(mini, large):
     assert tiled.confidence.shape == large.shape[:2]
 
 
+@pytest.mark.slow
 def test_too_many_logits_are_not_kept(mini, large, monkeypatch):
     kept = predictor(mini, tile=513).one(large)
     monkeypatch.setattr("easyseg.inference.tiling.MAX_LOGIT_BYTES", 0)
@@ -125,6 +126,7 @@ def test_too_many_logits_are_not_kept(mini, large, monkeypatch):
         _ = dropped.confidence
 
 
+@pytest.mark.slow
 def test_small_and_large_images_keep_their_order(mini, large):
     small = large[:200, :300]
     images = [small, large, small, small, large]
@@ -134,6 +136,7 @@ def test_small_and_large_images_keep_their_order(mini, large):
     np.testing.assert_array_equal(results[1].labels, results[4].labels)
 
 
+@pytest.mark.slow
 def test_tiles_and_scales_combine(mini, large):
     tiled = predictor(mini, tile=513, scales=(0.5, 1.0), flip=True).one(large[:600, :700])
     plain = predictor(mini, tile=513).one(large[:600, :700])
@@ -168,6 +171,7 @@ def test_wrong_types(mini, options, rule):
         predictor(mini, **options)
 
 
+@pytest.mark.slow
 def test_the_model_takes_the_options(large):
     image = cv2.resize(large, (700, 550), interpolation=cv2.INTER_AREA)
     seg = SemanticSegmentation("mini", tile=513, scales=(0.75, 1.0), flip=True)

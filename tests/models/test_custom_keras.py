@@ -58,6 +58,7 @@ def test_it_begins_with_the_models_weights(model):
     np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_saved_model_opens_where_the_keras_model_is_not(model, tmp_path):
     seg = new(model, low=LOW, skips=(4, 8))
     folder = seg.save(tmp_path / "net")

@@ -290,7 +290,8 @@ def test_info(preset, hub, tmp_path, capsys):
 # Saving
 
 
-@pytest.mark.parametrize("dtype", ["float32", pytest.param("float16", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_saved_and_opened_without_the_preset(hub, tmp_path, monkeypatch, dtype):
     folder = hub.save(tmp_path / "mine", dtype=dtype)
     monkeypatch.setattr(keras_hub.models.ImageSegmenter, "from_preset", None)
@@ -329,6 +330,7 @@ def test_a_config_of_another_version_is_refused(hub, tmp_path):
 # Training
 
 
+@pytest.mark.slow
 def test_one_step_of_training(hub):
     """With other classes; weights of the same role come along."""
     import keras

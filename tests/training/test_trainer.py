@@ -597,6 +597,7 @@ class FullDisk(keras.callbacks.Callback):
             )
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_epoch_before(shapes, tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     try:

@@ -73,6 +73,7 @@ REPORT = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.cpu_count() == 1, reason="one thread is all there is")
 def test_tensorflow_and_opencv_are_limited_when_asked():
     """In a process of its own, in which TensorFlow has done nothing yet."""

@@ -82,6 +82,7 @@ def test_every_official_checkpoint_loads_through_the_manifest(golden):
         load_weights(build_model(entry.model), golden.checkpoint(variant), entry.file_format)
 
 
+@pytest.mark.slow
 def test_every_keras_file_loads_through_the_manifest(golden):
     from easyseg.models.build import build_model
     from easyseg.weights.readers import load_weights
