@@ -242,7 +242,9 @@ def _effect(options: schemas.BackgroundOptions, background: bytes | None) -> tup
     if effect in ("change", "color") and given[effect] is None:
         need = "an image 'background'" if effect == "change" else "a 'color'"
         raise Problem("invalid_request", f"effect={effect!r} needs {need}.")
-    option = given.get(effect) or ("moderate" if effect == "blur" else None)
+    option = given.get(effect)
+    if effect == "blur" and option is None:
+        option = "moderate"
     if effect != "change":
         try:
             BACKGROUNDS[effect](option)

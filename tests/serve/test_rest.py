@@ -226,6 +226,7 @@ BAD_BACKGROUNDS = [
     ({"effect": "gray", "color": "red"}, "invalid_request", "takes no option"),
     ({"color": "redd"}, "invalid_request", "Did you mean 'red'?"),
     ({"strength": "9999999x"}, "invalid_request", "strength"),
+    ({"strength": ""}, "invalid_request", "strength"),
     ({"keep": "persn"}, "unknown_class", "Did you mean 'person'?"),
 ]
 
