@@ -18,11 +18,11 @@ from easyseg._keras import keras
 from easyseg.errors import ExportError
 from easyseg.evaluation.class_mapping import ClassMapping
 from easyseg.export import graph
-from easyseg.export.check_photos import PhotoAgreement, compare_on_photos
+from easyseg.export.check_real_images import RealImageAgreement, compare_on_real_images
 from easyseg.export.graph import ExportGraph
 from easyseg.export.metadata import PAD
 from easyseg.export.options import ExportOptions
-from easyseg.export.photos import Photo
+from easyseg.export.real_images import RealImage
 from easyseg.models.build import logits_model
 from easyseg.models.kerashub.network import HalfPixelResize
 
@@ -59,7 +59,7 @@ class Agreement(NamedTuple):
         milliseconds: For one call, in the file's own runtime.
         images: How many images were compared.
         runtime: What ran the file, and its version.
-        on_photos: The comparison on real images; `None` where there were none.
+        on_real_images: The comparison on real images; `None` where there were none.
     """
 
     difference: float
@@ -67,7 +67,7 @@ class Agreement(NamedTuple):
     milliseconds: float
     images: int
     runtime: str
-    on_photos: PhotoAgreement | None = None
+    on_real_images: RealImageAgreement | None = None
 
     def to_dict(self, output: str) -> dict[str, Any]:
         """What the file's metadata says of it: no times, and no more digits than mean something."""
@@ -77,7 +77,7 @@ class Agreement(NamedTuple):
             "images": self.images,
             "labels": round(self.labels, 6),
             "difference": difference,
-            "photos": self.on_photos and self.on_photos.to_dict(),
+            "real_images": self.on_real_images and self.on_real_images.to_dict(),
         }
 
 
@@ -86,7 +86,7 @@ def check_file(
     export_graph: ExportGraph,
     model: Any,
     write: Any,
-    photos: Sequence[Photo] = (),
+    real_images: Sequence[RealImage] = (),
     classes: ClassMapping | None = None,
 ) -> Agreement:
     """Runs the file in a process of its own and compares it with Keras.
@@ -96,7 +96,7 @@ def check_file(
         export_graph: What it was written from.
         model: The Keras model that it was exported from.
         write: The format's function that wrote it, to find the first layer that differs.
-        photos: Real images to compare on, beside a scene, noise and a line.
+        real_images: Real images to compare on, beside a scene, noise and a line.
         classes: Of their masks; `None` without.
 
     Raises:
@@ -126,30 +126,30 @@ def check_file(
         sum(len(batch) for batch in inputs.values()),
         str(results["runtime"]),
     )
-    if photos:
-        given = compare_on_photos(
+    if real_images:
+        given = compare_on_real_images(
             export_graph,
             model,
-            photos,
+            real_images,
             classes,
             lambda arrays: run_file(options.format, path, arrays),
         )
-        agreement = agreement._replace(on_photos=given)
+        agreement = agreement._replace(on_real_images=given)
     _require(agreement, export_graph, model, write)
     return agreement
 
 
 def _require(agreement: Agreement, export_graph: ExportGraph, model: Any, write: Any) -> None:
     """Raises `ExportError` if the file differs by more than it may."""
-    options, photos = export_graph.options, agreement.on_photos
+    options, found = export_graph.options, agreement.on_real_images
     limits, least = LIMITS[options.precision], agreement.labels
-    if photos is not None:
-        least = photos.labels if options.precision == "int8" else min(least, photos.labels)
-        if photos.before is not None and photos.after is not None:
-            drop = 100 * (photos.before - photos.after)
+    if found is not None:
+        least = found.labels if options.precision == "int8" else min(least, found.labels)
+        if found.before is not None and found.after is not None:
+            drop = 100 * (found.before - found.after)
             if drop > options.allow_drop:
                 raise ExportError(
-                    f"The exported file has {100 * photos.after:.2f} % mIoU on {photos.photos} "
+                    f"The exported file has {100 * found.after:.2f} % mIoU on {found.images} "
                     f"images of data=, {drop:.2f} points less than Keras; at most "
                     f"{options.allow_drop:g} are allowed. "
                     f"{_cause(export_graph, model, write)} Or allow the drop: allow_drop="

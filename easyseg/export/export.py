@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from easyseg.export.options import FORMATS, ExportOptions, check_target
-from easyseg.export.photos import Photos, find_photos
+from easyseg.export.real_images import RealImages, find_real_images
 from easyseg.io.atomic import exchange_folder, output_errors, part_path, remove, remove_leftovers
 from easyseg.weights.exported import weights_sha256
 from easyseg.weights.provenance import weights_provenance
 
 if TYPE_CHECKING:
     from easyseg.export.check import Agreement
-    from easyseg.export.check_photos import PhotoAgreement
+    from easyseg.export.check_real_images import RealImageAgreement
     from easyseg.weights.loader import LoadedModel
     from easyseg.weights.resolve import ModelSource
 
@@ -32,7 +32,7 @@ class ExportSummary(NamedTuple):
         milliseconds: For one call in its own runtime; `None` without a check.
         labels: Fraction of the labels that are those of Keras; `None` without a check.
         difference: Largest difference of a logit, as a fraction of the largest; as `labels`.
-        on_photos: The comparison on real images; `None` where there were none.
+        on_real_images: The comparison on real images; `None` where there were none.
     """
 
     path: Path
@@ -41,23 +41,23 @@ class ExportSummary(NamedTuple):
     milliseconds: float | None = None
     labels: float | None = None
     difference: float | None = None
-    on_photos: PhotoAgreement | None = None
+    on_real_images: RealImageAgreement | None = None
 
     def __str__(self) -> str:
         text = f"{self.path}: {self.format}, {self.megabytes:.1f} MB"
         if self.milliseconds is None or self.labels is None:
             return f"{text}, not checked"
-        photos = self.on_photos
-        labels = self.labels if photos is None else photos.labels
+        found = self.on_real_images
+        labels = self.labels if found is None else found.labels
         text += (
             f", {self.milliseconds:.1f} ms per call, {100 * labels:.3f} % of the labels as Keras"
         )
-        if photos is None:
+        if found is None:
             return text
-        text += f" on {photos.photos} images"
-        if photos.before is None or photos.after is None:
+        text += f" on {found.images} images"
+        if found.before is None or found.after is None:
             return text
-        return f"{text}, mIoU {100 * photos.after:.2f} % (Keras {100 * photos.before:.2f} %)"
+        return f"{text}, mIoU {100 * found.after:.2f} % (Keras {100 * found.before:.2f} %)"
 
 
 def export_model(
@@ -86,7 +86,7 @@ def export_model(
     """
     entry = FORMATS[options.format]
     check_target(path, entry.extension)
-    photos = find_photos(options)
+    real_images = find_real_images(options)
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(path.parent)
@@ -95,7 +95,7 @@ def export_model(
     try:
         new = temporary / path.name
         loaded = load()
-        agreement = _write(new, options, loaded, photos, name=name, source=source)
+        agreement = _write(new, options, loaded, real_images, name=name, source=source)
         files = [new, *new.rglob("*")]
         megabytes = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
         with output_errors(path):
@@ -112,7 +112,7 @@ def export_model(
         milliseconds=agreement.milliseconds,
         labels=agreement.labels,
         difference=agreement.difference,
-        on_photos=agreement.on_photos,
+        on_real_images=agreement.on_real_images,
     )
 
 
@@ -120,7 +120,7 @@ def _write(
     path: Path,
     options: ExportOptions,
     loaded: LoadedModel,
-    photos: Photos,
+    real_images: RealImages,
     *,
     name: str,
     source: ModelSource | None,
@@ -133,18 +133,18 @@ def _write(
     weights = source and source.weights
     sha256 = "" if weights is None else weights_sha256(weights)
     provenance = weights_provenance(source, name)
-    classes = photos.classes(loaded.label_set)
+    classes = real_images.classes(loaded.label_set)
     size = options.sides or loaded.config.input_size
-    calibration = photos.calibrate(size) if options.precision == "int8" else []
+    calibration = real_images.calibrate(size) if options.precision == "int8" else []
     with keras_defaults():
         export_graph = make_graph(loaded, options, name=name, sha256=sha256, provenance=provenance)
-        export_graph = export_graph._replace(calibration=[photo.pixels for photo in calibration])
+        export_graph = export_graph._replace(calibration=[image.pixels for image in calibration])
         module = importlib.import_module(FORMATS[options.format].module)
         with output_errors(path):
             module.write(export_graph, path)
         agreement = None
         if options.check is not False:
-            compared = photos.compare(size, classes)
+            compared = real_images.compare(size, classes)
             agreement = check_file(
                 path, export_graph, loaded.model, module.write, compared, classes
             )

@@ -175,7 +175,7 @@ class ExportOptions:
         for name in ("calibrate", "data"):
             if isinstance(getattr(self, name), bool):
                 raise InputError(
-                    f"{name}={getattr(self, name)} must name images, such as 'photos'."
+                    f"{name}={getattr(self, name)} must name images, such as 'images'."
                 )
         drop: Any = self.allow_drop
         is_number = isinstance(drop, numbers.Real) and not isinstance(drop, bool)

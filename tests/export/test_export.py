@@ -78,7 +78,7 @@ class TestOnnx:
             "images": 3,
             "labels": 1.0,
             "difference": None,
-            "photos": None,
+            "real_images": None,
         }
 
     def test_metadata_as_ultralytics_reads_it(self, exported, seg_tiny):

@@ -20,7 +20,7 @@ from easyseg.errors import ExportError, ImageNotFoundError, InputError
 from easyseg.export import onnx as onnx_format
 from easyseg.export.int8 import quantize_onnx, wake_channels
 from easyseg.export.options import FORMATS, ExportOptions
-from easyseg.export.photos import find_photos, spread
+from easyseg.export.real_images import find_real_images, spread
 from easyseg.weights.exported import read_metadata
 from easyseg.weights.loader import import_file
 
@@ -94,12 +94,12 @@ class TestOnnx:
     def test_quality_on_labeled_images(self, dataset, seg_tiny, tmp_path):
         path = tmp_path / "x.onnx"
         summary = seg_tiny.export(path, precision="int8", data=dataset, allow_drop=20)
-        photos = summary.on_photos
-        assert photos.photos == 2
-        assert photos.before > 0.98  # padding is 128 here, not 127.5
-        assert 0.8 < photos.after < 1
-        assert f"mIoU {100 * photos.after:.2f} %" in str(summary)
-        assert read_metadata(path)["check"]["photos"]["miou"] == round(photos.after, 6)
+        found = summary.on_real_images
+        assert found.images == 2
+        assert found.before > 0.98  # padding is 128 here, not 127.5
+        assert 0.8 < found.after < 1
+        assert f"mIoU {100 * found.after:.2f} %" in str(summary)
+        assert read_metadata(path)["check"]["real_images"]["miou"] == round(found.after, 6)
 
 
 @pytest.mark.slow
@@ -184,10 +184,10 @@ def test_a_channel_that_is_a_constant_gets_a_step_for_its_bias():
 
 class TestPhotos:
     def test_they_are_padded_as_in_use(self):
-        photos = find_photos(ExportOptions(**INT8)).calibrate(SIZE)
-        assert [photo.size for photo in photos] == [(40 + i, 60) for i in range(4)]
-        assert all(photo.pixels.shape == (*SIZE, 3) for photo in photos)
-        assert (photos[0].pixels[-1] == 128).all()
+        images = find_real_images(ExportOptions(**INT8)).calibrate(SIZE)
+        assert [image.size for image in images] == [(40 + i, 60) for i in range(4)]
+        assert all(image.pixels.shape == (*SIZE, 3) for image in images)
+        assert (images[0].pixels[-1] == 128).all()
 
     def test_at_most_so_many_spread_over_all(self):
         assert spread(range(10), 4) == [0, 2, 5, 7]
@@ -198,7 +198,7 @@ class TestPhotos:
             Image.fromarray(image).save(tmp_path / f"{i}.png")
         several = [tmp_path, str(tmp_path / "*.png"), [str(tmp_path / "0.png"), IMAGES[1]]]
         counts = [
-            len(find_photos(ExportOptions(precision="int8", calibrate=given)).calibrate(SIZE))
+            len(find_real_images(ExportOptions(precision="int8", calibrate=given)).calibrate(SIZE))
             for given in several
         ]
         assert counts == [4, 4, 2]
@@ -213,17 +213,17 @@ class TestPhotos:
     )
     def test_none_or_one(self, images, error, message):
         with pytest.raises(error, match=message):
-            find_photos(ExportOptions(precision="int8", calibrate=images))
+            find_real_images(ExportOptions(precision="int8", calibrate=images))
 
     def test_a_data_set_of_other_classes(self, dataset, seg_tiny):
         other = dataclasses.replace(
             seg_tiny.label_set, names=("sea", "ship", "fish"), aliases={}, name="other"
         )
-        photos = find_photos(
+        images = find_real_images(
             ExportOptions(precision="int8", data=dataclasses.replace(dataset, label_set=other))
         )
         with pytest.raises(InputError, match=r"data='own' has other classes.*calibrate='folder'"):
-            photos.classes(seg_tiny.label_set)
+            images.classes(seg_tiny.label_set)
 
 
 @pytest.mark.slow
@@ -250,7 +250,7 @@ def test_other_formats(name, seg_tiny, dataset, tmp_path):
         pytest.importorskip(package)
     path = tmp_path / f"x{'_' if name == 'openvino' else '.'}{name}"
     summary = seg_tiny.export(path, output="logits", precision="int8", data=dataset, allow_drop=20)
-    assert summary.on_photos.after > 0.8
+    assert summary.on_real_images.after > 0.8
     seg = SemanticSegmentation(path, cache_dir=tmp_path)
     labels = seg.segment_image(IMAGES[0]).labels
     assert (labels == seg_tiny.segment_image(IMAGES[0]).labels).mean() > 0.9
@@ -268,6 +268,6 @@ def test_quality_on_voc(name, shared, tmp_path):
     seg = SemanticSegmentation("mobilenetv2.voc", runtime="keras", cache_dir=tmp_path)
     path = tmp_path / f"x{'_' if name == 'openvino' else '.'}{name}"
     data = dataclasses.replace(voc, splits=splits)
-    photos = seg.export(path, precision="int8", data=data).on_photos
-    assert photos.photos == 24
-    assert photos.labels > 0.97
+    found = seg.export(path, precision="int8", data=data).on_real_images
+    assert found.images == 24
+    assert found.labels > 0.97

@@ -25,7 +25,7 @@ T = TypeVar("T")
 CALIBRATION, COMPARISON, LABELED = 200, 16, 500  # images at most, spread over all that are given
 
 
-class Photo(NamedTuple):
+class RealImage(NamedTuple):
     """An image as the network gets it.
 
     Attributes:
@@ -39,7 +39,7 @@ class Photo(NamedTuple):
     labels: np.ndarray | None = None
 
 
-class Photos(NamedTuple):
+class RealImages(NamedTuple):
     """What images there are; they are read once the size of the input is known.
 
     Attributes:
@@ -48,8 +48,8 @@ class Photos(NamedTuple):
         data: The data set that has the masks of the latter, if there are any.
     """
 
-    calibrate: Callable[[tuple[int, int]], list[Photo]]
-    compare: Callable[[tuple[int, int], ClassMapping | None], list[Photo]]
+    calibrate: Callable[[tuple[int, int]], list[RealImage]]
+    compare: Callable[[tuple[int, int], ClassMapping | None], list[RealImage]]
     data: Dataset | None
 
     def classes(self, label_set: LabelSet) -> ClassMapping | None:
@@ -70,7 +70,7 @@ class Photos(NamedTuple):
             ) from error
 
 
-def find_photos(options: ExportOptions) -> Photos:
+def find_real_images(options: ExportOptions) -> RealImages:
     """Finds the images that `calibrate`, `check` and `data` name, without reading them.
 
     Raises:
@@ -86,17 +86,17 @@ def find_photos(options: ExportOptions) -> Photos:
     train = [] if data is None else data.split("train")
     labeled = [] if data is None or not options.check else data.split("val")
 
-    def calibrate(size: tuple[int, int]) -> list[Photo]:
+    def calibrate(size: tuple[int, int]) -> list[RealImage]:
         if images is not None:
-            return [_photo(image, size) for image in spread(images, CALIBRATION)]
-        return [_photo(sample.image_source(), size) for sample in spread(train, CALIBRATION)]
+            return [_fitted(image, size) for image in spread(images, CALIBRATION)]
+        return [_fitted(sample.image_source(), size) for sample in spread(train, CALIBRATION)]
 
-    def compare(size: tuple[int, int], classes: ClassMapping | None) -> list[Photo]:
+    def compare(size: tuple[int, int], classes: ClassMapping | None) -> list[RealImage]:
         if classes is not None and labeled:
             return [_labeled(sample, size, classes) for sample in spread(labeled, LABELED)]
-        return [_photo(image, size) for image in spread(own or images or [], COMPARISON)]
+        return [_fitted(image, size) for image in spread(own or images or [], COMPARISON)]
 
-    return Photos(calibrate, compare, data)
+    return RealImages(calibrate, compare, data)
 
 
 def spread(items: Sequence[T], count: int) -> list[T]:
@@ -122,17 +122,17 @@ def _listed(images: Any, name: str) -> list[Any]:
     return listed
 
 
-def _photo(source: Any, size: tuple[int, int]) -> Photo:
+def _fitted(source: Any, size: tuple[int, int]) -> RealImage:
     image = read_image(source)
     padded = np.rint(letterbox(image, size).padded).astype(np.uint8)  # gray is 128 then
-    return Photo(padded, letterboxed_size(image.shape[:2], size))
+    return RealImage(padded, letterboxed_size(image.shape[:2], size))
 
 
-def _labeled(sample: Sample, size: tuple[int, int], classes: ClassMapping) -> Photo:
-    photo = _photo(sample.image_source(), size)
+def _labeled(sample: Sample, size: tuple[int, int], classes: ClassMapping) -> RealImage:
+    image = _fitted(sample.image_source(), size)
     mask = classes.map_ground_truth(sample.read_mask())
-    height, width = photo.size
+    height, width = image.size
     labels = cv2.resize(mask, (width, height), interpolation=cv2.INTER_NEAREST)
     if labels[labels != 255].max(initial=0) >= len(classes.label_set):
         raise DatasetError(f"{sample.mask} has ids that are none of the classes; check the data.")
-    return photo._replace(labels=labels)
+    return image._replace(labels=labels)
