@@ -8,7 +8,16 @@ from typing import NamedTuple
 import click
 
 from easyseg.cli import command
-from easyseg.cli.options import A_PATH, ARCHITECTURE, CACHE_DIR, QUIET, SIZE, echo
+from easyseg.cli.options import (
+    A_PATH,
+    ARCHITECTURE,
+    CACHE_DIR,
+    CLASS_NAMES,
+    INPUT_SIZE,
+    QUIET,
+    SIZE,
+    echo,
+)
 from easyseg.errors import InputError
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import PREFIX, KerasHubConfig, is_hub
@@ -77,14 +86,24 @@ def download(name: str, file: Path | None, cache_dir: Path | None, quiet: bool) 
     metavar="N|HxW",
     help="Image size for cost and memory.  [default: the model's input size]",
 )
+@CLASS_NAMES
+@INPUT_SIZE
 @click.option("--classes", is_flag=True, help="List all classes with their ids.")
-def info(model: str, architecture: str | None, size: tuple[int, int] | None, classes: bool) -> None:
+def info(
+    model: str,
+    architecture: str | None,
+    size: tuple[int, int] | None,
+    class_names: list[str] | None,
+    input_size: tuple[int, int] | None,
+    classes: bool,
+) -> None:
     """Describe MODEL: its network, classes, cost, origin and license.
 
     MODEL is a name from `easyseg models`, the folder of a saved model or of a run, a weights file
-    (.h5, .pb), or "hub:" and a KerasHub preset.
+    (.h5, .pb), an .onnx file, or "hub:" and a KerasHub preset.
     """
-    described = _describe(model, architecture)
+    foreign = ForeignOptions(class_names=class_names, input_size=input_size)
+    described = _describe(model, architecture, foreign)
     names = described.label_set.names
     shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
     fields = {
@@ -114,13 +133,13 @@ class _Description(NamedTuple):
     fields: dict[str, str]
 
 
-def _describe(model: str, architecture: str | None) -> _Description:
+def _describe(model: str, architecture: str | None, foreign: ForeignOptions) -> _Description:
     if is_hub(model):
         from easyseg.weights.loader import load_model  # noqa: PLC0415  (loads Keras)
 
         _, config, label_set, _ = load_model(model, architecture=architecture)
         return _Description(config, label_set, {})
-    source = resolve(model, architecture=architecture, foreign=ForeignOptions())
+    source = resolve(model, architecture=architecture, foreign=foreign)
     if source.file_format == "bundle":
         assert source.weights is not None  # noqa: S101  (for mypy)
         fields = _bundle_fields(source.weights.parent)

@@ -139,18 +139,20 @@ OUTPUT_STRIDE = click.option(
     callback=lambda _, __, value: value and int(value),
     help="8: finer boundaries, slower.  [default: the model's own]",
 )
+CLASS_NAMES = click.option(
+    "--class-names",
+    type=TEXTS,
+    help="Of an .onnx file that easyseg did not write: names of its channels, road,car.",
+)
+INPUT_SIZE = click.option(
+    "--input-size",
+    type=SIZE,
+    metavar="N|HxW",
+    help="Of such a file that takes images of any size.",
+)
 FOREIGN_OPTIONS = (
-    click.option(
-        "--class-names",
-        type=TEXTS,
-        help="Of an .onnx file that easyseg did not write: names of its channels, road,car.",
-    ),
-    click.option(
-        "--input-size",
-        type=SIZE,
-        metavar="N|HxW",
-        help="Of such a file that takes images of any size.",
-    ),
+    CLASS_NAMES,
+    INPUT_SIZE,
     click.option(
         "--mean",
         type=NUMBERS,

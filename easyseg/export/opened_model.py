@@ -302,7 +302,7 @@ class OpenedModel:
             if file.normalization is not None and file.normalization.is_assumed:
                 log.warning(
                     "%s does not say how it scales pixels: mean=%s and std=%s are assumed, as for "
-                    "ImageNet. If its results are bad, give mean and std.",
+                    "ImageNet. If its results are bad, give mean= and std=.",
                     file.path,
                     *file.normalization[:2],
                 )

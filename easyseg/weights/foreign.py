@@ -95,7 +95,7 @@ class ForeignOptions:
         for field in dataclasses.fields(self):
             if getattr(self, field.name) is not None:
                 raise InputError(
-                    f"{field.name} is for ONNX files from elsewhere, but {model} has its own; "
+                    f"{field.name}= is for ONNX files from elsewhere, but {model} has its own; "
                     "leave it out."
                 )
 

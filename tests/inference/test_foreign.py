@@ -266,7 +266,7 @@ def test_not_an_onnx_file(tmp_path, content):
 
 def test_other_models_have_their_own_names(exported_mini, tmp_path):
     for model in ("mini", exported_mini):
-        with pytest.raises(InputError, match="class_names is for ONNX files from elsewhere, but"):
+        with pytest.raises(InputError, match="class_names= is for ONNX files from elsewhere, but"):
             SemanticSegmentation(model, class_names=NAMES, cache_dir=tmp_path)
 
 
@@ -275,3 +275,15 @@ def exported_mini():
     from easyseg.utils.resources import pretrained_path
 
     return pretrained_path("mini") / "model.onnx"
+
+
+def test_info_takes_what_its_error_asks_for(tmp_path):
+    path = str(segmenter(tmp_path / "net.onnx", size=(64, 96)))
+    refused = CliRunner().invoke(cli, ["info", path])
+    assert refused.exit_code
+    assert "such as --class-names road,car." in refused.output
+    told = CliRunner().invoke(cli, ["info", path, "--class-names", "road,car,sky"])
+    assert told.exit_code == 0
+    assert "3 of custom: road, car, sky" in told.output
+    other = CliRunner().invoke(cli, ["info", "mini", "--class-names", "road,car"])
+    assert "--class-names is for ONNX files from elsewhere, but mini has its own" in other.output
