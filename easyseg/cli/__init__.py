@@ -17,7 +17,7 @@ import click
 from click.core import ParameterSource
 
 import easyseg
-from easyseg.cli._startup import drop_output, prepare_process
+from easyseg.cli._startup import drop_unprinted, prepare_process
 from easyseg.errors import EasysegError, os_reason, printable
 from easyseg.utils.registry import unknown_name
 
@@ -131,6 +131,7 @@ def main(args: list[str] | None = None) -> NoReturn:
     stops = _handle_signals()
     try:
         code = cli.main(args, prog_name="easyseg", standalone_mode=False)
+        click.echo(nl=False)  # flushes, so that a full disk is seen here
     except (EasysegError, click.ClickException) as error:
         if stops:  # a library ignored the exception, and called the interruption an error
             _stop("stopped.", code=130)
@@ -141,8 +142,9 @@ def main(args: list[str] | None = None) -> NoReturn:
         if error.filename is not None:  # printing names no file
             name = printable(error.filename)
             _stop(f"Cannot use {name}: {os_reason(error)}. Check its permissions.", code=2)
-        drop_output()
+        drop_unprinted()
         _stop(f"Cannot print: {os_reason(error)}. Free disk space, or print elsewhere.", code=2)
+    drop_unprinted()  # warnings; the work is done
     sys.exit(code or 0)
 
 
@@ -177,6 +179,7 @@ def _explain(error: click.ClickException) -> str:
 def _stop(message: object, *, code: int) -> NoReturn:
     with contextlib.suppress(OSError):  # nobody can be told
         click.echo(f"easyseg: {one_line(message)}", err=True)
+    drop_unprinted()
     sys.exit(code)
 
 

@@ -32,6 +32,12 @@ def prepare_process() -> None:
             os.environ.setdefault(name, str(count))
 
 
-def drop_output() -> None:
-    """Drops what could not be printed, which Python would try again at its end."""
-    sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
+def drop_unprinted() -> None:
+    """Drops what stdout or stderr cannot print, which Python would try again at its end."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115

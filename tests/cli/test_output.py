@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers import make_dataset
+from PIL import Image
 
 from easyseg.cli import main
 from easyseg.errors import VideoError
@@ -47,19 +49,33 @@ def test_closed_streams(data):
     assert done.returncode == 0
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize(("words", "full"), [("--version", "stdout"), ("nothing", "stderr")])
-def test_a_full_output_is_an_error_without_a_traceback(words, full):
+def run_with_full(stream, words, unbuffered=""):
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}  # empty is the same as not set
     with Path("/dev/full").open("w") as output:
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, full: output}
-        done = subprocess.run(
-            [sys.executable, "-m", "easyseg", words], **streams, text=True, check=False
-        )
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: output}
+        command = [sys.executable, "-m", "easyseg", *words]
+        return subprocess.run(command, **streams, env=environment, text=True, check=False)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(("words", "full"), [("--version", "stdout"), ("nothing", "stderr")])
+def test_a_full_output_is_an_error_without_a_traceback(words, full, unbuffered):
+    done = run_with_full(full, [words], unbuffered)
     assert done.returncode == 2
     if full == "stdout":
         assert done.stderr == (
             "easyseg: Cannot print: no space left on device. Free disk space, or print elsewhere.\n"
         )
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_warnings_that_cannot_be_printed_end_no_run(tmp_path):
+    image = tmp_path / "gray.png"
+    Image.new("RGB", (40, 30)).save(image)
+    words = ["segment", image, "-o", tmp_path / "out.png"]  # without --model it warns
+    assert run_with_full("stderr", words).returncode == 0
+    assert (tmp_path / "out.png").is_file()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
