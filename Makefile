@@ -8,13 +8,12 @@ BIN := $(VENV)/bin
 WORKERS := -n auto --maxprocesses 4 --dist loadfile
 # of the many entries of a table, those that CI runs among the slow tests
 CONTRACT := $(patsubst %,'tests/contract/test_networks.py::test_network[%]',hrnet_w18-none \
-  mobilenetv2-none mobilenetv3_large-none dpc-none \
+  mobilenetv2-none mobilenetv3_small-deeplabv3plus mobilenetv3_large-none dpc-none \
   keras_mobilenetv2-deeplabv3plus aspp-deeplabv3plus \
   aspp-none aspp-lraspp dpc-deeplabv3plus dpc-lraspp lraspp-deeplabv3plus lraspp-none)
 ATROUS := $(patsubst %,'tests/models/test_keras_applications.py::test_dilation_sees_what_strides_saw[%]', \
-  densenet121 resnet50v2 efficientnetv2b0 convnexttiny keras_xception)
-COUNTS := 'tests/models/test_hrnet.py::test_it_is_timms[hrnet_w18-aligned]' \
-  tests/models/test_build.py::test_parameter_counts
+  densenet121 efficientnetb0 keras_mobilenetv2 resnet50v2 efficientnetv2b0 convnexttiny keras_xception)
+COUNTS := 'tests/models/test_hrnet.py::test_it_is_timms[hrnet_w18-aligned]' tests/models/test_build.py
 IMAGENET := 'tests/models/test_keras_applications.py::test_imagenet_weights[efficientnetb0]'
 
 PIP_INSTALL := -m pip install --quiet --disable-pip-version-check

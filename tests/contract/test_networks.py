@@ -22,7 +22,6 @@ from easyseg.weights.variable_names import named_variables
 
 QUICK = {  # small ones; golden files hold the rest too, which is slow
     "mobilenetv2-deeplabv3plus",
-    "mobilenetv3_small-deeplabv3plus",
     "lraspp-lraspp",
 }
 SMALL = ModelConfig(

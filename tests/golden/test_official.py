@@ -83,7 +83,6 @@ FULL = {  # file: (variant, resize in the graph)
     "full_mobilenetv2_pascal_os8_crop513_resize513": ("mobilenetv2_pascal_os8", RESIZE),
     "full_mobilenetv2_ade20k_os16_crop257_resize257": ("mobilenetv2_ade20k_os16", RESIZE),
 }
-QUICK = "full_xception65_pascal_os16_crop513_noresize"  # of Xception's
 
 
 @pytest.fixture(scope="module")
@@ -208,10 +207,7 @@ def predictor(model, classes, input_size):
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=[] if "mobilenet" in name or name == QUICK else [pytest.mark.slow])
-        for name in FULL
-    ],
+    [pytest.param(name, marks=[] if "mobilenet" in name else [pytest.mark.slow]) for name in FULL],
 )
 def test_image_in_labels_out(golden, network, record_property, name):
     variant, resize = FULL[name]

@@ -50,21 +50,26 @@ def test_any_input_size(head):
         assert np.isfinite(logits).all()
 
 
+QUICK_CHANGES = [
+    {"aspp_rates": (), "image_pooling": False},
+    {"head": "lraspp", "decoder": "lraspp"},
+    {"backbone": "mobilenetv3_small", "head": "lraspp", "decoder": "lraspp"},
+]
+CHANGES = [
+    {"aspp_rates": (2, 4, 6, 8)},
+    {"aspp_rates": ()},
+    {"aspp_separable": False},
+    {"decoder_separable": False},
+    {"image_pooling": False},
+    {"depth_multiplier": 0.5},
+    {"head": "lraspp"},
+    {"decoder": "lraspp"},
+]
+
+
 @pytest.mark.parametrize(
     "change",
-    [
-        {"aspp_rates": (2, 4, 6, 8)},
-        {"aspp_rates": ()},
-        {"aspp_rates": (), "image_pooling": False},
-        {"aspp_separable": False},
-        {"decoder_separable": False},
-        {"image_pooling": False},
-        {"depth_multiplier": 0.5},
-        {"head": "lraspp"},
-        {"head": "lraspp", "decoder": "lraspp"},
-        {"decoder": "lraspp"},
-        {"backbone": "mobilenetv3_small", "head": "lraspp", "decoder": "lraspp"},
-    ],
+    [*QUICK_CHANGES, *(pytest.param(c, marks=pytest.mark.slow) for c in CHANGES)],
     ids=str,
 )
 def test_one_checkpoint_serves_every_output_stride(change):

@@ -25,7 +25,7 @@ SMALLEST = {  # of each family
     *("resnet50", "resnet50v2", "densenet121", "efficientnetb0", "efficientnetv2b0"),
     *("convnexttiny", "keras_mobilenetv2", "keras_mobilenetv3small", "keras_xception"),
 }
-QUICK = {"resnet50", "efficientnetb0", "keras_mobilenetv2", "keras_mobilenetv3small"}
+QUICK = {"resnet50", "keras_mobilenetv3small"}
 EVEN = ("densenet", "convnext")  # windows of two: nothing is cut off where all sides are even
 
 

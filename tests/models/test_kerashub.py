@@ -160,7 +160,7 @@ NO_DECODER = {"low_level_feature_key": None, "upsampling_size": 1}
 @pytest.mark.parametrize(
     ("make", "output_stride", "input_size", "logits_stride"),
     [
-        (lambda: segformer(3), 32, (64, 64), 4),
+        pytest.param(lambda: segformer(3), 32, (64, 64), 4, marks=pytest.mark.slow),
         pytest.param(lambda: segformer(3, 80), 32, (80, 80), 4, marks=pytest.mark.slow),
         (lambda: deeplab(3), 32, (64, 64), 4),
         (lambda: deeplab(3, **P4), 16, (64, 64), 4),

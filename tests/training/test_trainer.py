@@ -469,6 +469,7 @@ class BreaksWeights(keras.callbacks.Callback):
             bias.assign(bias * float("nan"))
 
 
+@pytest.mark.slow
 def test_weights_that_the_last_update_breaks_are_not_kept(shapes, tmp_path):
     with pytest.raises(TrainingError, match="validation loss became nan after epoch 2"):
         train(plan(shapes), tmp_path, start=start(), callbacks=[BreaksWeights()], progress=False)

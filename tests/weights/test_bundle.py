@@ -47,6 +47,7 @@ def test_a_bundle_gives_the_same_labels(saved, seg, image):
     np.testing.assert_array_equal(other.grid.logits, one.grid.logits)
 
 
+@pytest.mark.slow
 def test_half_the_size_gives_nearly_the_same_labels(saved, seg, image, tmp_path):
     folder = seg.save(tmp_path / "half", dtype="float16")
     sizes = [(path / "model.weights.h5").stat().st_size for path in (folder, saved)]
