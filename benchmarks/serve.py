@@ -99,9 +99,9 @@ def main() -> None:
 
 def throughput(model: str, rounds: int, seconds: float) -> list[dict[str, object]]:
     """Images a second of all three in turns, and the latencies of the server."""
-    name, photo = Path(model).stem, jpeg(640, 480)
+    name, image = Path(model).stem, jpeg(640, 480)
     predictor = SemanticSegmentation(model)._predictor
-    ready = predictor.prepare(photo).letterboxed
+    ready = predictor.prepare(image).letterboxed
     assert ready is not None
     bare = ready.padded[None]
     handler = [sys.executable, "-c", HANDLER, model, "{port}"]
@@ -110,10 +110,10 @@ def throughput(model: str, rounds: int, seconds: float) -> list[dict[str, object
     with running(serve_command(model)) as (served, _), running(handler) as (simple, _):
         for _ in range(rounds + 1):
             rates["bare"].append(rate_of_calls(lambda: predictor.network(bare), seconds))
-            rate, times = load(served, "/v1/segment?kind=mask", photo, JPEG, seconds)
+            rate, times = load(served, "/v1/segment?kind=mask", image, JPEG, seconds)
             rates["server"].append(rate)
             latencies += times
-            body, headers = form(photo)
+            body, headers = form(image)
             rates["handler"].append(load(simple, "/v1/segment", body, headers, seconds)[0])
     for each in rates.values():
         del each[0]  # all are warm now
@@ -235,7 +235,7 @@ def memory(port: int) -> float:
 
 
 def jpeg(width: int, height: int) -> bytes:
-    """A photo-like image: smooth shapes and a little noise."""
+    """Like a photograph: smooth shapes and a little noise."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (6, 8, 3), np.uint8)
     smooth = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)

@@ -2,7 +2,7 @@
 
 python tools/export_for_clients.py FOLDER
 
-FOLDER/square and FOLDER/wide each get a photo, street.jpg; the former also the exported files. The
+FOLDER/square and FOLDER/wide each get an image, street.jpg; the former also the exported files. The
 labels that easyseg computes for it with Keras are in labels.npy.
 """
 
@@ -21,7 +21,7 @@ from easyseg import SemanticSegmentation
 from easyseg.io.read_image import read_image
 
 PAGE = Path(__file__).parents[1] / "docs/export.md"
-PHOTOS = {  # with their sizes; the former is that of the embedded model's input
+IMAGES = {  # with their sizes; the former is that of the embedded model's input
     "square": ("astronaut.png", (449, 449)),
     "wide": ("chelsea.png", (640, 420)),
 }
@@ -35,12 +35,12 @@ HERE = (
 
 
 def main(folder: Path) -> None:
-    """Writes the photos, the files and the labels."""
+    """Writes the images, the files and the labels."""
     data = Path(skimage.__path__[0], "data")
-    for name, (source, size) in PHOTOS.items():
+    for name, (source, size) in IMAGES.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
-        photo = Image.fromarray(read_image(data / source)).resize(size)
-        photo.save(folder / name / "street.jpg", quality=95, subsampling=0)
+        resized = Image.fromarray(read_image(data / source)).resize(size)
+        resized.save(folder / name / "street.jpg", quality=95, subsampling=0)
     with contextlib.chdir(folder / "square"):
         blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL)
         session: dict[str, object] = {}
@@ -51,7 +51,7 @@ def main(folder: Path) -> None:
                 if f"import {package}" in block:
                     np.save(f"labels_{package}.npy", np.asarray(session["labels"]))
     seg = SemanticSegmentation("mini", runtime="keras")
-    for name in PHOTOS:
+    for name in IMAGES:
         labels = seg.segment_image(folder / name / "street.jpg").labels
         np.save(folder / name / "labels.npy", labels)
 

@@ -26,7 +26,7 @@ BLOCKS = [
     for block in re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), flags=re.DOTALL)
     if not any(word in block for word in HERE)
 ]
-# the fraction of equal labels, at least: on a photo of the input's size, and on one that is resized
+# fraction of equal labels, at least, on an image of the input's size, and on one that is resized
 # by each program in its own way, or stretched
 SAME = {"square": 0.9999, "wide": 0.98}
 STRETCHED = 0.94
@@ -56,10 +56,10 @@ def test_nothing_of_easyseg_is_installed():
     ]
 
 
-@pytest.mark.parametrize("photo", SAME)
-def test_the_page(photo, monkeypatch, record_property):
+@pytest.mark.parametrize("image", SAME)
+def test_the_page(image, monkeypatch, record_property):
     """Each block of code gives the labels that easyseg gives."""
-    monkeypatch.chdir(FILES / photo)
+    monkeypatch.chdir(FILES / image)
     for path in (FILES / "square").iterdir():  # the files are there once
         if not Path(path.name).exists():
             Path(path.name).symlink_to(path)
@@ -73,8 +73,8 @@ def test_the_page(photo, monkeypatch, record_property):
         ) - ({"openvino"} if "model_api" in block else set())
         found = agreement(session["labels"], expected)
         record_property(package, found)
-        stretched = photo == "wide" and package in ("mediapipe", "model_api")
-        assert found >= (STRETCHED if stretched else SAME[photo]), package
+        stretched = image == "wide" and package in ("mediapipe", "model_api")
+        assert found >= (STRETCHED if stretched else SAME[image]), package
         seen.append(package)
     assert seen == ["onnxruntime", "openvino", "ai_edge", "cv2.dnn", "mediapipe", "model_api"]
     assert session["names"] == names()

@@ -25,7 +25,7 @@ DOCKERFILE = (ROOT / "deploy/Dockerfile").read_text("utf-8")
 UNIT = (ROOT / "deploy/easyseg.service").read_text("utf-8")
 SOURCE = ROOT / "easyseg/serve/page"
 PAGES = {"": "index.html", "example.jpg": "example.jpg"}
-PHOTO = SOURCE / "example.jpg"
+IMAGE = SOURCE / "example.jpg"
 
 
 def words(instruction):
@@ -118,7 +118,7 @@ def test_what_the_image_installs_serves(installed):
             assert time.monotonic() < end
             time.sleep(0.3)
         remote = Remote(f"http://127.0.0.1:{port}", "a key that nobody guesses")
-        result = remote.segment_image(PHOTO)
+        result = remote.segment_image(IMAGE)
         pages = [requests.get(f"http://127.0.0.1:{port}/{name}", timeout=30) for name in PAGES]
     finally:
         server.terminate()
@@ -128,5 +128,5 @@ def test_what_the_image_installs_serves(installed):
     assert [page.content for page in pages] == [
         (SOURCE / name).read_bytes() for name in PAGES.values()
     ]
-    expected = SemanticSegmentation("mini").segment_image(PHOTO)
+    expected = SemanticSegmentation("mini").segment_image(IMAGE)
     np.testing.assert_array_equal(result.labels, expected.labels)

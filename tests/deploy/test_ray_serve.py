@@ -11,7 +11,7 @@ from helpers.paths import ROOT
 from easyseg import SemanticSegmentation
 from easyseg.serve.client import Remote
 
-PHOTO = ROOT / "easyseg/serve/page/example.jpg"
+IMAGE = ROOT / "easyseg/serve/page/example.jpg"
 
 
 @pytest.mark.slow
@@ -30,9 +30,9 @@ def test_it_serves_what_a_model_gives(monkeypatch):
         serve.start(http_options={"host": "127.0.0.1", "port": 18231})
         serve.run(deploy.build({"cpus": "0.5"}))
         remote = Remote("http://127.0.0.1:18231")
-        result = remote.segment_image(PHOTO)
+        result = remote.segment_image(IMAGE)
     finally:
         serve.shutdown()
         ray.shutdown()
-    expected = SemanticSegmentation("mini").segment_image(PHOTO)
+    expected = SemanticSegmentation("mini").segment_image(IMAGE)
     np.testing.assert_array_equal(result.labels, expected.labels)

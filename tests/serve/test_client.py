@@ -30,7 +30,7 @@ from easyseg.errors import (
 from easyseg.serve import ServeLimits, create_app
 from easyseg.serve.client import Remote
 
-PHOTO = Path(easyseg.serve.app.__file__).parent / "page/example.jpg"
+IMAGE = Path(easyseg.serve.app.__file__).parent / "page/example.jpg"
 KEY = "a key that nobody guesses"
 
 
@@ -53,7 +53,7 @@ def remote(address):
 
 @pytest.mark.parametrize("make", [str, Path.read_bytes, Image.open], ids=["path", "bytes", "PIL"])
 def test_the_same_result(seg, remote, make):
-    result, expected = remote.segment_image(make(PHOTO)), seg.segment_image(PHOTO)
+    result, expected = remote.segment_image(make(IMAGE)), seg.segment_image(IMAGE)
     np.testing.assert_array_equal(result.labels, expected.labels)
     np.testing.assert_array_equal(result.image, expected.image)
     assert result.class_names == expected.class_names
@@ -68,8 +68,8 @@ def test_the_same_result(seg, remote, make):
 def test_the_same_files(seg, remote, tmp_path, name):
     kind = name.split(".")[1] if name.count(".") == 2 else "overlay"
     options = {} if kind == "confidence" else {"classes": "person"}
-    result = remote.segment_image(PHOTO, tmp_path / "remote" / name, kind=kind, **options)
-    seg.segment_image(PHOTO, tmp_path / "local" / name, kind=kind, **options)
+    result = remote.segment_image(IMAGE, tmp_path / "remote" / name, kind=kind, **options)
+    seg.segment_image(IMAGE, tmp_path / "local" / name, kind=kind, **options)
     assert (tmp_path / "remote" / name).read_bytes() == (tmp_path / "local" / name).read_bytes()
     assert "person" in result.class_names
 
@@ -89,7 +89,7 @@ def test_what_is_wrong(address, remote, tmp_path):
     with pytest.raises(UnknownNameError, match="small model"):
         Remote(address, KEY, model="smal model")
     with pytest.raises(UnknownNameError, match="Did you mean 'person'"):
-        remote.segment_image(PHOTO, classes="persn")
+        remote.segment_image(IMAGE, classes="persn")
     with pytest.raises(UnreadableImageError, match="first bytes"):
         remote.segment_image(ppm(tmp_path).read_bytes())
     remote.segment_image(ppm(tmp_path))  # is sent as PNG
@@ -99,7 +99,7 @@ def test_what_is_wrong(address, remote, tmp_path):
     with pytest.raises(ImageTooLargeError, match="The body is over 1 MB"):
         remote.segment_image(noise)
     with pytest.raises(OutputError, match="expected one of the extensions"):
-        remote.segment_image(PHOTO, tmp_path / "a.gif")
+        remote.segment_image(IMAGE, tmp_path / "a.gif")
     assert not list(tmp_path.glob("a.*"))
 
 
@@ -144,7 +144,7 @@ def test_the_code_of_the_docs(address, tmp_path, monkeypatch):
     code = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
     code = code.replace("http://127.0.0.1:8000", address).replace("key=None", f"key={KEY!r}")
     monkeypatch.chdir(tmp_path)
-    Path("street.jpg").write_bytes(PHOTO.read_bytes())
+    Path("street.jpg").write_bytes(IMAGE.read_bytes())
     session = {}
     exec(code, session)
     assert session["result"].class_names[0] in ("person", "background")
@@ -153,5 +153,5 @@ def test_the_code_of_the_docs(address, tmp_path, monkeypatch):
 
 def ppm(folder):
     path = folder / "photo.ppm"
-    Image.open(PHOTO).resize((90, 120)).save(path)
+    Image.open(IMAGE).resize((90, 120)).save(path)
     return path

@@ -23,7 +23,7 @@ from easyseg.errors import InputError
 from easyseg.serve import ServeLimits, create_app
 from easyseg.serve.label_studio import encode_brush
 
-PHOTO = (Path(easyseg.serve.app.__file__).parent / "page/example.jpg").read_bytes()
+IMAGE = (Path(easyseg.serve.app.__file__).parent / "page/example.jpg").read_bytes()
 KEY = "a key that nobody guesses"
 CONFIG = """<View>
   <!-- people and what they sit on -->
@@ -68,7 +68,7 @@ def label_studio(seen):
             self.send_response((302 if "moved" in self.path else 200) if allowed else 401)
             self.send_header("Location", "http://127.0.0.1:1/elsewhere")
             self.end_headers()
-            self.wfile.write(PHOTO if allowed else b"")
+            self.wfile.write(IMAGE if allowed else b"")
 
         def do_POST(self):
             seen.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
@@ -119,9 +119,9 @@ def test_brushes_are_read_back(size):
 
 
 def test_predictions(client, seg, seen, monkeypatch):
-    result = seg.segment_image(PHOTO)
+    result = seg.segment_image(IMAGE)
     monkeypatch.setenv("LABEL_STUDIO_API_KEY", "secret")
-    data = "data:image/jpeg;base64," + base64.b64encode(PHOTO).decode()
+    data = "data:image/jpeg;base64," + base64.b64encode(IMAGE).decode()
     answer = predict(client, "/data/upload/1/photo.jpg?x=1", data)
     assert answer.status_code == 200
     assert seen[-1] == ("/data/upload/1/photo.jpg?x=1", "Token secret")

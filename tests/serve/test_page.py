@@ -20,7 +20,7 @@ from easyseg.serve import ServeLimits, create_app
 
 FOLDER = Path(easyseg.serve.app.__file__).parent / "page"
 PAGE = (FOLDER / "index.html").read_text("utf-8")
-PHOTO = FOLDER / "example.jpg"
+IMAGE = FOLDER / "example.jpg"
 KINDS = ("overlay", "color", "contour", "cutout", "confidence", "side_by_side", "mask")
 KEY = "a key that nobody guesses"
 SIZES = [(1280, 900), (375, 812)]
@@ -44,7 +44,7 @@ def seg():
 
 @pytest.fixture(scope="module")
 def result(seg):
-    return seg.segment_image(PHOTO)
+    return seg.segment_image(IMAGE)
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def settle(page):
     assert page.locator("#problem").is_hidden(), page.locator("#problem").inner_text()
 
 
-def upload(page, file=PHOTO):
+def upload(page, file=IMAGE):
     page.set_input_files("#file", file)
     settle(page)
 
@@ -199,7 +199,7 @@ def test_backgrounds(visit, site, tmp_path):
     choose(page, "task", "background")
     values = page.locator("[name=effect]").evaluate_all("inputs => inputs.map((i) => i.value)")
     assert set(values) == set(queries)
-    files = {"image": PHOTO.read_bytes()}
+    files = {"image": IMAGE.read_bytes()}
     for effect, query in queries.items():
         choose(page, "effect", effect)
         if effect == "change":
@@ -301,7 +301,7 @@ def test_dropped_pasted_and_photographed(visit):
 @browser_test
 @pytest.mark.parametrize("name", ["photo.tif", "photo.bmp", "turned.jpg"])
 def test_formats_that_browsers_do_not_show_and_turned_ones(visit, seg, tmp_path, name):
-    image = Image.open(PHOTO)
+    image = Image.open(IMAGE)
     exif = Image.Exif()
     exif[0x0112] = 6 if name == "turned.jpg" else 1
     image.save(tmp_path / name, exif=exif)
@@ -353,8 +353,8 @@ def test_an_error_is_told_in_words(visit, tmp_path):
 @browser_test
 def test_a_file_that_is_too_large_is_shrunk(browser, visit, seg, tmp_path):
     random = np.random.default_rng(0)
-    photo = np.asarray(Image.open(PHOTO).resize((1110, 1380))).astype(int)
-    noisy = (photo + random.integers(-4, 5, photo.shape)).clip(0, 255).astype(np.uint8)
+    image = np.asarray(Image.open(IMAGE).resize((1110, 1380))).astype(int)
+    noisy = (image + random.integers(-4, 5, image.shape)).clip(0, 255).astype(np.uint8)
     Image.fromarray(noisy).save(tmp_path / "large.png")
     with live_server(create_app(seg, ServeLimits(max_mb=1))) as address:
         page = visit(address)
