@@ -16,6 +16,7 @@ import numpy as np
 
 from easyseg.errors import InputError, UnknownNameError
 from easyseg.io.atomic import write_bytes
+from easyseg.results import notebook
 from easyseg.results.label_set import Classes, LabelSet
 from easyseg.results.logit_grid import LogitGrid
 from easyseg.results.outputs import coco, geojson, labelme, polygons
@@ -289,6 +290,10 @@ class Segmentation:
             "annotations" with "segmentation" (compressed RLE), "bbox", "area" and "iscrowd" (0).
         """
         return coco.to_coco(self, image_id=image_id, first_id=first_id)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of the result: its overlay, and its classes with their areas."""
+        return notebook.to_html(self)
 
     def __repr__(self) -> str:
         height, width = self.labels.shape
