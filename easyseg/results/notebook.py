@@ -1,11 +1,16 @@
-"""What a notebook shows of a segmentation: its overlay, and a table of colors, names and areas."""
+"""What a notebook shows of a segmentation: its overlay, and a table of colors, names and areas.
+
+Elsewhere, images are shown in the system's viewer.
+"""
 
 from __future__ import annotations
 
 import base64
 import html
+import sys
 
 import cv2
+import numpy as np
 
 from easyseg.io.write_image import encode_image
 from easyseg.results.outputs.base import Segmented
@@ -49,3 +54,27 @@ def _swatch(result: Segmented, class_id: int) -> str:
     red, green, blue = result.label_set.colors[class_id].tolist()
     style = f"display:inline-block;width:1em;height:1em;background:rgb({red},{green},{blue})"
     return f'<span style="{style}"></span>'
+
+
+def show_image(image: np.ndarray) -> bool:
+    """Shows `(H, W, 3) uint8 RGB` in the notebook, or else in the system's viewer.
+
+    Returns:
+        Whether it could be shown.
+    """
+    from PIL import Image, ImageShow  # noqa: PLC0415
+
+    shown = Image.fromarray(image)
+    if not _in_notebook():
+        return ImageShow.show(shown)
+    from IPython.display import display  # noqa: PLC0415
+
+    display(shown)
+    return True
+
+
+def _in_notebook() -> bool:
+    """Whether this is a Jupyter kernel (not a plain IPython prompt)."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and hasattr(shell, "kernel")

@@ -6,17 +6,17 @@ import dataclasses
 import functools
 import logging
 import os
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from easyseg.errors import InputError, UnknownNameError
+from easyseg.errors import InputError
 from easyseg.io.atomic import write_bytes
-from easyseg.results import notebook
+from easyseg.results import frameworks, notebook
+from easyseg.results.class_masks import ClassMasks
 from easyseg.results.label_set import Classes, LabelSet
 from easyseg.results.logit_grid import LogitGrid
 from easyseg.results.outputs import coco, geojson, labelme, polygons
@@ -77,7 +77,7 @@ class Segmentation:
         A name, alias or id of a class that does not occur gives a mask of False everywhere; what is
         no class raises `UnknownNameError`, which is a `KeyError` too.
         """
-        return _Masks(self)
+        return ClassMasks(self)
 
     @functools.cached_property
     def confidence(self) -> np.ndarray:
@@ -200,14 +200,7 @@ class Segmentation:
     @checked
     def show(self, kind: str = "overlay", *, alpha: float = 0.6, legend: bool = True) -> None:
         """Shows the image in the notebook, or else in the system's image viewer."""
-        from PIL import Image, ImageShow  # noqa: PLC0415
-
-        image = Image.fromarray(self.plot(kind, alpha=alpha, legend=legend))
-        if _in_notebook():
-            from IPython.display import display  # noqa: PLC0415
-
-            display(image)
-        elif not ImageShow.show(image):
+        if not notebook.show_image(self.plot(kind, alpha=alpha, legend=legend)):
             log.warning("no image viewer found; save the image to a file instead.")
 
     @checked
@@ -291,6 +284,48 @@ class Segmentation:
         """
         return coco.to_coco(self, image_id=image_id, first_id=first_id)
 
+    def to_dataframe(self) -> Any:
+        """The areas as a `pandas.DataFrame`, a row for each class that occurs, the largest first.
+
+        Returns:
+            Columns "id", "name", "ratio" (fraction of the image, 0 to 1), "pixels" and "color"
+            ("#rrggbb").
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        return frameworks.to_dataframe(self)
+
+    @checked
+    def to_supervision(self, *, regions: bool = False, min_area: int = 0) -> Any:
+        """The classes as `supervision.Detections`, the largest first, without the label set's void.
+
+        Args:
+            regions: One detection for each connected region instead of one for each class.
+            min_area: Leaves out regions of fewer pixels.
+
+        Returns:
+            `xyxy` (n, 4) float32, corners of pixels as in `to_polygons`; `mask` (n, H, W) bool;
+            `class_id`; and `data["class_name"]`.
+
+        Raises:
+            InputError: supervision is not installed, `min_area` is negative, or the masks would
+                need more than 4 GiB.
+        """
+        return frameworks.to_supervision(self, regions=regions, min_area=min_area)
+
+    def to_fiftyone(self) -> Any:
+        """The ids as a `fiftyone.Segmentation`, for a field of a FiftyOne sample.
+
+        FiftyOne reads the names from the data set:
+        `dataset.default_mask_targets = dict(enumerate(result.label_set.names))`. It does not show
+        id 0.
+
+        Raises:
+            InputError: FiftyOne is not installed.
+        """
+        return frameworks.to_fiftyone(self)
+
     def _repr_html_(self) -> str:
         """What a notebook shows of the result: its overlay, and its classes with their areas."""
         return notebook.to_html(self)
@@ -303,32 +338,6 @@ class Segmentation:
         return f"<Segmentation {width}x{height}: {areas}>"
 
 
-class _Masks(Mapping[str, np.ndarray]):
-    def __init__(self, result: Segmentation) -> None:
-        self._result = result
-        self._ids = dict(zip(result.class_names, result.class_ids, strict=True))
-
-    def __getitem__(self, name: str) -> np.ndarray:
-        return self._result.labels == self._id_of(name)
-
-    def __contains__(self, name: object) -> bool:
-        try:
-            return self._id_of(name) in self._ids.values()
-        except UnknownNameError:
-            return False
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._ids)
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def _id_of(self, name: Any) -> int:
-        if name in self._ids:  # "void" need not be a class
-            return self._ids[name]
-        return self._result.label_set.id_of(name)
-
-
 def _counts(labels: np.ndarray) -> list[int]:
     """Number of pixels of each id."""
     if labels.dtype != np.uint8:
@@ -336,10 +345,3 @@ def _counts(labels: np.ndarray) -> list[int]:
     stripes = (labels[i : i + 256] for i in range(0, len(labels), 256))  # OpenCV counts in float32
     counts = [cv2.calcHist([np.ascontiguousarray(s)], [0], None, [256], [0, 256]) for s in stripes]
     return np.sum(counts, axis=0, dtype=np.int64).ravel().tolist()
-
-
-def _in_notebook() -> bool:
-    """Whether this is a Jupyter kernel (not a plain IPython prompt)."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return shell is not None and hasattr(shell, "kernel")

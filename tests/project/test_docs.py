@@ -134,6 +134,9 @@ def test_python_code_uses_arguments_that_exist():
 def test_python_runs(page, tmp_path, monkeypatch):
     """In order, as one session, with the embedded model in place of downloads."""
     skimage = pytest.importorskip("skimage", reason="its images: pip install easyseg[demo]")
+    for package in ("pandas", "supervision"):
+        if package in TEXTS[page]:
+            pytest.importorskip(package, reason="pip install easyseg[test]")
     from PIL import Image, ImageShow
 
     monkeypatch.chdir(tmp_path)
