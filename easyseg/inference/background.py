@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import glob
 import hashlib
 import io
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 
 from easyseg.errors import InputError
-from easyseg.inference.folder import plan_folder, run_jobs
+from easyseg.inference.folder import plan_folder, run_jobs, segment_jobs
 from easyseg.io.find_images import Found
 from easyseg.io.video import is_video
 from easyseg.io.write_image import write_image
@@ -90,9 +91,8 @@ def edit_background(
         raise InputError("show=True needs a video. Leave it out for images.")
     elif resume or is_several(source):
         result = run_jobs(
-            predictor,
             plan_folder(source, out, spec),
-            lambda result, path: _save(paint, result, path),
+            functools.partial(segment_jobs, predictor, functools.partial(_save, paint)),
             out=None if out is None else Path(out),
             settings={
                 **(settings or {}),

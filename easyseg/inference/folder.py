@@ -9,7 +9,7 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,12 +39,16 @@ from easyseg.utils.progress import progress_bar
 if TYPE_CHECKING:
     from easyseg.inference.predictor import Predictor
     from easyseg.inference.types import PreparedImage, RawPrediction
+    from easyseg.results.label_set import LabelSet
 
 RESULTS_LOG = "results.jsonl"
 DISK_IS_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}  # every later write would fail too
 
 Save = Callable[[Segmentation, Path], Segmentation]
 """Writes a file; returns what is logged of it."""
+
+Outcomes = Generator[tuple[Job, dict[str, Any]], None, None]
+"""Jobs, each with its line of the results log: what is in the result, or "error"."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,72 +149,125 @@ def segment_folder(
         progress: Shows a bar.
         settings: What the results depend on beside `spec`; part of each line of the results log.
     """
-    ids = None if spec.classes is None else sorted(predictor.label_set.ids_of(spec.classes))
-    names = None if ids is None else [predictor.label_set.name_of(i) for i in ids]
-    options = {**dataclasses.asdict(spec), "classes": names}
-    empty: list[str] = []
-
-    def save(result: Segmentation, path: Path) -> Segmentation:
-        result = result if ids is None else result.filter(ids)
-        if spec.kind == "cutout" and result.class_ids == [result.label_set.void]:
-            empty.append(str(result.source))
-        result.save(path, spec.kind, alpha=spec.alpha, legend=spec.legend)
-        return result
-
-    summary = run_jobs(
-        predictor,
+    labels = predictor.label_set
+    return run_jobs(
         plan_folder(sources, out, spec),
-        save,
+        functools.partial(segment_jobs, predictor, save_as(spec, labels)),
         out=None if out is None else Path(out),
-        settings={**(settings or {}), **options},
+        settings={**(settings or {}), **output_settings(spec, labels)},
+        is_empty=lambda line: is_empty_cutout(line, spec, labels),
         resume=resume,
         jsonl=jsonl,
         progress=progress,
     )
-    return dataclasses.replace(summary, empty=tuple(sorted(empty)))
+
+
+def output_settings(spec: OutputSpec, labels: LabelSet) -> dict[str, Any]:
+    """What the results log says of `spec`: its fields, with the names of the classes."""
+    ids = None if spec.classes is None else sorted(labels.ids_of(spec.classes))
+    names = None if ids is None else [labels.name_of(i) for i in ids]
+    return {**dataclasses.asdict(spec), "classes": names}
+
+
+def save_as(spec: OutputSpec, labels: LabelSet) -> Save:
+    """What writes results as `spec` says."""
+    ids = None if spec.classes is None else sorted(labels.ids_of(spec.classes))
+
+    def save(result: Segmentation, path: Path) -> Segmentation:
+        result = result if ids is None else result.filter(ids)
+        result.save(path, spec.kind, alpha=spec.alpha, legend=spec.legend)
+        return result
+
+    return save
+
+
+def is_empty_cutout(line: Mapping[str, Any], spec: OutputSpec, labels: LabelSet) -> bool:
+    """Whether nothing was found to cut out, as the line of the results log says."""
+    return spec.kind == "cutout" and [c["id"] for c in line["classes"]] == [labels.void]
 
 
 def run_jobs(
-    predictor: Predictor,
     plan: FolderPlan,
-    save: Save,
+    execute: Callable[[Sequence[Job]], Outcomes],
     *,
     out: Path | None,
     settings: Mapping[str, Any],
+    is_empty: Callable[[Mapping[str, Any]], bool] = lambda _: False,
     resume: bool = False,
     jsonl: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> FolderSummary:
-    """Segments the images of a plan and saves each result; arguments as in `segment_folder`."""
+    """Does the jobs of a plan that are not yet done, and logs each.
+
+    Args:
+        plan: What is to be done.
+        execute: Does it; gives each job when it is done, in any order.
+        out: As in `segment_folder`, and so are `settings`, `resume`, `jsonl` and `progress`.
+        settings: What the results depend on.
+        is_empty: Whether there was nothing to keep, as a line of the results log says.
+        resume: Skips images that are done.
+        jsonl: The results log.
+        progress: Shows a bar.
+    """
     started, jobs = time.perf_counter(), plan.jobs
     results_log = _results_log(jobs, out, jsonl)
     for folder in {path.parent for path in (results_log, *(job.target for job in jobs))}:
         remove_leftovers(folder)
     settings = json.loads(json.dumps(settings))  # as the lines of an earlier run have them
     todo = begin(jobs, results_log, settings, resume=resume)
-    done, failed = 0, []
+    done, failed, empty = 0, [], []
+    shown, outcomes = progress and len(todo) > 1, execute(todo)
+    with contextlib.closing(outcomes), progress_bar(shown, len(todo), "image") as bar:
+        for job, line in outcomes:
+            if "error" in line:
+                failed.append((job.image.source, line["error"]))
+            else:
+                done += 1
+                empty += [job.image.source] * is_empty(line)
+            append_line(results_log, {**line, "settings": settings})
+            bar.update()
+    return FolderSummary(
+        done,
+        len(jobs) - len(todo),
+        tuple(failed),
+        time.perf_counter() - started,
+        out,
+        results_log,
+        tuple(plan.images.passed_over),
+        tuple(sorted(empty)),
+    )
+
+
+def segment_jobs(
+    predictor: Predictor, save: Save, jobs: Sequence[Job], *, workers: int | None = None
+) -> Outcomes:
+    """Segments images in threads and saves the results; gives each job, in order.
+
+    Args:
+        predictor: The network.
+        save: Writes a result.
+        jobs: The images.
+        workers: As for `run_pipeline`.
+
+    Raises:
+        OutputError: The disk is full; every later result would fail too.
+    """
     budget = Budget(pixel_limit(predictor.options.max_pixels))  # else few large images fill memory
     outcomes = run_pipeline(
         predictor,
-        todo,
+        jobs,
         functools.partial(_read, predictor, budget),
         functools.partial(_save_and_describe, save, budget),
+        workers=workers,
     )
-    shown = progress and len(todo) > 1
-    with contextlib.closing(outcomes), progress_bar(shown, len(todo), "image") as bar:
-        for job, result, error in outcomes:
-            if error is None:
-                done += 1
+    with contextlib.closing(outcomes):
+        for job, line, error in outcomes:
+            if line is not None:
+                yield job, line
             elif isinstance(error, EasysegError) and not _is_disk_full(error):
-                failed.append((job.image.source, str(error)))
-            else:
+                yield job, {"source": job.image.source, "error": str(error)}
+            elif error is not None:
                 raise error
-            line = result or {"source": job.image.source, "error": str(error)}
-            append_line(results_log, {**line, "settings": settings})
-            bar.update()
-    elapsed = time.perf_counter() - started
-    skipped, others = len(jobs) - len(todo), tuple(plan.images.passed_over)
-    return FolderSummary(done, skipped, tuple(failed), elapsed, out, results_log, others)
 
 
 def _check_file_name(out: Path, kind: str, image_count: int) -> None:
@@ -231,10 +288,13 @@ def _read(predictor: Predictor, budget: Budget, job: Job) -> PreparedImage:
     source = job.image.source
     if job.image.problem:
         raise ImageError(job.image.problem)
-    count = 0 if "://" in source else header_pixels(Path(source), predictor.options.max_pixels)
+    is_file = "://" not in source and job.content is None
+    count = header_pixels(Path(source), predictor.options.max_pixels) if is_file else 0
     budget.take(count)
     try:
-        return predictor.prepare(source, item=(job, count))
+        if job.content is None:
+            return predictor.prepare(source, item=(job, count))
+        return predictor.prepare(job.content, item=(job, count))._replace(source=source)
     except Exception as error:  # a decoder's bug must not stop a long run
         budget.give(count)
         if isinstance(error, EasysegError):

@@ -9,7 +9,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlparse
 
 from easyseg.errors import (
@@ -59,10 +59,11 @@ class FoundImages(list[Found]):
 
 
 class Job(NamedTuple):
-    """An image, and the path of its result."""
+    """An image, the path of its result, and the image itself where it is in memory already."""
 
     image: Found
     target: Path
+    content: Any = None
 
 
 def find_images(
