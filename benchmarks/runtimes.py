@@ -1,6 +1,6 @@
 """How long does each runtime take for an image, against Keras and the runtimes without easyseg?
 
-    python benchmarks/runtimes.py [xception65|mobilenetv2 ...] [--float32] [--minutes 6]
+    python benchmarks/runtimes.py [xception65|mobilenetv2 ...] [--precisions float32] [--minutes 6]
 
 Random weights with batch norms of one image of noise, 513x513, one image, timed in turns in one
 process; a turn is a call that is not timed and then `CALLS` that are; ratios are of the same
@@ -119,7 +119,7 @@ def with_labels(run: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray
 
 
 def runs_of(
-    name: str, folder: Path, image: np.ndarray, precisions: tuple[str, ...]
+    name: str, folder: Path, image: np.ndarray, precisions: list[str]
 ) -> dict[tuple[str, str], Callable]:
     """What is timed, by name and precision."""
     model, config = network(NETWORKS[name], image), NETWORKS[name]
@@ -163,7 +163,7 @@ def rows_of(name: str, options: argparse.Namespace, minutes: float) -> list[dict
     """A row for each runtime and precision."""
     end = time.monotonic() + 60 * minutes
     image = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3), np.uint8)
-    precisions = ("float32",) if options.float32 else PRECISIONS
+    precisions = options.precisions.split(",")
     with tempfile.TemporaryDirectory() as folder:
         runs = runs_of(name, Path(folder), image, precisions)
     timed = {key: functools.partial(seconds_of, run, image) for key, run in runs.items()}
@@ -196,13 +196,14 @@ def rows_of(name: str, options: argparse.Namespace, minutes: float) -> list[dict
 def main() -> None:
     """Prints the table and writes it as CSV."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("networks", nargs="*", default=list(NETWORKS), choices=list(NETWORKS))
-    parser.add_argument("--float32", action="store_true", help="no other precisions")
+    parser.add_argument("networks", nargs="*", choices=[*NETWORKS, "all"], default="all")
+    parser.add_argument("--precisions", default=",".join(PRECISIONS), help="int8 needs nncf")
     parser.add_argument("--minutes", type=float, default=6.0)
     parser.add_argument("--against", metavar="COMMAND", help="another program to time in turns")
     options = parser.parse_args()
-    minutes = options.minutes / len(options.networks)
-    write("runtimes", [row for name in options.networks for row in rows_of(name, options, minutes)])
+    names = list(NETWORKS) if "all" in options.networks else options.networks
+    minutes = options.minutes / len(names)
+    write("runtimes", [row for name in names for row in rows_of(name, options, minutes)])
 
 
 if __name__ == "__main__":
