@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import functools
 import importlib
 import logging
 import re
 import shlex
-import signal
 import sys
 from typing import Any, NoReturn
 
@@ -17,7 +15,8 @@ import click
 from click.core import ParameterSource
 
 import easyseg
-from easyseg.cli._startup import drop_unprinted, prepare_process
+from easyseg.cli._signals import STOPPED, stops
+from easyseg.cli._startup import prepare_process, printing_error
 from easyseg.errors import EasysegError, os_reason, printable
 from easyseg.utils.registry import unknown_name
 
@@ -128,41 +127,45 @@ def main(args: list[str] | None = None) -> NoReturn:
     handler.addFilter(lambda record: record.levelno >= logging.ERROR or not is_quiet())
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # it logs tracebacks of odd headers
-    stops = _handle_signals()
+    with stops(is_program=args is None) as signals:
+        try:
+            code = _run(args, signals)
+        except KeyboardInterrupt:  # a second one, while the first was reported
+            code = STOPPED
+    sys.exit(code)
+
+
+def _run(args: list[str] | None, signals: list[float]) -> int:
+    """Runs a command and says what went wrong; returns the exit code."""
     try:
-        code = cli.main(args, prog_name="easyseg", standalone_mode=False)
-        click.echo(nl=False)  # flushes, so that a full disk is seen here
-    except (EasysegError, click.ClickException) as error:
-        if stops:  # a library ignored the exception, and called the interruption an error
-            _stop("stopped.", code=130)
-        _stop(_explain(error) if isinstance(error, click.ClickException) else error, code=2)
+        code = cli.main(args, prog_name="easyseg", standalone_mode=False) or 0
     except click.Abort as stop:
-        _stop(" ".join(["stopped.", *map(str, stop.args)]), code=130)
-    except OSError as error:
-        if error.filename is not None:  # printing names no file
-            name = printable(error.filename)
-            _stop(f"Cannot use {name}: {os_reason(error)}. Check its permissions.", code=2)
-        drop_unprinted()
-        _stop(f"Cannot print: {os_reason(error)}. Free disk space, or print elsewhere.", code=2)
-    drop_unprinted()  # warnings; the work is done
-    sys.exit(code or 0)
+        return _stop(" ".join(["stopped.", *map(str, stop.args)]), STOPPED)
+    except Exception as error:  # noqa: BLE001  (`_reason` raises the rest)
+        if signals:  # a library made an error of the interruption
+            return _stop("stopped.", STOPPED)
+        return _stop(_reason(error), 2)
+    if lost := printing_error():
+        reason = os_reason(lost)
+        return _stop(f"Cannot print: {reason}. Free disk space, or print elsewhere.", code or 2)
+    return int(code)
 
 
-def _handle_signals() -> list[int]:
-    """Ends as with Ctrl-C when a service is stopped: what was done is kept.
+def _reason(error: Exception) -> str:
+    """What a user can do something about; raises all else."""
+    if isinstance(error, EasysegError):
+        return str(error)
+    if isinstance(error, click.ClickException):
+        return _explain(error)
+    if isinstance(error, OSError):
+        name = printable(error.filename or "the system")
+        return f"Cannot use {name}: {os_reason(error)}. Check its permissions."
+    raise error
 
-    Returns the signals that have come.
-    """
-    stops: list[int] = []
 
-    def stop(number: int, frame: Any) -> None:
-        stops.append(number)
-        signal.default_int_handler(number, frame)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        if number == signal.SIGTERM or signal.getsignal(number) is signal.default_int_handler:
-            signal.signal(number, stop)
-    return stops
+def _stop(message: object, code: int) -> int:
+    click.echo(f"easyseg: {one_line(message)}", err=True)
+    return code
 
 
 def _explain(error: click.ClickException) -> str:
@@ -174,13 +177,6 @@ def _explain(error: click.ClickException) -> str:
     if not isinstance(error, click.UsageError) or is_value or error.ctx is None:
         return message
     return f"{message.rstrip('.')}. {error.ctx.get_usage()}"
-
-
-def _stop(message: object, *, code: int) -> NoReturn:
-    with contextlib.suppress(OSError):  # nobody can be told
-        click.echo(f"easyseg: {one_line(message)}", err=True)
-    drop_unprinted()
-    sys.exit(code)
 
 
 class _Formatter(logging.Formatter):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -28,7 +27,7 @@ def check(
     sheet: Path | None,
     max_pixels: int | None,  # noqa: ARG001  (set for all that is read)
     quick: bool,
-) -> None:
+) -> int:
     """Check the data set SOURCE before training; exit code 1 if it cannot be trained on.
 
     \b
@@ -49,5 +48,4 @@ def check(
     echo_report(report)
     if sheet is not None:
         echo(f"Contact sheet: {write_image(sheet, dataset_sheet(dataset))}")
-    if report.errors:
-        sys.exit(1)
+    return 1 if report.errors else 0

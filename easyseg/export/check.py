@@ -7,7 +7,6 @@ import math
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from easyseg.export.graph import ExportGraph
 from easyseg.export.metadata import PAD
 from easyseg.export.options import ExportOptions
 from easyseg.export.real_images import RealImage
+from easyseg.io.atomic import temporary_folder
 from easyseg.models.build import logits_model
 from easyseg.models.kerashub.network import HalfPixelResize
 
@@ -262,8 +262,8 @@ def run_file(file_format: str, path: Path, inputs: Mapping[str, Any]) -> dict[st
     Raises:
         ExportError: It cannot be run.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        given, results = Path(folder, "in.npz"), Path(folder, "out.npz")
+    with temporary_folder() as folder:
+        given, results = folder / "in.npz", folder / "out.npz"
         np.savez(given, **inputs)
         done = subprocess.run(  # noqa: S603
             [sys.executable, "-m", "easyseg.export.run_file", file_format, path, given, results],
@@ -284,8 +284,8 @@ def first_difference(export_graph: ExportGraph, model: Any, write: Any, limit: f
     heads, traced, function, stages = _stages(export_graph, model)
     image = sample_images(export_graph)["0-0"]
     expected = stages(image.astype(np.float32))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "stages")
+    with temporary_folder() as folder:
+        path = folder / "stages"
         stage = {"function": function, "outputs": tuple(expected), "network": traced}
         write(export_graph._replace(**stage), path)
         given = run_file(export_graph.options.format, path, {"x": image})

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from easyseg._keras import layers
+from easyseg.inference.runtimes.onnxruntime import load_onnxruntime
+from easyseg.io.atomic import temporary_folder
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 LEAST_WEIGHT = 1e-4  # over the bias
@@ -46,10 +46,12 @@ def wake_channels(network: Any) -> None:
 def quantize_onnx(model: Any, images: Sequence[np.ndarray]) -> Any:
     """The `ModelProto` with pairs of QuantizeLinear and DequantizeLinear."""
     import onnx  # noqa: PLC0415
+
+    load_onnxruntime()
     from onnxruntime.quantization import QuantType, quantize_static  # noqa: PLC0415
 
-    with tempfile.TemporaryDirectory() as folder, _quiet():
-        path = Path(folder, "model.onnx")
+    with temporary_folder() as folder, _quiet():
+        path = folder / "model.onnx"
         quantize_static(
             model,
             path,

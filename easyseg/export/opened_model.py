@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import logging
 import os
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -30,6 +29,7 @@ from easyseg.inference.runtimes.benchmark import (
 from easyseg.inference.runtimes.devices import has_device
 from easyseg.inference.runtimes.hardware import has_bfloat16
 from easyseg.inference.tiling import tile_side
+from easyseg.io.atomic import temporary_folder
 from easyseg.io.read_image import ImageSource
 from easyseg.models.kerashub.config import is_hub
 from easyseg.utils.process import require_same_process
@@ -233,7 +233,7 @@ class OpenedModel:
         runtimes = dataclasses.replace(self._runtimes, options=options)
         with cache.exclusive(self._home), contextlib.ExitStack() as stack:
             if runtimes.folder is None or not (saved or (runtimes.has_cached and not padded)):
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                folder = stack.enter_context(temporary_folder())
                 runtimes = dataclasses.replace(runtimes, folder=folder)
             started: dict[str, Any] = dict(runtimes.start_all(padded))
             if runtimes.export is not None:

@@ -19,8 +19,9 @@ CALLS = 3
 
 
 def _open_onnx(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
-    import onnxruntime  # noqa: PLC0415
+    from easyseg.inference.runtimes.onnxruntime import load_onnxruntime  # noqa: PLC0415
 
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.x64quantprecision", "1")  # as easyseg runs it
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import functools
 import os
 import platform
 import re
 import shutil
 import sys
+import tempfile
 import uuid
 import zlib
 from collections.abc import Iterator
@@ -25,11 +27,14 @@ LEFTOVER = re.compile(r"\..*-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.part")
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file under a temporary name and renames it, so that readers see all or nothing.
 
+    What killed processes left in its folder is removed when this process first writes there.
+
     Raises:
         OutputError: It cannot be written. Nothing of it is left.
     """
     with output_errors(path):
         temporary = temporary_path(path)
+        _remove_leftovers_once(path.parent)
         try:
             with temporary.open("xb") as file:
                 file.write(content)
@@ -67,6 +72,9 @@ def remove_leftovers(folder: Path) -> None:
         remove(path)
 
 
+_remove_leftovers_once = functools.lru_cache(maxsize=1000)(remove_leftovers)
+
+
 def remove(path: Path) -> None:
     """Removes a folder, a file or a link, or as much of it as can be removed."""
     if path.is_dir() and not path.is_symlink():
@@ -86,6 +94,19 @@ def _is_alive(pid: int) -> bool:
     except OSError:  # another user's
         return True
     return True
+
+
+@contextlib.contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder among the system's temporary files; removes those that killed processes left."""
+    place = Path(tempfile.gettempdir())
+    remove_leftovers(place)
+    folder = part_path(place / "easyseg")
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        remove(folder)
 
 
 @contextlib.contextmanager

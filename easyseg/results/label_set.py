@@ -104,13 +104,19 @@ class LabelSet:
         Raises:
             UnknownNameError: No class has this name or id; suggests the nearest name.
         """
+        found = self._find(name_or_id)
+        if found is None:
+            raise unknown_name(f"class of {self.name}", name_or_id, [*self.names, *self.aliases])
+        return found
+
+    def __contains__(self, name_or_id: object) -> bool:
+        """Whether a class has this name, alias or id."""
+        return self._find(name_or_id) is not None
+
+    def _find(self, name_or_id: object) -> int | None:
         if isinstance(name_or_id, (int, np.integer)) and 0 <= int(name_or_id) < len(self.names):
             return int(name_or_id)
-        text = str(name_or_id).strip().casefold()
-        table = self._ids_by_spelling
-        if text in table:
-            return table[text]
-        raise unknown_name(f"class of {self.name}", name_or_id, [*self.names, *self.aliases])
+        return self._ids_by_spelling.get(str(name_or_id).strip().casefold())
 
     @functools.cached_property
     def _ids_by_spelling(self) -> dict[str, int]:

@@ -12,7 +12,17 @@ from easyseg.serve.problems import Problem, problem_response
 
 HEAD_SECONDS = 10.0  # until a request's head is there, from the connection or the last answer
 DRAIN_SECONDS = 5.0  # for the rest of a body that was answered before it ended
+MAX_CONNECTIONS = 900  # a process may often open 1024 files
 READ_SECONDS = 30.0  # in which a client must take what fills the buffer of 64 KiB
+
+
+BUSY = problem_response(
+    Problem(
+        "queue_full",
+        "The server has as many connections as it takes. Ask again later.",
+        headers={"Retry-After": "1"},
+    )
+)
 
 
 class Connection(H11Protocol):
@@ -31,7 +41,9 @@ class Connection(H11Protocol):
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Takes bytes of a request."""
+        """Takes bytes of a request, for which there may be too many connections."""
+        is_full = len(self.connections) > MAX_CONNECTIONS
+        self.app = BUSY if is_full else self.config.loaded_app
         super().data_received(data)
         self._watch()
 

@@ -20,19 +20,18 @@ def _known_effect(effect: str) -> str:
     return effect
 
 
-def _split(classes: Any) -> Any:
-    """`["person,7"]`, as queries and forms have it, is a name and an id."""
-    several = [classes] if isinstance(classes, (str, int)) else classes
-    if not isinstance(several, list):
-        return several
-    words = [w for each in several for w in (each.split(",") if isinstance(each, str) else [each])]
-    return [int(w) if isinstance(w, str) and w.strip().isdecimal() else w for w in words]
+def _several(classes: Any) -> Any:
+    return [classes] if isinstance(classes, (str, int)) else classes
 
 
 ClassNames = Annotated[
     list[str | int],
-    BeforeValidator(_split),
-    Field(description="Names or ids of classes.", examples=[["person", "car"]], max_length=1000),
+    BeforeValidator(_several),
+    Field(
+        description="Names or ids of classes; several in one text with commas.",
+        examples=[["person", "car"]],
+        max_length=1000,
+    ),
 ]
 Kind = Annotated[str, AfterValidator(_known_kind), Field(json_schema_extra={"enum": list(OUTPUTS)})]
 EffectName = Annotated[

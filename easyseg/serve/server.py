@@ -27,7 +27,6 @@ from easyseg.serve.service import Service
 log = logging.getLogger(__name__)
 
 BACKLOG = 1024
-MAX_CONNECTIONS = 900  # a process may often open 1024 files
 GRACE_SECONDS = 30
 REFUSING_SECONDS = 0.5  # in which connections that wait to be accepted are answered 503
 SHORTEST_LIFE = 5  # seconds; a worker that ends sooner would end again
@@ -134,7 +133,6 @@ def uvicorn_server(app: FastAPI) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         backlog=BACKLOG,
-        limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     return _Server(config, app.state.service)

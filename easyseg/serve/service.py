@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from easyseg.errors import ImageError, ImageTooLargeError, UnknownNameError
+from easyseg.results.label_set import LabelSet
 from easyseg.results.segmentation import Segmentation
 from easyseg.serve.answers import Answer, json_bytes
 from easyseg.serve.body import BodyReader
@@ -167,15 +168,25 @@ class Service:
     def class_ids(self, model: str, classes: Any, name: str) -> tuple[int, ...] | None:
         """Ids of the classes of a request.
 
+        A text is the name of a class, which may have commas, or names and ids with commas.
+
         Raises:
             Problem: The model has no such class.
         """
         if classes is None:
             return None
+        labels = self.models[model].label_set
         try:
-            return self.models[model].label_set.ids_of(classes)
+            return labels.ids_of([word for each in classes for word in _words(each, labels)])
         except UnknownNameError as error:
             raise Problem("unknown_class", str(error), field=name) from error
+
+
+def _words(text: str | int, labels: LabelSet) -> list[str | int]:
+    """The classes that one value of a request names."""
+    if text in labels:
+        return [text]
+    return [int(word) if word.strip().isdecimal() else word for word in str(text).split(",")]
 
 
 async def _disconnected(request: Request) -> None:

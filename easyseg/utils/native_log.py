@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from easyseg.utils.streams import forgiving_stream
+
 STDERR = 2  # the file descriptor
 LOG_LINE = re.compile(  # of absl, of TensorFlow, and lines that belong to theirs
     rb"[IWE]\d{4} \d\d:\d\d:\d\d|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IWE] "
@@ -29,7 +31,7 @@ def filter_native_log() -> Iterator[None]:
     except OSError:  # a process without stderr
         yield
         return
-    with tempfile.TemporaryFile() as held, os.fdopen(terminal, "wb") as stderr:
+    with tempfile.TemporaryFile() as held, forgiving_stream(terminal, closes=True) as stderr:
         _redirect(held.fileno())
         failed = False
         try:
@@ -40,7 +42,8 @@ def filter_native_log() -> Iterator[None]:
         finally:
             _redirect(stderr.fileno())
             held.seek(0)
-            stderr.writelines(line for line in held if failed or not _is_noise(line))
+            kept = (line for line in held if failed or not _is_noise(line))
+            stderr.buffer.write(b"".join(kept))
 
 
 def _redirect(descriptor: int) -> None:

@@ -11,6 +11,8 @@ from typing import Any, TextIO
 
 from tqdm import tqdm
 
+from easyseg.utils.streams import forgiving_stream
+
 STDERR = 2  # the file descriptor
 _redirecting = threading.Lock()  # it is the process's: one bar at a time
 
@@ -29,7 +31,7 @@ def progress_bar(shown: bool, total: int | None, unit: str) -> Iterator[Any]:
         return
     try:
         with (
-            os.fdopen(os.dup(STDERR), "w", errors="backslashreplace") as terminal,
+            forgiving_stream(os.dup(STDERR), closes=True) as terminal,
             tqdm(total=total, unit=unit, file=terminal) as bar,
             _lines_above(terminal),  # the last of them before the bar ends
         ):

@@ -1,4 +1,4 @@
-"""Printing never ends a run: in any encoding, and where stdout and stderr are closed."""
+"""Printing never ends a run: in any encoding, and where stdout or stderr is closed or full."""
 
 import contextlib
 import io
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from helpers import make_dataset
-from PIL import Image
+from helpers.make_video import make_video
 
 from easyseg.cli import main
 from easyseg.errors import VideoError
@@ -42,40 +42,104 @@ def test_names_in_any_encoding(data, monkeypatch, encoding):
     assert b"donn" in err
 
 
-def test_closed_streams(data):
-    done = subprocess.run(
-        f"{sys.executable} -m easyseg check '{data}' --quick <&- >&- 2>&-", shell=True, check=False
-    )
-    assert done.returncode == 0
+# by name: the words, the exit code, a file that it writes; `OUT` is an empty folder
+COMMANDS = {
+    "help": ("--help", 0, None),
+    "version": ("--version", 0, None),
+    "unknown": ("nothing", 2, None),
+    "segment": ("segment images/0.png -o OUT/a.png", 0, "a.png"),
+    "folder": ("segment images missing.png -o OUT/o", 2, None),
+    "background": ("background blur images/0.png -o OUT/a.png", 0, "a.png"),
+    "video": ("video ../v.mp4 -o OUT/a.mp4", 0, "a.mp4"),
+    "check": ("check . --sheet OUT/s.png", 0, "s.png"),
+    "clean": ("clean OUT", 0, None),
+    "models": ("models", 0, None),
+    "download": ("download mini", 0, None),
+    "formats": ("export --list", 0, None),
+    "demo": ("demo -o OUT/d", 0, "d/astronaut.overlay.png"),
+}
+WITH_TENSORFLOW = {
+    "info": ("info mini", 0, None),
+    "evaluate": ("evaluate . --classes background,cat --csv OUT/e.csv", 0, "e.csv"),
+    "export": ("export -m mini -o OUT/e.onnx", 0, "e.onnx"),
+    "optimize": ("optimize --benchmark", 0, None),
+    "train": ("train . -o OUT/run --epochs 1 --batch-size 2", 0, "run/report.html"),
+}
+STREAMS = ["open", "closed", "full", "broken"]
 
 
-def run_with_full(stream, words, unbuffered=""):
-    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}  # empty is the same as not set
-    with Path("/dev/full").open("w") as output:
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: output}
-        command = [sys.executable, "-m", "easyseg", *words]
-        return subprocess.run(command, **streams, env=environment, text=True, check=False)
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = make_dataset.folders(tmp_path_factory.mktemp("outputs") / "data", 4)
+    make_video(folder.parent / "v.mp4", frames=3)
+    return folder
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-@pytest.mark.parametrize(("words", "full"), [("--version", "stdout"), ("nothing", "stderr")])
-def test_a_full_output_is_an_error_without_a_traceback(words, full, unbuffered):
-    done = run_with_full(full, [words], unbuffered)
-    assert done.returncode == 2
-    if full == "stdout":
-        assert done.stderr == (
-            "easyseg: Cannot print: no space left on device. Free disk space, or print elsewhere.\n"
+def run_with(place, out, words, stdout, stderr, unbuffered=""):
+    """Runs a command as users do, with such streams; returns its exit code and what it printed."""
+    with contextlib.ExitStack() as stack:
+        ends = {}
+        for name, kind in (("stdout", stdout), ("stderr", stderr)):
+            if kind == "full":
+                ends[name] = stack.enter_context(Path("/dev/full").open("w"))
+            elif kind == "broken":
+                reader, writer = os.pipe()
+                os.close(reader)
+                ends[name] = stack.enter_context(open(writer, "w"))  # noqa: PTH123
+            elif kind == "open":
+                ends[name] = subprocess.PIPE
+        close = "".join(f" {n}>&-" for n, kind in ((1, stdout), (2, stderr)) if kind == "closed")
+        command = ["sh", "-c", f'exec "$0" "$@"{close}', sys.executable, "-m", "easyseg"]
+        command += [word.replace("OUT", str(out)) for word in words.split()]
+        others = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "LANG")
+        environment = {name: text for name, text in os.environ.items() if name not in others}
+        environment |= {"EASYSEG_HOME": str(place.parent / "home")}
+        if unbuffered:
+            environment["PYTHONUNBUFFERED"] = unbuffered
+        done = subprocess.run(
+            command, **ends, env=environment, cwd=place, text=True, timeout=300, check=False
         )
+    return done.returncode, done.stdout or "", done.stderr or ""
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_warnings_that_cannot_be_printed_end_no_run(tmp_path):
-    image = tmp_path / "gray.png"
-    Image.new("RGB", (40, 30)).save(image)
-    words = ["segment", image, "-o", tmp_path / "out.png"]  # without --model it warns
-    assert run_with_full("stderr", words).returncode == 0
-    assert (tmp_path / "out.png").is_file()
+def check_with(place, out, name, stdout, stderr, unbuffered=""):
+    words, code, result = (COMMANDS | WITH_TENSORFLOW)[name]
+    got, printed, told = run_with(place, out, words, stdout, stderr, unbuffered)
+    if stdout == "full" and code == 0:  # the results are there, but not what it had to say
+        code = 2
+        if stderr == "open":
+            assert "easyseg: Cannot print: no space left on device. Free disk space" in told
+    assert got == code, told
+    for word in ("Traceback", "Exception ignored", "Error"):
+        assert word not in printed + told
+    assert result is None or (out / result).exists()
+
+
+needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+
+
+@needs_full
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "demo"])
+def test_commands_print_to_broken_outputs(name, place, tmp_path):
+    check_with(place, tmp_path, name, "broken", "full")
+
+
+@needs_full
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(("name", "stdout", "stderr"), [("version", "full", "open"),
+                                                        ("unknown", "open", "full")])  # fmt: skip
+def test_buffers_change_nothing(name, stdout, stderr, unbuffered, place, tmp_path):
+    check_with(place, tmp_path, name, stdout, stderr, unbuffered)
+
+
+@needs_full
+@pytest.mark.slow
+@pytest.mark.parametrize("stdout", STREAMS)
+@pytest.mark.parametrize("name", COMMANDS | WITH_TENSORFLOW)
+def test_all_commands_print_to_any_outputs(name, stdout, place, tmp_path):
+    for number, stderr in enumerate(STREAMS):
+        (tmp_path / str(number)).mkdir()
+        check_with(place, tmp_path / str(number), name, stdout, stderr)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -2,11 +2,13 @@
 
 A test is `@each_run(0.2) def test_x(examples): run(attack, inputs, examples)`. `make test` runs it
 with a few inputs, `make fuzz` with many: EASYSEG_FUZZ_EXAMPLES says how many there are for each
-file of tests, and `each_run` which part of them is for this test.
+file of tests, and `each_run` which part of them is for this test. EASYSEG_FUZZ_MINUTES is a limit
+for each file, shared likewise; EASYSEG_FUZZ_RECORD is a CSV file to which each test adds a line.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import faulthandler
 import os
@@ -22,6 +24,8 @@ from easyseg.errors import EasysegError
 
 SHORT = 15  # inputs of a test within `make test`
 LONG = int(os.environ.get("EASYSEG_FUZZ_EXAMPLES", "7000"))  # inputs of all tests of a file
+MINUTES = float(os.environ.get("EASYSEG_FUZZ_MINUTES", "inf"))  # of all tests of a file
+RECORD = os.environ.get("EASYSEG_FUZZ_RECORD")
 SECONDS = 10  # of the processor, for one input
 MEGABYTES = 1024  # that one input may add to the process's peak
 
@@ -32,8 +36,14 @@ def each_run(share: float):
     return pytest.mark.parametrize("examples", [pytest.param(SHORT, id="short"), many])
 
 
+class _Enough(KeyboardInterrupt):
+    """Ends a run in time; all else Hypothesis would take for a finding."""
+
+
 def run(attack, inputs: st.SearchStrategy, examples: int) -> None:
     """Calls `attack` with generated inputs; it may return or raise an EasysegError, in bounds."""
+    began, end = time.monotonic(), time.monotonic() + 60 * MINUTES * min(1, examples / LONG)
+    spent: list[float] = []
 
     @settings(
         max_examples=examples,
@@ -44,6 +54,8 @@ def run(attack, inputs: st.SearchStrategy, examples: int) -> None:
     )
     @given(inputs)
     def one(value):
+        if time.monotonic() > end:
+            raise _Enough
         faulthandler.dump_traceback_later(60 * SECONDS, exit=True)  # of loops in C, too
         start, peak = time.process_time(), _peak()
         try:
@@ -52,10 +64,17 @@ def run(attack, inputs: st.SearchStrategy, examples: int) -> None:
             pass
         finally:
             faulthandler.cancel_dump_traceback_later()
-        assert time.process_time() - start < SECONDS
+        spent.append(time.process_time() - start)
+        assert spent[-1] < SECONDS
         assert _peak() - peak < MEGABYTES
 
-    one()
+    with contextlib.suppress(_Enough):
+        one()
+    if RECORD:
+        test = os.environ["PYTEST_CURRENT_TEST"].split(" ")[0].removeprefix("tests/fuzz/")
+        line = f"{test},{len(spent)},{time.monotonic() - began:.0f},{max(spent):.2f},{_peak():.0f}"
+        with open(RECORD, "a") as file:  # noqa: PTH123
+            file.write(f"{line}\n")
 
 
 def _peak() -> float:

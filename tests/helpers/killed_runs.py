@@ -1,4 +1,4 @@
-"""Kills a job at random moments and looks at what is left: `killed_runs JOB KILLS FOLDER`.
+"""Kills a job at random moments and looks at what is left: `killed_runs JOB KILLS FOLDER [SEED]`.
 
 A process that has imported all but started nothing is forked for each try, so a kill costs no
 import. After each kill the job is done to its end by another process: then all of it must be there,
@@ -14,6 +14,7 @@ import random
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -131,6 +132,19 @@ def opens(root: Path) -> None:
     )
 
 
+def export(root: Path) -> None:
+    SemanticSegmentation(root / "start").export(root / "out/net.onnx")
+
+
+def runs_if_there(root: Path) -> None:
+    if (root / "out/net.onnx").exists():
+        runs(root)
+
+
+def runs(root: Path) -> None:
+    SemanticSegmentation(root / "out/net.onnx").segment_image(np.zeros((65, 65, 3), np.uint8))
+
+
 def save(root: Path) -> None:
     SemanticSegmentation(root / "start").save(root / "out/net")
 
@@ -166,6 +180,7 @@ JOBS = {
     "train": Job(shapes, train, whole_state, whole_train),
     "download": Job(nothing, download, whole_weights, all_weights),
     "optimize": Job(bundle, optimize, opens, opens),
+    "export": Job(bundle, export, runs_if_there, runs),
     "save": Job(bundle, save, is_there, is_saved, again=True),
 }
 
@@ -198,9 +213,11 @@ def finish(function: Callable[[Path], None], root: Path) -> float:
 
 
 def leftovers(root: Path) -> list[Path]:
-    """What no run meant to leave: hidden files beside locks, and parts."""
+    """What no run meant to leave: hidden files beside locks, parts, and all temporary files."""
     names = (path for path in (root / "out").rglob("*") if path.name != ".lock")
-    return [p for p in names if p.name[0] == "." or p.suffix in (".part", ".tmp")]
+    hidden = [p for p in names if p.name[0] == "." or p.suffix in (".part", ".tmp")]
+    temporary = (root / "temporary").iterdir()  # where TensorFlow leaves the code of its functions
+    return [*hidden, *(p for p in temporary if not p.name.startswith("__autograph_generated"))]
 
 
 def _remove_output(job: Job, root: Path) -> None:
@@ -208,9 +225,11 @@ def _remove_output(job: Job, root: Path) -> None:
         shutil.rmtree(root / "out")
 
 
-def main(name: str, kills: int, root: Path) -> None:
+def main(name: str, kills: int, root: Path, seed: str = "") -> None:
     """Kills the job so many times."""
-    job, rng, at_work = JOBS[name], random.Random(name), 0
+    job, rng, at_work = JOBS[name], random.Random(name + seed), 0
+    tempfile.tempdir = str(root / "temporary")
+    Path(tempfile.tempdir).mkdir()
     with contextlib.ExitStack() as stack:
         if name == "download":
             server = Server()
@@ -238,4 +257,4 @@ def main(name: str, kills: int, root: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import json
 
 import numpy as np
 import pytest
+from helpers.painted_network import VOC, ColorNetwork
 from helpers.served import PERSON, assert_problem, client_of, encoded, painted, quick_model
 from PIL import Image
 
+from easyseg import Predictor
 from easyseg.results.outputs import OUTPUTS, Document
 
 PNG = {"Content-Type": "image/png"}
@@ -158,6 +161,30 @@ def test_options_in_query_form_and_json_mean_the_same(client):
     assert len({answer.content for answer in answers}) == 1
     plain = client.post("/v1/segment", content=image, headers=PNG)
     assert plain.content != answers[0].content
+
+
+@pytest.mark.parametrize(
+    "classes",
+    ["15,7", "7&classes=15", "person, CAR", "door, double door&classes=7", "7, 7, person", "+15"],
+)
+def test_classes_in_a_query(classes):
+    """Ids as in Python; a name with a comma is asked for whole."""
+    seg = quick_model()
+    names = ("background", "door, double door", *VOC.names[2:])
+    labels = dataclasses.replace(VOC, names=names, aliases={})
+    seg._opened.label_set = labels
+    seg._opened._predictor = Predictor(ColorNetwork(labels), labels, input_size=(65, 65))
+    image = painted()
+    image[:, :8] = VOC.colors[1]
+    image[:, 8:12] = VOC.colors[VOC.id_of("car")]
+    image[:, 12:16] = VOC.colors[VOC.id_of("cat")]
+    with client_of(seg) as client:
+        response = client.post(
+            f"/v1/segment?kind=mask&classes={classes}", content=encoded(image), headers=PNG
+        )
+    assert response.status_code == 200, response.text
+    asked = {"door": {1, 7}, "+15": {15}}.get(classes.split(",")[0], {7, 15})
+    assert {*np.unique(decoded(response.content))} - {VOC.void} == asked
 
 
 BAD_OPTIONS = [

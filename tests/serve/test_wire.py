@@ -267,3 +267,17 @@ def test_400_connections_get_200_or_503_and_nothing_else(port, service):
     assert statuses.count(200) > 8
     bodies = service.state.service.bodies
     assert (bodies._held, bodies._requests) == (0, 0)
+
+
+def test_too_many_connections_are_a_problem(port, monkeypatch):
+    monkeypatch.setattr(easyseg.serve.connection, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(easyseg.serve.connection, "HEAD_SECONDS", 30)
+    with connected(port) as first, connected(port) as second:
+        first.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
+        second.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answer = http.client.HTTPResponse(second)
+        answer.begin()
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "1")
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert json.loads(answer.read())["code"] == "queue_full"
+    test_a_server_goes_on_after_all_that(port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,17 @@ PROVIDERS = {  # of which the package has some, by device
 CARDS = (CUDA, DIRECTML)  # that "auto" uses: Core ML computes in float16
 
 
-def devices() -> dict[str, str]:
-    """Execution providers by device."""
+def load_onnxruntime() -> Any:
+    """The package, which since 1.32 tells Microsoft who uses it, unless it is told not to."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     import onnxruntime  # noqa: PLC0415
 
-    there = onnxruntime.get_available_providers()
+    return onnxruntime
+
+
+def devices() -> dict[str, str]:
+    """Execution providers by device."""
+    there = load_onnxruntime().get_available_providers()
     firsts = {
         device: next((name for name in providers if name in there), "")
         for device, providers in PROVIDERS.items()
@@ -42,9 +49,7 @@ def start(spec: RuntimeSpec) -> Forward:
     Raises:
         InputError: The device is not available.
     """
-    import onnxruntime  # noqa: PLC0415
-
-    there = devices()
+    onnxruntime, there = load_onnxruntime(), devices()
     device = spec.device
     if device == AUTO:
         device = GPU if there.get(GPU) in CARDS else CPU

@@ -27,6 +27,7 @@ from easyseg.io.video.types import (
     swscale_matrix,
 )
 from easyseg.utils.files import system_errors
+from easyseg.utils.network import watched
 
 TIMEOUT = 10  # seconds without an answer from a server
 DEFAULT_RATE = Fraction(25)
@@ -231,8 +232,13 @@ def _open_container(source: str | Path, pipe: Pipe | None) -> Any:
     # "file:" keeps FFmpeg from taking a name with a colon for a URL
     url = pipe or (f"file:{name}" if is_file else name)
     timeout = None if is_file else TIMEOUT
-    try:
+
+    def open_it(_: object = None) -> Any:
         return av.open(url, options=options, timeout=timeout, metadata_errors="replace")
+
+    try:
+        # FFmpeg keeps the time limit, but waits for a server without noticing signals
+        return open_it() if is_file else watched(open_it, TIMEOUT, lambda: True)
     except (av.InvalidDataError, av.ArgumentError) as error:  # the latter: none of the formats
         raise VideoError(
             f"Cannot read {name}: not a video, or an incomplete one ({error.strerror}). "

@@ -1,0 +1,190 @@
+"""Ctrl-C and SIGTERM end every command within seconds, whatever it waits for, and in order."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from helpers import make_dataset
+from helpers.make_video import make_video
+
+SECONDS = 5  # in which a command ends
+SIGNALS = [signal.SIGTERM, signal.SIGINT]
+
+needs_sessions = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+
+
+class SilentServer:
+    """Takes connections and says nothing; `asked` is set when one has come."""
+
+    def __init__(self):
+        self._socket, self._open = socket.create_server(("127.0.0.1", 0)), []
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
+        self.asked = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self):
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            self._open.append(connection)
+            self.asked.set()
+
+    def close(self):
+        for each in (self._socket, *self._open):
+            each.close()
+
+
+@pytest.fixture
+def server():
+    server = SilentServer()
+    yield server
+    server.close()
+
+
+class Run:
+    """A command as users run it, in a session of its own, in whose folder it may write."""
+
+    def __init__(self, place, *words, **variables):
+        temporary = place / "temporary"
+        temporary.mkdir(exist_ok=True)
+        others = ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "LANG")
+        environment = {name: text for name, text in os.environ.items() if name not in others}
+        environment |= {"EASYSEG_HOME": str(place / "home"), "TMPDIR": str(temporary), **variables}
+        self._log = (place / "log").open("w+", errors="replace")
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "easyseg", *words],
+            **dict.fromkeys(("stdout", "stderr"), self._log),
+            stdin=subprocess.DEVNULL,
+            cwd=place,
+            env=environment,
+            start_new_session=True,
+        )
+
+    def stop(self, number, *, group=False):
+        """Sends the signal; returns the exit code and what was printed. Nothing else runs on."""
+        began = time.monotonic()
+        (os.killpg if group else os.kill)(self.process.pid, number)
+        try:
+            code = self.process.wait(60)
+            assert time.monotonic() - began < SECONDS
+            time.sleep(0.2)
+            with pytest.raises(ProcessLookupError):
+                os.killpg(self.process.pid, 0)
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+            self._log.seek(0)
+            text = self._log.read()
+            self._log.close()
+        for word in ("Traceback", "Exception ignored", "Error"):
+            assert word not in text
+        return code, text
+
+
+WAITS = {
+    "image": ["segment", "http://{address}/a.png", "-o", "a.png"],
+    "images": ["segment", "http://{address}/a.png", "http://{address}/b.png", "-o", "out"],
+    "background": ["background", "change", "a.png", "--background", "http://{address}/b.png"],
+    "video": ["video", "http://{address}/a.mp4", "-o", "b.mp4"],
+    "stream": ["video", "rtsp://{address}/a", "-o", "b.mp4"],
+    "weights": ["download", "mobilenetv2.voc"],
+}
+
+
+@needs_sessions
+@pytest.mark.parametrize("number", SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n == "video" else pytest.mark.slow) for n in WAITS]
+)
+def test_a_server_that_is_silent(name, number, server, tmp_path):
+    make_dataset.save(tmp_path / "a.png", make_dataset.scene(0)[0])
+    words = [word.format(address=server.address) for word in WAITS[name]]
+    proxy = {"HTTPS_PROXY": f"http://{server.address}"} if name == "weights" else {}
+    run = Run(tmp_path, *words, **proxy)
+    assert server.asked.wait(60)
+    code, text = run.stop(number)
+    assert code == 130
+    assert text.splitlines()[-1].startswith("easyseg: stopped.")
+
+
+@needs_sessions
+@pytest.mark.slow
+def test_a_pipe_into_which_nobody_writes(tmp_path):
+    os.mkfifo(tmp_path / "in.mp4")
+    run = Run(tmp_path, "video", "in.mp4", "-o", "out.mp4")
+    time.sleep(3)
+    assert run.process.poll() is None
+    assert run.stop(signal.SIGTERM)[0] == 130
+
+
+STUCK = """
+import hashlib, click, easyseg.cli, easyseg.cli._signals
+easyseg.cli._signals.PATIENCE = 1
+click.Command.main = lambda *_, **__: {}
+easyseg.cli.main()
+"""
+
+
+@needs_sessions
+def test_foreign_code_that_does_not_return(tmp_path):
+    """Python calls no handler there."""
+    began = time.monotonic()
+    hashlib.pbkdf2_hmac("sha256", b"", b"", 10**5)
+    rounds = int(20 * 10**5 / (time.monotonic() - began))  # some 20 s
+    stuck = STUCK.format(f"hashlib.pbkdf2_hmac('sha256', b'', b'', {rounds})")
+    with subprocess.Popen([sys.executable, "-c", stuck]) as process:
+        time.sleep(1)
+        began = time.monotonic()
+        process.terminate()
+        assert process.wait(60) == 130
+        assert 0.9 < time.monotonic() - began < SECONDS
+
+
+MOMENTS = {  # by name: the words, and how long it may take until the signal comes
+    "folder": (["segment", "images", "-o", "out/o"], 3),
+    "video": (["video", "in.mp4", "-o", "out/a.mp4"], 4),
+    "background": (["background", "blur", "in.mp4", "-o", "out/a.mp4"], 4),
+    "check": (["check", ".", "--sheet", "out/s.png"], 2),
+    "demo": (["demo", "-o", "out/d"], 3),
+    "serve": (["serve", "--port", "0"], 5),
+    "workers": (["serve", "--port", "0", "--workers", "2"], 8),
+    "info": (["info", "mini"], 7),
+    "evaluate": (["evaluate", ".", "--classes", "background,cat", "--json", "out/e.json"], 8),
+    "optimize": (["optimize", "--benchmark"], 14),
+    "export": (["export", "-m", "mini", "-o", "out/e.onnx"], 25),
+    "train": (["train", ".", "-o", "out/run", "--epochs", "9", "--batch-size", "2"], 30),
+}
+
+
+@needs_sessions
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MOMENTS)
+def test_any_moment(name, tmp_path):
+    """Nothing incomplete is left: it ended in order."""
+    words, longest = MOMENTS[name]
+    make_dataset.folders(tmp_path, 40)
+    make_video(tmp_path / "in.mp4", frames=200)
+    moments = random.Random(name)
+    for _ in range(4):
+        run = Run(tmp_path, *words)
+        time.sleep(moments.uniform(0.3, longest))
+        ended, number = run.process.poll(), moments.choice(SIGNALS)
+        if ended is not None:
+            assert ended == 0
+            continue
+        code, text = run.stop(number, group=number == signal.SIGINT)
+        assert code in ((0, 130) if name in ("serve", "workers") else (130,)), text
+        paths = [*tmp_path.glob("out/**/*"), *(tmp_path / "temporary").iterdir()]
+        assert not [path for path in paths if path.suffix == ".part"]
