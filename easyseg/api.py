@@ -76,6 +76,8 @@ class SemanticSegmentation:
         mean: Of such a file: the mean of red, green and blue from 0 to 1, which is subtracted;
             `None` for ImageNet's, as PyTorch's networks expect it, with a warning.
         std: Of such a file: the standard deviation, by which it is then divided.
+        colors: Own colors of classes, by name or id: `{"person": "#ff8800", "dog": "red"}`. They
+            hold wherever results are drawn, and are saved and exported with the model.
         tile: Side of overlapping tiles in pixels, such as 513 or 1025, in which larger images are
             segmented at full resolution; `None` shrinks them to the network's input size.
         scales: Multi-scale inference: factors of the image's size whose probabilities are
@@ -94,9 +96,9 @@ class SemanticSegmentation:
         progress: Shows a bar while downloading.
 
     Raises:
-        UnknownNameError: No such model, runtime, precision or device.
-        InputError: A file needs `architecture` or `class_names`; an inference option breaks its
-            rule; the runtime does not have the precision or the device.
+        UnknownNameError: No such model, runtime, precision, device or class.
+        InputError: A file needs `architecture` or `class_names`; a value of `colors` is no color;
+            an inference option breaks its rule; the runtime lacks the precision or the device.
         ConfigError: The network cannot be built with this output stride.
         WeightsError: The weights are not available, or do not belong to this network.
     """
@@ -116,6 +118,7 @@ class SemanticSegmentation:
         input_size: Sequence[int] | int | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
+        colors: Mapping[str | int, Any] | None = None,
         tile: int | None = None,
         scales: Sequence[float] = (1.0,),
         flip: bool = False,
@@ -134,11 +137,12 @@ class SemanticSegmentation:
         if model is None:
             _log_default()
             model = "mini"
-        self._options, self._cache_dir = options, cache_dir
+        self._options, self._cache_dir, self._colors = options, cache_dir, dict(colors or {})
         self._opened = OpenedModel(
             model,
             options,
             foreign=foreign,
+            colors=colors,
             architecture=architecture,
             output_stride=output_stride,
             cache_dir=cache_dir,
@@ -785,11 +789,18 @@ class SemanticSegmentation:
             "model": self.name,
             "weights": self._opened.weights_checksum(),
             "output_stride": self.config.output_stride,
+            "colors": self._own_colors(),
             "tile": self._predictor.tile,
             "scales": self._options.scales,
             "flip": self._options.flip,
             "precision": self._predictor.precision,
         }
+
+    def _own_colors(self) -> dict[str, str]:
+        """By name of the class, so that spellings of the same colors are equal."""
+        labels = self.label_set
+        ids = sorted(map(labels.id_of, self._colors))
+        return {labels.names[i]: "#" + bytes(labels.palette[i]).hex() for i in ids}
 
     def __getstate__(self) -> dict[str, Any]:
         """A pickled model, or a copy, is its recipe: it is opened again, at its first use.

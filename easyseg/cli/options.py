@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import logging
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,16 @@ def _names(text: str) -> list[str | int]:
     return [int(item) if item.isdecimal() else item for item in items]
 
 
+def _colors(text: str) -> dict[str | int, str]:
+    pairs = [pair.partition("=") for pair in re.split(r",(?![^()]*\))", text)]
+    names = [name.strip() for name, _, _ in pairs]
+    colors = [color.strip() for _, _, color in pairs]
+    if not all((*names, *colors)) or len(set(names)) < len(names):
+        raise ValueError(text)
+    keys = [int(name) if name.isdecimal() else name for name in names]
+    return dict(zip(keys, colors, strict=True))
+
+
 def _size(text: str) -> tuple[int, int]:
     sides = text.split("x")
     if len(sides) > 2 or not all(side.isdecimal() and int(side) for side in sides):
@@ -84,6 +95,7 @@ NUMBERS = _Value(
 )
 TEXTS = _Value("names", lambda text: list(map(str, _names(text))), "names with commas: road,car")
 NAMES = _Value("names", _names, "names or ids with commas, such as person,7")
+COLORS = _Value("colors", _colors, "classes with one color each, such as person=#ff8800,dog=red")
 SIZE = _Value("size", _size, "a size such as 513, or 1025x2049 for height x width")
 A_PATH = click.Path(path_type=Path)
 
@@ -150,6 +162,12 @@ INPUT_SIZE = click.option(
     metavar="N|HxW",
     help="Of such a file that takes images of any size.",
 )
+COLORS_OPTION = click.option(
+    "--colors",
+    type=COLORS,
+    metavar="CLASS=COLOR,...",
+    help="Own colors of classes, by name or id: person=#ff8800,dog=red.",
+)
 FOREIGN_OPTIONS = (
     CLASS_NAMES,
     INPUT_SIZE,
@@ -167,6 +185,7 @@ INFERENCE_OPTIONS = (
     *MODEL_OPTIONS,
     OUTPUT_STRIDE,
     *FOREIGN_OPTIONS,
+    COLORS_OPTION,
     click.option(
         "--tile",
         type=INTEGER,
@@ -332,6 +351,8 @@ class ChosenModel:
         if FOREIGN.keys() <= options.keys():
             choices["foreign"] = ForeignOptions(**{name: options[name] for name in FOREIGN})
         self.source = None if is_hub(self._model) else resolve(self._model, **choices)
+        if self.source is not None and options.get("colors"):
+            self.source.label_set.with_colors(options["colors"])  # checked
 
     def check_classes(self, classes: Classes | None) -> None:
         """Raises UnknownNameError for a class that the model does not have."""
@@ -378,8 +399,8 @@ several_models_options = _group(
 )
 """Adds the options of models without their names and the limit of pixels, by name."""
 
-network_options = _group("model", (*MODEL_OPTIONS, OUTPUT_STRIDE), ChosenModel)
-"""The same and --output-stride."""
+network_options = _group("model", (*MODEL_OPTIONS, OUTPUT_STRIDE, COLORS_OPTION), ChosenModel)
+"""The same, --output-stride and --colors."""
 
 inference_options = _group("model", INFERENCE_OPTIONS, ChosenModel)
 """Adds the options of the model and of `InferenceOptions`, as a `ChosenModel`."""

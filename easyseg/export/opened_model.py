@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,7 @@ class OpenedModel:
         model: As for `SemanticSegmentation`.
         options: How the network is applied.
         foreign: What an ONNX file from elsewhere does not say.
+        colors: Of classes, by name or id, instead of the label set's.
         progress: Shows a bar while downloading.
         cache_dir: Folder for downloads and exported files; `None` for the default.
         **choices: `architecture` and `output_stride`, as for `load_model`.
@@ -72,6 +73,7 @@ class OpenedModel:
         options: InferenceOptions,
         *,
         foreign: ForeignOptions | None = None,
+        colors: Mapping[str | int, Any] | None = None,
         progress: bool = True,
         cache_dir: str | os.PathLike[str] | None = None,
         **choices: Any,
@@ -79,8 +81,10 @@ class OpenedModel:
         self._loaded: LoadedModel | None = None
         self._source: ModelSource | None = None
         self._model, self._progress, self._lock = model, progress, threading.RLock()
+        self._colors = dict(colors or {})
         if not isinstance(model, (str, os.PathLike)) and model.folder is not None:
-            self._model, self._loaded = model.folder, model  # it need not be loaded again
+            self._loaded = self._recolored(model)  # it need not be loaded again
+            self._model = model.folder
         self._choices, self._foreign = {**choices, "cache_dir": cache_dir}, foreign
         self._home = cache_home(cache_dir)
         if options.precision == "bfloat16" and not has_bfloat16():
@@ -88,11 +92,14 @@ class OpenedModel:
             options = dataclasses.replace(options, precision="float32")
         self._options = options
         source = self._resolve()
+        if source is not None:
+            source.label_set.with_colors(self._colors)  # checked before a download
         if source is None or source.weights is None:  # a Keras model, or one to be downloaded
             self.load()
             source = self._resolve()
         if source is not None:
-            self.config, self.label_set = source.config, source.label_set
+            self.config = source.config
+            self.label_set = source.label_set.with_colors(self._colors)
             if source.entry is None and source.weights is not None:
                 file = source.weights.absolute()  # the working folder may change
                 self._model = file.parent if source.file_format == "bundle" else file
@@ -157,7 +164,7 @@ class OpenedModel:
                 'open them. Write them with save("folder") and use SemanticSegmentation("folder").'
             )
         own = {"model": self._model, "options": self._options, "foreign": self._foreign}
-        return own | {"progress": self._progress, **self._choices}
+        return own | {"colors": self._colors, "progress": self._progress, **self._choices}
 
     def origin(self) -> dict[str, Any] | None:
         """The arguments of `load_model` that open the model's files; `None` if it has none."""
@@ -275,12 +282,15 @@ class OpenedModel:
 
     def _load(self) -> LoadedModel:
         if not isinstance(self._model, (str, os.PathLike)):
-            return self._model
+            return self._recolored(self._model)
         if self._source is not None and isinstance(self.config, ExportedConfig):
             raise not_trainable(self._model)
         from easyseg.weights.loader import load_model  # noqa: PLC0415  (loads Keras)
 
-        return load_model(self._model, progress=self._progress, **self._choices)
+        return self._recolored(load_model(self._model, progress=self._progress, **self._choices))
+
+    def _recolored(self, loaded: LoadedModel) -> LoadedModel:
+        return loaded._replace(label_set=loaded.label_set.with_colors(self._colors))
 
     def _resolve(self) -> ModelSource | None:
         """What the model's name refers to; `None` for one in memory or of KerasHub."""

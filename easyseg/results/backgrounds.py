@@ -13,8 +13,9 @@ import numpy as np
 from easyseg.errors import InputError
 from easyseg.io.read_image import ImageSource, read_image
 from easyseg.io.video import is_video
+from easyseg.results.colors import read_color
 from easyseg.results.matting import composite, cut_out
-from easyseg.utils.registry import Registry, nearest
+from easyseg.utils.registry import Registry
 
 Effect = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """From an image `(H, W, 3) uint8 RGB` and alpha `(H, W) float32` to RGB or RGBA uint8."""
@@ -43,7 +44,7 @@ def blur(strength: str | float) -> Effect:
 @BACKGROUNDS.register("color")
 def color(value: Any) -> Effect:
     """One color."""
-    rgb = _rgb(value)
+    rgb = read_color(value, f"color={value!r}")
     return lambda image, alpha: composite(image, alpha, np.full_like(image, rgb))
 
 
@@ -94,29 +95,6 @@ def _sigma(strength: Any) -> Callable[[np.ndarray], float]:
         f"strength={strength!r} must be {', '.join(BLUR_STRENGTHS)}, or a standard deviation in "
         "pixels above 0."
     )
-
-
-def _rgb(value: Any) -> tuple[int, ...]:
-    from PIL import ImageColor  # noqa: PLC0415
-
-    if isinstance(value, str):
-        try:
-            return ImageColor.getrgb(value)[:3]
-        except ValueError:
-            close = nearest(value, ImageColor.colormap)
-    else:
-        channels = list(value) if isinstance(value, (list, tuple, np.ndarray)) else []
-        if len(channels) == 3 and all(
-            isinstance(c, (int, np.integer)) and 0 <= c <= 255 for c in channels
-        ):
-            return tuple(int(c) for c in channels)
-        close = []
-    hint = (
-        f"Did you mean {' or '.join(map(repr, close))}?"
-        if close
-        else "Give (red, green, blue) from 0 to 255, a name such as 'white', or '#00ff00'."
-    )
-    raise InputError(f"Expected a color, got color={value!r}. {hint}")
 
 
 def _read_background(image: ImageSource, max_pixels: int | None) -> np.ndarray:

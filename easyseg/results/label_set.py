@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import InputError
+from easyseg.results.colors import read_color
 from easyseg.utils.documents import parse_json
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.resources import pretrained_path
@@ -133,6 +134,32 @@ class LabelSet:
         table = np.zeros((max(256, len(self.palette), self.void + 1), 3), np.uint8)
         table[: len(self.palette)] = self.palette
         return table
+
+    @checked
+    def with_colors(self, colors: Mapping[str | int, Any]) -> LabelSet:
+        """The same classes, some of them in other colors.
+
+            seg.label_set.with_colors({"person": "#ff8800", "dog": (255, 0, 0)})
+
+        Args:
+            colors: By name, alias or id: `(red, green, blue)` from 0 to 255, "#ff8800", "#f80",
+                or a name such as "orange". Overlays leave `void` uncolored all the same.
+
+        Raises:
+            UnknownNameError: No such class, suggests the nearest name.
+            InputError: A value is no color, or a class is there twice.
+        """
+        palette = list(self.palette)
+        changed: set[int] = set()
+        for name, color in colors.items():
+            class_id = self.id_of(name)
+            if class_id in changed:
+                raise InputError(
+                    f"colors= names class {self.names[class_id]!r} twice; give it one color."
+                )
+            changed.add(class_id)
+            palette[class_id] = read_color(color, f"colors={ ({name: color})!r}")
+        return dataclasses.replace(self, palette=tuple(palette))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` is its inverse."""

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -61,17 +61,24 @@ class Remote:
         url: Address of the server.
         key: The key that it asks for.
         model: One of its models; `None` for its default.
+        colors: Own colors of classes, as for `SemanticSegmentation`; `None` for the server's.
         timeout: Seconds without a byte from the server. A busy one is asked three more times.
 
     Raises:
         InputError: `url` is no http(s) address.
         ServerError: The server does not answer, or refuses the key.
-        UnknownNameError: It has no such model.
+        UnknownNameError: It has no such model, or the model no such class.
     """
 
     @checked
     def __init__(
-        self, url: str, key: str | None = None, *, model: str | None = None, timeout: float = 60
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        model: str | None = None,
+        colors: Mapping[str | int, Any] | None = None,
+        timeout: float = 60,
     ) -> None:
         if not url.startswith(("http://", "https://")):
             raise InputError(f"url={url!r} must be an address: 'http://127.0.0.1:8000'.")
@@ -97,8 +104,9 @@ class Remote:
         response = self._ask("GET", f"models/{quote(model, safe='')}")
         with self._understood():
             told = response.json()
-            names, colors = zip(*((c["name"], c["color"]) for c in told["classes"]), strict=True)
-            self.label_set = LabelSet(told["label_set"], names, colors, void=told["void"])
+            names, palette = zip(*((c["name"], c["color"]) for c in told["classes"]), strict=True)
+            label_set = LabelSet(told["label_set"], names, palette, void=told["void"])
+        self.label_set = label_set.with_colors(colors or {})
 
     @checked
     def segment_image(

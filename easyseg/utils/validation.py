@@ -66,6 +66,7 @@ EXAMPLES = {  # by argument
     "batch_size": "4",
     "class_map": "{'human': 'person'}",
     "class_names": "['road', 'car']",
+    "colors": "{'person': '#ff8800'}",
     "config": "ModelConfig()",
     "dataset": "open_dataset('my_folder')",
     "classes": "['person', 'car']",

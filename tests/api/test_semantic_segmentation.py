@@ -50,6 +50,16 @@ def test_segment_images_of_every_source(small, tmp_path):
         np.testing.assert_array_equal(result.image, IMAGE)
 
 
+def test_own_colors_are_saved_and_exported(small, tmp_path):
+    loaded = LoadedModel(small.model, small.config, small.label_set)
+    colored = SemanticSegmentation(loaded, colors={"car": "orange"})
+    saved = SemanticSegmentation(colored.save(tmp_path / "saved"))
+    colored.export(tmp_path / "colored.onnx", check=False)
+    exported = SemanticSegmentation(tmp_path / "colored.onnx")
+    for seg in (colored, saved, exported):
+        assert seg.label_set == small.label_set.with_colors({"car": (255, 165, 0)})
+
+
 @pytest.mark.parametrize("name", ["label_set", "config", "model"])
 def test_what_belongs_to_the_network_cannot_be_assigned(small, name):
     with pytest.raises(AttributeError):

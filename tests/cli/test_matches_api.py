@@ -47,7 +47,7 @@ ONLY_COMMAND_LINE = {  # (command, option): why Python has no such argument
 ONLY_PYTHON = {  # (command, argument): why the command line has no such option
     ("train", "callbacks"): "Keras objects",
     **{("train", name): "not used while training" for name in (
-        "output_stride", "tile", "scales", "flip", "runtime", "device"
+        "output_stride", "colors", "tile", "scales", "flip", "runtime", "device"
     )},
     ("serve", "max_pixels"): "follows from max_megapixels",
     ("serve", "keys"): "key_file",
