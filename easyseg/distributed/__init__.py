@@ -9,15 +9,30 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from easyseg.distributed.ray_evaluate import evaluate
+    from easyseg.distributed.ray_segment import RaySummary, segment
     from easyseg.distributed.results import MergedResults, merge_results
     from easyseg.distributed.scores import merge_scores
+    from easyseg.distributed.segmenter import Segmenter
 
-__all__ = ["MergedResults", "merge_results", "merge_scores"]
+__all__ = [
+    "MergedResults",
+    "RaySummary",
+    "Segmenter",
+    "evaluate",
+    "merge_results",
+    "merge_scores",
+    "segment",
+]
 
 _MODULES = {
     "MergedResults": "easyseg.distributed.results",
+    "RaySummary": "easyseg.distributed.ray_segment",
+    "Segmenter": "easyseg.distributed.segmenter",
+    "evaluate": "easyseg.distributed.ray_evaluate",
     "merge_results": "easyseg.distributed.results",
     "merge_scores": "easyseg.distributed.scores",
+    "segment": "easyseg.distributed.ray_segment",
 }
 
 

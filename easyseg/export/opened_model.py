@@ -148,6 +148,12 @@ class OpenedModel:
                 return self._network.weights
             return weights_checksum(self.load().model)
 
+    def weights_sha256(self) -> str:
+        """SHA-256 of the file of the weights, in hexadecimal digits; "" if they have none."""
+        if self._source is None or self._source.weights is None:
+            return ""
+        return weights_sha256(self._source.weights)
+
     def recipe(self) -> dict[str, Any]:
         """The arguments with which another process opens this model.
 

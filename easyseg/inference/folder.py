@@ -29,8 +29,10 @@ from easyseg.io.find_images import (
     result_paths,
 )
 from easyseg.io.open_image import IMAGE_EXTENSIONS, header_pixels, pixel_limit
+from easyseg.io.remote import RemotePath, is_object, write_object
 from easyseg.io.write_image import FORMATS
 from easyseg.results.outputs import OUTPUTS
+from easyseg.results.outputs.render import encode
 from easyseg.results.outputs.spec import OutputSpec, kinds_with
 from easyseg.results.segmentation import Segmentation
 from easyseg.utils.concurrency import Budget
@@ -73,8 +75,8 @@ class FolderSummary:
         skipped: Images that were done before.
         failed: `(source, message)` of each image that could not be read or written.
         elapsed: Seconds.
-        out: Folder of the results; `None` where they lie beside the images.
-        jsonl: The results log.
+        out: Folder of the results, or its URL; `None` where they lie beside the images.
+        jsonl: The results log, likewise.
         passed_over: Files in the folders that are no images by their names.
         empty: Sources of images in which nothing was found to keep on a new background or to cut
             out.
@@ -84,8 +86,8 @@ class FolderSummary:
     skipped: int
     failed: tuple[tuple[str, str], ...]
     elapsed: float
-    out: Path | None
-    jsonl: Path
+    out: Path | str | None
+    jsonl: Path | str
     passed_over: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
 
@@ -113,6 +115,11 @@ def plan_folder(
             of another kind.
         OutputError: The output folder cannot be written, or the extension cannot hold the kind.
     """
+    if is_object(out):
+        raise InputError(
+            f"{out} is in an object store, to which easyseg.distributed.segment() writes. Choose "
+            "a folder, or call that."
+        )
     out = None if out is None else Path(out)
     suffixes = OUTPUTS[spec.kind].suffixes
     drawn = not suffixes or suffixes[0] in IMAGE_EXTENSIONS  # else no later run mistakes them
@@ -175,7 +182,10 @@ def save_as(spec: OutputSpec, labels: LabelSet) -> Save:
 
     def save(result: Segmentation, path: Path) -> Segmentation:
         result = result if ids is None else result.filter(ids)
-        result.save(path, spec.kind, alpha=spec.alpha, legend=spec.legend)
+        if isinstance(path, RemotePath):
+            write_object(str(path), encode(result, spec, path))
+        else:
+            result.save(path, spec.kind, alpha=spec.alpha, legend=spec.legend)
         return result
 
     return save
@@ -190,7 +200,7 @@ def run_jobs(
     plan: FolderPlan,
     execute: Callable[[Sequence[Job]], Outcomes],
     *,
-    out: Path | None,
+    out: Path | str | None,
     settings: Mapping[str, Any],
     is_empty: Callable[[Mapping[str, Any]], bool] = lambda _: False,
     resume: bool = False,
@@ -330,14 +340,16 @@ def _is_disk_full(error: EasysegError) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in DISK_IS_FULL
 
 
-def _results_log(jobs: list[Job], out: Path | None, jsonl: str | os.PathLike[str] | None) -> Path:
+def _results_log(
+    jobs: list[Job], out: Path | str | None, jsonl: str | os.PathLike[str] | None
+) -> Path:
     if jsonl is not None:
         path = Path(jsonl)
     elif out is None:
         path = common_folder(job.image for job in jobs) / RESULTS_LOG
     else:
-        path = (out.parent if jobs[0].target == out else out) / RESULTS_LOG
-    if path.absolute() in {job.target.absolute() for job in jobs}:
+        path = (Path(out).parent if jobs[0].target == out else Path(out)) / RESULTS_LOG
+    if os.path.abspath(path) in {os.path.abspath(job.target) for job in jobs}:  # noqa: PTH100
         raise InputError(
             f"The results log would overwrite the result {path}. Choose another jsonl file."
         )

@@ -12,6 +12,7 @@ from typing import Any
 from easyseg.errors import InputError, OutputError, os_reason
 from easyseg.io.atomic import write_bytes
 from easyseg.io.find_images import Job
+from easyseg.io.remote import RemotePath
 from easyseg.utils.documents import parse_json
 from easyseg.utils.files import require_ordinary
 
@@ -37,7 +38,7 @@ def begin(
         InputError: The file is something else, or cannot be read.
         OutputError: It cannot be written.
     """
-    old = list(_read(path))  # also without resume: another file is not overwritten
+    old = list(read_lines(path))  # also without resume: another file is not overwritten
     old = old if resume else []
     done = {(e["source"], str(e.get("result"))) for e in old if e["settings"] == settings}
     todo = [
@@ -48,7 +49,7 @@ def begin(
     sources = {job.image.source for job in todo}
     results = {str(job.target) for job in todo}
     stay = (e for e in old if e["source"] not in sources and str(e.get("result")) not in results)
-    write_bytes(path, b"".join(map(_encode, stay)))
+    write_bytes(path, b"".join(map(encode_line, stay)))
     return todo
 
 
@@ -56,18 +57,19 @@ def append_line(path: Path, values: Mapping[str, Any]) -> None:
     """Adds a line, "source" first; the file is closed at once, so a kill leaves whole lines."""
     try:
         with path.open("ab") as file:
-            file.write(_encode(values))
+            file.write(encode_line(values))
     except OSError as error:
         raise OutputError(
             f"Cannot write {path}: {os_reason(error)}. Free disk space, then resume."
         ) from error
 
 
-def _encode(values: Mapping[str, Any]) -> bytes:
+def encode_line(values: Mapping[str, Any]) -> bytes:
+    """A line of the log."""
     return json.dumps(values).encode("ascii") + b"\n"  # escapes hold any file name
 
 
-def _read(path: Path) -> Iterator[dict[str, Any]]:
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of an earlier run, without one that was cut off when the run was killed."""
     if not os.path.lexists(path):
         return
@@ -92,7 +94,9 @@ def _read(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _is_up_to_date(job: Job) -> bool:
-    """Whether the result exists and is not older than the image."""
+    """Whether the result exists and is not older than the image; of objects, the log says it."""
+    if isinstance(job.target, RemotePath):
+        return True
     try:
         written = job.target.stat().st_mtime_ns
         is_web = "://" in job.image.source

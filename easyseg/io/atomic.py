@@ -16,6 +16,7 @@ import uuid
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from easyseg.errors import OutputError, os_reason
 
@@ -25,19 +26,30 @@ LEFTOVER = re.compile(r"\..*-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.part")
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file under a temporary name and renames it, so that readers see all or nothing.
+    """Writes a file as `new_file` does.
 
     What killed processes left in its folder is removed when this process first writes there.
 
     Raises:
         OutputError: It cannot be written. Nothing of it is left.
     """
+    with new_file(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """A file with a temporary name that is renamed at the end, so that readers see all or nothing.
+
+    Raises:
+        OutputError: It cannot be written. Nothing of it is left, nor where the block raises.
+    """
     with output_errors(path):
         temporary = temporary_path(path)
         _remove_leftovers_once(path.parent)
         try:
             with temporary.open("xb") as file:
-                file.write(content)
+                yield file
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -20,7 +20,9 @@ from easyseg.errors import (
     show_path,
 )
 from easyseg.io.atomic import output_errors
+from easyseg.io.find_objects import LIST_OF_URIS, find_objects, read_uris
 from easyseg.io.open_image import IMAGE_EXTENSIONS, require_file, why_not_image
+from easyseg.io.remote import is_object, read_object
 from easyseg.utils.files import read_file
 
 LARGEST_LIST = 100 << 20  # bytes of a list of images
@@ -29,14 +31,14 @@ LOG_EXTENSION = ".jsonl"
 RESULT_MARK = ".seg"  # before the extension of results that lie beside images
 
 Source = str | os.PathLike[str]
-"""A file, a folder, a glob pattern, an http(s) URL, or `@list.txt`."""
+"""A file, a folder, a glob pattern, a URL, `@list.txt`, or a Parquet file of paths and URLs."""
 
 
 class Found(NamedTuple):
     """An image that a source names.
 
     Attributes:
-        source: Path or http(s) URL.
+        source: Path or URL.
         relative_path: Path below the folder that was searched; the name of a file that was given
             itself. Its result gets the same path below the output folder.
         problem: Why it cannot be read, if that is known already; otherwise "".
@@ -74,6 +76,7 @@ def find_images(
     Folders are searched recursively for files with an image's extension; results that easyseg
     wrote beside images (`*.seg.png`) are skipped. `@list.txt` is a text file with one source on
     each line, relative to the working directory. An image that is named twice is taken once.
+    Objects of s3:// and gs:// are found as files are.
 
     Args:
         sources: One source or several; images that were found before are taken as they are.
@@ -121,9 +124,13 @@ def _expand(source: Source | Found, results: Path | None, others: list[str]) -> 
         return _search(Path(source), results, others)
     is_url = source.lower().startswith(("http://", "https://"))
     exists = is_url or os.path.exists(source)  # noqa: PTH110
-    if not exists and source.startswith("@"):
-        lines = _read_list(source)
+    lines = _lines_of(source, exists=exists)
+    if lines is not None:
         return [image for line in lines for image in _expand(line, results, others)]
+    if is_object(source):
+        uris, rest = find_objects(source, IMAGE_EXTENSIONS)
+        others += rest
+        return [Found(uri, Path(relative)) for uri, relative in uris]
     if not exists and glob.has_magic(source):
         return _match(source, others)
     name = Path(urlparse(source).path if is_url else source).name or "image"
@@ -177,10 +184,18 @@ def _match(pattern: str, others: list[str]) -> list[Found]:
     return [Found(m, Path(Path(m).name)) for m in matches]
 
 
+def _lines_of(source: str, *, exists: bool) -> list[str] | None:
+    """The sources that a list names; `None` for what is no list."""
+    if source.lower().endswith(LIST_OF_URIS) and (exists or is_object(source)):
+        return read_uris(source)
+    return _read_list(source) if source.startswith("@") and not exists else None
+
+
 def _read_list(source: str) -> list[str]:
     path = source[1:]
     try:
-        lines = read_file(path, LARGEST_LIST).decode().splitlines()
+        read = read_object if is_object(path) else read_file
+        lines = read(path, LARGEST_LIST).decode().splitlines()
     except (OSError, ValueError) as error:
         reason = os_reason(error) if isinstance(error, OSError) else "it is not UTF-8 text"
         raise InputError(

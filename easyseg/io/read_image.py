@@ -32,6 +32,7 @@ from easyseg.io.open_image import (
     pixel_limit,
     require_file,
 )
+from easyseg.io.remote import is_object, read_object
 from easyseg.io.wide_rgb import FULL_SCALES, full_range
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ __all__ = ["IMAGE_EXTENSIONS", "ImageSource", "read_image", "require_file"]
 log = logging.getLogger(__name__)
 
 ImageSource = Any
-"""A path, an http(s) URL, the bytes of a file, a `PIL.Image.Image`, or an array."""
+"""A path, a URL (http(s), s3, gs), the bytes of a file, a `PIL.Image.Image`, or an array."""
 
 MAX_DOWNLOAD_BYTES = 200 * 2**20
 DOWNLOAD_TIMEOUT = 30  # seconds without a byte from a server
@@ -61,9 +62,9 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> np.ndar
     onto white. Of an animation the first frame is read, which is logged.
 
     Args:
-        source: Path, http(s) URL, bytes of a file, `PIL.Image.Image`, or array `(H, W, 3)`
-            RGB, `(H, W, 4)` RGBA or `(H, W)` gray, uint8 or uint16. Arrays from `cv2.imread`
-            are BGR: convert them with `array[..., ::-1]` first.
+        source: Path, URL (http, https, s3, gs), bytes of a file, `PIL.Image.Image`, or array
+            `(H, W, 3)` RGB, `(H, W, 4)` RGBA or `(H, W)` gray, uint8 or uint16. Arrays from
+            `cv2.imread` are BGR: convert them with `array[..., ::-1]` first.
         max_pixels: Height times width above which an image is refused; `None` for
             $EASYSEG_MAX_PIXELS, else 125 million.
 
@@ -89,6 +90,9 @@ def read_image(source: ImageSource, *, max_pixels: int | None = None) -> np.ndar
         return _read_file(io.BytesIO(source), f"the image of {len(source)} bytes", limit)
     if isinstance(source, str) and source.lower().startswith(("http://", "https://")):
         return _read_file(io.BytesIO(_download(source)), show_path(source), limit)
+    if isinstance(source, str) and is_object(source):
+        content = read_object(source, MAX_DOWNLOAD_BYTES)
+        return _read_file(io.BytesIO(content), show_path(source), limit)
     if isinstance(source, (str, os.PathLike)):
         return _read_file(Path(source), show_path(source), limit)
     raise InputError(

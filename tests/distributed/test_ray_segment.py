@@ -1,0 +1,352 @@
+"""Images on a Ray cluster: what one process makes of them, whatever dies meanwhile."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from helpers.ray_runs import (
+    STORE,
+    draw_images,
+    files_of,
+    killing_workers,
+    log_of,
+    wait_until,
+)
+
+from easyseg.distributed import segment
+from easyseg.errors import (
+    ImageError,
+    ImageNotFoundError,
+    InputError,
+    OutputError,
+    UnknownNameError,
+    WeightsError,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # warnings of Ray
+
+
+def run(sources, out, **options):
+    return segment(sources, out, progress=False, **options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"kind": "labelme"},
+        {"kind": "coco"},
+        {"kind": "npz"},
+        {"kind": "cutout", "classes": ("person", "cat")},
+    ],
+)
+def test_results_are_those_of_one_process(options, local, images, alone, tmp_path):
+    summary = run(images, tmp_path / "out", workers=2, **options)
+    expected = alone(**options)
+    assert files_of(tmp_path / "out") == files_of(expected)
+    theirs = log_of(expected)
+    for line in theirs.values():
+        if "result" in line:
+            line["result"] = line["result"].replace(str(expected), str(tmp_path / "out"))
+    assert log_of(tmp_path / "out") == theirs
+    assert (summary.done, summary.workers) == (60, 2)
+    assert [Path(source).name for source, _ in summary.failed] == ["bad.jpg", "worse.png"]
+    assert summary.empty == tuple(sorted(summary.empty))
+    assert str(summary).startswith("60 of 62 done")
+
+
+def test_rows_are_in_a_table_too(local, images, tmp_path):
+    from pyarrow import parquet
+
+    summary = run(images, tmp_path / "out")
+    rows = {row["path"]: row for row in parquet.read_table(summary.table).to_pylist()}
+    log = log_of(tmp_path / "out")
+    assert rows.keys() == log.keys()
+    for path, row in rows.items():
+        assert row["result"] == log[path].get("result")
+        assert row["error"] == log[path].get("error")
+        assert row["classes"] == [each["name"] for each in log[path].get("classes", ())]
+        assert len(row["model_sha256"]) == 64
+
+
+def test_either_resumes_the_other(local, images, mini, tmp_path):
+    """A run of one process is continued by a cluster, and the other way round."""
+    few = sorted(str(path) for path in images.glob("*.jpg"))
+    mini.segment_folder(few[:10], tmp_path / "out", progress=False)
+    before = (tmp_path / "out/0000.png").stat().st_mtime_ns
+    summary = run(few[:20], tmp_path / "out", resume=True)
+    assert (summary.done, summary.skipped) == (10, 10)
+    assert (tmp_path / "out/0000.png").stat().st_mtime_ns == before
+    summary = mini.segment_folder(few[:20], tmp_path / "out", resume=True, progress=False)
+    assert (summary.done, summary.skipped) == (0, 20)
+    assert run(few[:20], tmp_path / "out", resume=True, alpha=0.3).done == 20
+
+
+def test_threads_of_a_worker_are_its_cores(local, images, tmp_path):
+    from easyseg.distributed.ray_cluster import nodes_for
+    from easyseg.distributed.ray_pool import Pool, Resources
+
+    class Count:
+        def __init__(self, version):
+            pass
+
+        def __call__(self, table):
+            from easyseg.utils.threads import thread_count
+
+            return table.set_column(0, "threads", [[thread_count()]])
+
+    import pyarrow as pa
+
+    for cpus in (1, 2):
+        pool = Pool(local, nodes_for(local, cpus, 0, 1), 1, Resources(1, cpus, 0, 1 << 20))
+        (table,) = pool.map(Count, {}, [pa.table({"threads": [0]})])
+        assert table["threads"].to_pylist() == [cpus]
+
+
+def test_too_many_failures_stop_the_run(local, images, tmp_path):
+    with pytest.raises(ImageError, match=r"failed, more than max_failures=1; the last: Cannot"):
+        run(images, tmp_path / "out", max_failures=1)
+    assert run(images, tmp_path / "out", max_failures=2, resume=True).failed
+
+
+def test_a_worker_is_killed_again_and_again(local, tmp_path, mini):
+    images = draw_images(tmp_path / "images", 600, bad=["bad.jpg"])
+    with killing_workers(2.5) as killed:
+        summary = run(images, tmp_path / "out")
+    assert len(killed) >= 2
+    assert (summary.done, len(summary.failed)) == (600, 1)
+    log = log_of(tmp_path / "out")
+    assert len(log) == 601
+    mini.segment_folder(images, tmp_path / "alone", progress=False)
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "alone"), "results or leftovers"
+
+
+def test_an_image_that_kills_its_worker_fails_alone(local, tmp_path, monkeypatch):
+    """Such as one for which the memory does not suffice."""
+    images = draw_images(tmp_path / "images", 20)
+    shutil.copy(images / "0000.jpg", images / "killer.jpg")
+    poison = tmp_path / "poison/sitecustomize.py"
+    poison.parent.mkdir()
+    poison.write_text(
+        textwrap.dedent("""
+            import os, sys, importlib.abc
+            class Find(importlib.abc.MetaPathFinder):
+                def find_spec(self, name, path, target=None):
+                    if name == "easyseg.inference.folder":
+                        sys.meta_path.remove(self)
+                        import easyseg.inference.folder as folder
+                        read = folder._read
+                        def deadly(predictor, budget, job):
+                            if "killer" in job.image.source:
+                                os.kill(os.getpid(), 9)
+                            return read(predictor, budget, job)
+                        folder._read = deadly
+            sys.meta_path.insert(0, Find())
+        """)
+    )
+    local.shutdown()
+    local.init(
+        num_cpus=2,
+        object_store_memory=STORE,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+        runtime_env={"env_vars": {"PYTHONPATH": f"{poison.parent}:{os.environ.get('PYTHONPATH')}"}},
+    )
+    summary = run(images, tmp_path / "out")
+    assert summary.done == 20
+    ((source, message),) = summary.failed
+    assert source.endswith("killer.jpg")
+    assert "4 workers died over it. Give workers more memory=" in message
+
+
+DRIVER = """
+    import sys
+    from easyseg.distributed import segment
+
+    print(segment(sys.argv[1], sys.argv[2], resume=True, progress=False, ray="local"))
+"""
+
+
+def test_the_driver_is_killed_and_resumes(ray, tmp_path, mini):
+    images, out = draw_images(tmp_path / "images", 400), tmp_path / "out"
+    command = [sys.executable, "-c", textwrap.dedent(DRIVER), str(images), str(out)]
+    log = out / "results.jsonl"
+    counts = []
+    for _ in range(2):
+        driver = subprocess.Popen(command, start_new_session=True)
+        start = log.read_bytes().count(b"\n") if log.exists() else 0
+        wait_until(lambda start=start: log.exists() and log.read_bytes().count(b"\n") >= start + 40)
+        driver.send_signal(signal.SIGKILL)
+        driver.wait()
+        time.sleep(3)  # Ray's processes end without it
+        counts.append(log.read_bytes().count(b"\n"))
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "400 of 400 done" in done.stdout or f"{400 - counts[-1]} of 400 done" in done.stdout
+    assert "skipped" in done.stdout
+    assert len(log_of(out)) == 400
+    mini.segment_folder(images, tmp_path / "alone", progress=False)
+    assert files_of(out) == files_of(tmp_path / "alone")
+
+
+def test_three_nodes_one_of_which_is_lost(ray, tmp_path, mini):
+    from ray.cluster_utils import Cluster
+
+    images = draw_images(tmp_path / "images", 500)
+    arguments = {"num_cpus": 1, "object_store_memory": STORE}
+    cluster = Cluster(
+        initialize_head=True, head_node_args={**arguments, "include_dashboard": False}
+    )
+    nodes = [cluster.add_node(**arguments) for _ in range(2)]
+    log = tmp_path / "out/results.jsonl"
+
+    def remove():
+        wait_until(lambda: log.exists() and log.read_bytes().count(b"\n") >= 60)
+        cluster.remove_node(nodes[0], allow_graceful=False)
+
+    thread = threading.Thread(target=remove)
+    try:
+        cluster.wait_for_nodes()
+        ray.init(cluster.address, log_to_driver=False, logging_level="error")
+        thread.start()
+        summary = run(images, tmp_path / "out", ray=None)
+        thread.join()
+        alive = [node for node in ray.nodes() if node["Alive"]]
+    finally:
+        ray.shutdown()
+        cluster.shutdown()
+    assert summary.workers == 3
+    assert len(alive) == 2
+    assert (summary.done, summary.failed) == (500, ())
+    assert len(log_of(tmp_path / "out")) == 500
+    mini.segment_folder(images, tmp_path / "alone", progress=False)
+    assert files_of(tmp_path / "out") == files_of(tmp_path / "alone")
+
+
+def test_only_paths_and_rows_go_through_ray(local, tmp_path):
+    """300 images of 12 MB each once decoded would be 3.6 GB."""
+    images = draw_images(tmp_path / "images", 60, size=(2000, 2000))
+    before = local.cluster_resources()["object_store_memory"]
+    run(images, tmp_path / "out", workers=2)
+    assert before < 100 << 20
+    summary = subprocess.run(
+        [sys.executable, "-m", "ray.scripts.scripts", "memory", "--stats-only"],
+        capture_output=True, text=True, check=False, timeout=60,
+    ).stdout  # fmt: skip
+    assert "Spilled" not in summary
+
+
+@pytest.mark.parametrize(
+    ("sources", "options", "kind", "message"),
+    [
+        ("absent", {}, ImageError, "it does not exist"),
+        ([], {}, ImageNotFoundError, "Expected at least one image"),
+        ("images", {"workers": 0}, InputError, "workers=0 must be a whole number from 1"),
+        ("images", {"cpus": 1.5}, InputError, "cpus=1.5 must be a whole number from 1, or a part"),
+        ("images", {"gpus": 1}, InputError, r"No node of the Ray cluster can run .*gpus=1 and"),
+        ("images", {"cpus": 64}, InputError, r"can run a worker with cpus=64, .*: 2 CPUs"),
+        ("images", {"memory": 0}, InputError, "memory=0 must be a number of bytes"),
+        ("images", {"max_failures": -1}, InputError, "max_failures=-1 must be"),
+        ("images", {"model": "minni"}, UnknownNameError, "unknown model 'minni'"),
+        ("images", {"model": "/absent.onnx"}, WeightsError, "/absent.onnx does not exist"),
+        ("images", {"classes": ["dragon"]}, UnknownNameError, "unknown class 'dragon'"),
+        ("images", {"tile": 7}, InputError, "tile=7 must be"),
+        ("images", {"ray": "10.0.0.1:6379"}, InputError, "connected to a cluster already"),
+    ],
+)
+def test_bad_input(sources, options, kind, message, local, images, tmp_path):
+    sources = str(images) if sources == "images" else sources
+    with pytest.raises(kind, match=message):
+        run(sources, tmp_path / "out", **options)
+
+
+def test_out_is_no_file_and_no_page(local, images, tmp_path):
+    with pytest.raises(InputError, match=r"a\.png' is a file\. Give a folder"):
+        run(images / "0000.jpg", tmp_path / "a.png")
+    with pytest.raises(InputError, match="is a URL of the web, to which no results can be written"):
+        run(images, "https://example.com/out")
+    if os.getuid():
+        with pytest.raises(OutputError, match="permission denied"):
+            run(images, "/proc/out")
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", "No Ray cluster answers at ray='127.0.0.1:1'"),
+        ("images/", "must be 'auto', 'local' or the address of a cluster's head"),
+        ("ray://10.0.0.1:10001", "Run the command on the cluster: ray job submit"),
+        ("auto", "No Ray cluster runs on this computer. Start one"),
+    ],
+)
+def test_bad_addresses(address, message, ray, images, tmp_path):
+    with pytest.raises(InputError, match=message):
+        run(images, tmp_path / "out", ray=address)
+
+
+def elsewhere(monkeypatch, tmp_path, ray, **env):
+    """Connects to a cluster whose processes have another working directory than this one."""
+    (tmp_path / "theirs").mkdir()
+    monkeypatch.chdir(tmp_path / "theirs")
+    ray.init(
+        num_cpus=1,
+        object_store_memory=STORE,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+        runtime_env={"env_vars": env} if env else None,
+    )
+    (tmp_path / "ours").mkdir()
+    monkeypatch.chdir(tmp_path / "ours")
+
+
+def test_a_folder_that_nodes_do_not_share(ray, images, tmp_path, monkeypatch):
+    elsewhere(monkeypatch, tmp_path, ray)
+    out = "/proc/self/cwd/out"
+    with pytest.raises(OutputError, match=rf"does not see {out}\. Choose an output folder that"):
+        run(images, out)
+    assert not list(Path(out).iterdir()), "the probe stays"
+
+
+def test_files_that_nodes_do_not_see(ray, images, tmp_path, monkeypatch, mini):
+    elsewhere(monkeypatch, tmp_path, ray)
+    mini.export("street.onnx", check=False)
+    shutil.copy(images / "0000.jpg", "a.jpg")
+    for sources, model, unseen in [
+        (images, "/proc/self/cwd/street.onnx", "street.onnx"),
+        ("/proc/self/cwd/a.jpg", "mini", "a.jpg"),
+    ]:
+        with pytest.raises(InputError, match=rf"does not see .*{unseen}\. Put it at the same path"):
+            run(sources, tmp_path / "out", model=model)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("__version__ = '9.9.9'", "has easyseg 9.9.9, this process has .* Install the same"),
+        ("raise ImportError('gone')", r"has no easyseg \(ImportError: gone; .*runtime_env="),
+    ],
+)
+def test_nodes_with_another_easyseg(content, message, ray, images, tmp_path, monkeypatch):
+    package = tmp_path / "packages/easyseg/__init__.py"
+    package.parent.mkdir(parents=True)
+    package.write_text(content)
+    path = f"{package.parent.parent}:{os.environ.get('PYTHONPATH', '')}"
+    elsewhere(monkeypatch, tmp_path, ray, PYTHONPATH=path)
+    with pytest.raises(InputError, match=message):
+        run(images, tmp_path / "out")
+
+
+def test_without_ray(monkeypatch, images, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r"Run: pip install 'easyseg\[ray\]'"):
+        run(images, tmp_path / "out")
