@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import itertools
 import logging
+import os
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from easyseg.weights.exported import KEY
 __all__ = ["add_metadata", "convert", "write"]
 
 OPSET = 17
+NO_COPIES = "TF2ONNX_CATCH_ERRORS"
 INT64 = 7  # TensorProto.INT64
 SMALL = 64  # numbers; a smaller tensor stays float32 in a float16 file
 
@@ -55,13 +58,14 @@ def convert(export_graph: ExportGraph) -> Any:
     """The `ModelProto`, without metadata; the same bytes for the same network."""
     import tf2onnx  # noqa: PLC0415
 
-    with _quiet():
+    with _quiet(), _without_copies():
         model, _ = tf2onnx.convert.from_function(
             export_graph.function,
             export_graph.function.input_signature,
             opset=export_graph.options.opset or OPSET,
             custom_op_handlers={"ResizeBilinear": (_resize, [])},
         )
+    gc.collect()  # its graphs refer to themselves and hold the weights many times over
     _check_operations(model)
     _pad_explicitly(model.graph)
     kept = [output for output in model.graph.output if output.name in export_graph.outputs]
@@ -229,6 +233,20 @@ def _entries(export_graph: ExportGraph) -> dict[str, str]:
         "channels": "3",
         "args": str({"batch": options.batch or 1, "dynamic": options.dynamic, "nms": False}),
     }
+
+
+@contextlib.contextmanager
+def _without_copies() -> Iterator[None]:
+    """tf2onnx copies the graph before each of its passes, unless this variable is there."""
+    before = os.environ.get(NO_COPIES)
+    os.environ[NO_COPIES] = "FALSE"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[NO_COPIES]
+        else:
+            os.environ[NO_COPIES] = before
 
 
 @contextlib.contextmanager
