@@ -292,6 +292,7 @@ class SemanticSegmentation:
         alpha: float = 0.6,
         legend: bool = False,
         resume: bool = False,
+        shard: str | None = None,
         jsonl: AnyPath | None = None,
         progress: bool = True,
     ) -> FolderSummary:
@@ -300,12 +301,14 @@ class SemanticSegmentation:
         `sources` are files, folders, glob patterns, http(s) URLs or `@list.txt`; `out` is a folder,
         `None` writes `<name>.seg.png` beside each image. An image that cannot be read does not stop
         the others. `resume` skips images that the JSON lines (`jsonl`, by default `results.jsonl`
-        in `out`) list with the same model and options (docs/folders.md). Other arguments as in
-        `segment_image`.
+        in `out`) list with the same model and options (docs/folders.md). `shard="3/16"` does the
+        third of 16 parts, each of which may be done by another machine, and writes
+        `results-3-of-16.jsonl` (docs/scale.md). Other arguments as in `segment_image`.
 
         Raises:
             ImageNotFoundError: A source has no images.
-            InputError: Results would overwrite images or lie among them.
+            InputError: Results would overwrite images or lie among them, or there is no such
+                shard.
             OutputError: Results cannot be written; those written before are complete.
             UnknownNameError: No such class or kind.
         """
@@ -315,6 +318,7 @@ class SemanticSegmentation:
             out,
             spec=OutputSpec(kind, alpha, legend, classes),
             resume=resume,
+            shard=shard,
             jsonl=jsonl,
             progress=progress,
             settings=self._settings(),
@@ -510,6 +514,7 @@ class SemanticSegmentation:
         class_map: Mapping[str, str | None] | None = None,
         boundary: bool = True,
         report: AnyPath | None = None,
+        shard: str | None = None,
         progress: bool = True,
     ) -> Scores:
         """Measures the model on a data set, at the images' own sizes (docs/evaluation.md).
@@ -528,10 +533,13 @@ class SemanticSegmentation:
             boundary: Computes boundary metrics too.
             report: Folder for charts, contact sheets, the worst images and `report.html`; that of
                 a training run keeps its curves.
+            shard: Measures the images of one part alone, "3/16" for the third of 16; `save_scores`
+                and `merge_scores` of `easyseg.distributed` join the parts (docs/scale.md).
             progress: Shows a bar.
 
         Raises:
-            InputError: The split is missing or empty, or the classes cannot be mapped.
+            InputError: The split is missing or empty, the classes cannot be mapped, or there is no
+                such shard.
             DatasetError: The data set or a mask cannot be read.
             ImageError: An image cannot be read.
             OutputError: The report cannot be written.
@@ -548,6 +556,8 @@ class SemanticSegmentation:
             run=read_report_parts(folder),
             model=self.name,
             network=self._opened.command_options(),
+            shard=shard,
+            settings={} if shard is None else self._settings(),
             progress=progress,
         )
 
@@ -772,6 +782,7 @@ class SemanticSegmentation:
         options: BackgroundOptions,
     ) -> Any:
         check_options(options, BackgroundOptions)
+        in_folder = any(map(options.get, ("resume", "shard"))) or is_several(source)
         return edit_background(
             self._predictor,
             source,
@@ -779,7 +790,7 @@ class SemanticSegmentation:
             effect,
             option,
             keep=keep,
-            settings=self._settings() if options.get("resume") or is_several(source) else None,
+            settings=self._settings() if in_folder else None,
             **options,
         )
 

@@ -39,6 +39,7 @@ COMMANDS = {
     "background": ("easyseg.cli.background", "Change, blur, color or remove the background."),
     "video": ("easyseg.cli.video", "Segment a video, a stream or a camera."),
     "evaluate": ("easyseg.cli.evaluate", "Measure a model on a data set."),
+    "merge": ("easyseg.cli.merge", "Join what the shards of a run wrote."),
     "train": ("easyseg.cli.train", "Fine-tune a model on your own images."),
     "models": ("easyseg.cli.models", "List the models and what is in the cache."),
     "download": ("easyseg.cli.models", "Download a model's weights, or import a file."),

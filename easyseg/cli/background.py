@@ -15,6 +15,7 @@ from easyseg.cli.options import (
     A_PATH,
     NAMES,
     QUIET,
+    SHARD,
     ChosenModel,
     inference_options,
     video_options,
@@ -71,6 +72,7 @@ def _strength(_: click.Context, __: click.Parameter, value: str | None) -> str |
     "--keep", type=NAMES, help="Classes to keep: person,dog.  [default: all but the background]"
 )
 @click.option("--resume", is_flag=True, help="Skip images that the JSON lines list as done.")
+@SHARD
 @video_options
 @inference_options
 @QUIET
@@ -83,6 +85,7 @@ def background(
     strength: str | float | None,
     keep: list[str | int] | None,
     resume: bool,
+    shard: str | None,
     video_options: dict[str, Any],
     model: ChosenModel,
     quiet: bool,
@@ -110,13 +113,14 @@ def background(
     spec = OutputSpec("cutout" if effect == "cutout" else "overlay")
     is_index = sources[0].isdecimal()
     if len(sources) == 1 and is_video(0 if is_index else sources[0]):
-        _refuse(["resume"], "is for images; leave it out for a video")
+        _refuse(["resume", "shard"], "is for images; leave it out for a video")
         run = functools.partial(edit, **video_options, progress=not quiet)
         run_video(model, sources[0], out, spec, run, show=video_options["show"])
         return 0
     _refuse(video_options, "is for videos; leave it out for images")
-    many = functools.partial(edit, out=out, resume=resume, progress=not quiet)
-    return run_images(model, sources, out, spec, one=None if resume else edit_one, many=many)
+    many = functools.partial(edit, out=out, resume=resume, shard=shard, progress=not quiet)
+    one = edit_one if not resume and shard is None else None
+    return run_images(model, sources, out, spec, shard=shard, one=one, many=many)
 
 
 def _option(effect: str, values: dict[str, Any]) -> dict[str, Any]:

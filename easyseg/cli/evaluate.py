@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import click
 
 from easyseg.cli import command
 from easyseg.cli.options import (
     QUIET,
+    SHARD,
     Choice,
     ChosenModel,
     data_options,
@@ -22,9 +22,13 @@ from easyseg.cli.options import (
 )
 from easyseg.datasets import ALL, SPLITS, DatasetOptions, open_with_options
 from easyseg.datasets.splits import with_validation_split
+from easyseg.distributed.scores import save_scores
+from easyseg.errors import InputError
 from easyseg.evaluation.class_mapping import map_classes
+from easyseg.evaluation.scores import Scores
 from easyseg.io.atomic import write_bytes
 from easyseg.io.find_images import require_writable
+from easyseg.io.shards import Shard
 
 A_FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -70,6 +74,7 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder for charts, contact sheets, the worst images and report.html.",
 )
+@SHARD
 @inference_options
 @QUIET
 def evaluate(
@@ -81,6 +86,7 @@ def evaluate(
     json_file: Path | None,
     csv_file: Path | None,
     report: Path | None,
+    shard: str | None,
     model: ChosenModel,
     quiet: bool,
 ) -> None:
@@ -88,6 +94,9 @@ def evaluate(
 
     Metrics are from 0 to 1, by the data set's classes, at the images' own sizes.
     """
+    if shard is not None:
+        Shard.parse(shard)
+        _check_shard_files(json_file, {"csv": csv_file, "report": report})
     dataset = open_with_options(data, data_options)
     # errors come before the network is loaded
     if (split or dataset.default_split) == "val":
@@ -103,21 +112,31 @@ def evaluate(
         class_map=class_map,
         boundary=boundary,
         report=report,
+        shard=shard,
         progress=not quiet,
     )
     for note in (*dataset.notes, *dataset.warnings):
         echo_report(note)
     echo(scores)
     if json_file is not None:
-        content = json.dumps(scores.to_dict(), ensure_ascii=False, indent=1)
-        write_bytes(json_file, content.encode("utf-8", "backslashreplace") + b"\n")
+        save_scores(scores, json_file)
     if csv_file is not None:
-        write_bytes(csv_file, _as_csv(scores.rows()))
+        write_table(scores, csv_file)
 
 
-def _as_csv(rows: list[dict[str, Any]]) -> bytes:
+def _check_shard_files(json_file: Path | None, of_all: Mapping[str, Path | None]) -> None:
+    if json_file is None:
+        raise InputError("shard= needs json=scores.json, whose parts `easyseg merge` joins.")
+    for name, path in of_all.items():
+        if path is not None:
+            raise InputError(f"{name}= needs the whole data set; leave it out for a shard.")
+
+
+def write_table(scores: Scores, path: Path) -> None:
+    """Writes the metrics of each class as CSV."""
+    rows = scores.rows()
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, rows[0])
     table.writeheader()
     table.writerows(rows)
-    return text.getvalue().encode("utf-8", "backslashreplace")
+    write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"))

@@ -99,6 +99,11 @@ COLORS = _Value("colors", _colors, "classes with one color each, such as person=
 SIZE = _Value("size", _size, "a size such as 513, or 1025x2049 for height x width")
 A_PATH = click.Path(path_type=Path)
 
+SHARD = click.option(
+    "--shard",
+    metavar="K/N",
+    help="Do only part K of N, such as 3/16; `easyseg merge` joins the parts.",
+)
 QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 
 

@@ -29,6 +29,7 @@ def run_images(
     out: Path | None,
     spec: OutputSpec,
     *,
+    shard: str | None,
     one: Callable[[SemanticSegmentation, str, Path], str] | None,
     many: Callable[[SemanticSegmentation, Any], FolderSummary],
 ) -> int:
@@ -39,6 +40,7 @@ def run_images(
         sources: As for `plan_folder`, and so are `out` and `spec`.
         out: File or folder.
         spec: What is written.
+        shard: Which part of the images is done.
         one: Writes the result of a single image and returns what is printed of it; `None` if
             a single image is run like many.
         many: Runs over several images.
@@ -46,7 +48,7 @@ def run_images(
     Returns:
         The exit code, 2 if an image failed.
     """
-    plan = plan_folder(sources, out, spec)
+    plan = plan_folder(sources, out, spec, shard=shard)
     if len(plan.jobs) == 1 and one is not None:
         source, target = plan.jobs[0].image.source, plan.jobs[0].target
         if "://" not in source:

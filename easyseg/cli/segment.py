@@ -9,7 +9,14 @@ import click
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
-from easyseg.cli.options import A_PATH, QUIET, ChosenModel, inference_options, output_options
+from easyseg.cli.options import (
+    A_PATH,
+    QUIET,
+    SHARD,
+    ChosenModel,
+    inference_options,
+    output_options,
+)
 from easyseg.cli.run import run_images
 from easyseg.inference.folder import FolderSummary
 from easyseg.results.outputs import OutputSpec
@@ -25,6 +32,7 @@ from easyseg.results.outputs import OutputSpec
 )
 @output_options
 @click.option("--resume", is_flag=True, help="Skip images that the JSON lines list as done.")
+@SHARD
 @click.option(
     "--jsonl",
     type=A_PATH,
@@ -38,6 +46,7 @@ def segment(
     out: Path | None,
     output: dict[str, Any],
     resume: bool,
+    shard: str | None,
     jsonl: Path | None,
     model: ChosenModel,
     quiet: bool,
@@ -59,8 +68,9 @@ def segment(
 
     def segment_many(seg: SemanticSegmentation, images: Any) -> FolderSummary:
         return seg.segment_folder(
-            images, out, **output, resume=resume, jsonl=jsonl, progress=not quiet
+            images, out, **output, resume=resume, shard=shard, jsonl=jsonl, progress=not quiet
         )
 
-    one = None if resume or jsonl is not None else segment_one
-    return run_images(model, sources, out, OutputSpec(**output), one=one, many=segment_many)
+    one = segment_one if not resume and shard is None and jsonl is None else None
+    spec = OutputSpec(**output)
+    return run_images(model, sources, out, spec, shard=shard, one=one, many=segment_many)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import click
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -30,12 +30,19 @@ def folder_run() -> Iterator[None]:
 
 def report_folder(summary: FolderSummary) -> int:
     """Prints the summary and what failed; returns the exit code, 2 if an image failed."""
-    if summary.done or summary.skipped:
+    if summary.done or summary.skipped or not summary.failed:
         echo(summary)
     if summary.empty:
         more = f" and {len(summary.empty) - SHOWN} more" if len(summary.empty) > SHOWN else ""
         echo(f"nothing to keep in {', '.join(summary.empty[:SHOWN])}{more}")
-    for _, message in summary.failed:
+    return report_failed(summary.failed)
+
+
+def report_failed(failed: Iterable[tuple[str, str]]) -> int:
+    """Prints the message of each image that failed; returns the exit code, 2 if there are any."""
+    code = 0
+    for _, message in failed:
         text = with_flags(message, click.get_current_context().command)
         click.echo(f"easyseg: {one_line(text)}", err=True)
-    return 2 if summary.failed else 0
+        code = 2
+    return code

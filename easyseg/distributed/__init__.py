@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from easyseg.distributed.ray_evaluate import evaluate
     from easyseg.distributed.ray_segment import RaySummary, segment
     from easyseg.distributed.results import MergedResults, merge_results
-    from easyseg.distributed.scores import merge_scores
+    from easyseg.distributed.scores import merge_scores, save_scores
     from easyseg.distributed.segmenter import Segmenter
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "evaluate",
     "merge_results",
     "merge_scores",
+    "save_scores",
     "segment",
 ]
 
@@ -32,6 +33,7 @@ _MODULES = {
     "evaluate": "easyseg.distributed.ray_evaluate",
     "merge_results": "easyseg.distributed.results",
     "merge_scores": "easyseg.distributed.scores",
+    "save_scores": "easyseg.distributed.scores",
     "segment": "easyseg.distributed.ray_segment",
 }
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import cv2
 import numpy as np
 
 from easyseg.errors import InputError
-from easyseg.evaluation.metrics import mean_of, ratio, require_same_shape
+from easyseg.evaluation.metrics import integers, mean_of, ratio, require_same_shape
 
 F_TOLERANCE = 0.0075  # of the image's diagonal, Csurka et al.
 BAND_WIDTH = 0.02  # of the image's diagonal, Cheng et al.
+UNIT = 2.0**-32  # of sums of F, which are integers so that the order of images does not matter
+COUNTS = ("_f_sum", "_images", "_overlap", "_union")
 
 
 class BoundaryScores:
@@ -34,7 +38,7 @@ class BoundaryScores:
     def __init__(self, classes: int, *, ignore_index: int = 255) -> None:
         self.classes = classes
         self.ignore_index = ignore_index
-        self._f_sum = np.zeros(classes)
+        self._f_sum = np.zeros(classes, np.int64)  # in units of `UNIT`
         self._images = np.zeros(classes, np.int64)  # in which the class has a boundary
         self._overlap = np.zeros(classes, np.int64)
         self._union = np.zeros(classes, np.int64)
@@ -59,7 +63,8 @@ class BoundaryScores:
             if true_edge.any() or predicted_edge.any():
                 precision = _fraction_within(predicted_edge, true_edge, F_TOLERANCE * diagonal)
                 recall = _fraction_within(true_edge, predicted_edge, F_TOLERANCE * diagonal)
-                self._f_sum[class_id] += 2 * precision * recall / max(precision + recall, 1e-12)
+                f = 2 * precision * recall / max(precision + recall, 1e-12)
+                self._f_sum[class_id] += round(f / UNIT)
                 self._images[class_id] += 1
             true_band = boundary_band(true_mask, width)
             predicted_band = boundary_band(predicted_mask, width)
@@ -72,9 +77,25 @@ class BoundaryScores:
                 "cannot add boundary scores of different classes; evaluate both with the same ones."
             )
         both = BoundaryScores(self.classes, ignore_index=self.ignore_index)
-        for name in ("_f_sum", "_images", "_overlap", "_union"):
+        for name in COUNTS:
             setattr(both, name, getattr(self, name) + getattr(other, name))
         return both
+
+    def to_dict(self) -> dict[str, Any]:
+        """All counts as plain integers; `from_dict` is the inverse."""
+        return {name.strip("_"): getattr(self, name).tolist() for name in COUNTS}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, ignore_index: int = 255) -> BoundaryScores:
+        """The inverse of `to_dict`.
+
+        Raises:
+            KeyError, ValueError: Values are missing or of another kind.
+        """
+        scores = cls(len(values["images"]), ignore_index=ignore_index)
+        for name in COUNTS:
+            setattr(scores, name, integers(values[name.strip("_")], (scores.classes,)))
+        return scores
 
     @property
     def f(self) -> np.ndarray:
@@ -84,7 +105,7 @@ class BoundaryScores:
         boundary that lies within 0.75 % of the image diagonal of the true one, and recall R the
         reverse. It is averaged over the images in which either side has a boundary of the class.
         """
-        return ratio(self._f_sum, self._images)
+        return ratio(self._f_sum * UNIT, self._images)
 
     @property
     def iou(self) -> np.ndarray:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from easyseg.results.label_set import LabelSet
 from easyseg.utils.registry import nearest
 
 IGNORE_ID = 255  # in the ground truth
+ALL_IDS = np.arange(65536, dtype=np.uint16)
 NO_CLASS = 65535  # predicted as none of the data set's classes: always an error
 
 
@@ -39,6 +41,27 @@ class ClassMapping:
     def map_ground_truth(self, labels: np.ndarray) -> np.ndarray:
         """The `(H, W)` ground truth, with 255 where a class is excluded."""
         return labels if self.ground_truth_ids is None else self.ground_truth_ids[labels]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` is the inverse."""
+        predicted, scored = self.prediction_ids, self.ground_truth_ids
+        return {
+            "label_set": self.label_set.to_dict(),
+            "notes": list(self.notes),
+            "prediction_ids": None if predicted is None else predicted.tolist(),
+            "excluded": None if scored is None else np.flatnonzero(scored != ALL_IDS).tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ClassMapping:
+        """The inverse of `to_dict`."""
+        predicted, excluded = values["prediction_ids"], values["excluded"]
+        return cls(
+            LabelSet.from_dict(values["label_set"]),
+            tuple(values["notes"]),
+            None if predicted is None else np.array(predicted, np.uint16),
+            None if excluded is None else _without(excluded),
+        )
 
 
 def map_classes(
@@ -80,8 +103,6 @@ def map_classes(
 
     prediction_ids = np.full(len(model), NO_CLASS if background is None else background, np.uint16)
     prediction_ids[list(pairs.values())] = list(pairs)
-    ground_truth_ids = np.arange(65536, dtype=np.uint16)
-    ground_truth_ids[excluded] = IGNORE_ID
     notes = _notes(model, data, pairs)
     if others:
         where = "an error" if background is None else repr(data.names[background])
@@ -89,7 +110,16 @@ def map_classes(
         notes.append(f"Classes that only the model has are scored as {where}: {names}.")
     if excluded:
         notes.append(f"Excluded, so ignored: {_some([data.names[i] for i in excluded])}.")
-    return ClassMapping(data, tuple(notes), prediction_ids, ground_truth_ids if excluded else None)
+    return ClassMapping(
+        data, tuple(notes), prediction_ids, _without(excluded) if excluded else None
+    )
+
+
+def _without(excluded: Sequence[int]) -> np.ndarray:
+    """`(65536,) uint16`, the id that each id of the ground truth is scored as."""
+    ids = ALL_IDS.copy()
+    ids[list(excluded)] = IGNORE_ID
+    return ids
 
 
 def _spellings(label_set: LabelSet) -> tuple[str, ...]:

@@ -13,17 +13,16 @@ from types import MappingProxyType
 from typing import Any
 
 from easyseg.datasets import Dataset, DatasetOptions, open_with_options
-from easyseg.datasets.base import IGNORE, Sample
+from easyseg.datasets.base import Sample
 from easyseg.datasets.scan import MUCH_IGNORED
 from easyseg.datasets.splits import with_validation_split
 from easyseg.errors import DatasetError, InputError
-from easyseg.evaluation.boundary import BoundaryScores
 from easyseg.evaluation.class_mapping import ClassMapping, map_classes
-from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.evaluation.scores import ImageScore, Scores
 from easyseg.inference.pipeline import run_pipeline
 from easyseg.inference.predictor import Predictor
 from easyseg.inference.types import PreparedImage, RawPrediction
+from easyseg.io.shards import Part, Shard, take_part
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.progress import progress_bar
 
@@ -38,6 +37,7 @@ def evaluate(
     class_map: Mapping[str, str | None] | None = None,
     boundary: bool = True,
     observe: Callable[[RawPrediction], None] | None = None,
+    part: Part | None = None,
     progress: bool = False,
 ) -> Scores:
     """Compares predicted labels with the ground truth, pixel by pixel at the images' own sizes.
@@ -53,6 +53,7 @@ def evaluate(
             as the latter excludes a class, whose pixels are then ignored.
         boundary: Computes boundary metrics too.
         observe: Called with each prediction, in order; its `item` is the sample and its mask.
+        part: Which samples of a data set these are; then there may be none.
         progress: Shows a bar.
 
     Raises:
@@ -61,7 +62,7 @@ def evaluate(
         DatasetError: A mask cannot be read, or has an id that is none of the classes.
     """
     classes = map_classes(predictor.label_set, label_set or predictor.label_set, class_map)
-    scores: Scores | None = None
+    scores = Scores.zero(classes, boundary=boundary)
     total = len(samples) if isinstance(samples, Sized) else None
 
     def finish(prediction: RawPrediction) -> tuple[Scores, RawPrediction | None]:
@@ -77,11 +78,11 @@ def evaluate(
             image, prediction = outcome.get()
             if observe is not None and prediction is not None:
                 observe(prediction)
-            scores = image if scores is None else scores + image
+            scores += image
             bar.update()
-    if scores is None:
+    if not scores.images and part is None:
         raise InputError("there are no samples to evaluate; give a data set with images and masks.")
-    return scores
+    return dataclasses.replace(scores, part=part)
 
 
 def _read(predictor: Predictor, sample: Sample) -> PreparedImage:
@@ -94,17 +95,16 @@ def _score(prediction: RawPrediction, classes: ClassMapping, *, boundary: bool) 
     sample, mask = prediction.item
     ground_truth = classes.map_ground_truth(mask)
     predicted = classes.map_prediction(prediction.finish().labels)
-    confusion = ConfusionMatrix(len(classes.label_set), ignore_index=IGNORE)
+    scores = Scores.zero(classes, boundary=boundary)
     try:
-        confusion.update(ground_truth, predicted)
+        scores.confusion.update(ground_truth, predicted)
     except InputError as error:
         raise DatasetError(f"{sample.mask}: {error}") from error
-    boundary_scores = None
-    if boundary:
-        boundary_scores = BoundaryScores(len(classes.label_set), ignore_index=IGNORE)
-        boundary_scores.update(ground_truth, predicted)
+    if scores.boundary is not None:
+        scores.boundary.update(ground_truth, predicted)
+    confusion = scores.confusion
     image = ImageScore(sample.name, confusion.mean_iou(), confusion.pixel_accuracy)
-    return Scores(confusion, classes, (image,), boundary_scores)
+    return dataclasses.replace(scores, images=(image,))
 
 
 def evaluate_dataset(
@@ -119,13 +119,22 @@ def evaluate_dataset(
     model: str,
     network: Mapping[str, str],
     progress: bool,
+    shard: str | None = None,
+    settings: Mapping[str, Any] = MappingProxyType({}),
     run: Mapping[str, Any] = MappingProxyType({}),
 ) -> Scores:
     """From a data set, or samples, to scores and a report: `SemanticSegmentation.evaluate`.
 
     `network` has the options of the command line with which the model was opened; `run` is what the
-    report shows of a training run: `write_report`'s "history" and "settings".
+    report shows of a training run: `write_report`'s "history" and "settings". `settings` are what
+    the scores of a shard depend on beside its images.
     """
+    part_of_all = None if shard is None else Shard.parse(shard)
+    if shard is not None and report is not None:
+        raise InputError(
+            "report= shows a whole data set; leave it out for a shard, whose scores are joined "
+            "with the others'."
+        )
     samples: Sequence[Sample]
     if isinstance(data, (str, os.PathLike, Dataset)):
         dataset = open_with_options(data, options)
@@ -144,15 +153,23 @@ def evaluate_dataset(
         if not all(hasattr(sample, "read_mask") for sample in samples):
             raise InputError("expected samples of a data set, as dataset.split('val') gives them.")
         split = None
+    part = None
+    if part_of_all is not None:
+        settings = {**settings, **options.to_dict(), "class_map": dict(class_map or {})}
+        part = take_part([sample.name for sample in samples], part_of_all)
+        samples = [samples[i] for i in part.positions]
     scores = evaluate(
         predictor,
         samples,
         label_set=label_set,
         class_map=class_map,
         boundary=boundary,
+        part=part,
         progress=progress,
     )
-    scores = dataclasses.replace(scores, model=model, data=source, split=split or "")
+    scores = dataclasses.replace(
+        scores, model=model, data=source, split=split or "", settings=settings
+    )
     if scores.ignored > MUCH_IGNORED:
         log.warning(
             "%.1f %% of the pixels are ignored, by the masks or because their class is excluded; "

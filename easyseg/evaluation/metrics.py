@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -70,6 +71,27 @@ class ConfusionMatrix:
         both.missed = self.missed + other.missed
         both.ignored = self.ignored + other.ignored
         return both
+
+    def to_dict(self) -> dict[str, Any]:
+        """All counts as plain integers; `from_dict` is the inverse."""
+        return {
+            "counts": self.counts.tolist(),
+            "missed": self.missed.tolist(),
+            "ignored": self.ignored,
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], *, ignore_index: int = 255) -> ConfusionMatrix:
+        """The inverse of `to_dict`.
+
+        Raises:
+            KeyError, ValueError: Values are missing or of another kind.
+        """
+        matrix = cls(len(values["missed"]), ignore_index=ignore_index)
+        matrix.counts = integers(values["counts"], (matrix.classes, matrix.classes))
+        matrix.missed = integers(values["missed"], (matrix.classes,))
+        matrix.ignored = int(integers(values["ignored"], ()))
+        return matrix
 
     @property
     def true_pixels(self) -> np.ndarray:
@@ -150,6 +172,18 @@ def require_same_shape(ground_truth: np.ndarray, predicted: np.ndarray) -> None:
             f"expected a prediction of the ground truth's shape {ground_truth.shape}, got "
             f"{predicted.shape}; resize it with nearest neighbor."
         )
+
+
+def integers(values: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Counts from a file, `shape` int64.
+
+    Raises:
+        ValueError: They are of another shape, negative, or not whole numbers.
+    """
+    array = np.array(values)
+    if array.shape != shape or array.dtype != np.int64 or (array < 0).any():
+        raise ValueError(f"expected counts of shape {shape}")
+    return array
 
 
 def mean_of(values: np.ndarray) -> float:

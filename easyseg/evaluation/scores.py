@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from easyseg.errors import InputError
 from easyseg.evaluation.boundary import BoundaryScores
-from easyseg.evaluation.class_mapping import ClassMapping
+from easyseg.evaluation.class_mapping import IGNORE_ID, ClassMapping
 from easyseg.evaluation.metrics import ConfusionMatrix
+from easyseg.io.shards import Part
 from easyseg.results.label_set import LabelSet
 
 NAN = float("nan")
@@ -46,6 +48,8 @@ class Scores:
         model: Name of the model; empty if it is not known, or differs between parts.
         data: Path or name of the data set, likewise.
         split: The split that was evaluated, likewise.
+        part: Which images of a data set these are, if a shard of it was evaluated.
+        settings: What the scores of a shard depend on beside its images, as plain values.
     """
 
     confusion: ConfusionMatrix
@@ -55,6 +59,16 @@ class Scores:
     model: str = ""
     data: str = ""
     split: str = ""
+    part: Part | None = None
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def zero(cls, classes: ClassMapping, *, boundary: bool) -> Scores:
+        """The scores of no images."""
+        count = len(classes.label_set)
+        boundary_scores = BoundaryScores(count, ignore_index=IGNORE_ID) if boundary else None
+        confusion = ConfusionMatrix(count, ignore_index=IGNORE_ID)
+        return cls(confusion, classes, (), boundary_scores)
 
     @property
     def label_set(self) -> LabelSet:
@@ -128,20 +142,15 @@ class Scores:
         boundary = None
         if self.boundary is not None and other.boundary is not None:
             boundary = self.boundary + other.boundary
-        origin = (
-            mine if mine == theirs else ""
-            for mine, theirs in zip(self._origin(), other._origin(), strict=True)
-        )
         return Scores(
             self.confusion + other.confusion,
             self.class_mapping,
             self.images + other.images,
             boundary,
-            *origin,
+            self.model if self.model == other.model else "",
+            self.data if self.data == other.data else "",
+            self.split if self.split == other.split else "",
         )
-
-    def _origin(self) -> tuple[str, str, str]:
-        return self.model, self.data, self.split
 
     def rows(self) -> list[dict[str, Any]]:
         """Plain values for each class; an undefined metric is `None`."""

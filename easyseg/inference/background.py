@@ -38,6 +38,7 @@ class BackgroundOptions(TypedDict, total=False):
     """The options of `edit_background` for folders and videos."""
 
     resume: bool
+    shard: str | None
     frame_stride: int
     smoothing: float
     start: float
@@ -55,6 +56,7 @@ def edit_background(
     *,
     keep: Classes | None = None,
     resume: bool = False,
+    shard: str | None = None,
     settings: Mapping[str, Any] | None = None,
     frame_stride: int = 1,
     smoothing: float = 0.0,
@@ -78,10 +80,11 @@ def edit_background(
     if is_video(source):
         from easyseg.inference.video import check_video, segment_video  # noqa: PLC0415  (PyAV)
 
-        if resume:
-            raise InputError(
-                "resume=True needs a folder or a list of images. Leave it out for videos."
-            )
+        for name, given in (("resume=True", resume), ("shard=", shard is not None)):
+            if given:
+                raise InputError(
+                    f"{name} needs a folder or a list of images. Leave it out for videos."
+                )
         check_video(source, None if out is None else Path(out), spec)
         result = segment_video(
             predictor, source, out, spec=paint, frame_stride=frame_stride,
@@ -89,9 +92,9 @@ def edit_background(
         )  # fmt: skip
     elif show:
         raise InputError("show=True needs a video. Leave it out for images.")
-    elif resume or is_several(source):
+    elif resume or shard is not None or is_several(source):
         result = run_jobs(
-            plan_folder(source, out, spec),
+            plan_folder(source, out, spec, shard=shard),
             functools.partial(segment_jobs, predictor, functools.partial(_save, paint)),
             out=None if out is None else Path(out),
             settings={

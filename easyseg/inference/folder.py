@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from easyseg.errors import EasysegError, ImageError, InputError, show_path
 from easyseg.inference.pipeline import run_pipeline
-from easyseg.inference.results_log import append_line, begin
+from easyseg.inference.results_log import append_line, begin, describe_part
 from easyseg.io.atomic import remove_leftovers
 from easyseg.io.find_images import (
+    Found,
     FoundImages,
     Job,
     Source,
@@ -30,6 +31,7 @@ from easyseg.io.find_images import (
 )
 from easyseg.io.open_image import IMAGE_EXTENSIONS, header_pixels, pixel_limit
 from easyseg.io.remote import RemotePath, is_object, write_object
+from easyseg.io.shards import Part, Shard, take_part
 from easyseg.io.write_image import FORMATS
 from easyseg.results.outputs import OUTPUTS
 from easyseg.results.outputs.render import encode
@@ -59,11 +61,15 @@ class FolderPlan:
 
     Attributes:
         images: The images, and what was passed over.
-        jobs: Each image with the path of its result.
+        jobs: Each image, or each of the shard, with the path of its result.
+        is_file: Whether the output is the file of a single result.
+        part: Which of the images are the shard's; `None` if all are done.
     """
 
     images: FoundImages
     jobs: list[Job]
+    is_file: bool = False
+    part: Part | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,13 +112,17 @@ def plan_folder(
     sources: Source | Iterable[Source],
     out: str | os.PathLike[str] | None = None,
     spec: OutputSpec = OutputSpec(),  # noqa: B008  (frozen)
+    *,
+    shard: str | None = None,
 ) -> FolderPlan:
     """Which images `segment_folder` will read and which files it will write.
 
+    The paths of results do not depend on the shard.
+
     Raises:
         ImageNotFoundError: A folder or pattern has no image.
-        InputError: Results would overwrite images or lie among them, or `out` has the extension
-            of another kind.
+        InputError: Results would overwrite images or lie among them, `out` has the extension of
+            another kind, or there is no such shard.
         OutputError: The output folder cannot be written, or the extension cannot hold the kind.
     """
     if is_object(out):
@@ -120,6 +130,7 @@ def plan_folder(
             f"{out} is in an object store, to which easyseg.distributed.segment() writes. Choose "
             "a folder, or call that."
         )
+    part_of_all = None if shard is None else Shard.parse(shard)
     out = None if out is None else Path(out)
     suffixes = OUTPUTS[spec.kind].suffixes
     drawn = not suffixes or suffixes[0] in IMAGE_EXTENSIONS  # else no later run mistakes them
@@ -129,8 +140,13 @@ def plan_folder(
     targets = result_paths(images, out, extensions=suffixes)
     spec.check_path(targets[0])  # all have one extension
     require_writable(targets[0].parent)
-    check_overwrite(images, targets)
-    return FolderPlan(images, [Job(*pair) for pair in zip(images, targets, strict=True)])
+    pairs = zip(images, targets, strict=True)
+    jobs, part = [Job(*pair, position=i) for i, pair in enumerate(pairs)], None
+    if part_of_all is not None:
+        part = take_part([_name_for_shards(image) for image in images], part_of_all)
+        jobs = [jobs[position] for position in part.positions]
+    check_overwrite(images, [job.target for job in jobs])
+    return FolderPlan(images, jobs, targets[0] == out, part)
 
 
 def segment_folder(
@@ -140,6 +156,7 @@ def segment_folder(
     *,
     spec: OutputSpec = OutputSpec(),  # noqa: B008  (frozen)
     resume: bool = False,
+    shard: str | None = None,
     jsonl: str | os.PathLike[str] | None = None,
     progress: bool = True,
     settings: Mapping[str, Any] | None = None,
@@ -148,17 +165,18 @@ def segment_folder(
 
     Args:
         predictor: The network.
-        sources: As in the method, and so are `out`, `resume`, `jsonl` and `progress`.
+        sources: As in the method, and so are `out`, `resume`, `shard`, `jsonl` and `progress`.
         out: Folder, or a file for a single image.
         spec: What is written.
         resume: Skips images that are done.
+        shard: Which part of the images is done.
         jsonl: The results log.
         progress: Shows a bar.
         settings: What the results depend on beside `spec`; part of each line of the results log.
     """
     labels = predictor.label_set
     return run_jobs(
-        plan_folder(sources, out, spec),
+        plan_folder(sources, out, spec, shard=shard),
         functools.partial(segment_jobs, predictor, save_as(spec, labels)),
         out=None if out is None else Path(out),
         settings={**(settings or {}), **output_settings(spec, labels)},
@@ -219,12 +237,12 @@ def run_jobs(
         jsonl: The results log.
         progress: Shows a bar.
     """
-    started, jobs = time.perf_counter(), plan.jobs
-    results_log = _results_log(jobs, out, jsonl)
+    started, jobs, part = time.perf_counter(), plan.jobs, plan.part
+    results_log = _results_log(plan, out, jsonl)
     for folder in {path.parent for path in (results_log, *(job.target for job in jobs))}:
         remove_leftovers(folder)
     settings = json.loads(json.dumps(settings))  # as the lines of an earlier run have them
-    todo = begin(jobs, results_log, settings, resume=resume)
+    todo = begin(jobs, results_log, settings, resume=resume, part=part)
     done, failed, empty = 0, [], []
     shown, outcomes = progress and len(todo) > 1, execute(todo)
     with contextlib.closing(outcomes), progress_bar(shown, len(todo), "image") as bar:
@@ -234,7 +252,7 @@ def run_jobs(
             else:
                 done += 1
                 empty += [job.image.source] * is_empty(line)
-            append_line(results_log, {**line, "settings": settings})
+            append_line(results_log, {**line, "settings": settings, **describe_part(part, job)})
             bar.update()
     return FolderSummary(
         done,
@@ -340,16 +358,22 @@ def _is_disk_full(error: EasysegError) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in DISK_IS_FULL
 
 
+def _name_for_shards(image: Found) -> str:
+    """The same wherever a machine has mounted the folder."""
+    return image.source if "://" in image.source else image.relative_path.as_posix()
+
+
 def _results_log(
-    jobs: list[Job], out: Path | str | None, jsonl: str | os.PathLike[str] | None
+    plan: FolderPlan, out: Path | str | None, jsonl: str | os.PathLike[str] | None
 ) -> Path:
     if jsonl is not None:
         path = Path(jsonl)
     elif out is None:
-        path = common_folder(job.image for job in jobs) / RESULTS_LOG
+        path = common_folder(plan.images) / RESULTS_LOG
     else:
-        path = (Path(out).parent if jobs[0].target == out else Path(out)) / RESULTS_LOG
-    if os.path.abspath(path) in {os.path.abspath(job.target) for job in jobs}:  # noqa: PTH100
+        path = (Path(out).parent if plan.is_file else Path(out)) / RESULTS_LOG
+    path = path if plan.part is None else plan.part.shard.file(path)
+    if os.path.abspath(path) in {os.path.abspath(job.target) for job in plan.jobs}:  # noqa: PTH100
         raise InputError(
             f"The results log would overwrite the result {path}. Choose another jsonl file."
         )

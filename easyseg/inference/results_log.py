@@ -13,21 +13,30 @@ from easyseg.errors import InputError, OutputError, os_reason
 from easyseg.io.atomic import write_bytes
 from easyseg.io.find_images import Job
 from easyseg.io.remote import RemotePath
+from easyseg.io.shards import Part
 from easyseg.utils.documents import parse_json
 from easyseg.utils.files import require_ordinary
 
 FIRST_BYTES = b'{"source": '
+PART = "part"  # key of the lines of a shard's log: which image of which shard it is
 
 
 def begin(
-    jobs: Sequence[Job], path: Path, settings: Mapping[str, Any], *, resume: bool
+    jobs: Sequence[Job],
+    path: Path,
+    settings: Mapping[str, Any],
+    *,
+    resume: bool,
+    part: Part | None = None,
 ) -> list[Job]:
     """Starts the results log of a run.
 
     Args:
         jobs: The images and their results.
-        path: The log. Lines of an earlier run stay, unless their images are done again.
+        path: The log. Lines of an earlier run stay, unless their images are done again; in a
+            shard's log those of its images alone.
         settings: What the results depend on, as plain values.
+        part: Which images of a run in shards these are.
         resume: Whether images are skipped that were done with the same settings and whose result
             exists and is not older; otherwise no line stays.
 
@@ -48,9 +57,18 @@ def begin(
     ]
     sources = {job.image.source for job in todo}
     results = {str(job.target) for job in todo}
-    stay = (e for e in old if e["source"] not in sources and str(e.get("result")) not in results)
+    stay = [e for e in old if e["source"] not in sources and str(e.get("result")) not in results]
+    if part is not None:
+        lines = {(e["source"], str(e.get("result"))): e for e in stay}
+        kept = ((job, lines.get((job.image.source, str(job.target)))) for job in jobs)
+        stay = [e | describe_part(part, job) for job, e in kept if e is not None]
     write_bytes(path, b"".join(map(encode_line, stay)))
     return todo
+
+
+def describe_part(part: Part | None, job: Job) -> dict[str, Any]:
+    """What a line of a shard's log says of its image's place in the whole run."""
+    return {} if part is None else {PART: {**part.to_dict(), "index": job.position}}
 
 
 def append_line(path: Path, values: Mapping[str, Any]) -> None:

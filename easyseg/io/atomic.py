@@ -20,8 +20,22 @@ from typing import BinaryIO
 
 from easyseg.errors import OutputError, os_reason
 
-# a folder may be shared by computers, each of which knows its own processes alone
-HOST = f"{zlib.crc32(platform.node().encode()):08x}"
+
+def _host() -> str:
+    """A number for those processes that see each other by their ids.
+
+    A folder may be shared by computers, and containers of one computer and one name (as with
+    Kubernetes's hostNetwork) have ids of their own.
+    """
+    words = [platform.node()]
+    with contextlib.suppress(OSError):  # of Linux; many computers are called localhost
+        words.append(Path("/etc/machine-id").read_text("utf-8").strip())
+    with contextlib.suppress(OSError):
+        words.append(str(Path("/proc/self/ns/pid").readlink()))
+    return f"{zlib.crc32(' '.join(words).encode()):08x}"
+
+
+HOST = _host()
 LEFTOVER = re.compile(r"\..*-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.part")
 
 

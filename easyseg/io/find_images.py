@@ -61,11 +61,19 @@ class FoundImages(list[Found]):
 
 
 class Job(NamedTuple):
-    """An image, the path of its result, and the image itself where it is in memory already."""
+    """What is done with an image.
+
+    Attributes:
+        image: The image.
+        target: Path of its result.
+        content: The image itself, where it is in memory already.
+        position: Of the image among all images of the run.
+    """
 
     image: Found
     target: Path
     content: Any = None
+    position: int = 0
 
 
 def find_images(
