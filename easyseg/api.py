@@ -294,6 +294,7 @@ class SemanticSegmentation:
         resume: bool = False,
         shard: str | None = None,
         jsonl: AnyPath | None = None,
+        csv: AnyPath | None = None,
         progress: bool = True,
     ) -> FolderSummary:
         """Segments the images of folders, patterns and lists, and writes a result for each.
@@ -301,9 +302,10 @@ class SemanticSegmentation:
         `sources` are files, folders, glob patterns, http(s) URLs or `@list.txt`; `out` is a folder,
         `None` writes `<name>.seg.png` beside each image. An image that cannot be read does not stop
         the others. `resume` skips images that the JSON lines (`jsonl`, by default `results.jsonl`
-        in `out`) list with the same model and options (docs/folders.md). `shard="3/16"` does the
-        third of 16 parts, each of which may be done by another machine, and writes
-        `results-3-of-16.jsonl` (docs/scale.md). Other arguments as in `segment_image`.
+        in `out`) list with the same model and options (docs/folders.md). `csv` is a file for the
+        areas, with a line for each image and a column for each class, which is written at the end.
+        `shard="3/16"` does the third of 16 parts, each of which may be done by another machine, and
+        writes `results-3-of-16.jsonl` (docs/scale.md). Other arguments as in `segment_image`.
 
         Raises:
             ImageNotFoundError: A source has no images.
@@ -320,6 +322,7 @@ class SemanticSegmentation:
             resume=resume,
             shard=shard,
             jsonl=jsonl,
+            csv=csv,
             progress=progress,
             settings=self._settings(),
         )

@@ -39,6 +39,12 @@ from easyseg.results.outputs import OutputSpec
     help="Class areas, one JSON object per line.  [default: results.jsonl in the folder of "
     "results, or of the images; none for one image]",
 )
+@click.option(
+    "--csv",
+    "csv_file",
+    type=A_PATH,
+    help="Class areas as CSV, a line for each image and a column for each class.",
+)
 @inference_options
 @QUIET
 def segment(
@@ -48,6 +54,7 @@ def segment(
     resume: bool,
     shard: str | None,
     jsonl: Path | None,
+    csv_file: Path | None,
     model: ChosenModel,
     quiet: bool,
 ) -> int:
@@ -68,9 +75,16 @@ def segment(
 
     def segment_many(seg: SemanticSegmentation, images: Any) -> FolderSummary:
         return seg.segment_folder(
-            images, out, **output, resume=resume, shard=shard, jsonl=jsonl, progress=not quiet
+            images,
+            out,
+            **output,
+            resume=resume,
+            shard=shard,
+            jsonl=jsonl,
+            csv=csv_file,
+            progress=not quiet,
         )
 
-    one = segment_one if not resume and shard is None and jsonl is None else None
-    spec = OutputSpec(**output)
+    as_many = resume or any(value is not None for value in (shard, jsonl, csv_file))
+    one, spec = None if as_many else segment_one, OutputSpec(**output)
     return run_images(model, sources, out, spec, shard=shard, one=one, many=segment_many)

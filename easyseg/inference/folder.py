@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from easyseg.errors import EasysegError, ImageError, InputError, show_path
+from easyseg.inference.area_table import check_area_table, write_area_table
 from easyseg.inference.pipeline import run_pipeline
-from easyseg.inference.results_log import append_line, begin, describe_part
+from easyseg.inference.results_log import append_line, begin, describe_part, done_lines
 from easyseg.io.atomic import remove_leftovers
 from easyseg.io.find_images import (
     Found,
@@ -158,6 +159,7 @@ def segment_folder(
     resume: bool = False,
     shard: str | None = None,
     jsonl: str | os.PathLike[str] | None = None,
+    csv: str | os.PathLike[str] | None = None,
     progress: bool = True,
     settings: Mapping[str, Any] | None = None,
 ) -> FolderSummary:
@@ -165,26 +167,39 @@ def segment_folder(
 
     Args:
         predictor: The network.
-        sources: As in the method, and so are `out`, `resume`, `shard`, `jsonl` and `progress`.
+        sources: As in the method, and so are `out`, `resume`, `shard`, `jsonl`, `csv` and
+            `progress`.
         out: Folder, or a file for a single image.
         spec: What is written.
         resume: Skips images that are done.
         shard: Which part of the images is done.
         jsonl: The results log.
+        csv: The areas as CSV.
         progress: Shows a bar.
         settings: What the results depend on beside `spec`; part of each line of the results log.
     """
     labels = predictor.label_set
-    return run_jobs(
-        plan_folder(sources, out, spec, shard=shard),
+    plan, settings = plan_folder(sources, out, spec, shard=shard), settings or {}
+    settings = {**settings, **output_settings(spec, labels)}
+    table = None if csv is None else Path(csv)
+    if table is not None:
+        table = table if plan.part is None else plan.part.shard.file(table)
+        check_area_table(table, plan.jobs)
+    summary = run_jobs(
+        plan,
         functools.partial(segment_jobs, predictor, save_as(spec, labels)),
         out=None if out is None else Path(out),
-        settings={**(settings or {}), **output_settings(spec, labels)},
+        settings=settings,
         is_empty=lambda line: is_empty_cutout(line, spec, labels),
         resume=resume,
         jsonl=jsonl,
         progress=progress,
     )
+    if table is not None:
+        ids = range(len(labels)) if spec.classes is None else labels.ids_of(spec.classes)
+        lines = done_lines(Path(summary.jsonl), settings)
+        write_area_table(table, plan.jobs, lines, {i: labels.names[i] for i in ids})
+    return summary
 
 
 def output_settings(spec: OutputSpec, labels: LabelSet) -> dict[str, Any]:

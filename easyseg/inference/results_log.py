@@ -82,6 +82,12 @@ def append_line(path: Path, values: Mapping[str, Any]) -> None:
         ) from error
 
 
+def done_lines(path: Path, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The lines of images that are done with these settings."""
+    settings = json.loads(json.dumps(settings))
+    return (e for e in read_lines(path) if e["settings"] == settings and "result" in e)
+
+
 def encode_line(values: Mapping[str, Any]) -> bytes:
     """A line of the log."""
     return json.dumps(values).encode("ascii") + b"\n"  # escapes hold any file name

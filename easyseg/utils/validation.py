@@ -70,6 +70,7 @@ EXAMPLES = {  # by argument
     "config": "ModelConfig()",
     "dataset": "open_dataset('my_folder')",
     "classes": "['person', 'car']",
+    "csv": "'areas.csv'",
     "data": "'my_folder'",
     "device": "'gpu'",
     "folder": "'my_model'",
