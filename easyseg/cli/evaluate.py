@@ -6,10 +6,12 @@ import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from easyseg.cli import command
+from easyseg.cli.cluster import evaluate_on, ray_options, refuse_on_cluster
 from easyseg.cli.options import (
     QUIET,
     SHARD,
@@ -75,6 +77,7 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
     help="Folder for charts, contact sheets, the worst images and report.html.",
 )
 @SHARD
+@ray_options
 @inference_options
 @QUIET
 def evaluate(
@@ -87,6 +90,7 @@ def evaluate(
     csv_file: Path | None,
     report: Path | None,
     shard: str | None,
+    cluster: dict[str, Any] | None,
     model: ChosenModel,
     quiet: bool,
 ) -> None:
@@ -106,15 +110,17 @@ def evaluate(
         map_classes(model.source.label_set, dataset.label_set, class_map)
     for file in filter(None, (json_file, csv_file, report and report / "report.html")):
         require_writable(file.parent)
-    scores = model.open().evaluate(
-        dataset,
-        split=split,
-        class_map=class_map,
-        boundary=boundary,
-        report=report,
-        shard=shard,
-        progress=not quiet,
-    )
+    how: dict[str, Any] = {
+        "split": split,
+        "class_map": class_map,
+        "boundary": boundary,
+        "progress": not quiet,
+    }
+    if cluster is None:
+        scores = model.open().evaluate(dataset, report=report, shard=shard, **how)
+    else:
+        refuse_on_cluster(report=report, shard=shard)
+        scores = evaluate_on(cluster, model, data, data_options, **how)
     for note in (*dataset.notes, *dataset.warnings):
         echo_report(note)
     echo(scores)

@@ -294,7 +294,7 @@ DATA_OPTIONS = (
 )
 
 
-def _group(
+def group(
     argument: str, options: tuple[Callable[[Command], Command], ...], collect: Callable[..., Any]
 ) -> Callable[[Command], Command]:
     """A decorator that adds the options and hands on what `collect` makes of their values."""
@@ -364,14 +364,22 @@ class ChosenModel:
         if self.source is not None and classes is not None:
             self.source.label_set.ids_of(classes)
 
+    def arguments(self) -> dict[str, Any]:
+        """Those of `SemanticSegmentation`, with which another process opens the model."""
+        self._warn_of_default()
+        return {"model": self._model, **self._options}
+
     def open(self) -> SemanticSegmentation:
         """Opens the model."""
+        self._warn_of_default()
+        return SemanticSegmentation(self._model, **self._options, progress=not is_quiet())
+
+    def _warn_of_default(self) -> None:
         if self._is_default:
             log.warning(
                 "using mini, the small model that comes with easyseg (21 classes); for better "
                 "results name one, such as --model xception65.ade20k."
             )
-        return SemanticSegmentation(self._model, **self._options, progress=not is_quiet())
 
 
 def _video(**options: Any) -> dict[str, Any]:
@@ -394,30 +402,30 @@ def _data(classes: list[str | int] | None, **options: Any) -> DatasetOptions:
     return DatasetOptions(options["format"], names, options["ignore"] or (), options["strict"])
 
 
-model_options = _group("model", MODEL_OPTIONS, ChosenModel)
+model_options = group("model", MODEL_OPTIONS, ChosenModel)
 """Adds --model, --architecture, --cache-dir and --max-pixels, as a `ChosenModel`."""
 
-several_models_options = _group(
+several_models_options = group(
     "model_options",
     tuple(option for option in INFERENCE_OPTIONS if option not in (MODEL, MAX_PIXELS)),
     _inference,
 )
 """Adds the options of models without their names and the limit of pixels, by name."""
 
-network_options = _group("model", (*MODEL_OPTIONS, OUTPUT_STRIDE, COLORS_OPTION), ChosenModel)
+network_options = group("model", (*MODEL_OPTIONS, OUTPUT_STRIDE, COLORS_OPTION), ChosenModel)
 """The same, --output-stride and --colors."""
 
-inference_options = _group("model", INFERENCE_OPTIONS, ChosenModel)
+inference_options = group("model", INFERENCE_OPTIONS, ChosenModel)
 """Adds the options of the model and of `InferenceOptions`, as a `ChosenModel`."""
 
-output_options = _group("output", (_kind(OUTPUTS), *OUTPUT_OPTIONS), _output)
+output_options = group("output", (_kind(OUTPUTS), *OUTPUT_OPTIONS), _output)
 """Adds the options of `OutputSpec`; `output` has them by name."""
 
-frame_options = _group("output", (_kind(IMAGE_KINDS), *OUTPUT_OPTIONS), _output)
+frame_options = group("output", (_kind(IMAGE_KINDS), *OUTPUT_OPTIONS), _output)
 """The same without documents, which a video cannot hold."""
 
-video_options = _group("video_options", VIDEO_OPTIONS, _video)
+video_options = group("video_options", VIDEO_OPTIONS, _video)
 """Adds the options for videos, by name."""
 
-data_options = _group("data_options", DATA_OPTIONS, _data)
+data_options = group("data_options", DATA_OPTIONS, _data)
 """Adds the options for opening a data set, as `DatasetOptions`."""

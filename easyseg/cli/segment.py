@@ -9,6 +9,7 @@ import click
 
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
+from easyseg.cli.cluster import local_path, ray_run_options, refuse_on_cluster, segment_on
 from easyseg.cli.options import (
     A_PATH,
     QUIET,
@@ -27,8 +28,8 @@ from easyseg.results.outputs import OutputSpec
 @click.option(
     "-o",
     "--out",
-    type=A_PATH,
-    help="File for one image, else a folder.  [default: SOURCE.seg.png beside each image]",
+    help="File for one image, else a folder; with --ray also s3://... and gs://...  [default: "
+    "SOURCE.seg.png beside each image]",
 )
 @output_options
 @click.option("--resume", is_flag=True, help="Skip images that the JSON lines list as done.")
@@ -45,16 +46,18 @@ from easyseg.results.outputs import OutputSpec
     type=A_PATH,
     help="Class areas as CSV, a line for each image and a column for each class.",
 )
+@ray_run_options
 @inference_options
 @QUIET
 def segment(
     sources: tuple[str, ...],
-    out: Path | None,
+    out: str | None,
     output: dict[str, Any],
     resume: bool,
     shard: str | None,
     jsonl: Path | None,
     csv_file: Path | None,
+    cluster: dict[str, Any] | None,
     model: ChosenModel,
     quiet: bool,
 ) -> int:
@@ -65,6 +68,12 @@ def segment(
     An image that cannot be read does not stop the others; the exit code is then 2.
     """
     model.check_classes(output["classes"])
+    if cluster is not None:
+        refuse_on_cluster(shard=shard, jsonl=jsonl, csv=csv_file)
+        options = {**output, "resume": resume, "progress": not quiet}
+        return segment_on(cluster, model, sources, out, **options)
+
+    folder = local_path(out)
 
     def segment_one(seg: SemanticSegmentation, image: str, target: Path) -> str:
         result = seg.segment_image(image, target, **output)
@@ -76,7 +85,7 @@ def segment(
     def segment_many(seg: SemanticSegmentation, images: Any) -> FolderSummary:
         return seg.segment_folder(
             images,
-            out,
+            folder,
             **output,
             resume=resume,
             shard=shard,
@@ -87,4 +96,4 @@ def segment(
 
     as_many = resume or any(value is not None for value in (shard, jsonl, csv_file))
     one, spec = None if as_many else segment_one, OutputSpec(**output)
-    return run_images(model, sources, out, spec, shard=shard, one=one, many=segment_many)
+    return run_images(model, sources, folder, spec, shard=shard, one=one, many=segment_many)

@@ -26,7 +26,7 @@ def absolute_model(model: str) -> str:
     return model if named else os.path.abspath(model)  # noqa: PTH100  (links stay)
 
 
-def local_model(model: str, sha256: str | None, cache_dir: str | None) -> str:
+def local_model(model: str, sha256: str | None, cache_dir: str | os.PathLike[str] | None) -> str:
     """The model itself; of one in an object store, its copy in the cache of this computer.
 
     Args:

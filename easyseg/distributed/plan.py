@@ -31,7 +31,7 @@ def plan_run(sources: Source | Iterable[Source], out: str, spec: OutputSpec) -> 
                 f"Give a folder, or an object store: {EXAMPLES}."
             )
         plan = plan_folder(sources, out, spec)
-        if plan.jobs[0].target == Path(out):
+        if plan.is_file:
             raise InputError(f"out={show_path(out)!r} is a file. Give a folder for the results.")
         return plan
     images = find_images(sources)
@@ -43,4 +43,5 @@ def plan_run(sources: Source | Iterable[Source], out: str, spec: OutputSpec) -> 
     below = result_paths(images, Path(), extensions=OUTPUTS[spec.kind].suffixes)
     targets = [cast("Path", RemotePath(out) / path) for path in below]
     spec.check_path(targets[0])
-    return FolderPlan(images, [Job(*pair) for pair in zip(images, targets, strict=True)])
+    pairs = zip(images, targets, strict=True)
+    return FolderPlan(images, [Job(*pair, position=i) for i, pair in enumerate(pairs)])

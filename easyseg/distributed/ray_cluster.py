@@ -119,8 +119,7 @@ def _check_address(address: str) -> None:
     if address.startswith("ray://"):
         raise InputError(
             f"ray={address!r} is an address of Ray Client, through which paths of this computer "
-            "mean nothing. Run the command on the cluster: ray job submit --address "
-            "http://HEAD:8265 -- easyseg segment SOURCE... -o OUT --ray auto"
+            "mean nothing. Run this on the cluster itself, by `ray job submit`, with ray='auto'."
         )
     match = re.fullmatch(r"\[?([\w.:-]+?)\]?:(\d{1,5})", address)
     if match is None:

@@ -155,6 +155,7 @@ def segment(
         finally:
             tidy(cluster, pool.nodes, folders)
     values = {field.name: getattr(summary, field.name) for field in dataclasses.fields(summary)}
+    values["elapsed"] = time.perf_counter() - started
     table = f"{out.rstrip('/')}/{TABLE}"
     return RaySummary(**values, table=table, workers=pool.workers, startup=run.startup)
 

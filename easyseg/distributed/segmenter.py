@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from easyseg.api import SemanticSegmentation
-    from easyseg.results.label_set import Classes
+    from easyseg.results.label_set import Classes, LabelSet
     from easyseg.results.segmentation import Segmentation
 
 WAITING = 2  # threads more than cores where images come from a network
@@ -34,7 +35,8 @@ class ModelOptions(TypedDict, total=False):
 
     architecture: str | None
     output_stride: int | None
-    class_names: Sequence[str] | None
+    colors: Mapping[str | int, Any] | None
+    class_names: Sequence[str] | LabelSet | None
     input_size: Sequence[int] | int | None
     mean: Sequence[float] | None
     std: Sequence[float] | None
@@ -46,7 +48,7 @@ class ModelOptions(TypedDict, total=False):
     precision: str
     device: str
     max_pixels: int | None
-    cache_dir: str | None
+    cache_dir: str | os.PathLike[str] | None
 
 
 class Row(NamedTuple):

@@ -11,18 +11,19 @@ import pytest
 from easyseg import SemanticSegmentation, TrainConfig, open_dataset
 from easyseg.cli import COMMANDS, flag_of
 from easyseg.datasets.check.check import check_dataset
+from easyseg.distributed import evaluate, segment
 from easyseg.inference.background import BackgroundOptions, edit_background
 from easyseg.serve.limits import ServeLimits
 
 SEG = SemanticSegmentation
 
 CALLS = {  # command: what it stands for
-    "segment": [SEG, SEG.segment_folder],
+    "segment": [segment, SEG, SEG.segment_folder],
     "background": [
         SEG, SEG.change_background, SEG.blur_background, SEG.color_background, SEG.cutout
     ],
     "video": [SEG, SEG.segment_video],
-    "evaluate": [SEG, SEG.evaluate],
+    "evaluate": [evaluate, SEG, SEG.evaluate],
     "train": [SEG, SEG.fine_tune],
     "optimize": [SEG, SEG.optimize],
     "export": [SEG, SEG.export],
@@ -90,6 +91,8 @@ def arguments_of(name):
 
 
 def more_arguments(call):
+    if call in (segment, evaluate):  # those of SemanticSegmentation
+        return {}
     if call is SEG.fine_tune:
         return {field.name: field.default for field in dataclasses.fields(TrainConfig)}
     defaults = inspect.signature(edit_background).parameters

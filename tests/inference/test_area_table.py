@@ -37,9 +37,7 @@ def images(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(
-    sources="in", label_set=VOC, *, resume=False, shard=None, table="areas.csv", **spec
-):
+def run(sources="in", label_set=VOC, *, resume=False, shard=None, table="areas.csv", **spec):
     return segment_folder(
         color_predictor(label_set),
         sources,

@@ -1,0 +1,120 @@
+"""What `segment` and `evaluate` take for a Ray cluster, and their runs on one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from easyseg.cli.options import INTEGER, NUMBER, ChosenModel, group
+from easyseg.cli.summary import folder_run, report_folder
+from easyseg.errors import InputError
+from easyseg.io.remote import is_object
+
+if TYPE_CHECKING:
+    from easyseg.datasets import DatasetOptions
+    from easyseg.evaluation.scores import Scores
+
+MEMORY = 2_000_000_000  # as in `easyseg.distributed`, which loads more
+DEFAULT = "default"  # --ray without an address
+
+RAY_OPTIONS: tuple[Callable[..., Any], ...] = (
+    click.option(
+        "--ray",
+        is_flag=False,
+        flag_value=DEFAULT,
+        metavar="[ADDRESS]",
+        help="Run on a Ray cluster: auto, HOST:PORT or local; after all SOURCEs.  [without "
+        "ADDRESS: that of RAY_ADDRESS, else this computer]",
+    ),
+    click.option(
+        "--workers",
+        type=INTEGER,
+        help="Processes on the cluster.  [default: as many as its resources allow]",
+    ),
+    click.option("--cpus", type=NUMBER, default=1, show_default=True, help="Cores of each."),
+    click.option("--gpus", type=NUMBER, default=0, show_default=True, help="Cards of each."),
+    click.option(
+        "--memory",
+        type=INTEGER,
+        default=MEMORY,
+        show_default=True,
+        metavar="BYTES",
+        help="Memory that Ray sets apart for each.",
+    ),
+)
+MAX_FAILURES = click.option(
+    "--max-failures",
+    type=INTEGER,
+    metavar="N",
+    help="On a cluster, stop once more images than this have failed.",
+)
+
+
+def _chosen(**values: Any) -> dict[str, Any] | None:
+    """Arguments of `easyseg.distributed`; `None` where there is no cluster."""
+    if values["ray"] is None:
+        given = {"cpus": 1, "gpus": 0, "memory": MEMORY}
+        for name, value in values.items():
+            if value is not None and value != given.get(name):
+                raise InputError(f"{name}={value!r} is for a cluster; give ray= too, or leave it.")
+        return None
+    return values | {"ray": None if values["ray"] == DEFAULT else values["ray"]}
+
+
+ray_options = group("cluster", RAY_OPTIONS, _chosen)
+"""Adds the options of a cluster, as arguments of `easyseg.distributed`, or `None` without one."""
+
+ray_run_options = group("cluster", (*RAY_OPTIONS, MAX_FAILURES), _chosen)
+"""The same for a run over images."""
+
+
+def segment_on(
+    cluster: Mapping[str, Any],
+    model: ChosenModel,
+    sources: Sequence[str],
+    out: str | None,
+    **options: Any,
+) -> int:
+    """Segments images on a cluster and prints a summary; returns the exit code."""
+    from easyseg.distributed import segment  # noqa: PLC0415
+
+    if out is None:
+        raise InputError("out= is missing; a cluster writes into a folder, or an object store.")
+    with folder_run():
+        summary = segment(sources, out, **model.arguments(), **cluster, **options)
+    return report_folder(summary)
+
+
+def local_path(out: str | None) -> Path | None:
+    """Where results go without a cluster.
+
+    Raises:
+        InputError: Into an object store.
+    """
+    if out is not None and is_object(out):
+        raise InputError(f"out={out!r} is in an object store, to which clusters write; give ray=.")
+    return None if out is None else Path(out)
+
+
+def evaluate_on(
+    cluster: Mapping[str, Any],
+    model: ChosenModel,
+    data: str,
+    options: DatasetOptions,
+    **choices: Any,
+) -> Scores:
+    """Measures a model on a cluster."""
+    from easyseg.distributed import evaluate  # noqa: PLC0415
+
+    chosen = {**options.to_dict(), **choices}
+    return evaluate(data, **model.arguments(), **cluster, **chosen)
+
+
+def refuse_on_cluster(**values: Any) -> None:
+    """Raises InputError for an option that a cluster does not have."""
+    for name, value in values.items():
+        if value is not None:
+            raise InputError(f"{name}= is not available with ray=; leave one of them out.")
