@@ -28,14 +28,13 @@ Target = str | os.PathLike[str] | None
 class alter_bg:
     """Keeps objects of the Pascal VOC classes and changes the background.
 
-    There are four methods for each of four effects:
+    There are four methods for each of four effects, for images, frames (BGR arrays), videos and
+    cameras:
 
-    | | image | frame (BGR array) | video | camera |
-    |---|---|---|---|---|
-    | an image (`b_image_path`) | change_bg_img | change_frame_bg | change_video_bg | change_camera_bg |
-    | a color (`colors`, RGB) | color_bg | color_frame | color_video | color_camera |
-    | a blur (`low`, `moderate`, `extreme`) | blur_bg | blur_frame | blur_video | blur_camera |
-    | no colors | gray_bg | gray_frame | gray_video | gray_camera |
+    * an image (`b_image_path`): change_bg_img, change_frame_bg, change_video_bg, change_camera_bg
+    * a color (`colors`, RGB): color_bg, color_frame, color_video, color_camera
+    * a blur (`low`, `moderate`, `extreme`): blur_bg, blur_frame, blur_video, blur_camera
+    * no colors: gray_bg, gray_frame, gray_video, gray_camera
 
     All keep the class `detect`, or all classes, and return `(H, W, 3) uint8 BGR` as OpenCV does;
     for videos and cameras the last frame.
@@ -46,7 +45,7 @@ class alter_bg:
 
     Args:
         model_type: "h5" or "pb"; ignored, since the extension of the weights file decides.
-    """  # noqa: E501  (a table)
+    """
 
     def __init__(self, model_type: str = "h5") -> None:
         self.model_type = model_type

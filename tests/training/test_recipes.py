@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 def run(name, folder, *arguments):
     done = subprocess.run(
-        [sys.executable, ROOT / "examples" / name, *map(str, arguments)],
+        [sys.executable, ROOT / "examples/recipes" / name, *map(str, arguments)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
@@ -37,7 +37,7 @@ def test_street(tmp_path):
             for kind, array in ((split, image), (f"{split}annot", mask)):
                 (tmp_path / "camvid" / kind).mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(tmp_path / "camvid" / kind / f"{i}.png"), array)
-    out = run("07_fine_tune_street.py", tmp_path, "camvid", 1, "mini")
+    out = run("fine_tune_street.py", tmp_path, "camvid", 1, "mini")
     assert "mean dice" in out
     assert (tmp_path / "runs/street/report.html").is_file()
 
@@ -52,7 +52,7 @@ def test_person(tmp_path):
             for kind, array in (("Images", image), ("Masks", mask)):
                 (tmp_path / f"human/{split}_{kind}").mkdir(parents=True, exist_ok=True)
                 cv2.imwrite(str(tmp_path / f"human/{split}_{kind}/{i}.png"), array)
-    out = run("08_fine_tune_person.py", tmp_path, "human", 1)
+    out = run("fine_tune_person.py", tmp_path, "human", 1)
     assert out.startswith(("IoU 0.", "IoU 1."))
     assert "on 3 images" in out
 
@@ -91,6 +91,6 @@ def test_coco(tmp_path):
             "categories": [{"id": i, "name": name} for i, name in enumerate(names, 1)],
         }
         (folder / "_annotations.coco.json").write_text(json.dumps(content))
-    out = run("09_fine_tune_coco.py", tmp_path, "export", 1)
+    out = run("fine_tune_coco.py", tmp_path, "export", 1)
     assert "adam: mean IoU" in out
     assert "sgd: mean IoU" in out

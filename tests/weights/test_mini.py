@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
-import runpy
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from helpers.paths import ROOT
 from PIL import Image
 
 import easyseg
@@ -121,26 +119,3 @@ def test_demo_without_its_images(monkeypatch, capsys):
         main(["demo"])
     assert caught.value.code == 2
     assert "pip install 'easyseg[demo]'" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "path",
-    [p for p in sorted((ROOT / "examples").glob("*.py")) if "fine_tune" not in p.stem],
-    ids=lambda p: p.stem,
-)
-def test_examples_run(path, tmp_path, samples, monkeypatch, capsys):
-    arguments = [samples[0], str(tmp_path / "out.png")]
-    if "folder" in path.stem:
-        for image in samples:
-            with Image.open(image) as opened:
-                opened.save(tmp_path / os.path.basename(image))  # noqa: PTH119
-        arguments = [str(tmp_path)]
-    if "video" in path.stem:
-        pytest.importorskip("av", reason="videos need easyseg[video]")
-        from helpers.make_video import make_video
-
-        video = make_video(tmp_path / "video.mp4", frames=6)
-        arguments = [str(video), str(tmp_path / "out.mp4")]
-    monkeypatch.setattr(sys, "argv", [str(path), *arguments])
-    runpy.run_path(str(path), run_name="__main__")
-    assert capsys.readouterr().out or (tmp_path / "out.png").exists()

@@ -3,7 +3,7 @@
 The data set has six folders: Train_Images, Train_Masks, Val_Images, Val_Masks, Test_Images and
 Test_Masks.
 
-    python 08_fine_tune_person.py human 20
+    python fine_tune_person.py human 20
 """
 
 import sys

@@ -1,6 +1,6 @@
 """A COCO export of a few classes: DeepLabV3 on ResNet-50, with Adam and with SGD, ten epochs.
 
-python 09_fine_tune_coco.py export 10 imagenet
+python fine_tune_coco.py export 10 imagenet
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Street scenes, such as CamVid: fine-tune Pascal VOC's weights, with finer boundaries.
 
-python 07_fine_tune_street.py camvid 30
+python fine_tune_street.py camvid 30
 """
 
 import sys

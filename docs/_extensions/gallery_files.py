@@ -1,0 +1,62 @@
+"""The gallery: where its examples run, in which order, and how their images are found."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from PIL import Image
+from sphinx_gallery.scrapers import figure_rst
+
+# sections and examples, in the order of the gallery
+EXAMPLES = {
+    "images": (
+        "one_image",
+        "kinds",
+        "folder",
+        "cutout",
+        "background",
+        "areas",
+        "large_image",
+        "several_scales",
+        "polygons",
+    ),
+    "video": ("video", "camera"),
+    "training": (
+        "train_on_a_folder",
+        "train_on_coco",
+        "train_on_yolo",
+        "train_on_labelme",
+        "evaluate",
+        "choose_a_variant",
+        "transfer_weights",
+    ),
+    "deploy": ("export", "serve", "from_pixellib"),
+    "inside": ("own_network", "predictor", "kerashub", "errors"),
+}
+SECTIONS = [f"../build/examples/{section}" for section in EXAMPLES]
+
+
+def in_order(file_name: str) -> int:
+    """Position of an example in its section; a new one must be entered above."""
+    return [name for names in EXAMPLES.values() for name in names].index(Path(file_name).stem)
+
+
+def stage_examples(root: Path) -> Path:
+    """Copies the examples to build/examples, where they run and may write; the repository stays."""
+    staged = root / "build/examples"
+    shutil.rmtree(staged, ignore_errors=True)
+    sections = shutil.ignore_patterns("__pycache__", "recipes")
+    return Path(shutil.copytree(root / "examples", staged, ignore=sections))
+
+
+def image_scraper(_: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
+    """The image that a block ends with, as a notebook shows it, as the block's image."""
+    image = block_vars["example_globals"].get("___")
+    if not isinstance(image, Image.Image) or image is block_vars.get("last_image"):
+        return ""
+    block_vars["last_image"] = image
+    path = PurePosixPath(next(block_vars["image_path_iterator"]))
+    image.save(path)
+    return figure_rst([str(path)], gallery_conf["src_dir"])

@@ -1,0 +1,35 @@
+"""
+A network of one's own
+======================
+
+Any Keras model becomes a backbone with ``keras_graph``; its late strides turn into dilation. Around
+it stands DeepLabV3+, as around the built-in ones.
+"""
+
+import keras
+from PIL import Image
+from skimage import data
+
+from easyseg import KerasBackbone, ModelConfig, SemanticSegmentation, keras_graph
+
+stem = keras.Sequential(
+    [
+        keras.Input((None, None, 3)),
+        keras.layers.Conv2D(16, 3, strides=2, padding="same", activation="relu"),
+        keras.layers.Conv2D(32, 3, strides=2, padding="same", activation="relu", name="fine"),
+        keras.layers.Conv2D(64, 3, strides=2, padding="same", activation="relu"),
+        keras.layers.Conv2D(64, 3, strides=2, padding="same", activation="relu"),
+    ]
+)
+backbone: KerasBackbone = keras_graph(stem, low="fine")
+config = ModelConfig(graph=backbone, num_classes=3, head_channels=64, input_size=(257, 257))
+print(config)
+
+# %%
+# ``create`` gives it names and random weights. Before training, its classes mean nothing:
+
+seg = SemanticSegmentation.create(
+    class_names=["sky", "road", "car"], weights=None, graph=backbone, head_channels=64
+)
+print(f"{seg.model.count_params():,} parameters")
+Image.fromarray(seg.segment_image(data.cat()).plot("side_by_side"))
