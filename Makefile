@@ -38,7 +38,7 @@ demo: $(VENV)/.installed ## install into .venv and segment two real images
 	$(BIN)/easyseg demo
 
 test: $(VENV)/.installed ## run the tests (a few minutes on 2 cores)
-	$(BIN)/python -m pytest -m "not slow and not browser" $(WORKERS)
+	$(BIN)/python -m pytest -m "not slow and not browser and not site" $(WORKERS)
 
 test-browser: $(VENV)/.installed ## run the tests that need Chromium: the page, videos
 	@command -v chromium >/dev/null || { echo "Chromium is missing: apt-get install chromium"; exit 1; }
@@ -81,11 +81,20 @@ test-all: $(VENV)/.installed ## run the slow tests too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'
 	$(BIN)/python -m pytest $(WORKERS)
 
+$(VENV)/.docs: $(VENV)/.installed
+	$(BIN)/python $(PIP_INSTALL) -e '.[dev,docs]'
+	@touch $@
+
+docs: $(VENV)/.docs ## build the documentation into build/site, without a network, and check it
+	$(BIN)/python -m sphinx -q -W --keep-going -d build/doctrees docs build/site
+	$(BIN)/python -m pytest -m site tests/site
+	@echo "open build/site/index.html"
+
 fuzz: $(VENV)/.installed ## feed generated files to all readers, EASYSEG_FUZZ_EXAMPLES (7000) for each file of tests
 	$(BIN)/python -m pytest -m slow -n auto --maxprocesses 4 tests/fuzz
 
 coverage: $(VENV)/.installed ## run the tests and show the line coverage of easyseg/ (at least 90 %)
-	$(BIN)/python -m pytest -m "not slow and not browser" $(WORKERS) --cov --cov-report=term:skip-covered --cov-report=html
+	$(BIN)/python -m pytest -m "not slow and not browser and not site" $(WORKERS) --cov --cov-report=term:skip-covered --cov-report=html
 
 check: $(VENV)/.installed ## format, lint and type checks
 	$(BIN)/ruff format --check .
@@ -96,6 +105,7 @@ bench: $(VENV)/.installed ## run the benchmarks; results go to benchmarks/result
 	for script in benchmarks/[a-z]*.py; do $(BIN)/python "$$script"; done
 
 clean: ## remove .venv and everything that was built
+	rm -rf docs/api docs/gallery docs/reference/generated docs/tutorials/notebooks.rst
 	rm -rf $(VENV) $(CLIENTS) $(RUNTIME) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* htmlcov
 
-.PHONY: help demo test test-browser test-golden test-export test-deploy test-all fuzz coverage check bench clean
+.PHONY: help demo test test-browser test-golden test-export test-deploy test-all docs fuzz coverage check bench clean

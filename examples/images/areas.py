@@ -14,9 +14,10 @@ from skimage import data
 
 from easyseg import SemanticSegmentation
 
-cameraman = Image.fromarray(data.camera())
-photos = {"astronaut": data.astronaut(), "cat": data.cat(), "cameraman": cameraman}
-results = list(SemanticSegmentation("mini").segment_images(photos.values()))
+photos = {"astronaut": data.astronaut(), "cat": data.cat()}
+photos["cameraman"] = Image.fromarray(data.camera())
+seg = SemanticSegmentation("mini", colors={"person": "#ff5c5c", "cat": "#ff8800"})
+results = list(seg.segment_images(photos.values()))
 areas = {
     photo: dict(zip(result.class_names, result.ratios, strict=True))
     for photo, result in zip(photos, results, strict=True)
@@ -29,7 +30,6 @@ with Path("areas.csv").open("w", newline="") as file:
     for photo, area in areas.items():
         table.writerow([photo, *(f"{area.get(name, 0):.4f}" for name in classes)])
 print(Path("areas.csv").read_text())
-
 # %%
 # The same as bars, beside what they were measured on.
 fig, axes = plt.subplots(3, 2, figsize=(7, 7), layout="constrained", width_ratios=(1, 2))

@@ -2,8 +2,7 @@
 A folder
 ========
 
-All images of a folder, with the areas of their classes as JSON lines. A second run resumes where
-the first was interrupted.
+All images of a folder, with the areas of their classes as JSON lines. A second run resumes.
 """
 
 import json
@@ -19,7 +18,8 @@ for name in ("astronaut", "camera", "cat"):
     Image.fromarray(getattr(data, name)()).save(f"photos/{name}.png")
 Path("photos/notes.png").write_text("not an image")
 
-seg = SemanticSegmentation("mini")
+COLORS = {"person": "#ff5c5c", "cat": "#ff8800"}
+seg = SemanticSegmentation("mini", colors=COLORS)
 summary = seg.segment_folder("photos", "segmented", resume=True, progress=False)
 print(summary)
 for source, message in summary.failed:

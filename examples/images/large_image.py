@@ -16,8 +16,9 @@ from easyseg import SemanticSegmentation
 framed = np.pad(data.cat(), ((42, 42), (30, 31), (0, 0)), constant_values=236)
 photo = np.tile(framed, (4, 5, 1))
 
-whole = SemanticSegmentation("mini").segment_image(photo)
-tiled = SemanticSegmentation("mini", tile=449).segment_image(photo)
+COLORS = {"cat": "#ff8800"}
+whole = SemanticSegmentation("mini", colors=COLORS).segment_image(photo)
+tiled = SemanticSegmentation("mini", colors=COLORS, tile=449).segment_image(photo)
 for title, result in (("shrunk", whole), ("in tiles", tiled)):
     print(f"{title:9} {result}")
 

@@ -32,5 +32,5 @@ Path("tiles/data.yaml").write_text("train: images/train\nval: images/val\nnames:
 
 options = {"epochs": 3, "batch_size": 4, "learning_rate": 2e-3, "freeze_backbone_epochs": 0}
 tiles = SemanticSegmentation("mini").fine_tune("tiles", run_dir="run", progress=False, **options)
-print("mean IoU after each epoch:", [f"{epoch['mean_iou']:.3f}" for epoch in tiles.history])
+print("mean IoU after each epoch:", [f"{epoch['val_mean_iou']:.3f}" for epoch in tiles.history])
 Image.fromarray(tiles.segment_image("tiles/images/val/0.png").plot("side_by_side"))

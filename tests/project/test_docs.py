@@ -13,7 +13,13 @@ from helpers.make_video import make_video
 from helpers.paths import ROOT
 
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("pretrained/*/*.md")]
+    page
+    for page in (
+        *ROOT.glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
+        *ROOT.glob("pretrained/*/*.md"),
+    )
+    if "generated" not in page.parts  # by the site's build
 )
 TEXTS = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in PAGES}
 

@@ -1,0 +1,78 @@
+"""The built site in Chromium, from disk: axe, search, the dark mode, narrow screens."""
+
+from __future__ import annotations
+
+import pytest
+from helpers.browser import chromium
+from helpers.paths import ROOT
+
+SITE = ROOT / "build/site"
+pytestmark = [
+    pytest.mark.site,
+    pytest.mark.skipif(not (SITE / "index.html").is_file(), reason="make docs builds it"),
+]
+PAGES = (
+    "index.html",
+    "gallery/index.html",
+    "gallery/images/one_image.html",
+    "fine-tuning.html",
+    "tutorials/notebooks.html",
+    "api/index.html",
+    "api/easyseg.Segmentation.html",
+    "reference/generated/command-line.html",
+    "reference/generated/benchmarks.html",
+)
+SIZES = [(1280, 900), (375, 812)]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def visit(browser):
+    contexts = []
+
+    def call(page, size=SIZES[0], scheme="light"):
+        context = browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, color_scheme=scheme
+        )
+        contexts.append(context)
+        opened = context.new_page()
+        opened.set_default_timeout(30_000)
+        opened.goto((SITE / page).as_uri())
+        return opened
+
+    yield call
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("page", PAGES)
+def test_axe_finds_nothing(visit, page, size, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    opened = visit(page, size, scheme)
+    assert opened.evaluate("document.documentElement.dataset.theme") == scheme
+    found = Axe().run(opened)
+    assert not found.response["violations"], found.generate_report()
+    assert len(found.response["passes"]) > 10
+    assert opened.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+def test_search_finds_a_page(visit):
+    opened = visit("search.html?q=labelme")
+    opened.wait_for_selector("#search-results li a")
+    titles = opened.locator("#search-results li a").all_inner_texts()
+    assert any("labelme" in title for title in titles)
+
+
+def test_versions(visit):
+    opened = visit("index.html")
+    opened.locator(".versions summary").first.click()
+    assert opened.locator(".versions li a").first.is_visible()
+    assert opened.locator(".versions [aria-current]").count() >= 1
