@@ -30,7 +30,7 @@ dataset = open_dataset("coins")
 print(check_dataset(dataset))
 options = TrainConfig(epochs=3, batch_size=4, learning_rate=2e-3, freeze_backbone_epochs=0)
 changed = {name: getattr(options, name) for name in ("epochs", "batch_size", "learning_rate")}
-coins = SemanticSegmentation("mini").fine_tune(dataset, run_dir="run", progress=False, **changed)
+coins = SemanticSegmentation("mini").fine_tune(dataset, progress=False, **changed)
 print("mean IoU after each epoch:", [f"{epoch['val_mean_iou']:.3f}" for epoch in coins.history])
 
 # %%

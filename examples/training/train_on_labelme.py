@@ -27,6 +27,6 @@ for number, (scale, turned) in enumerate((s, t) for s in (0.4, 0.5, 0.6) for t i
     Path(f"pets/{number}.json").write_text(json.dumps(document))
 
 options = {"epochs": 3, "batch_size": 3, "learning_rate": 2e-3, "freeze_backbone_epochs": 0}
-pets = seg.fine_tune("pets", run_dir="run", progress=False, **options)
+pets = seg.fine_tune("pets", progress=False, **options)
 print(pets.label_set.names, [f"{epoch['val_mean_iou']:.3f}" for epoch in pets.history])
 Image.fromarray(pets.segment_image(data.cat()).plot(legend=True))

@@ -31,6 +31,6 @@ for split, count in (("train", 8), ("val", 2)):
 Path("tiles/data.yaml").write_text("train: images/train\nval: images/val\nnames: [brick]\n")
 
 options = {"epochs": 3, "batch_size": 4, "learning_rate": 2e-3, "freeze_backbone_epochs": 0}
-tiles = SemanticSegmentation("mini").fine_tune("tiles", run_dir="run", progress=False, **options)
+tiles = SemanticSegmentation("mini").fine_tune("tiles", progress=False, **options)
 print("mean IoU after each epoch:", [f"{epoch['val_mean_iou']:.3f}" for epoch in tiles.history])
 Image.fromarray(tiles.segment_image("tiles/images/val/0.png").plot("side_by_side"))
