@@ -77,6 +77,10 @@ test-export: $(VENV)/.installed $(CLIENTS)/.installed ## open exported files in 
 test-deploy: $(VENV)/.installed ## serve from what deploy/Dockerfile installs; read brush masks with Label Studio's converter
 	$(BIN)/python -m pytest -m slow tests/deploy tests/serve/test_label_studio.py
 
+test-scale: $(VENV)/.installed ## run images on Ray clusters of this computer, from an S3 server, and the recipes for other programs
+	$(BIN)/python $(PIP_INSTALL) -e '.[dev,ray]' 'moto[server]' boto3 dask
+	$(BIN)/python -m pytest tests/distributed
+
 test-all: $(VENV)/.installed ## run the slow tests too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'
 	$(BIN)/python -m pytest $(WORKERS)
@@ -108,4 +112,4 @@ clean: ## remove .venv and everything that was built
 	rm -rf docs/api docs/gallery docs/reference/generated docs/tutorials/notebooks.rst
 	rm -rf $(VENV) $(CLIENTS) $(RUNTIME) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage* htmlcov
 
-.PHONY: help demo test test-browser test-golden test-export test-deploy test-all docs fuzz coverage check bench clean
+.PHONY: help demo test test-browser test-golden test-export test-deploy test-scale test-all docs fuzz coverage check bench clean

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import pickle
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -112,26 +114,16 @@ class Segmenter:
         self.out, self.sha256 = out, sha256
         self.spec = OutputSpec(kind, alpha, legend, classes)
         self._options: dict[str, Any] = {**options}
-        self._opened: tuple[SemanticSegmentation, str] | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**vars(self), "_opened": None}
 
     def open(self) -> tuple[SemanticSegmentation, str]:
-        """The model, opened at the first call, and the SHA-256 of its weights ("" if unknown).
+        """The model, opened once in a process, and the SHA-256 of its weights ("" if unknown).
 
         Raises:
             EasysegError: It cannot be opened, or its weights are others than `sha256`.
         """
-        from easyseg.api import SemanticSegmentation  # noqa: PLC0415
-
+        recipe = (self.model, self.name, self.sha256, self._options)
         with _opening:
-            if self._opened is None:
-                path = local_model(self.model, self.sha256, self._options.get("cache_dir"))
-                seg = SemanticSegmentation(path, **self._options, progress=False)
-                seg.name = self.name
-                self._opened = seg, self._check(seg._opened.weights_sha256())
-            return self._opened
+            return _open(pickle.dumps(recipe))
 
     def __call__(self, batch: Any) -> Any:
         """Segments a batch of a table.
@@ -178,14 +170,6 @@ class Segmenter:
             names = {"source": row.path} | ({} if "error" in line else {"result": row.result})
             yield {**line, **names}
 
-    def _check(self, sha256: str) -> str:
-        if self.sha256 not in (None, sha256):
-            raise InputError(
-                f"the weights of {self.model} on this computer have the SHA-256 {sha256[:12]}..., "
-                f"expected {str(self.sha256)[:12]}.... Copy the same file to all computers."
-            )
-        return sha256
-
     def _row(self, values: Mapping[str, Any]) -> Row:
         content = next((values[k] for k in ("image", "bytes") if values.get(k) is not None), None)
         path = values.get("path")
@@ -199,6 +183,23 @@ class Segmenter:
             return Row(path, None, content, f"Cannot write the result of {path} below {self.out}.")
         name = f"{below.as_posix().lstrip('/')}{suffixes[0] if suffixes else '.png'}"
         return Row(path, f"{self.out.rstrip('/')}/{name}", content)
+
+
+@functools.lru_cache(maxsize=2)
+def _open(recipe: bytes) -> tuple[SemanticSegmentation, str]:
+    """A model in this process, to which a `Segmenter` may be sent again with each batch."""
+    from easyseg.api import SemanticSegmentation  # noqa: PLC0415
+
+    model, name, sha256, options = pickle.loads(recipe)  # noqa: S301  (our own)
+    path = local_model(model, sha256, options.get("cache_dir"))
+    seg = SemanticSegmentation(path, **options, progress=False)
+    seg.name, found = name, seg._opened.weights_sha256()
+    if sha256 not in (None, found):
+        raise InputError(
+            f"the weights of {name} on this computer have the SHA-256 {found[:12]}..., expected "
+            f"{sha256[:12]}.... Copy the same file to all computers."
+        )
+    return seg, found
 
 
 def _rows_of(batch: Any) -> list[dict[str, Any]]:

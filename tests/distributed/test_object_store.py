@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 
 import pytest
 from helpers.ray_runs import draw_images, files_of
 
-from easyseg import SemanticSegmentation, read_image
+from easyseg import read_image
 from easyseg.distributed import Segmenter, segment
 from easyseg.errors import (
     ImageNotFoundError,
@@ -20,6 +21,7 @@ from easyseg.errors import (
 )
 from easyseg.io import read_image as read_image_module
 from easyseg.io.find_images import find_images
+from easyseg.utils.resources import pretrained_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -130,7 +132,7 @@ def test_workers_read_and_write_them(uploaded, store, local, tmp_path, mini):
 
 def test_a_model_is_downloaded_once(store, uploaded, tmp_path, monkeypatch):
     monkeypatch.setenv("EASYSEG_HOME", str(tmp_path / "home"))
-    SemanticSegmentation("mini").export(tmp_path / "street.onnx", check=False)
+    shutil.copy(pretrained_path("mini", "model.onnx"), tmp_path / "street.onnx")
     store.upload_file(str(tmp_path / "street.onnx"), "bucket", "street.onnx")
     url = "s3://bucket/street.onnx"
     (row,) = Segmenter(url).segment_rows([{"path": f"{uploaded[1]}/0000.jpg"}])

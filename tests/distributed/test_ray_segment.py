@@ -31,6 +31,7 @@ from easyseg.errors import (
     UnknownNameError,
     WeightsError,
 )
+from easyseg.utils.resources import pretrained_path
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # warnings of Ray
 
@@ -318,9 +319,9 @@ def test_a_folder_that_nodes_do_not_share(ray, images, tmp_path, monkeypatch):
     assert not list(Path(out).iterdir()), "the probe stays"
 
 
-def test_files_that_nodes_do_not_see(ray, images, tmp_path, monkeypatch, mini):
+def test_files_that_nodes_do_not_see(ray, images, tmp_path, monkeypatch):
     elsewhere(monkeypatch, tmp_path, ray)
-    mini.export("street.onnx", check=False)
+    shutil.copy(pretrained_path("mini", "model.onnx"), "street.onnx")
     shutil.copy(images / "0000.jpg", "a.jpg")
     for sources, model, unseen in [
         (images, "/proc/self/cwd/street.onnx", "street.onnx"),
