@@ -31,7 +31,7 @@ from PIL import Image
 
 from easyseg import SemanticSegmentation
 from easyseg.distributed import segment
-from easyseg.distributed.ray_cluster import connected
+from easyseg.distributed.ray_connect import connected
 from easyseg.distributed.ray_pool import ROWS
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from easyseg.datasets import DatasetOptions, open_with_options
 from easyseg.datasets.splits import with_validation_split
-from easyseg.distributed.ray_cluster import connected, require_version
+from easyseg.distributed.ray_connect import connected
+from easyseg.distributed.ray_nodes import require_version
 from easyseg.distributed.ray_pool import (
     MEMORY,
     TRIES,

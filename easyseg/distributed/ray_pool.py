@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import easyseg
-from easyseg.distributed.ray_cluster import Node, check_nodes, nodes_for
+from easyseg.distributed.ray_nodes import Node, check_nodes, nodes_for
 from easyseg.distributed.ray_worker import Facts, describe
 from easyseg.distributed.segmenter import Segmenter
 from easyseg.errors import InputError

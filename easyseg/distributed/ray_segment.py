@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from easyseg.distributed.plan import plan_run
-from easyseg.distributed.ray_cluster import connected
+from easyseg.distributed.ray_connect import connected
 from easyseg.distributed.ray_pool import (
     MEMORY,
     TRIES,
@@ -262,7 +262,7 @@ def _tables(jobs: dict[int, Job], rows: int) -> Iterator[Any]:
             "result": pa.array(
                 [os.fsencode(_absolute(str(job.target))) for _, job in part], pa.binary()
             ),
-            "problem": pa.array([job.image.problem for _, job in part], pa.string()),
+            "problem": pa.array([os.fsencode(job.image.problem) for _, job in part], pa.binary()),
         }
         yield pa.table(columns)
 

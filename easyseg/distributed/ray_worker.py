@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from easyseg import errors
-from easyseg.distributed.ray_cluster import Node, require_version
+from easyseg.distributed.ray_nodes import Node, require_version
 from easyseg.distributed.segmenter import Row, Segmenter
 from easyseg.errors import EasysegError
 from easyseg.io.atomic import remove_leftovers
@@ -84,7 +84,7 @@ class Worker:
         """A reply for a table of jobs."""
         columns = table.to_pydict()
         rows = [
-            Row(os.fsdecode(path), os.fsdecode(result), None, problem)
+            Row(os.fsdecode(path), os.fsdecode(result), None, os.fsdecode(problem))
             for path, result, problem in zip(
                 columns["path"], columns["result"], columns["problem"], strict=True
             )

@@ -60,19 +60,17 @@ class RemoteLog:
 
     def follow(self, outcomes: Outcomes) -> Outcomes:
         """The outcomes of a run, each of whose lines is appended before the next is asked for."""
+        self.store()
+        sent = time.monotonic()
         try:
-            self.store()
-            sent = time.monotonic()
             for outcome in outcomes:
                 yield outcome
                 if time.monotonic() - sent > INTERVAL:
                     self._send_part()
                     sent = time.monotonic()
-        except GeneratorExit:
-            self._send_part()
-            raise
         finally:
             outcomes.close()
+            self._send_part()
 
     def store(self) -> None:
         """Puts the whole log into the store, in the place of its parts."""

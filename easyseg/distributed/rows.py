@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -57,7 +58,16 @@ def to_table(rows: Iterable[Mapping[str, Any]]) -> Any:
     """A `pyarrow.Table` of rows, with the same columns whatever is in them."""
     import pyarrow as pa  # noqa: PLC0415
 
-    return pa.Table.from_pylist(list(rows), schema=schema())
+    return pa.Table.from_pylist(
+        [{name: _as_text(value) for name, value in row.items()} for row in rows], schema=schema()
+    )
+
+
+def _as_text(value: Any) -> Any:
+    """Text that Arrow can hold; names of files may hold any bytes."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return os.fsencode(value).decode("utf-8", "backslashreplace")
 
 
 def write_parquet(log: Path, path: Path, model_sha256: str | None) -> None:

@@ -94,7 +94,7 @@ def test_either_resumes_the_other(local, images, mini, tmp_path):
 
 
 def test_threads_of_a_worker_are_its_cores(local, images, tmp_path):
-    from easyseg.distributed.ray_cluster import nodes_for
+    from easyseg.distributed.ray_nodes import nodes_for
     from easyseg.distributed.ray_pool import Pool, Resources
 
     class Count:
