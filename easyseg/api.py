@@ -300,7 +300,8 @@ class SemanticSegmentation:
         """Segments the images of folders, patterns and lists, and writes a result for each.
 
         `sources` are files, folders, glob patterns, http(s) URLs or `@list.txt`; `out` is a folder,
-        `None` writes `<name>.seg.png` beside each image. An image that cannot be read does not stop
+        or a template of names such as "out/{parent}/{stem}_seg.png"; `None` writes
+        `<name>.seg.png` beside each image. An image that cannot be read does not stop
         the others. `resume` skips images that the JSON lines (`jsonl`, by default `results.jsonl`
         in `out`) list with the same model and options (docs/folders.md). `csv` is a file for the
         areas, with a line for each image and a column for each class, which is written at the end.

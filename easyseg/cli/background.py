@@ -120,7 +120,7 @@ def background(
     _refuse(video_options, "is for videos; leave it out for images")
     many = functools.partial(edit, out=out, resume=resume, shard=shard, progress=not quiet)
     one = edit_one if not resume and shard is None else None
-    return run_images(model, sources, out, spec, shard=shard, one=one, many=many)
+    return run_images(model, sources, out, spec, shard=shard, kind=effect, one=one, many=many)
 
 
 def _option(effect: str, values: dict[str, Any]) -> dict[str, Any]:

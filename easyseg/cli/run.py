@@ -30,6 +30,7 @@ def run_images(
     spec: OutputSpec,
     *,
     shard: str | None,
+    kind: str | None = None,
     one: Callable[[SemanticSegmentation, str, Path], str] | None,
     many: Callable[[SemanticSegmentation, Any], FolderSummary],
 ) -> int:
@@ -41,6 +42,7 @@ def run_images(
         out: File or folder.
         spec: What is written.
         shard: Which part of the images is done.
+        kind: As for `plan_folder`.
         one: Writes the result of a single image and returns what is printed of it; `None` if
             a single image is run like many.
         many: Runs over several images.
@@ -48,7 +50,7 @@ def run_images(
     Returns:
         The exit code, 2 if an image failed.
     """
-    plan = plan_folder(sources, out, spec, shard=shard)
+    plan = plan_folder(sources, out, spec, shard=shard, kind=kind)
     if len(plan.jobs) == 1 and one is not None:
         source, target = plan.jobs[0].image.source, plan.jobs[0].target
         if "://" not in source:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from easyseg.errors import InputError, show_path
 from easyseg.inference.folder import FolderPlan, plan_folder
 from easyseg.io.find_images import Job, find_images, result_paths
+from easyseg.io.name_template import NameTemplate
 from easyseg.io.remote import EXAMPLES, RemotePath, is_object, scheme_of
 from easyseg.results.outputs import OUTPUTS
 
@@ -21,9 +22,14 @@ def plan_run(sources: Source | Iterable[Source], out: str, spec: OutputSpec) -> 
     """Which images are read and which files or objects are written.
 
     Raises:
-        InputError: `out` is a URL of the web, or results would lie among the images; and as of
+        InputError: `out` is a URL of the web or a template of names, or results would lie among the images; and as of
             `plan_folder`, and so are other errors.
     """
+    if "{" in out and (is_object(out) or NameTemplate.of(Path(out))):
+        raise InputError(
+            f"out={show_path(out)!r} is a template of names, which runs on a cluster do not "
+            "take. Give a folder for the results."
+        )
     if not is_object(out):
         if scheme_of(out):
             raise InputError(

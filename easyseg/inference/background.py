@@ -94,7 +94,7 @@ def edit_background(
         raise InputError("show=True needs a video. Leave it out for images.")
     elif resume or shard is not None or is_several(source):
         result = run_jobs(
-            plan_folder(source, out, spec, shard=shard),
+            plan_folder(source, out, spec, shard=shard, kind=effect),
             functools.partial(segment_jobs, predictor, functools.partial(_save, paint)),
             out=None if out is None else Path(out),
             settings={

@@ -30,6 +30,7 @@ from easyseg.io.find_images import (
     require_writable,
     result_paths,
 )
+from easyseg.io.name_template import NameTemplate
 from easyseg.io.open_image import IMAGE_EXTENSIONS, header_pixels, pixel_limit
 from easyseg.io.remote import RemotePath, is_object, write_object
 from easyseg.io.shards import Part, Shard, take_part
@@ -63,13 +64,13 @@ class FolderPlan:
     Attributes:
         images: The images, and what was passed over.
         jobs: Each image, or each of the shard, with the path of its result.
-        is_file: Whether the output is the file of a single result.
+        folder: Of the results; `None` if they lie beside the images.
         part: Which of the images are the shard's; `None` if all are done.
     """
 
     images: FoundImages
     jobs: list[Job]
-    is_file: bool = False
+    folder: Path | None = None
     part: Part | None = None
 
 
@@ -115,15 +116,17 @@ def plan_folder(
     spec: OutputSpec = OutputSpec(),  # noqa: B008  (frozen)
     *,
     shard: str | None = None,
+    kind: str | None = None,
 ) -> FolderPlan:
     """Which images `segment_folder` will read and which files it will write.
 
-    The paths of results do not depend on the shard.
+    The paths of results do not depend on the shard. `kind` stands for `{kind}` in a template of
+    names; it is by default that of `spec`.
 
     Raises:
         ImageNotFoundError: A folder or pattern has no image.
-        InputError: Results would overwrite images or lie among them, `out` has the extension of
-            another kind, or there is no such shard.
+        InputError: Results would overwrite images, lie among them or have the same path, `out` has
+            the extension of another kind or an unknown field, or there is no such shard.
         OutputError: The output folder cannot be written, or the extension cannot hold the kind.
     """
     if is_object(out):
@@ -135,11 +138,19 @@ def plan_folder(
     out = None if out is None else Path(out)
     suffixes = OUTPUTS[spec.kind].suffixes
     drawn = not suffixes or suffixes[0] in IMAGE_EXTENSIONS  # else no later run mistakes them
-    images = find_images(sources, results=out if drawn else None)
-    if out is not None:
-        _check_file_name(out, spec.kind, len(images))
-    targets = result_paths(images, out, extensions=suffixes)
-    spec.check_path(targets[0])  # all have one extension
+    template = NameTemplate.of(out)
+    folder = out if template is None else template.folder
+    is_seen = drawn and not (template and template.is_marked)
+    images = find_images(sources, results=folder if is_seen else None)
+    if template is not None:
+        targets = template.paths(images, kind or spec.kind)
+    else:
+        if out is not None:
+            _check_file_name(out, spec.kind, len(images))
+        targets = result_paths(images, out, extensions=suffixes)
+        folder = out.parent if out is not None and targets[0] == out else out
+    for path in {target.suffix: target for target in targets}.values():
+        spec.check_path(path)
     require_writable(targets[0].parent)
     pairs = zip(images, targets, strict=True)
     jobs, part = [Job(*pair, position=i) for i, pair in enumerate(pairs)], None
@@ -147,7 +158,7 @@ def plan_folder(
         part = take_part([_name_for_shards(image) for image in images], part_of_all)
         jobs = [jobs[position] for position in part.positions]
     check_overwrite(images, [job.target for job in jobs])
-    return FolderPlan(images, jobs, targets[0] == out, part)
+    return FolderPlan(images, jobs, folder, part)
 
 
 def segment_folder(
@@ -386,7 +397,7 @@ def _results_log(
     elif out is None:
         path = common_folder(plan.images) / RESULTS_LOG
     else:
-        path = (Path(out).parent if plan.is_file else Path(out)) / RESULTS_LOG
+        path = (plan.folder or Path(out)) / RESULTS_LOG
     path = path if plan.part is None else plan.part.shard.file(path)
     if os.path.abspath(path) in {os.path.abspath(job.target) for job in plan.jobs}:  # noqa: PTH100
         raise InputError(
