@@ -26,6 +26,8 @@ MAX_SCALE = 16  # by which the declared size may exceed the image's: images that
 MAX_OUTLINE = 2_000_000  # pixels along one polygon, for which pycocotools needs 150 MB
 DAMAGED = np.array([-1])  # run lengths that fit no image
 MAX_OUTLINES = 10_000_000  # pixels along all polygons of an image
+MAX_PAINTED = 8_000_000_000  # pixels of all shapes of an image, which take some seconds
+SPARSE = 8  # from this span for each pixel inside on, pixels are painted one by one
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,16 +113,24 @@ def draw_shapes(shapes: Sequence[Shape], size: tuple[int, int]) -> np.ndarray:
     """
     height, width = size
     columns = np.zeros(height * width, np.uint8)  # one after the other, as run lengths count
-    all_runs, outlines = [], 0.0
+    all_runs, outlines, painted = [], 0.0, 0
     for shape in shapes:
         if isinstance(shape.segmentation, Mapping):
-            all_runs.append(_runs_of_mask(shape.segmentation, shape.where, size))
-            continue
-        polygons = _polygons(shape, size)
-        outlines += sum(map(_length, polygons))
-        if outlines > MAX_OUTLINES:
-            raise _too_long(shape.where, "the outlines up to it are", MAX_OUTLINES)
-        all_runs.append(_runs_of_polygons(polygons, size))
+            runs = _runs_of_mask(shape.segmentation, shape.where, size)
+        else:
+            polygons = _polygons(shape, size)
+            outlines += sum(map(_length, polygons))
+            if outlines > MAX_OUTLINES:
+                raise _too_long(shape.where, "the outlines up to it are", MAX_OUTLINES)
+            runs = _runs_of_polygons(polygons, size)
+        painted += _painted(runs)
+        if painted > MAX_PAINTED:
+            raise DatasetError(
+                f"{shape.where} cannot be drawn: the shapes up to it cover over "
+                f"{MAX_PAINTED / 1e6:g} million pixels of an image; remove those that others hide, "
+                "or save the mask as PNG."
+            )
+        all_runs.append(runs)
     areas = [int(runs[1::2].sum()) for runs in all_runs]
     order = sorted(range(len(shapes)), key=lambda i: (shapes[i].class_id != IGNORE, -areas[i]))
     for i in order:
@@ -133,9 +143,19 @@ def _paint(columns: np.ndarray, runs: np.ndarray, class_id: int) -> None:
     runs = runs[: len(runs) // 2 * 2]  # up to the last run inside
     if not len(runs):
         return
-    start, end = runs[0], runs.sum()
-    inside = np.repeat(np.arange(1, len(runs)) & 1, runs[1:]).astype(bool)
-    np.copyto(columns[start:end], np.uint8(class_id), where=inside)
+    span = columns[runs[0] : runs.sum()]
+    lengths = runs[1::2]
+    if SPARSE * lengths.sum() < len(span):
+        before = runs.cumsum()[::2] - runs[0] - lengths.cumsum() + lengths  # outside
+        span[np.repeat(before, lengths) + np.arange(lengths.sum())] = class_id
+    else:
+        odd = (np.arange(1, len(runs)) & 1).astype(bool)
+        np.copyto(span, np.uint8(class_id), where=np.repeat(odd, runs[1:]))
+
+
+def _painted(runs: np.ndarray) -> int:
+    """Pixels that `_paint` visits."""
+    return int(min(runs.sum() - runs[:1].sum(), SPARSE * runs[1::2].sum()))
 
 
 def _polygons(shape: Shape, size: tuple[int, int]) -> list[np.ndarray]:

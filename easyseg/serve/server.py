@@ -64,6 +64,10 @@ class _Server(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Whether to end, asked ten times a second."""
+        starter = multiprocessing.parent_process()  # of one of several workers
+        if starter is not None and not starter.is_alive():
+            self.force_exit = True
+            return True
         if self._service.closing and time.monotonic() > self._end:
             self.should_exit = True
         return await super().on_tick(counter)

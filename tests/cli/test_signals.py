@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
@@ -150,6 +151,27 @@ def test_foreign_code_that_does_not_return(tmp_path):
         process.terminate()
         assert process.wait(60) == 130
         assert 0.9 < time.monotonic() - began < SECONDS
+
+
+@needs_sessions
+@pytest.mark.slow
+def test_workers_of_a_killed_server(tmp_path):
+    run = Run(tmp_path, "serve", "--port", "0", "--workers", "2")
+    try:
+        time.sleep(10)
+        run.process.kill()
+        run.process.wait()
+        end = time.monotonic() + 20
+        while time.monotonic() < end:
+            try:
+                os.killpg(run.process.pid, 0)
+            except ProcessLookupError:
+                return
+            time.sleep(0.1)
+        pytest.fail("a worker serves on")
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(run.process.pid, signal.SIGKILL)
 
 
 MOMENTS = {  # by name: the words, and how long it may take until the signal comes

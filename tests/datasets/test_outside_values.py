@@ -192,6 +192,21 @@ def test_outlines_that_take_for_ever(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
+    "segmentation",
+    [[[0, 0, WIDTH, 0, WIDTH, HEIGHT, 0, HEIGHT]], {"size": [*SIZE], "counts": [0, PIXELS]}],
+)
+def test_shapes_that_cover_each_other(tmp_path, monkeypatch, segmentation):
+    """A line of text each covers a large image, which a small file holds."""
+    monkeypatch.setattr(rasterize, "MAX_PAINTED", 1_000_000)
+    shapes = outlines(segmentation)
+    splits = open_dataset(coco(tmp_path, shapes * 1000)).splits.values()
+    assert all(sample.read_mask().all() for samples in splits for sample in samples)
+    assert "cover over 1 million pixels of an image; remove those" in error(
+        coco(tmp_path, shapes * 1500)
+    )
+
+
+@pytest.mark.parametrize(
     ("part", "value", "message"),
     [
         ("images", None, "has no list of 'images'"),
