@@ -23,7 +23,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 MAX_WORKERS = 8
-PATIENCE = 5  # seconds
+PATIENCE = 3  # seconds
 
 
 class Outcome(NamedTuple, Generic[T, R]):

@@ -66,6 +66,7 @@ LIST_EXTENSIONS = (".txt", ".lst", ".csv")
 MAX_PIXELS = 125_000_000
 """Images with more pixels are refused before they are decoded, so that one takes under 1 GB."""
 MAX_PIXELS_VARIABLE = "EASYSEG_MAX_PIXELS"
+MAX_FILE_MB = 800  # 8 bytes for each of 100 million pixels; some decoders read the whole file first
 
 _lock = threading.Lock()  # of Pillow's limit and of the filters of warnings, which are global
 
@@ -261,6 +262,11 @@ def require_file(path: Path) -> None:
     if status.st_size == 0:
         raise UnreadableImageError(
             f"Cannot read {shown}: it is empty (0 bytes). Copy or download it again."
+        )
+    if status.st_size > MAX_FILE_MB * 1e6:
+        raise ImageTooLargeError(
+            f"Cannot read {shown}: it is too large (a file of {status.st_size / 1e6:.0f} MB; the "
+            f"limit is {MAX_FILE_MB} MB). Save it again, compressed, or scale it down."
         )
     if reason := why_not_image(str(path)):
         raise UnreadableImageError(reason)

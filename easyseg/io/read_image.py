@@ -156,22 +156,31 @@ def _decoder(encoding: str, shown: str) -> Callable[[bytes, int], bytes]:
 
 def _read_file(file: Path | IO[bytes], name: str, limit: int) -> np.ndarray:
     with open_image(file, name, max_pixels=limit) as opened:
-        image = full_range(opened, file, name, limit)
-        return _decode(image, name, undecoded=image is opened)
+        full_range(opened, file, name, limit)
+        return _decode(opened, name, own=True)
 
 
-def _decode(image: Image.Image, name: str, *, undecoded: bool = False) -> np.ndarray:
-    """The upright pixels; an image that a user gave may differ from its file by now."""
+def _decode(image: Image.Image, name: str, *, own: bool = False) -> np.ndarray:
+    """The upright pixels.
+
+    Args:
+        image: An image.
+        name: For messages.
+        own: Whether nobody else has it: it is as in its file, and may be closed.
+    """
     animated = getattr(image, "is_animated", False) and image.tell() == 0
     if animated and image.format != "MPO":  # whose others are a camera's by-products
         log.warning("%s has several frames; the first one is used.", name)
-    pixels = decode_jpeg(image, name) if undecoded else None
+    pixels = decode_jpeg(image, name) if own else None
     if pixels is None:
         image.load()
         pixels = _pil_to_rgb(image)
     else:
         pixels = pixels_to_srgb(pixels, profile_of(image))
-    return apply_orientation(pixels, orientation_of(image))
+    orientation = orientation_of(image)
+    if own:
+        image.close()  # what it holds would add up with the turned copy
+    return apply_orientation(pixels, orientation)
 
 
 def _pil_to_rgb(image: Image.Image) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -15,30 +16,29 @@ if TYPE_CHECKING:
 
 FULL_SCALES = [2**bits - 1 for bits in (8, 10, 12, 14, 16)]  # of sensors, in files of 16 bits
 COST = 2  # times the memory, for both bytes of each value
+STRIPE_HEIGHT = 64  # rows
 DARK = 2**14 >> 8  # high bytes of values of up to 14 bits
 MODES = ("RGB", "RGBA")
 NATIVE = "L" if sys.byteorder == "little" else "B"
 
 
-def full_range(
-    image: ImageFile.ImageFile, file: Path | IO[bytes], name: str, limit: int
-) -> Image.Image:
-    """The image; where its values have 16 bits but need up to 14, they are scaled to 255.
+def full_range(image: ImageFile.ImageFile, file: Path | IO[bytes], name: str, limit: int) -> None:
+    """Where its values have 16 bits but need up to 14, the image is loaded and scaled to 255.
 
     `image` is the opened file, not yet decoded. The file is opened again for the low bytes.
     """
     tiles = getattr(image, "tile", [])
     if image.mode not in MODES or not any(";16" in _raw_mode(tile) for tile in tiles):
-        return image
+        return
     image.load()
     extrema: Any = image.getextrema()
     if max(high for _, high in extrema[:3]) >= DARK:
-        return image
+        return
     check_size(*image.size, name, limit, cost=COST)
     with open_image(file, name, max_pixels=limit) as low:
         low.tile = [_of_low_bytes(tile) for tile in low.tile]
         low.load()
-    return _scaled(image, low)
+    _scale(image, low)
 
 
 def _raw_mode(tile: Any) -> str:
@@ -54,17 +54,26 @@ def _of_low_bytes(tile: Any) -> Any:
     return tile._replace(args=args)
 
 
-def _scaled(image: Image.Image, low: Image.Image) -> Image.Image:
+def _scale(image: Image.Image, low: Image.Image) -> None:
+    """Puts levels from 0 to 255 in the place of the values; stripes take little memory."""
     from PIL import Image  # noqa: PLC0415
 
-    pairs = [(image.getchannel(c), low.getchannel(c)) for c in "RGB"]
-    values = [np.asarray(high).astype(np.uint16) << 8 | np.asarray(less) for high, less in pairs]
-    top = max(int(channel.max()) for channel in values)
+    top = max(int(values.max()) for _, values in _values(image, low))
     full = next(each for each in FULL_SCALES if top <= each)
     table = np.rint(np.arange(full + 1) * (255 / full)).astype(np.uint8)
-    channels = [Image.fromarray(table[channel]) for channel in values]
-    if image.mode == "RGBA":
-        channels.append(image.getchannel("A"))
-    result = Image.merge(image.mode, channels)
-    result.info = {**image.info, "exif": image.getexif().tobytes()}
-    return result
+    for box, values in _values(image, low):
+        part = Image.fromarray(table[values])
+        if image.mode == "RGBA":
+            part.putalpha(image.crop(box).getchannel("A"))
+        image.paste(part, box)
+
+
+def _values(
+    image: Image.Image, low: Image.Image
+) -> Iterator[tuple[tuple[int, int, int, int], np.ndarray]]:
+    """Stripes of all rows, and their values `(h, W, 3) uint16`."""
+    width, height = image.size
+    for top in range(0, height, STRIPE_HEIGHT):
+        box = (0, top, width, min(top + STRIPE_HEIGHT, height))
+        high, less = (np.asarray(each.crop(box))[..., :3] for each in (image, low))
+        yield box, high.astype(np.uint16) << 8 | less

@@ -53,6 +53,7 @@ COMMANDS = {
     "video": ("video ../v.mp4 -o OUT/a.mp4", 0, "a.mp4"),
     "check": ("check . --sheet OUT/s.png", 0, "s.png"),
     "clean": ("clean OUT", 0, None),
+    "merge": ("merge OUT", 2, None),
     "models": ("models", 0, None),
     "download": ("download mini", 0, None),
     "formats": ("export --list", 0, None),

@@ -3,8 +3,10 @@
 import io
 import os
 import sys
+import tracemalloc
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -182,3 +184,26 @@ def test_a_jpeg_with_very_many_scans_is_refused_before_it_is_decoded():
     content = content[:-2] + content[last:-2] * 2000 + b"\xff\xd9"
     with pytest.raises(ImageTooLargeError, match="scans of 8000x4000 pixels would take too long"):
         read_image(content)
+
+
+def test_the_size_of_a_file_is_limited(tmp_path):
+    """Some decoders read the whole file before they know the image's size."""
+    path = tmp_path / "a.webp"
+    path.write_bytes(encoded(NOISE, "WEBP"))
+    os.truncate(path, 8 << 30)
+    with pytest.raises(ImageTooLargeError, match=r"a file of 8590 MB; the limit is 800 MB\)"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("top", [4095, 65535])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_wide_values_take_little_memory(tmp_path, top, channels):
+    """Beside the images that Pillow holds, of a byte for each value."""
+    values = np.full((1000, 1000, channels), top, np.uint16)
+    cv2.imwrite(str(tmp_path / "a.png"), values)
+    tracemalloc.start()
+    image = read_image(tmp_path / "a.png")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert image.max() == 255
+    assert peak < 6 * 1000 * 1000
