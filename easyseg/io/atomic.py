@@ -82,18 +82,25 @@ def part_path(path: Path) -> Path:
     return path.with_name(f".{path.stem[:40]}-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}.part")
 
 
-def find_leftovers(folder: Path) -> list[Path]:
-    """Incomplete files and folders in `folder` of processes of this computer that were killed."""
+def find_leftovers(folder: Path, *, any_host: bool = False) -> list[Path]:
+    """Incomplete files and folders in `folder` of processes of this computer that were killed.
+
+    With `any_host` also those of all processes of other computers, running ones included.
+    """
     try:
         names = [entry.name for entry in os.scandir(folder) if entry.name[0] == "."]
     except OSError:
         return []
     found = ((name, LEFTOVER.fullmatch(name)) for name in names)
-    return [folder / name for name, m in found if m and m[1] == HOST and not _is_alive(int(m[2]))]
+    return [
+        folder / name
+        for name, m in found
+        if m and (any_host if m[1] != HOST else not _is_alive(int(m[2])))
+    ]
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes them; called where a run begins to write."""
+    """Removes those of this computer; called where a run begins to write."""
     for path in find_leftovers(folder):
         remove(path)
 

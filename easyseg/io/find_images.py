@@ -318,7 +318,9 @@ def require_writable(folder: Path) -> None:
 
 def check_overwrite(images: Iterable[Found], targets: Iterable[Path]) -> None:
     """Raises InputError if a result would overwrite an image."""
-    sources = {os.path.realpath(i.source) for i in images if "://" not in i.source}
-    for target in targets:
+    there = [target for target in targets if os.path.lexists(target)]
+    paths = (image.source for image in images if there and "://" not in image.source)
+    sources = set(map(os.path.realpath, paths))
+    for target in there:
         if os.path.realpath(target) in sources:
             raise InputError(f"The result would overwrite the image {target}. Choose another path.")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.foreign_onnx import MEAN, STD, segmenter
 from helpers.make_dataset import save, scene
 
 from easyseg import SemanticSegmentation, open_dataset
@@ -18,19 +19,26 @@ from easyseg.errors import InputError
 
 COUNT = 5
 CLASSES = {"classes": ["background", "person"]}
+NETWORK = {"class_names": ["background", "person"], "mean": MEAN, "std": STD}
+OPTIONS = [
+    "--class-names", "background,person", "--mean", ",".join(map(str, MEAN)),
+    "--std", ",".join(map(str, STD)),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def mini():
-    return SemanticSegmentation("mini")
+def seg(tmp_path_factory):
+    """A network that takes a millisecond."""
+    path = tmp_path_factory.mktemp("model") / "net.onnx"
+    return SemanticSegmentation(segmenter(path, classes=2), **NETWORK)
 
 
-def evaluate(mini, shard=None, **options):
-    return mini.evaluate("data", **{**CLASSES, "shard": shard, "progress": False, **options})
+def evaluate(seg, shard=None, **options):
+    return seg.evaluate("data", **{**CLASSES, "shard": shard, "progress": False, **options})
 
 
 @pytest.fixture(scope="module")
-def finished(mini, tmp_path_factory):
+def finished(seg, tmp_path_factory):
     """A folder with a data set, its scores, and those of three shards."""
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
@@ -40,9 +48,9 @@ def finished(mini, tmp_path_factory):
             mask[: 3 * i, :5] = 255
             save(Path(f"data/images/{i}.png"), image)
             save(Path(f"data/masks/{i}.png"), mask)
-        save_scores(evaluate(mini), "whole.json")
+        save_scores(evaluate(seg), "whole.json")
         for k in (1, 2, 3):
-            save_scores(evaluate(mini, f"{k}/3"), "out/scores.json")
+            save_scores(evaluate(seg, f"{k}/3"), "out/scores.json")
     return folder
 
 
@@ -77,59 +85,59 @@ def change(name, values):
     path.write_text(json.dumps(content))
 
 
-def test_shards_are_one_evaluation(mini, shards):
+def test_shards_are_one_evaluation(seg, shards):
     merged = merge_scores("out")
     assert Path("out/scores.json").read_bytes() == Path("whole.json").read_bytes()
-    whole = evaluate(mini)
+    whole = evaluate(seg)
     assert merged.to_dict() == whole.to_dict()
     assert str(merged) == str(whole)
     assert merged.worst(COUNT) == whole.worst(COUNT)
     assert 0 < merged.boundary_f < 1, "there is something to compare"
 
 
-def test_without_boundaries_and_with_classes_of_other_names(mini, shards):
+def test_without_boundaries_and_with_classes_of_other_names(seg, shards):
     options = {"boundary": False, "classes": ["ground", "human"],
                "class_map": {"ground": None, "human": "person"}}  # fmt: skip
     for k in (1, 2):
-        save_scores(evaluate(mini, f"{k}/2", **options), "named.json")
+        save_scores(evaluate(seg, f"{k}/2", **options), "named.json")
     merged = merge_scores("named.json")
-    whole = evaluate(mini, **options)
+    whole = evaluate(seg, **options)
     assert merged.to_dict() == whole.to_dict()
     for name in ("prediction_ids", "ground_truth_ids"):
         expected = getattr(whole.class_mapping, name)
         np.testing.assert_array_equal(getattr(merged.class_mapping, name), expected)
 
 
-def test_samples_of_a_data_set(mini, shards):
+def test_samples_of_a_data_set(seg, shards):
     samples = open_dataset("data", **CLASSES).split("all")[:3]
-    parts = [mini.evaluate(samples, shard=f"{k}/9", progress=False) for k in range(1, 10)]
+    parts = [seg.evaluate(samples, shard=f"{k}/9", progress=False) for k in range(1, 10)]
     assert sorted(image.name for part in parts for image in part.images) == ["0", "1", "2"]
     for part in parts:
         save_scores(part, "few.json")
-    assert merge_scores("few.json").to_dict() == mini.evaluate(samples, progress=False).to_dict()
+    assert merge_scores("few.json").to_dict() == seg.evaluate(samples, progress=False).to_dict()
 
 
-def test_an_image_that_is_ignored_whole(mini, shards):
+def test_an_image_that_is_ignored_whole(seg, shards):
     for i in range(COUNT):
         mask = np.full((48 + 8 * i, 64), 255, np.uint8)
         mask[:, : 64 * (i % 2)] = 1
         save(Path(f"data/masks/{i}.png"), mask)
     for k in (1, 2):
-        save_scores(evaluate(mini, f"{k}/2"), "ignored.json")
+        save_scores(evaluate(seg, f"{k}/2"), "ignored.json")
     assert "NaN" not in Path("ignored-1-of-2.json").read_text()
-    assert merge_scores("ignored.json").to_dict() == evaluate(mini).to_dict()
+    assert merge_scores("ignored.json").to_dict() == evaluate(seg).to_dict()
 
 
-def test_the_order_of_images_does_not_matter(mini, shards):
+def test_the_order_of_images_does_not_matter(seg, shards):
     """Sums of floats would depend on it."""
     one, other = (open_dataset("data", **CLASSES).split("all")[::step] for step in (1, -1))
-    one, other = (mini.evaluate(samples, progress=False) for samples in (one, other))
+    one, other = (seg.evaluate(samples, progress=False) for samples in (one, other))
     assert one.boundary_f == other.boundary_f
     np.testing.assert_array_equal(one.boundary.f, other.boundary.f)
 
 
-def test_the_command_line(shards, run):
-    words = ["evaluate", "data", "--classes", "background,person", "-q", "-m", "mini"]
+def test_the_command_line(seg, shards, run):
+    words = ["evaluate", "data", "--classes", "background,person", "-q", "-m", seg.name, *OPTIONS]
     assert run(*words, "--shard", "2/3", "--json", "new/scores.json")[0] == 0
     new = Path("new/scores-2-of-3.json").read_bytes()
     assert new == Path("out/scores-2-of-3.json").read_bytes()
@@ -165,11 +173,11 @@ def test_what_a_shard_cannot_do(shards, run, words, message):
     assert not list(Path().glob("a*"))
 
 
-def test_what_a_shard_cannot_do_in_python(mini, shards):
+def test_what_a_shard_cannot_do_in_python(seg, shards):
     with pytest.raises(InputError, match="shard='4/3' must be k/n"):
-        evaluate(mini, "4/3")
+        evaluate(seg, "4/3")
     with pytest.raises(InputError, match="report= shows a whole data set; leave it out for a sh"):
-        evaluate(mini, "1/3", report="a")
+        evaluate(seg, "1/3", report="a")
 
 
 def test_csv_needs_an_evaluation(shards, run):
@@ -214,26 +222,27 @@ def test_a_shard_that_was_copied(shards):
         ({"strict": True}, "strict None and True"),
     ],
 )
-def test_shards_of_different_settings(mini, shards, options, difference):
-    save_scores(evaluate(mini, "3/3", **options), "out/scores.json")
+def test_shards_of_different_settings(seg, shards, options, difference):
+    save_scores(evaluate(seg, "3/3", **options), "out/scores.json")
     assert refusal() == (
         f"out/scores-1-of-3.json and out/scores-3-of-3.json have different settings: {difference}. "
         "Run all shards with the same options; a shard that is run again replaces its file."
     )
-    save_scores(evaluate(mini, "3/3"), "out/scores.json")  # the cure
+    save_scores(evaluate(seg, "3/3"), "out/scores.json")  # the cure
     assert len(merge_scores("out").images) == COUNT
 
 
-def test_shards_of_different_models(mini, shards):
-    flipping = SemanticSegmentation("mini", flip=True)
-    save_scores(evaluate(flipping, "2/3"), "out/scores.json")
-    assert "have different settings: flip False and True. Run all shards" in refusal()
+def test_shards_of_different_models(seg, shards):
+    other = SemanticSegmentation(segmenter(Path("other.onnx"), classes=2, stride=8), **NETWORK)
+    save_scores(evaluate(other, "2/3"), "out/scores.json")
+    message = refusal()
+    assert f"have different settings: model {seg.name!r} and 'other.onnx', weights '" in message
 
 
-def test_shards_of_different_images(mini, shards):
+def test_shards_of_different_images(seg, shards):
     Path("data/images/0.png").rename("data/images/new.png")
     Path("data/masks/0.png").rename("data/masks/new.png")
-    save_scores(evaluate(mini, "3/3"), "out/scores.json")
+    save_scores(evaluate(seg, "3/3"), "out/scores.json")
     assert "are parts of different sets of images (5 and 5, by other names). " in refusal()
 
 
@@ -263,9 +272,10 @@ def test_another_file(shards, content):
 
 
 def test_positions_that_are_taken_twice(shards):
-    content = json.loads(Path("out/scores-1-of-3.json").read_text())
-    content["part"]["positions"][0] = content["part"]["positions"][1]
-    Path("out/scores-1-of-3.json").write_text(json.dumps(content))
+    parts = [json.loads(Path(f"out/scores-{k}-of-3.json").read_text())["part"] for k in (1, 2, 3)]
+    k, part = next((k, part) for k, part in enumerate(parts, 1) if part["images"])
+    other = next(i for i in range(COUNT) if i not in part["positions"])
+    change(f"scores-{k}-of-3.json", {"part.positions": [other, *part["positions"][1:]]})
     assert refusal() == (
         "the files of shards for out/scores.json do not have each of the 5 images of the data set "
         "once. Remove them, and run the shards again."

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.foreign_onnx import MEAN, STD, segmenter
 from helpers.make_dataset import save, scene
 
 from easyseg import SemanticSegmentation
@@ -22,15 +23,22 @@ from easyseg.io.atomic import HOST
 from easyseg.io.shards import Shard, take_part
 
 COUNT = 6
+NETWORK = {"class_names": ["ground", "box"], "mean": MEAN, "std": STD}
+OPTIONS = [
+    "--class-names", "ground,box", "--mean", ",".join(map(str, MEAN)),
+    "--std", ",".join(map(str, STD)),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def mini():
-    return SemanticSegmentation("mini")
+def seg(tmp_path_factory):
+    """A network that takes a millisecond."""
+    path = tmp_path_factory.mktemp("model") / "net.onnx"
+    return SemanticSegmentation(segmenter(path, classes=2), **NETWORK)
 
 
 @pytest.fixture(scope="module")
-def finished(mini, tmp_path_factory):
+def finished(seg, tmp_path_factory):
     """A folder with images, of which one is none, and what two shards of them gave."""
     folder = tmp_path_factory.mktemp("finished")
     with pytest.MonkeyPatch.context() as patch:
@@ -38,7 +46,7 @@ def finished(mini, tmp_path_factory):
         for i in range(COUNT):
             save(Path("images", *["deep"] * (i % 2), f"{i}.png"), scene(i)[0])
         Path("images/bad.png").write_text("no image")
-        in_shards(mini, 2)
+        in_shards(seg, 2)
     return folder
 
 
@@ -68,13 +76,13 @@ def run(capsys):
     return call
 
 
-def segment(mini, shard=None, out="out", sources="images", **options):
+def segment(seg, shard=None, out="out", sources="images", **options):
     options = {"kind": "mask", "progress": False, **options}
-    return mini.segment_folder(sources, out, shard=shard, **options)
+    return seg.segment_folder(sources, out, shard=shard, **options)
 
 
-def in_shards(mini, count, **options):
-    return [segment(mini, f"{k}/{count}", **options) for k in range(1, count + 1)]
+def in_shards(seg, count, **options):
+    return [segment(seg, f"{k}/{count}", **options) for k in range(1, count + 1)]
 
 
 def lines(path="out/results.jsonl"):
@@ -123,14 +131,14 @@ def test_membership_is_that_of_earlier_versions():
     assert take_part(names, Shard(1, 5)).digest == "3a632a85170f3a6d"
 
 
-def test_where_the_folder_is_mounted_does_not_matter(mini, images, tmp_path):
-    segment(mini, "1/2")
+def test_where_the_folder_is_mounted_does_not_matter(seg, images, tmp_path):
+    segment(seg, "1/2")
     here = {
         line["part"]["index"]: Path(line["source"]).name
         for line in lines("out/results-1-of-2.jsonl")
     }
     shutil.copytree("images", "elsewhere/mounted")
-    segment(mini, "1/2", out="other", sources=tmp_path / "elsewhere/mounted")
+    segment(seg, "1/2", out="other", sources=tmp_path / "elsewhere/mounted")
     there = lines("other/results-1-of-2.jsonl")
     assert {line["part"]["index"]: Path(line["source"]).name for line in there} == here
     assert 0 < len(here) < COUNT
@@ -152,9 +160,9 @@ def test_where_the_folder_is_mounted_does_not_matter(mini, images, tmp_path):
         "1/" + "9" * 5000,
     ],
 )
-def test_shards_that_do_not_exist(mini, images, run, text):
+def test_shards_that_do_not_exist(seg, images, run, text):
     with pytest.raises(InputError, match="must be k/n with k from 1 to n, such as '3/16'") as error:
-        segment(mini, text)
+        segment(seg, text)
     assert str(error.value).startswith(f"shard='{text}'")
     code, _, message = run("segment", "images", "-o", "out", "--shard", text)
     assert code == 2
@@ -162,17 +170,17 @@ def test_shards_that_do_not_exist(mini, images, run, text):
     assert not Path("out").exists()
 
 
-def test_a_shard_is_text(mini, images):
+def test_a_shard_is_text(seg, images):
     with pytest.raises(InputError, match="shard=3 must be"):
-        segment(mini, 3)
+        segment(seg, 3)
 
 
 # Joined, they are one run
 
 
-def test_shards_are_one_run(mini, images):
-    whole = segment(mini, out="whole")
-    summaries = in_shards(mini, 4)
+def test_shards_are_one_run(seg, images):
+    whole = segment(seg, out="whole")
+    summaries = in_shards(seg, 4)
     merged = merge_results("out")
     assert results("out") == results("whole")
     assert sum(summary.done for summary in summaries) == merged.done == whole.done == COUNT
@@ -183,35 +191,37 @@ def test_shards_are_one_run(mini, images):
         if "result" in line:
             line["result"] = line["result"].replace("out", "whole")
     assert own == lines("whole/results.jsonl")
-    assert segment(mini, resume=True).skipped == COUNT, "a single run continues"
+    assert segment(seg, resume=True).skipped == COUNT, "a single run continues"
 
 
-def test_names_of_results_do_not_depend_on_the_shard(mini, images):
+def test_names_of_results_do_not_depend_on_the_shard(seg, images):
     for i in range(3):
         save(Path(f"images/{i}.bmp"), scene(50 + i)[0])
     sources = ["images", "images/deep"]
-    segment(mini, out="whole", sources=sources)
-    in_shards(mini, 5, sources=sources)
+    segment(seg, out="whole", sources=sources)
+    in_shards(seg, 5, sources=sources)
     merge_results("out")
     assert results("out") == results("whole")
     assert {"0_png.png", "0_bmp.png"} <= set(results("out"))
 
 
-def test_results_beside_the_images_and_another_log(mini, images):
-    in_shards(mini, 2, out=None)
+def test_results_beside_the_images_and_another_log(seg, images):
+    in_shards(seg, 2, out=None)
     assert merge_results("images").done == COUNT
     assert len(lines("images/results.jsonl")) == COUNT + 1
-    in_shards(mini, 2, jsonl="logs/areas.jsonl")
+    in_shards(seg, 2, jsonl="logs/areas.jsonl")
     assert sorted(p.name for p in Path("logs").iterdir()) == [
         "areas-1-of-2.jsonl", "areas-2-of-2.jsonl"
     ]  # fmt: skip
     assert merge_results("logs/areas.jsonl").jsonl == Path("logs/areas.jsonl")
 
 
-def test_more_shards_than_images(mini, images, run):
+def test_more_shards_than_images(seg, images, run):
     sources = ["images/0.png", "images/2.png"]
     for k in range(1, 6):
-        code, out, _ = run("segment", *sources, "-o", "out", "--shard", f"{k}/5", "-m", "mini")
+        code, out, _ = run(
+            "segment", *sources, "-o", "out", "--shard", f"{k}/5", "-m", seg.name, *OPTIONS
+        )
         assert code == 0
         log = Path(f"out/results-{k}-of-5.jsonl")
         count = len(lines(log))
@@ -219,8 +229,8 @@ def test_more_shards_than_images(mini, images, run):
     assert run("merge", "out")[:2] == (0, "2 of 2 done in 5 shards -> out/results.jsonl\n")
 
 
-def test_the_command_lists_failures(mini, images, run):
-    in_shards(mini, 3)
+def test_the_command_lists_failures(seg, images, run):
+    in_shards(seg, 3)
     code, out, err = run("merge", "out")
     assert code == 2
     assert out == f"{COUNT} of {COUNT + 1} done, 1 failed in 3 shards -> out/results.jsonl\n"
@@ -228,26 +238,26 @@ def test_the_command_lists_failures(mini, images, run):
     assert run("merge", "out", "-q")[1] == ""
 
 
-def test_backgrounds_in_shards(mini, images, run):
+def test_backgrounds_in_shards(seg, images, run):
     Path("images/bad.png").unlink()
-    mini.gray_background("images", "whole", progress=False)
+    seg.gray_background("images", "whole", progress=False)
     for k in (1, 2):
-        words = ["background", "gray", "images", "-o", "out", "-q", "-m", "mini"]
+        words = ["background", "gray", "images", "-o", "out", "-q", "-m", seg.name, *OPTIONS]
         assert run(*words, "--shard", f"{k}/2")[0] == 0
     assert run("merge", "out")[0] == 0
     assert results("out") == results("whole")
     message = "easyseg: --shard is for images; leave it out for a video."
     assert run("background", "gray", "a.mp4", "--shard", "1/2")[2].strip() == message
     with pytest.raises(InputError, match="shard= needs a folder or a list of images"):
-        mini.gray_background("a.mp4", "b.mp4", shard="1/2")
+        seg.gray_background("a.mp4", "b.mp4", shard="1/2")
     with pytest.raises(InputError, match="resume=True needs a folder or a list of images"):
-        mini.gray_background("a.mp4", "b.mp4", resume=True)
+        seg.gray_background("a.mp4", "b.mp4", resume=True)
 
 
 # Resumed
 
 
-def test_a_shard_resumes(mini, two_shards):
+def test_a_shard_resumes(seg, two_shards):
     log = Path("out/results-1-of-2.jsonl")
     text = log.read_text()
     kept = len(text.splitlines()) // 2
@@ -259,13 +269,11 @@ def test_a_shard_resumes(mini, two_shards):
         f"{missing} of 7 images of out/results.jsonl are not done: shard 1/2 did not finish. "
         "Resume, then merge again."
     )
-    assert segment(mini, "1/2", resume=True).skipped == sum(
-        "result" in x for x in lines(log)[:kept]
-    )
+    assert segment(seg, "1/2", resume=True).skipped == sum("result" in x for x in lines(log)[:kept])
     assert merge_results("out").done == COUNT
 
 
-def test_a_shard_that_had_not_begun(mini, two_shards):
+def test_a_shard_that_had_not_begun(seg, two_shards):
     Path("out/results-2-of-2.jsonl").write_text("")
     with pytest.raises(InputError, match=r"are not done: shard 2/2 did not finish\. Resume, "):
         merge_results("out")
@@ -274,23 +282,23 @@ def test_a_shard_that_had_not_begun(mini, two_shards):
         merge_results("out")
 
 
-def test_images_that_come_and_go_between_runs(mini, two_shards):
+def test_images_that_come_and_go_between_runs(seg, two_shards):
     Path("images/0.png").unlink()
     save(Path("images/new.png"), scene(99)[0])
-    segment(mini, "1/2", resume=True)
+    segment(seg, "1/2", resume=True)
     with pytest.raises(InputError) as error:
         merge_results("out")
     assert str(error.value) == (
         "out/results-1-of-2.jsonl and out/results-2-of-2.jsonl are parts of different sets of "
         "images (7 and 7, by other names). Resume all shards on the same files, then merge again."
     )
-    segment(mini, "2/2", resume=True)
+    segment(seg, "2/2", resume=True)
     merge_results("out")
     names = {Path(line["source"]).name for line in lines()}
     assert "new.png" in names
     assert "0.png" not in names
     save(Path("images/0.png"), scene(0)[0])
-    segment(mini, "1/2", resume=True)
+    segment(seg, "1/2", resume=True)
     with pytest.raises(InputError, match=r"different sets of images \(8 and 7\)"):
         merge_results("out")
 
@@ -306,7 +314,7 @@ SemanticSegmentation("mini").segment_folder(
 
 
 @pytest.mark.slow
-def test_workers_that_are_killed_and_started_again(mini, images):
+def test_workers_that_are_killed_and_started_again(images):
     """Three at a time, each killed at other moments until it ends by itself."""
     for i in range(100, 220):
         save(Path(f"images/{i}.png"), scene(i, (60, 80))[0])
@@ -327,13 +335,13 @@ def test_workers_that_are_killed_and_started_again(mini, images):
                 worker.wait()
                 kills += 1
     assert kills >= 6
-    segment(mini, out="whole")
+    segment(SemanticSegmentation("mini"), out="whole")
     assert merge_results("out").done == COUNT + 120
     assert results("out") == results("whole")
     assert not list(Path("out").rglob("*.part"))
 
 
-def test_live_shards_keep_their_incomplete_files(mini, images):
+def test_live_shards_keep_their_incomplete_files(seg, images):
     """Whether of another process of this computer, or of another computer."""
     worker = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     Path("out").mkdir()
@@ -344,20 +352,21 @@ def test_live_shards_keep_their_incomplete_files(mini, images):
     for path in live:
         path.touch()
     try:
-        segment(mini, "1/2")
+        segment(seg, "1/2")
         assert all(path.exists() for path in live)
     finally:
         worker.communicate(b"\n")
-    segment(mini, "2/2")
+    segment(seg, "2/2")
     assert [path.exists() for path in live] == [False, True]
 
 
-def test_many_shards_at_once_prepare_the_folder(mini, images):
+@pytest.mark.slow
+def test_many_shards_at_once_prepare_the_folder(seg, images):
     """Processes that start together make the same folders, and none removes another's files."""
     Path("images/bad.png").unlink()
     command = [sys.executable, "-m", "easyseg", "segment", "images", "-o", "new/deep/out", "-q"]
     workers = [
-        subprocess.Popen([*command, "-k", "mask", "-m", "mini", "--shard", f"{k}/4"])
+        subprocess.Popen([*command, "-k", "mask", "-m", seg.name, *OPTIONS, "--shard", f"{k}/4"])
         for k in range(1, 5)
     ]
     assert [worker.wait(timeout=100) for worker in workers] == [0] * 4
@@ -367,8 +376,8 @@ def test_many_shards_at_once_prepare_the_folder(mini, images):
 # What is not joined
 
 
-def test_shards_that_are_missing(mini, images, run):
-    segment(mini, "2/30")
+def test_shards_that_are_missing(seg, images, run):
+    segment(seg, "2/30")
     message = "out has the files of 1 of 30 shards for results.jsonl. Run shards 1/30, 3/30, 4/30, "
     code, _, error = run("merge", "out")
     assert code == 2
@@ -376,9 +385,9 @@ def test_shards_that_are_missing(mini, images, run):
     assert not Path("out/results.jsonl").exists()
 
 
-def test_logs_of_different_settings(mini, images):
-    segment(mini, "1/2")
-    segment(mini, "2/2", kind="overlay", alpha=0.3)
+def test_logs_of_different_settings(seg, images):
+    segment(seg, "1/2")
+    segment(seg, "2/2", kind="overlay", alpha=0.3)
     with pytest.raises(InputError) as error:
         merge_results("out")
     assert str(error.value) == (
@@ -386,13 +395,13 @@ def test_logs_of_different_settings(mini, images):
         "'mask' and 'overlay', alpha 0.6 and 0.3. Run all shards with the same options; a shard "
         "that is run again replaces its file."
     )
-    segment(mini, "2/2")  # the cure
+    segment(seg, "2/2")  # the cure
     assert merge_results("out").done == COUNT
 
 
-def test_logs_of_other_numbers_of_shards(mini, images):
-    segment(mini, "1/2")
-    in_shards(mini, 3)
+def test_logs_of_other_numbers_of_shards(seg, images):
+    segment(seg, "1/2")
+    in_shards(seg, 3)
     with pytest.raises(InputError) as error:
         merge_results("out")
     assert str(error.value) == (
@@ -403,7 +412,7 @@ def test_logs_of_other_numbers_of_shards(mini, images):
     assert merge_results("out").done == COUNT
 
 
-def test_a_log_that_was_copied(mini, two_shards):
+def test_a_log_that_was_copied(seg, two_shards):
     shutil.copy("out/results-1-of-2.jsonl", "out/results-2-of-2.jsonl")
     with pytest.raises(InputError) as error:
         merge_results("out")
@@ -413,7 +422,7 @@ def test_a_log_that_was_copied(mini, two_shards):
     )
 
 
-def test_lines_that_contradict_each_other(mini, two_shards):
+def test_lines_that_contradict_each_other(seg, two_shards):
     log = Path("out/results-1-of-2.jsonl")
     first = log.read_text().splitlines(keepends=True)[0]
     log.write_text(log.read_text() + first)  # two workers did the same
@@ -427,7 +436,7 @@ def test_lines_that_contradict_each_other(mini, two_shards):
         "Remove it, and run shard 1/2 again."
     )
     log.unlink()
-    segment(mini, "1/2")
+    segment(seg, "1/2")
     assert merge_results("out").done == COUNT
 
 
@@ -439,7 +448,7 @@ def test_lines_that_contradict_each_other(mini, two_shards):
         {"shard": 1}, {"all_names": None},
     ],
 )  # fmt: skip
-def test_a_log_with_strange_lines(mini, two_shards, values):
+def test_a_log_with_strange_lines(seg, two_shards, values):
     change("out/results-1-of-2.jsonl", **values)
     with pytest.raises(InputError) as error:
         merge_results("out")
@@ -447,7 +456,7 @@ def test_a_log_with_strange_lines(mini, two_shards, values):
     assert str(error.value).endswith(". Remove it, and run shard 1/2.")
 
 
-def test_other_files_are_not_touched(mini, two_shards):
+def test_other_files_are_not_touched(seg, two_shards):
     Path("out/results.jsonl").write_text("mine")
     with pytest.raises(InputError, match=r"out/results.jsonl exists and is not a results log"):
         merge_results("out")
@@ -470,7 +479,7 @@ def test_folders_without_shards(images, run):
         merge_results("nowhere")
 
 
-def test_many_lines_take_little_memory(mini, tmp_path, monkeypatch):
+def test_many_lines_take_little_memory(seg, tmp_path, monkeypatch):
     """The lines stay on the disk: 5,000 of a kilobyte, which are more as Python's objects."""
     monkeypatch.chdir(tmp_path)
     count, part = 5_000, {"all_images": 5_000, "all_names": "x"}

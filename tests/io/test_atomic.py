@@ -57,6 +57,10 @@ def test_clean_lists_and_removes_them(folder):
     assert run(cli, ["clean", str(root)]).output.endswith("2 removed.\n")
     assert all(path.exists() for path in kept)
     assert not any(path.exists() for path in left)
+    other_host = next(path for path in kept if "-00000000-" in path.name)
+    output = run(cli, ["clean", str(root), "--any-host"]).output
+    assert output == f"{other_host}\n1 removed.\n"
+    assert {path for path in kept if path.exists()} == kept - {other_host}
     error = run(cli, ["clean", str(root / "missing")])
     assert "missing. Give folders that exist" in error.output
 
