@@ -84,7 +84,7 @@ def append_line(path: Path, values: Mapping[str, Any]) -> None:
 
 def done_lines(path: Path, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The lines of images that are done with these settings."""
-    settings = json.loads(json.dumps(settings))
+    settings = parse_json(json.dumps(settings))  # as the lines have them
     return (e for e in read_lines(path) if e["settings"] == settings and "result" in e)
 
 

@@ -93,6 +93,7 @@ EXAMPLES = {  # by argument
     "run_dir": "'runs/mine'",
     "runtime": "'openvino'",
     "scales": "(0.5, 1.0, 1.5)",
+    "shard": "'3/16'",
     "source": "'my_folder'",
     "sources": "'images'",
     "split": "'val'",

@@ -171,7 +171,7 @@ def test_shards_that_do_not_exist(seg, images, run, text):
 
 
 def test_a_shard_is_text(seg, images):
-    with pytest.raises(InputError, match="shard=3 must be"):
+    with pytest.raises(InputError, match="shard=3 must be a name, such as '3/16'"):
         segment(seg, 3)
 
 
