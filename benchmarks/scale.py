@@ -1,4 +1,4 @@
-"""What does a Ray cluster of this computer gain and cost, compared with one process?
+"""What do a Ray cluster of this computer, and shards, gain and cost, compared with one process?
 
     python benchmarks/scale.py [--images 1000] [--small 20000] [--rounds 3]
 
@@ -9,6 +9,8 @@ given apart, is not in them. Writes results/scale.csv:
 * `efficiency`: the rate of two workers of one core over twice that of one worker of one core
 * `time_ratio`: seconds of two workers of one core over those of `segment_folder`, which has the
   same two cores
+* `shards_time_ratio`: seconds of two shards as processes of one core over those of one process with
+  both cores, their start included
 * `object_store_mb`, `driver_mb`: of many small images (96x64), what Ray's object store holds at
   most, and what the memory of the driver's process grew by
 """
@@ -17,8 +19,11 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -30,7 +35,7 @@ from _table import write
 from PIL import Image
 
 from easyseg import SemanticSegmentation
-from easyseg.distributed import segment
+from easyseg.distributed import merge_results, segment
 from easyseg.distributed.ray_connect import connected
 from easyseg.distributed.ray_pool import ROWS
 
@@ -64,6 +69,36 @@ def in_process(seg: SemanticSegmentation, images: Path) -> float:
     summary = seg.segment_folder(images, out, progress=False)
     shutil.rmtree(out)
     return summary.done / (time.perf_counter() - started)
+
+
+def in_shards(images: Path, count: int, threads: int) -> float:
+    """Images a second of so many processes, from their start on."""
+    out, started = Path(tempfile.mkdtemp(dir=images.parent)), time.perf_counter()
+    command = [sys.executable, "-m", "easyseg", "segment", images, "-o", out, "-q", "-m", "mini"]
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+    processes = [
+        subprocess.Popen([*command, "--shard", f"{k}/{count}"], env=environment)
+        for k in range(1, count + 1)
+    ]
+    codes = [process.wait() for process in processes]
+    if any(codes):
+        raise SystemExit("a shard failed")
+    seconds = time.perf_counter() - started
+    done = merge_results(out).done
+    shutil.rmtree(out)
+    return done / seconds
+
+
+def compare_shards(images: Path, rounds: int) -> dict[str, object]:
+    """One process and two, in turns."""
+    pairs = [(in_shards(images, 1, 2), in_shards(images, 2, 1)) for _ in range(rounds)]
+    return {
+        "what": "shards_time_ratio",
+        "value": round(statistics.median(one / two for one, two in pairs), 3),
+        "images": len(list(images.iterdir())),
+        "two_workers": round(statistics.median(two for _, two in pairs), 2),
+        "segment_folder": round(statistics.median(one for one, _ in pairs), 2),
+    }
 
 
 def compare(images: Path, few: Path, rounds: int) -> list[dict[str, object]]:
@@ -146,7 +181,7 @@ def main() -> None:
         root = Path(folder)
         images = draw(root / "images", options.images, (640, 480))
         few = draw(root / "few", max(48, options.images // 4), (640, 480))
-        rows = compare(images, few, options.rounds)
+        rows = [*compare(images, few, options.rounds), compare_shards(images, options.rounds)]
         if options.small:
             rows += many_small(draw(root / "small", options.small, (96, 64)))
     columns = {key: "" for row in rows for key in row}
