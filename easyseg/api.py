@@ -243,6 +243,8 @@ class SemanticSegmentation:
         classes: Classes | None = None,
         alpha: float = 0.6,
         legend: bool = False,
+        tolerance: float = 0.0,
+        min_area: int = 0,
     ) -> Segmentation:
         """Segments an image and, with `out`, writes the result.
 
@@ -253,6 +255,9 @@ class SemanticSegmentation:
             classes: Only these classes, by name or id; other pixels are left out.
             alpha: Opacity of the class colors in an overlay, 0 to 1.
             legend: Draws class names and their ratios into the lower left corner.
+            tolerance: Of the documents with outlines: maximum error of simplified ones in pixels;
+                0 is exact.
+            min_area: Of these and "coco": leaves out regions, and fills holes, of fewer pixels.
 
         Returns:
             The result at the image's own size.
@@ -262,13 +267,15 @@ class SemanticSegmentation:
             OutputError: The result cannot be written; no partial file is left.
             UnknownNameError: No such class or kind.
         """
-        output = OutputSpec(kind, alpha, legend, classes)
+        output = OutputSpec(kind, alpha, legend, classes, tolerance, min_area)
         output.check_path(None if out is None else Path(out))
         ids = None if classes is None else self.label_set.ids_of(classes)
         result = self._predictor.one(image)
         result = result if ids is None else result.filter(ids)
         if out is not None:
-            result.save(out, kind, alpha=alpha, legend=legend)
+            result.save(
+                out, kind, alpha=alpha, legend=legend, tolerance=tolerance, min_area=min_area
+            )
         return result
 
     @checked
@@ -291,6 +298,8 @@ class SemanticSegmentation:
         classes: Classes | None = None,
         alpha: float = 0.6,
         legend: bool = False,
+        tolerance: float = 0.0,
+        min_area: int = 0,
         resume: bool = False,
         shard: str | None = None,
         jsonl: AnyPath | None = None,
@@ -319,7 +328,7 @@ class SemanticSegmentation:
             self._predictor,
             sources,
             out,
-            spec=OutputSpec(kind, alpha, legend, classes),
+            spec=OutputSpec(kind, alpha, legend, classes, tolerance, min_area),
             resume=resume,
             shard=shard,
             jsonl=jsonl,

@@ -253,6 +253,24 @@ OUTPUT_OPTIONS = (
     ),
     click.option("--legend", is_flag=True, help="Draw class names and percentages."),
 )
+OUTLINE_OPTIONS = (
+    click.option(
+        "--tolerance",
+        type=NUMBER,
+        default=OUTPUT["tolerance"],
+        show_default=True,
+        metavar="PIXELS",
+        help="Maximum error of simplified outlines, for polygons, labelme and geojson.",
+    ),
+    click.option(
+        "--min-area",
+        type=INTEGER,
+        default=OUTPUT["min_area"],
+        show_default=True,
+        metavar="PIXELS",
+        help="Leave out smaller regions and holes, for these and coco.",
+    ),
+)
 VIDEO_OPTIONS = (
     click.option(
         "--frame-stride",
@@ -418,11 +436,11 @@ network_options = group("model", (*MODEL_OPTIONS, OUTPUT_STRIDE, COLORS_OPTION),
 inference_options = group("model", INFERENCE_OPTIONS, ChosenModel)
 """Adds the options of the model and of `InferenceOptions`, as a `ChosenModel`."""
 
-output_options = group("output", (_kind(OUTPUTS), *OUTPUT_OPTIONS), _output)
+output_options = group("output", (_kind(OUTPUTS), *OUTPUT_OPTIONS, *OUTLINE_OPTIONS), _output)
 """Adds the options of `OutputSpec`; `output` has them by name."""
 
 frame_options = group("output", (_kind(IMAGE_KINDS), *OUTPUT_OPTIONS), _output)
-"""The same without documents, which a video cannot hold."""
+"""The same without documents, which a video cannot hold, and their options."""
 
 video_options = group("video_options", VIDEO_OPTIONS, _video)
 """Adds the options for videos, by name."""

@@ -28,8 +28,8 @@ from easyseg.results.outputs import OutputSpec
 @click.option(
     "-o",
     "--out",
-    help="File for one image, else a folder, or names such as 'out/{stem}_seg.png'; with --ray also "
-    "s3://... and gs://...  [default: SOURCE.seg.png beside each image]",
+    help="File for one image, else a folder, or names such as 'out/{stem}_seg.png'; with --ray "
+    "also s3://... and gs://...  [default: SOURCE.seg.png beside each image]",
 )
 @output_options
 @click.option("--resume", is_flag=True, help="Skip images that the JSON lines list as done.")

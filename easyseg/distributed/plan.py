@@ -22,8 +22,8 @@ def plan_run(sources: Source | Iterable[Source], out: str, spec: OutputSpec) -> 
     """Which images are read and which files or objects are written.
 
     Raises:
-        InputError: `out` is a URL of the web or a template of names, or results would lie among the images; and as of
-            `plan_folder`, and so are other errors.
+        InputError: `out` is a URL of the web or a template of names, or results would lie among the
+            images; and as of `plan_folder`, and so are other errors.
     """
     if "{" in out and (is_object(out) or NameTemplate.of(Path(out))):
         raise InputError(

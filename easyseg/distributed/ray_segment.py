@@ -78,6 +78,8 @@ def segment(
     classes: Classes | None = None,
     alpha: float = 0.6,
     legend: bool = False,
+    tolerance: float = 0.0,
+    min_area: int = 0,
     workers: int | None = None,
     cpus: float = 1,
     gpus: float = 0,
@@ -104,6 +106,8 @@ def segment(
         classes: Only these classes.
         alpha: Opacity of an overlay.
         legend: Draws names and percentages.
+        tolerance: Maximum error of simplified outlines in pixels.
+        min_area: Leaves out regions, and fills holes, of fewer pixels.
         workers: Processes that segment; `None` for as many as the cluster's resources allow.
         cpus: Cores of each, and threads of its network.
         gpus: Cards of each.
@@ -130,7 +134,14 @@ def segment(
     resources = Resources(workers, cpus, gpus, memory)
     out = os.fspath(out)
     segmenter = Segmenter(
-        os.fspath(model), kind=kind, classes=classes, alpha=alpha, legend=legend, **options
+        os.fspath(model),
+        kind=kind,
+        classes=classes,
+        alpha=alpha,
+        legend=legend,
+        tolerance=tolerance,
+        min_area=min_area,
+        **options,
     )
     plan = plan_run(sources, out, segmenter.spec)
     folders = [] if is_object(out) else sorted({_parent(job) for job in plan.jobs})

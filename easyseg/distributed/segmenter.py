@@ -87,6 +87,8 @@ class Segmenter:
         classes: Only these classes.
         alpha: Opacity of an overlay.
         legend: Draws names and percentages.
+        tolerance: Maximum error of simplified outlines in pixels.
+        min_area: Leaves out regions, and fills holes, of fewer pixels.
         sha256: That the file of the weights must have; `None` for any.
         **options: Other arguments of `SemanticSegmentation`, such as `tile=513`.
 
@@ -104,6 +106,8 @@ class Segmenter:
         classes: Classes | None = None,
         alpha: float = 0.6,
         legend: bool = False,
+        tolerance: float = 0.0,
+        min_area: int = 0,
         sha256: str | None = None,
         **options: Unpack[ModelOptions],
     ) -> None:
@@ -112,7 +116,7 @@ class Segmenter:
         InferenceOptions(**{name: value for name, value in options.items() if name in fields})  # type: ignore[arg-type]
         self.name, self.model = model, absolute_model(model)
         self.out, self.sha256 = out, sha256
-        self.spec = OutputSpec(kind, alpha, legend, classes)
+        self.spec = OutputSpec(kind, alpha, legend, classes, tolerance, min_area)
         self._options: dict[str, Any] = {**options}
 
     def open(self) -> tuple[SemanticSegmentation, str]:

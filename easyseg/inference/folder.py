@@ -17,7 +17,7 @@ from easyseg.errors import EasysegError, ImageError, InputError, show_path
 from easyseg.inference.area_table import check_area_table, write_area_table
 from easyseg.inference.pipeline import run_pipeline
 from easyseg.inference.results_log import append_line, begin, describe_part, done_lines
-from easyseg.io.atomic import remove_leftovers
+from easyseg.io.atomic import remove_leftovers, write_bytes
 from easyseg.io.find_images import (
     Found,
     FoundImages,
@@ -229,7 +229,7 @@ def save_as(spec: OutputSpec, labels: LabelSet) -> Save:
         if isinstance(path, RemotePath):
             write_object(str(path), encode(result, spec, path))
         else:
-            result.save(path, spec.kind, alpha=spec.alpha, legend=spec.legend)
+            write_bytes(path, encode(result, spec, path))
         return result
 
     return save

@@ -28,6 +28,12 @@ class Polygon(NamedTuple):
     holes: list[np.ndarray]
 
 
+def check_tolerance(tolerance: float) -> None:
+    """Raises InputError if it is not a distance in pixels."""
+    if not isinstance(tolerance, (int, float)) or not 0 <= tolerance < math.inf:
+        raise InputError(f"tolerance={tolerance!r} must be pixels: 0 (exact) or more.")
+
+
 def trace(mask: np.ndarray, *, tolerance: float = 0.0) -> list[Polygon]:
     """The polygons that bound a mask.
 
@@ -45,8 +51,7 @@ def trace(mask: np.ndarray, *, tolerance: float = 0.0) -> list[Polygon]:
     Raises:
         InputError: `tolerance` is negative or not a number.
     """
-    if not isinstance(tolerance, (int, float)) or not 0 <= tolerance < math.inf:
-        raise InputError(f"tolerance={tolerance!r} must be pixels: 0 (exact) or more.")
+    check_tolerance(tolerance)
     left, top, width, height = cv2.boundingRect(mask.view(np.uint8))
     if not width:
         return []

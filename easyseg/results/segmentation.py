@@ -168,6 +168,8 @@ class Segmentation:
         alpha: float = 0.6,
         classes: Classes | None = None,
         legend: bool = False,
+        tolerance: float = 0.0,
+        min_area: int = 0,
     ) -> Path:
         """Writes the result as an image or document, completely or not at all.
 
@@ -181,16 +183,20 @@ class Segmentation:
             alpha: As in `plot`, and so are `classes` and `legend`.
             classes: Only these classes.
             legend: Draws names and percentages.
+            tolerance: Of polygons, labelme and GeoJSON: maximum error of the simplified outlines in
+                pixels; 0 is exact.
+            min_area: Of these and COCO: leaves out regions, and fills holes, of fewer pixels.
 
         Returns:
             The path.
 
         Raises:
-            InputError: As in `plot`, or the kind cannot have a legend.
+            InputError: As in `plot`, or the kind has no such option.
             OutputError: The extension cannot hold the kind, no permission, or the disk is full.
             UnknownNameError: No such kind or class.
         """
-        path, spec = Path(path), OutputSpec(kind, alpha, legend, classes)
+        path = Path(path)
+        spec = OutputSpec(kind, alpha, legend, classes, tolerance, min_area)
         write_bytes(path, encode(self._selected(spec), spec, path))
         return path
 
@@ -229,7 +235,7 @@ class Segmentation:
         return values
 
     @checked
-    def to_polygons(self, *, tolerance: float = 0.0) -> dict[str, Any]:
+    def to_polygons(self, *, tolerance: float = 0.0, min_area: int = 0) -> dict[str, Any]:
         """The outlines of the classes, without the label set's void, as plain values.
 
         Points are corners of pixels: the pixel in row y and column x reaches from (x, y) to
@@ -237,28 +243,29 @@ class Segmentation:
 
         Args:
             tolerance: Maximum error of the simplified outlines in pixels; 0 is exact.
+            min_area: Leaves out regions, and fills holes, of fewer pixels.
 
         Returns:
             "width", "height" and "classes", a list with "id", "name", "color" (RGB) and
             "polygons", each with "exterior" `[[x, y], ...]` and "holes", a list of such rings.
 
         Raises:
-            InputError: `tolerance` is negative.
+            InputError: `tolerance` or `min_area` is negative.
         """
-        return polygons.to_polygons(self, tolerance=tolerance)
+        return polygons.to_polygons(self, tolerance=tolerance, min_area=min_area)
 
     @checked
-    def to_geojson(self, *, tolerance: float = 0.0) -> dict[str, Any]:
+    def to_geojson(self, *, tolerance: float = 0.0, min_area: int = 0) -> dict[str, Any]:
         """A FeatureCollection (RFC 7946) with one MultiPolygon per class, else as `to_polygons`.
 
         Coordinates are pixels with y downwards, not degrees. Rings are closed; in these
         coordinates exteriors run counterclockwise and holes clockwise.
         """
-        return geojson.to_geojson(self, tolerance=tolerance)
+        return geojson.to_geojson(self, tolerance=tolerance, min_area=min_area)
 
     @checked
     def to_labelme(
-        self, *, tolerance: float = 0.0, image_path: str | None = None
+        self, *, tolerance: float = 0.0, min_area: int = 0, image_path: str | None = None
     ) -> dict[str, Any]:
         """A document for the annotation tool labelme, else as `to_polygons`.
 
@@ -266,23 +273,27 @@ class Segmentation:
 
         Args:
             tolerance: As in `to_polygons`; 1 or 2 gives outlines that can be edited by hand.
+            min_area: As in `to_polygons`.
             image_path: Path of the image relative to the document; by default its file name.
         """
-        return labelme.to_labelme(self, tolerance=tolerance, image_path=image_path)
+        return labelme.to_labelme(
+            self, tolerance=tolerance, min_area=min_area, image_path=image_path
+        )
 
     @checked
-    def to_coco(self, *, image_id: int = 1, first_id: int = 1) -> dict[str, Any]:
+    def to_coco(self, *, image_id: int = 1, first_id: int = 1, min_area: int = 0) -> dict[str, Any]:
         """A COCO data set of this image, one annotation per class, as in COCO-Stuff.
 
         Args:
             image_id: Id of the image.
             first_id: Id of its first annotation.
+            min_area: As in `to_polygons`.
 
         Returns:
             "images", "categories" (all classes, with the label set's ids, without its void) and
             "annotations" with "segmentation" (compressed RLE), "bbox", "area" and "iscrowd" (0).
         """
-        return coco.to_coco(self, image_id=image_id, first_id=first_id)
+        return coco.to_coco(self, image_id=image_id, first_id=first_id, min_area=min_area)
 
     def to_dataframe(self) -> Any:
         """The areas as a `pandas.DataFrame`, a row for each class that occurs, the largest first.

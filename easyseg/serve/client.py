@@ -118,6 +118,8 @@ class Remote:
         classes: Classes | None = None,
         alpha: float = 0.6,
         legend: bool = False,
+        tolerance: float = 0.0,
+        min_area: int = 0,
     ) -> Segmentation:
         """Segments an image as `SemanticSegmentation.segment_image` does, on the server.
 
@@ -130,7 +132,8 @@ class Remote:
             UnknownNameError: No such class or kind.
             ServerError: The server does not answer, or answers with a problem.
         """
-        OutputSpec(kind, alpha, legend, classes).check_path(None if out is None else Path(out))
+        spec = OutputSpec(kind, alpha, legend, classes, tolerance, min_area)
+        spec.check_path(None if out is None else Path(out))
         ids = None if classes is None else self.label_set.ids_of(classes)
         pixels = read_image(image)
         query: dict[str, Any] = {"model": self._model}
@@ -152,7 +155,9 @@ class Remote:
         if out is not None and drawn is not None:
             write_image(out, drawn)
         elif out is not None:
-            result.save(out, kind, alpha=alpha, legend=legend)
+            result.save(
+                out, kind, alpha=alpha, legend=legend, tolerance=tolerance, min_area=min_area
+            )
         return result
 
     def _ask(self, method: str, path: str, **options: Any) -> requests.Response:

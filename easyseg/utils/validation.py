@@ -83,6 +83,7 @@ EXAMPLES = {  # by argument
     "keep": "['person']",
     "kind": "'overlay'",
     "mean": "(0.485, 0.456, 0.406)",
+    "min_area": "100",
     "model": "'xception65.ade20k'",
     "num_classes": "3; names go into class_names",
     "out": "'out.png'",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from easyseg.results.label_set import LabelSet
 from easyseg.results.polygon_tracing import Polygon, trace
+from easyseg.results.regions import check_min_area, without_specks
 from easyseg.utils.registry import Registry
 
 
@@ -89,14 +90,17 @@ class Document(NamedTuple):
     """A kind of document.
 
     Attributes:
-        write: From the segmentation, and the path that the document will have, to its bytes.
+        write: From the segmentation, the path that the document will have, and its `options` by
+            name, to its bytes.
         suffixes: File extensions that it may have.
         shows_classes: Whether it depends on the labels.
+        options: Fields of `OutputSpec` that it alone takes: "tolerance", "min_area".
     """
 
-    write: Callable[[Segmented, Path], bytes]
+    write: Callable[..., bytes]
     suffixes: tuple[str, ...] = (".json",)
     shows_classes: bool = True
+    options: tuple[str, ...] = ()
 
 
 OUTPUTS: Registry[Output | Document] = Registry("kind of output")
@@ -108,10 +112,21 @@ def predicted_classes(result: Segmented) -> list[int]:
     return [i for i in result.class_ids if i in classes and i != result.label_set.void]
 
 
-def class_polygons(result: Segmented, tolerance: float) -> Iterator[tuple[int, list[Polygon]]]:
-    """Each predicted class with its outlines, the largest area first."""
+def class_masks(result: Segmented, min_area: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Each predicted class with its mask `(H, W) bool` without specks, the largest area first."""
+    check_min_area(min_area)
     for class_id in predicted_classes(result):
-        yield class_id, trace(result.labels == class_id, tolerance=tolerance)
+        mask = without_specks(result.labels == class_id, min_area)
+        if min_area < 2 or mask.any():
+            yield class_id, mask
+
+
+def class_polygons(
+    result: Segmented, tolerance: float, min_area: int
+) -> Iterator[tuple[int, list[Polygon]]]:
+    """Each predicted class with its outlines, the largest area first."""
+    for class_id, mask in class_masks(result, min_area):
+        yield class_id, trace(mask, tolerance=tolerance)
 
 
 def image_name(result: Segmented) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,17 @@ from easyseg.results.outputs.base import (
     OUTPUTS,
     Document,
     Segmented,
+    class_masks,
     image_name,
-    predicted_classes,
     to_json_text,
 )
 
 
-def to_coco(result: Segmented, *, image_id: int = 1, first_id: int = 1) -> dict[str, Any]:
+def to_coco(
+    result: Segmented, *, image_id: int = 1, first_id: int = 1, min_area: int = 0
+) -> dict[str, Any]:
     """See `Segmentation.to_coco`."""
     height, width = result.labels.shape
-    labels = np.asfortranarray(result.labels)  # as pycocotools reads masks
     return {
         "info": {"description": "made by easyseg"},
         "images": [
@@ -32,16 +34,15 @@ def to_coco(result: Segmented, *, image_id: int = 1, first_id: int = 1) -> dict[
             if i != result.label_set.void
         ],
         "annotations": [
-            {"id": number, "image_id": image_id, **_annotation(labels, class_id)}
-            for number, class_id in enumerate(predicted_classes(result), first_id)
+            {"id": number, "image_id": image_id, "category_id": class_id, **_annotation(mask)}
+            for number, (class_id, mask) in enumerate(class_masks(result, min_area), first_id)
         ],
     }
 
 
-def _annotation(labels: np.ndarray, class_id: int) -> dict[str, Any]:
-    rle = coco_mask.encode((labels == class_id).view(np.uint8))
+def _annotation(mask: np.ndarray) -> dict[str, Any]:
+    rle = coco_mask.encode(np.asfortranarray(mask.view(np.uint8)))
     return {
-        "category_id": class_id,
         "segmentation": {"size": list(rle["size"]), "counts": rle["counts"].decode("ascii")},
         "area": int(coco_mask.area(rle)),
         "bbox": [int(side) for side in coco_mask.toBbox(rle)],
@@ -49,4 +50,8 @@ def _annotation(labels: np.ndarray, class_id: int) -> dict[str, Any]:
     }
 
 
-OUTPUTS.register("coco")(Document(lambda result, _: to_json_text(to_coco(result))))
+def _write(result: Segmented, _: Path, **options: Any) -> bytes:
+    return to_json_text(to_coco(result, **options))
+
+
+OUTPUTS.register("coco")(Document(_write, options=("min_area",)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, class_polygons, to_json_text
 
 
-def to_geojson(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
+def to_geojson(result: Segmented, *, tolerance: float = 0.0, min_area: int = 0) -> dict[str, Any]:
     """See `Segmentation.to_geojson`."""
     height, width = result.labels.shape
     return {
@@ -32,7 +33,7 @@ def to_geojson(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
                     ],
                 },
             }
-            for class_id, polygons in class_polygons(result, tolerance)
+            for class_id, polygons in class_polygons(result, tolerance, min_area)
         ],
     }
 
@@ -41,6 +42,10 @@ def _closed(ring: np.ndarray) -> list[list[int]]:
     return np.concatenate([ring, ring[:1]]).tolist()
 
 
+def _write(result: Segmented, _: Path, **options: Any) -> bytes:
+    return to_json_text(to_geojson(result, **options))
+
+
 OUTPUTS.register("geojson")(
-    Document(lambda result, _: to_json_text(to_geojson(result)), (".geojson", ".json"))
+    Document(_write, (".geojson", ".json"), options=("tolerance", "min_area"))
 )

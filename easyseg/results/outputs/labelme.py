@@ -22,7 +22,11 @@ VERSION = "5.5.0"  # of labelme, whose format this is
 
 
 def to_labelme(
-    result: Segmented, *, tolerance: float = 0.0, image_path: str | None = None
+    result: Segmented,
+    *,
+    tolerance: float = 0.0,
+    min_area: int = 0,
+    image_path: str | None = None,
 ) -> dict[str, Any]:
     """See `Segmentation.to_labelme`."""
     height, width = result.labels.shape
@@ -39,7 +43,7 @@ def to_labelme(
                 "flags": {},
                 "mask": None,
             }
-            for class_id, polygons in class_polygons(result, tolerance)
+            for class_id, polygons in class_polygons(result, tolerance, min_area)
             for polygon in polygons
         ],
         "imagePath": image_path or image_name(result),
@@ -73,8 +77,9 @@ def _without_holes(polygon: Polygon) -> np.ndarray:
     return ring
 
 
-def _write(result: Segmented, path: Path) -> bytes:
-    return to_json_text(to_labelme(result, image_path=_image_path(result.source, path)))
+def _write(result: Segmented, path: Path, **options: Any) -> bytes:
+    image_path = _image_path(result.source, path)
+    return to_json_text(to_labelme(result, image_path=image_path, **options))
 
 
 def _image_path(source: str | None, path: Path) -> str:
@@ -87,4 +92,4 @@ def _image_path(source: str | None, path: Path) -> str:
         return Path(source).resolve().as_posix()
 
 
-OUTPUTS.register("labelme")(Document(_write))
+OUTPUTS.register("labelme")(Document(_write, options=("tolerance", "min_area")))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from easyseg.results.outputs.base import OUTPUTS, Document, Segmented, class_polygons, to_json_text
 
 
-def to_polygons(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
+def to_polygons(result: Segmented, *, tolerance: float = 0.0, min_area: int = 0) -> dict[str, Any]:
     """See `Segmentation.to_polygons`."""
     height, width = result.labels.shape
     return {
@@ -23,9 +24,13 @@ def to_polygons(result: Segmented, *, tolerance: float = 0.0) -> dict[str, Any]:
                     for p in polygons
                 ],
             }
-            for class_id, polygons in class_polygons(result, tolerance)
+            for class_id, polygons in class_polygons(result, tolerance, min_area)
         ],
     }
 
 
-OUTPUTS.register("polygons")(Document(lambda result, _: to_json_text(to_polygons(result))))
+def _write(result: Segmented, _: Path, **options: Any) -> bytes:
+    return to_json_text(to_polygons(result, **options))
+
+
+OUTPUTS.register("polygons")(Document(_write, options=("tolerance", "min_area")))

@@ -44,6 +44,7 @@ def encode(result: Segmented, spec: OutputSpec, path: Path) -> bytes:
     spec.check_path(path)
     output = OUTPUTS[spec.kind]
     if isinstance(output, Document):
-        return output.write(result, path)
+        options = {name: getattr(spec, name) for name in output.options}
+        return output.write(result, path, **options)
     image = draw(result, spec) if spec.legend else output.draw(result, spec.alpha)
     return encode_image(image, path.suffix, name=str(path))

@@ -9,6 +9,8 @@ from easyseg.errors import InputError, OutputError
 from easyseg.io.write_image import FORMATS
 from easyseg.results.label_set import Classes
 from easyseg.results.outputs.base import OUTPUTS, Document
+from easyseg.results.polygon_tracing import check_tolerance
+from easyseg.results.regions import check_min_area
 from easyseg.utils.validation import checked_fields
 
 
@@ -25,21 +27,30 @@ class OutputSpec:
         alpha: Opacity of the class colors over the image in an overlay, 0 to 1.
         legend: Whether class names and percentages are drawn into the image.
         classes: Only these classes, by name or id; `None` for all.
+        tolerance: Of outlines: maximum error of simplified ones in pixels; 0 is exact.
+        min_area: Of outlines and COCO's masks: regions and holes of fewer pixels are left out.
 
     Raises:
         UnknownNameError: No such kind.
-        InputError: `alpha` or `legend` breaks its rule, or `classes` would not change the output.
+        InputError: A value breaks its rule, or `classes`, `tolerance` or `min_area` would not
+            change the output.
     """
 
     kind: str = "overlay"
     alpha: float = 0.6
     legend: bool = False
     classes: Classes | None = None
+    tolerance: float = 0.0
+    min_area: int = 0
 
     def __post_init__(self) -> None:
         output = OUTPUTS[self.kind]
         if not 0 <= self.alpha <= 1:
             raise InputError(f"alpha={self.alpha!r} must be from 0 (image) to 1 (colors).")
+        check_tolerance(self.tolerance)
+        check_min_area(self.min_area)
+        self._check_option("tolerance")
+        self._check_option("min_area")
         if self.classes is None:
             return
         if not output.shows_classes:
@@ -49,6 +60,19 @@ class OutputSpec:
             )
         classes = [self.classes] if isinstance(self.classes, (str, int)) else self.classes
         object.__setattr__(self, "classes", tuple(classes))
+
+    def _check_option(self, name: str) -> None:
+        """Raises InputError if the kind does not take the option, and it has a value."""
+        users = [
+            kind
+            for kind in OUTPUTS
+            if isinstance(output := OUTPUTS[kind], Document) and name in output.options
+        ]
+        if getattr(self, name) and self.kind not in users:
+            raise InputError(
+                f"{name}={getattr(self, name)!r} is for the kinds {', '.join(users)}, not for "
+                f"{self.kind}; leave it out, or choose one of these."
+            )
 
     def check_path(self, path: Path | None) -> None:
         """Raises what writing this output to the path would raise, before any work is done.
