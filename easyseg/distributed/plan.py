@@ -37,7 +37,7 @@ def plan_run(sources: Source | Iterable[Source], out: str, spec: OutputSpec) -> 
                 f"Give a folder, or an object store: {EXAMPLES}."
             )
         plan = plan_folder(sources, out, spec)
-        if plan.is_file:
+        if plan.folder != Path(out):
             raise InputError(f"out={show_path(out)!r} is a file. Give a folder for the results.")
         return plan
     images = find_images(sources)
