@@ -19,6 +19,7 @@ from easyseg.inference.results_log import PART, encode_line, read_lines
 from easyseg.io.atomic import new_file, output_errors, remove_leftovers
 from easyseg.io.shards import Shard
 from easyseg.utils.documents import parse_json
+from easyseg.utils.validation import checked
 
 MOST_IMAGES = 1_000_000_000
 
@@ -46,6 +47,7 @@ class MergedResults:
         return f"{self.done} of {total} done{failed} in {shards} -> {self.jsonl}"
 
 
+@checked
 def merge_results(out: str | os.PathLike[str]) -> MergedResults:
     """Joins the results logs of all shards of a run, in the order of the images.
 

@@ -21,6 +21,7 @@ from easyseg.io.atomic import remove_leftovers, write_bytes
 from easyseg.io.shards import Part, Shard
 from easyseg.utils.documents import parse_json
 from easyseg.utils.files import read_file
+from easyseg.utils.validation import checked
 
 SCORES = "scores.json"
 LARGEST = 1 << 30  # bytes of a shard's scores, about 100 for each image
@@ -52,6 +53,7 @@ def save_scores(scores: Scores, path: str | os.PathLike[str]) -> Path:
     return path
 
 
+@checked
 def merge_scores(out: str | os.PathLike[str]) -> Scores:
     """Joins the scores of all shards of an evaluation, and writes them.
 

@@ -152,11 +152,11 @@ def plan_folder(
     for path in {target.suffix: target for target in targets}.values():
         spec.check_path(path)
     require_writable(targets[0].parent)
-    pairs = zip(images, targets, strict=True)
-    jobs, part = [Job(*pair, position=i) for i, pair in enumerate(pairs)], None
+    part, positions = None, tuple(range(len(images)))
     if part_of_all is not None:
-        part = take_part([_name_for_shards(image) for image in images], part_of_all)
-        jobs = [jobs[position] for position in part.positions]
+        part = take_part(list(map(_name_for_shards, images)), part_of_all)
+        positions = part.positions
+    jobs = [Job(images[i], targets[i], position=i) for i in positions]
     check_overwrite(images, [job.target for job in jobs])
     return FolderPlan(images, jobs, folder, part)
 

@@ -477,6 +477,8 @@ def test_folders_without_shards(images, run):
     assert run("merge", "nowhere")[0] == 2
     with pytest.raises(InputError, match="there are no files of shards for nowhere, such as nowh"):
         merge_results("nowhere")
+    with pytest.raises(InputError, match="out=3 must be a name or a path"):
+        merge_results(3)
 
 
 def test_many_lines_take_little_memory(seg, tmp_path, monkeypatch):
