@@ -1,4 +1,4 @@
-"""Work on several machines: the shards of a job array are joined here (docs/scale.md).
+"""Work on several machines: shards of a job array, and Ray (docs/scale.md).
 
 Importing this package loads none of it.
 """
