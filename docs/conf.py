@@ -112,7 +112,7 @@ html_baseurl = os.environ.get("READTHEDOCS_CANONICAL_URL", f"{SITE}/")
 html_logo = "_static/logo.svg"
 html_favicon = "_static/logo.svg"
 templates_path = ["_templates"]
-html_static_path = ["_static"]
+html_static_path = ["_static", "images/hero.jpg"]  # which ogp_image needs
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_copy_source = False
@@ -143,7 +143,7 @@ html_theme_options = {
 }
 ogp_site_url = f"{SITE}/"
 ogp_site_name = "easyseg"
-ogp_image = f"{SITE}/_static/card.png"
+ogp_image = f"{SITE}/_static/hero.jpg"
 ogp_image_alt = "A photo and what easyseg makes of it"
 ogp_social_cards = {"enable": False}
 ogp_enable_meta_description = True

@@ -15,8 +15,8 @@ from easyseg.pixellib.tune_bg import alter_bg  # was: pixellib.tune_bg
 Image.fromarray(data.astronaut()).save("sample.jpg")
 segment_image = semantic_segmentation()
 segment_image.load_pascalvoc_model("mini")
-values, image = segment_image.segmentAsPascalvoc("sample.jpg", "pixellib.jpg", overlay=True)
-print(values["class_names"], values["ratios"])
+values, image = segment_image.segmentAsPascalvoc("sample.jpg", overlay=True)
+print(values["class_ids"], f"{values['masks'].mean():.1%} of the image")
 
 change_bg = alter_bg(model_type="pb")
 change_bg.load_pascalvoc_model("mini")

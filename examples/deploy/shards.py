@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 from skimage import data
 
 from easyseg import SemanticSegmentation
-from easyseg.distributed import MergedResults, Segmenter, merge_results, merge_scores, save_scores
+from easyseg.distributed import MergedResults, merge_results, merge_scores, save_scores
 
 seg = SemanticSegmentation("mini", colors={"cat": "#ff8800"})
 for number, photo in enumerate((data.cat(), data.cat()[:, ::-1], data.cat()[::-1])):
@@ -33,7 +33,6 @@ Image.fromarray(np.hstack(strip))
 # photo upside down is not recognized.
 
 for part in ("1/2", "2/2"):
-    save_scores(seg.evaluate("cats", classes=seg.label_set, shard=part), "out/scores.json")
+    scores = seg.evaluate("cats", classes=seg.label_set, shard=part, progress=False)
+    save_scores(scores, "out/scores.json")
 print(f"IoU of cats: {merge_scores('out').iou[8]:.2f}")
-segmenter = Segmenter("mini", out="rows")  # what Spark and Dask call with tables of images
-print(segmenter)

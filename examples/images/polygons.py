@@ -5,8 +5,6 @@ Outlines for other programs
 Masks as polygons, and as COCO, labelme and GeoJSON files: what annotation tools and maps read.
 """
 
-import json
-
 import matplotlib.pyplot as plt
 from skimage import data
 
@@ -19,7 +17,8 @@ photo = data.cat()
 result = SemanticSegmentation("mini").segment_image(photo).filter("cat")
 for kind in ("coco", "labelme", "geojson"):
     result.save(f"cat.{kind}.json", kind)
-print(json.dumps(result.to_coco()["categories"]))
+(annotation,) = result.to_coco()["annotations"]
+print({key: annotation[key] for key in ("category_id", "bbox", "area")})
 
 # %%
 # ``tolerance`` is how far, in pixels, an outline may lie from the pixels: fewer points.
