@@ -7,6 +7,9 @@ from easyseg.datasets.base import Sample as Sample
 from easyseg.datasets.check.check import check_dataset as check_dataset
 from easyseg.datasets.check.report import CheckReport as CheckReport
 from easyseg.evaluation.class_mapping import ClassMapping as ClassMapping
+from easyseg.evaluation.compare import ImageDifference as ImageDifference
+from easyseg.evaluation.compare import ModelComparison as ModelComparison
+from easyseg.evaluation.compare import compare as compare
 from easyseg.evaluation.evaluate import evaluate as evaluate
 from easyseg.evaluation.scores import ImageScore as ImageScore
 from easyseg.evaluation.scores import Scores as Scores
@@ -41,12 +44,14 @@ __all__ = [
     "ExportSummary",
     "ExportedConfig",
     "FolderSummary",
+    "ImageDifference",
     "ImageScore",
     "InferenceOptions",
     "KerasBackbone",
     "KerasHubConfig",
     "LabelSet",
     "LoadedModel",
+    "ModelComparison",
     "ModelConfig",
     "OutputSpec",
     "Predictor",
@@ -59,6 +64,7 @@ __all__ = [
     "VideoSummary",
     "build_model",
     "check_dataset",
+    "compare",
     "errors",
     "evaluate",
     "keras_graph",

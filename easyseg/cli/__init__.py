@@ -40,6 +40,7 @@ COMMANDS = {
     "video": ("easyseg.cli.video", "Segment a video, a stream or a camera."),
     "evaluate": ("easyseg.cli.evaluate", "Measure a model on a data set."),
     "merge": ("easyseg.cli.merge", "Join what the shards of a run wrote."),
+    "compare": ("easyseg.cli.compare", "Compare models on a data set."),
     "train": ("easyseg.cli.train", "Fine-tune a model on your own images."),
     "models": ("easyseg.cli.models", "List the models and what is in the cache."),
     "download": ("easyseg.cli.models", "Download a model's weights, or import a file."),

@@ -51,24 +51,29 @@ def _pairs(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> di
     return class_map
 
 
-@command()
-@click.argument("data", metavar="DATA")
-@data_options
-@click.option(
+SPLIT = click.option(
     "--split",
     type=Choice([*SPLITS, ALL]),
     help="Which images.  [default: val, or all of a data set that names no splits]",
 )
-@click.option(
+CLASS_MAP = click.option(
     "--class-map",
     multiple=True,
     callback=_pairs,
     metavar="CLASS=MODEL_CLASS",
     help="A class of the data set and its name in the model: human=person; pole= is ignored.",
 )
-@click.option(
+BOUNDARY = click.option(
     "--boundary/--no-boundary", default=True, help="Compute boundary metrics.  [default: on]"
 )
+
+
+@command()
+@click.argument("data", metavar="DATA")
+@data_options
+@SPLIT
+@CLASS_MAP
+@BOUNDARY
 @click.option("--json", "json_file", type=A_FILE, help="Write all metrics as JSON.")
 @click.option("--csv", "csv_file", type=A_FILE, help="Write the table of classes as CSV.")
 @click.option(

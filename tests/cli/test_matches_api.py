@@ -8,7 +8,7 @@ import typing
 import click
 import pytest
 
-from easyseg import SemanticSegmentation, TrainConfig, open_dataset
+from easyseg import SemanticSegmentation, TrainConfig, compare, open_dataset
 from easyseg.cli import COMMANDS, flag_of
 from easyseg.datasets.check.check import check_dataset
 from easyseg.distributed import evaluate, segment
@@ -24,6 +24,7 @@ CALLS = {  # command: what it stands for
     ],
     "video": [SEG, SEG.segment_video],
     "evaluate": [evaluate, SEG, SEG.evaluate],
+    "compare": [SEG, compare],
     "train": [SEG, SEG.fine_tune],
     "optimize": [SEG, SEG.optimize],
     "export": [SEG, SEG.export],
@@ -50,6 +51,8 @@ ONLY_PYTHON = {  # (command, argument): why the command line has no such option
     **{("train", name): "not used while training" for name in (
         "output_stride", "colors", "tile", "scales", "flip", "runtime", "device"
     )},
+    ("compare", "models"): "model, which is given several times",
+    ("compare", "data"): "DATA",
     ("serve", "max_pixels"): "follows from max_megapixels",
     ("serve", "keys"): "key_file",
     **{("export", name): "chosen when the file is opened" for name in (
