@@ -21,7 +21,7 @@ from easyseg.io.shards import Shard
 from easyseg.utils.documents import parse_json
 from easyseg.utils.validation import checked
 
-MOST_IMAGES = 1_000_000_000
+MOST_IMAGES = 200_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,7 @@ def merge_results(out: str | os.PathLike[str]) -> MergedResults:
     """
     whole = whole_file(out, RESULTS_LOG)
     files = complete_files(whole)
-    list(zip(read_lines(whole), range(1), strict=False))  # another file is not overwritten
+    next(read_lines(whole), None)  # another file is not overwritten
     remove_leftovers(whole.parent)
     with output_errors(whole), tempfile.TemporaryFile(dir=whole.parent) as lines:
         merged = _Lines(lines)
@@ -133,7 +133,7 @@ class _Lines:
         missing = int((self._starts == 0).sum())
         raise InputError(
             f"{missing:,} of {len(self._starts):,} images of {show_path(whole)} are not done: "
-            f"{name_shards(sorted(unfinished))} did not finish. Resume, then merge again."
+            f"{name_shards(sorted(unfinished or files))} did not finish. Resume, then merge again."
         )
 
     def in_order(self) -> Iterator[bytes]:
