@@ -64,10 +64,15 @@ def _check_scans(content: bytes, image: Any, name: str) -> None:
 
 
 def apply_orientation(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Turns pixels upright by an EXIF orientation from 1 to 8; other values are ignored."""
+    """Turns pixels upright by an EXIF orientation from 1 to 8; other values are ignored.
+
+    It may change `pixels`.
+    """
     if orientation in TRANSPOSED:
         pixels = cv2.transpose(pixels)
-    return cv2.flip(pixels, FLIP_CODES[orientation]) if orientation in FLIP_CODES else pixels
+    if orientation in FLIP_CODES:
+        cv2.flip(pixels, FLIP_CODES[orientation], pixels)
+    return pixels
 
 
 def _is_complete(content: bytes) -> bool:

@@ -153,6 +153,29 @@ def test_foreign_code_that_does_not_return(tmp_path):
         assert 0.9 < time.monotonic() - began < SECONDS
 
 
+IGNORED = """
+import signal, time
+class Last:
+    def __del__(self):
+        signal.raise_signal(signal.SIGTERM)
+        time.sleep(0.01)
+def run(*_, **__):
+    Last()
+    time.sleep(60)
+import click, easyseg.cli
+click.Command.main = run
+easyseg.cli.main()
+"""
+
+
+def test_code_in_which_exceptions_are_ignored():
+    done = subprocess.run(
+        [sys.executable, "-c", IGNORED], capture_output=True, timeout=30, check=False
+    )
+    assert done.returncode == 130
+    assert b"Traceback" not in done.stderr
+
+
 @needs_sessions
 @pytest.mark.slow
 def test_workers_of_a_killed_server(tmp_path):
