@@ -86,4 +86,6 @@ def _watch(noticed: socket.socket, stop: Callable[..., None], times: list[float]
                 break
             time.sleep(0.1)
         else:
+            with contextlib.suppress(OSError):
+                os.write(2, b"easyseg: stopped.\n")
             os._exit(STOPPED)

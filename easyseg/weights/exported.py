@@ -20,11 +20,12 @@ from easyseg.utils.files import read_file, require_ordinary
 from easyseg.utils.validation import is_count
 from easyseg.weights.damage import damaged
 from easyseg.weights.foreign import ForeignOptions, Graph, foreign_file, read_graph
-from easyseg.weights.network_file import ExportedConfig, ExportedFile
+from easyseg.weights.network_file import LARGEST_INPUT, ExportedConfig, ExportedFile
 from easyseg.weights.onnx_fields import (
     GRAPH,
     GRAPH_INPUT,
     GRAPH_OUTPUT,
+    LARGEST_METADATA,
     fields,
     has_external_data,
     metadata_of,
@@ -34,8 +35,8 @@ SCHEMA, KEY = 1, "easyseg"  # version of the metadata, and the entry that holds 
 EXTENSIONS = {".onnx": "onnx", ".tflite": "tflite", ".keras": "keras"}
 ARCHIVES = (".tflite", ".keras")  # which are, or end in, a zip archive with the metadata
 METADATA_FILE = f"{KEY}.json"  # in folders, and in the archive behind a TFLite file
-LARGEST, LARGEST_METADATA = 2 << 30, 16 << 20  # bytes; the former of any protocol buffer
-LARGEST_SIDE, LARGEST_INPUT = 1 << 14, 1 << 25  # pixels
+LARGEST = 2 << 30  # bytes of any protocol buffer
+LARGEST_SIDE = 1 << 14  # pixels
 
 FLOAT = 1  # TensorProto.FLOAT
 

@@ -15,7 +15,13 @@ from easyseg.datasets.class_names import label_set_of
 from easyseg.errors import InputError, WeightsError
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.validation import checked_fields, is_count
-from easyseg.weights.network_file import ExportedConfig, ExportedFile, Normalization, Signature
+from easyseg.weights.network_file import (
+    LARGEST_INPUT,
+    ExportedConfig,
+    ExportedFile,
+    Normalization,
+    Signature,
+)
 from easyseg.weights.onnx_fields import (
     GRAPH,
     GRAPH_INPUT,
@@ -33,6 +39,7 @@ TYPES = {  # of TensorProto, as NumPy names them
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64",
     9: "bool", 10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 16: "bfloat16",
 }  # fmt: skip
+LARGEST_NAMES = 1 << 20  # characters
 IMAGES = ("float32", "float16", "uint8")
 FLOATS = ("float32", "float16", "float64", "bfloat16")
 IMAGENET = Normalization((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), is_assumed=True)
@@ -245,7 +252,7 @@ def _label_set(
     if isinstance(options.class_names, LabelSet):
         return options.class_names
     names = graph.metadata.get("names")
-    if names is not None:
+    if names is not None and len(names) <= LARGEST_NAMES:
         try:
             table = ast.literal_eval(names)  # {0: "person", 1: ...}
             return label_set_of([str(table[i]) for i in range(len(table))], path.stem)
@@ -296,6 +303,11 @@ def _size(
         raise InputError(
             f"input_size={options.size!r}: {path} takes images of {size[0]}x{size[1]} pixels; "
             "leave it out."
+        )
+    if 0 in size or size[0] * size[1] > LARGEST_INPUT:
+        raise WeightsError(
+            f"{path} takes images of {size[0]}x{size[1]} pixels; at most {LARGEST_INPUT / 1e6:.0f} "
+            "million pixels are possible. Export it for smaller ones."
         )
     return size
 

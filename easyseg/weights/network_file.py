@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from easyseg.errors import ConfigError
 from easyseg.results.label_set import LabelSet
 
+LARGEST_INPUT = 1 << 25  # pixels
+
 
 class Signature(NamedTuple):
     """The input and the output of a network file.

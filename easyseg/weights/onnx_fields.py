@@ -21,11 +21,18 @@ NESTED = {
 }
 EXTERNAL_DATA = 13  # of TensorProto
 GRAPH, METADATA = 7, 14  # of ModelProto
+LARGEST_METADATA = 16 << 20  # bytes
 GRAPH_INPUT, GRAPH_OUTPUT = 11, 12  # of GraphProto
 
 
 def metadata_of(content: memoryview) -> dict[str, str]:
-    """The metadata of a file's content."""
+    """The metadata of a file's content.
+
+    Raises:
+        ValueError: It is larger than any that programs write.
+    """
+    if sum(len(entry) for entry, _ in fields(content, METADATA)) > LARGEST_METADATA:
+        raise ValueError(f"its metadata has more than {LARGEST_METADATA >> 20} MiB")
     return {text(entry, 1): text(entry, 2) for entry, _ in fields(content, METADATA)}
 
 

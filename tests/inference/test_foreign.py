@@ -287,3 +287,16 @@ def test_info_takes_what_its_error_asks_for(tmp_path):
     assert "3 of custom: road, car, sky" in told.output
     other = CliRunner().invoke(cli, ["info", "mini", "--class-names", "road,car"])
     assert "--class-names is for ONNX files from elsewhere, but mini has its own" in other.output
+
+
+def test_what_a_small_file_must_not_ask_for(tmp_path):
+    """Inputs of gigabytes, and metadata that would take as much to parse."""
+    large = segmenter(tmp_path / "large.onnx", size=(20_000, 20_000))
+    with pytest.raises(WeightsError, match="images of 20000x20000 pixels; at most 34 million"):
+        SemanticSegmentation(large, class_names=NAMES)
+    full = segmenter(tmp_path / "full.onnx", easyseg="[" * (17 << 20))
+    with pytest.raises(WeightsError, match="its metadata has more than 16 MiB"):
+        SemanticSegmentation(full)
+    names = segmenter(tmp_path / "names.onnx", names="[" + "1," * (1 << 20) + "]")
+    with pytest.raises(InputError, match="does not name its classes"):
+        SemanticSegmentation(names)

@@ -245,8 +245,9 @@ def _open_container(source: str | Path, pipe: Pipe | None) -> Any:
             "Copy or download it again."
         ) from error
     except (av.FFmpegError, OSError) as error:
+        late = f"no answer within {TIMEOUT} s" if isinstance(error, av.ExitError) else ""
         raise VideoError(
-            f"Cannot read {name}: {os_reason(error)}. "
+            f"Cannot read {name}: {late or os_reason(error)}. "
             f"Check {'its name and its permissions' if is_file else 'the URL and the network'}."
         ) from error
 
