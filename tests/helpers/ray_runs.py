@@ -48,33 +48,29 @@ def files_of(out):
     return {path.relative_to(out).as_posix(): path.read_bytes() for path in paths}
 
 
-def worker_processes():
-    """Ids of the processes of Ray that segment, of those that this process started."""
-    parents, workers = {}, []
+def worker_processes(session):
+    """Ids of the processes that segment, of the cluster with this session's folder."""
+    workers = []
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            parents[int(folder.name)] = int(
-                (folder / "stat").read_text().rpartition(")")[2].split()[1]
-            )
             if b"ray::MapWorker" in (folder / "cmdline").read_bytes():
-                workers.append(int(folder.name))
-    return [worker for worker in workers if os.getpid() in _ancestors(worker, parents)]
-
-
-def _ancestors(process, parents):
-    while process in parents:
-        process = parents[process]
-        yield process
+                parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+                if session.encode() in Path("/proc", parent, "cmdline").read_bytes():
+                    workers.append(int(folder.name))
+    return workers
 
 
 @contextlib.contextmanager
 def killing_workers(seconds, most=99):
     """Kills a worker every so many seconds; gives the list of those killed."""
+    import ray
+
+    session = ray._private.worker.global_worker.node.get_session_dir_path()
     killed, done = [], threading.Event()
 
     def kill():
         while not done.wait(seconds) and len(killed) < most:
-            for process in worker_processes()[:1]:
+            for process in worker_processes(session)[:1]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(process, signal.SIGKILL)
                     killed.append(process)
