@@ -47,6 +47,16 @@ class FrozenStatistics(layers.Layer):
         """That of the input."""
         return input_shape
 
+    def get_config(self) -> dict[str, Any]:
+        """Plain values, as callbacks that log the network's graph want them."""
+        return {**super().get_config(), "norm": keras.saving.serialize_keras_object(self.norm)}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FrozenStatistics:
+        """The layer, with a batch norm of its own."""
+        norm = keras.saving.deserialize_keras_object(config["norm"])
+        return cls(**{**config, "norm": norm})
+
 
 def batch_norms(network: Any) -> list[Any]:
     """The batch norms of a network, in graph order."""

@@ -196,6 +196,34 @@ def test_callbacks_hear_of_the_validation(run, listener):
     assert {"loss", "val_loss", "val_mean_iou", "val_pixel_accuracy"} <= metrics
 
 
+@pytest.mark.slow
+def test_tensorboard_shows_every_epoch(run, shapes, tmp_path):
+    """With a frozen phase, in which Keras's `fit` is called twice; the graph is logged too."""
+    pytest.importorskip("tensorboard", reason="pip install easyseg[test]")
+    import tensorflow as tf
+
+    mine, _ = run
+    options = {**QUICK, "epochs": 3, "freeze_backbone_epochs": 1}
+    callback = keras.callbacks.TensorBoard(tmp_path / "logs")
+    trained = mine.fine_tune(
+        shapes, run_dir=tmp_path / "run", callbacks=[callback], progress=False, **options
+    )
+    shown = {}
+    for file in sorted((tmp_path / "logs").rglob("events.*")):
+        for raw in tf.data.TFRecordDataset(str(file), buffer_size=262144):
+            event = tf.compat.v1.Event.FromString(raw.numpy())
+            for value in event.summary.value:
+                if value.tag.startswith("epoch_"):
+                    name = ("val_" if file.parent.name == "validation" else "") + value.tag[6:]
+                    number = tf.make_ndarray(value.tensor).item()
+                    shown.setdefault(name, {})[event.step] = number
+    names = {"loss", "learning_rate", "val_loss", "val_mean_iou", "val_pixel_accuracy"}
+    assert shown.keys() == names
+    for name in names:
+        expected = {i: epoch[name] for i, epoch in enumerate(trained.history)}
+        assert shown[name] == pytest.approx(expected, rel=1e-6)
+
+
 def test_a_finished_run_is_not_trained_again(run, shapes, caplog):
     mine, folder = run
     before = (folder / "state.npz").read_bytes()
