@@ -618,8 +618,9 @@ class SemanticSegmentation:
             TrainingError: The loss is not finite, or another run is using the directory.
             OutputError: The run directory cannot be written.
         """
-        from easyseg.training.fine_tune import fine_tune  # noqa: PLC0415  (loads Keras)
+        from easyseg.training.fine_tune import fine_tune, join_workers  # noqa: PLC0415  (loads Keras)
 
+        workers = join_workers(options)  # before a network is loaded
         run = fine_tune(
             self._opened.load(),
             data,
@@ -631,6 +632,7 @@ class SemanticSegmentation:
             callbacks=callbacks,
             progress=progress,
             options=options,
+            workers=workers,
         )
         return self._of_run(run, self._options, self._cache_dir)
 
@@ -675,7 +677,9 @@ class SemanticSegmentation:
         cls, run: FineTuned, options: InferenceOptions, cache_dir: AnyPath | None
     ) -> SemanticSegmentation:
         tuned = cls(run.model, **dataclasses.asdict(options), cache_dir=cache_dir)
-        tuned.name, tuned.history = str(run.model.folder), run.history
+        tuned.history = run.history
+        if run.model.folder is not None:  # else the chief of several workers has it
+            tuned.name = str(run.model.folder)
         return tuned
 
     @checked

@@ -42,6 +42,7 @@ COMMANDS = {
     "merge": ("easyseg.cli.merge", "Join what the shards of a run wrote."),
     "compare": ("easyseg.cli.compare", "Compare models on a data set."),
     "train": ("easyseg.cli.train", "Fine-tune a model on your own images."),
+    "launch": ("easyseg.cli.launch", "Train with several processes of this machine."),
     "models": ("easyseg.cli.models", "List the models and what is in the cache."),
     "download": ("easyseg.cli.models", "Download a model's weights, or import a file."),
     "optimize": ("easyseg.cli.optimize", "Find the fastest runtime for a model, once."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import shlex
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ from easyseg.datasets import DatasetOptions, open_with_options
 from easyseg.errors import ConfigError, InputError
 from easyseg.models.config import ModelConfig
 from easyseg.training.config import TrainConfig
+from easyseg.training.rendezvous import cluster_of, make_cluster
 from easyseg.training.run_dir import Stopped, is_finished
 from easyseg.utils.registry import unknown_name
 from easyseg.weights.exported import not_trainable
@@ -100,8 +102,6 @@ def _training_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _attributes(field: dataclasses.Field[Any]) -> dict[str, Any]:
     text = field.metadata["help"]
-    if field.default is False:
-        return {"is_flag": True, "default": None, "help": text}
     if field.default is not None:
         text += f"  [default: {field.default}]"
     if field.name in PARSERS:
@@ -172,6 +172,15 @@ def _value(text: str) -> Any:
     callback=_changes,
     help="A field of the network: decoder=deeplabv3plus, output_stride=8, aspp_rates=6,12,18.",
 )
+@click.option(
+    "--workers",
+    metavar="HOST:PORT,...",
+    callback=lambda _, __, text: text and [part.strip() for part in text.split(",")],
+    help="Addresses of all processes that train together; the first one writes the run.",
+)
+@click.option(
+    "--rank", type=INTEGER, metavar="K", help="Which of the workers this process is, from 0."
+)
 @_training_options
 @QUIET
 def train(
@@ -181,6 +190,8 @@ def train(
     run_dir: Path | None,
     resume: Path | None,
     changes: dict[str, Any],
+    workers: list[str] | None,
+    rank: int | None,
     quiet: bool,
     **choices: Any,
 ) -> None:
@@ -190,8 +201,13 @@ def train(
     easyseg train my_folder --epochs 30 -o runs/mine
     easyseg segment new.jpg --model runs/mine
     easyseg train --resume runs/mine
+    easyseg launch -n 2 -- train my_folder
     """  # noqa: D301  (\b is click's mark for lines to keep)
     options = {name: value for name, value in choices.items() if value is not None} | changes
+    if workers is not None or rank is not None:
+        _name_workers(workers, rank, options)
+    if resume is not None or options.get("distribute") == "multi_worker":
+        quiet = _quiet_unless_chief() or quiet
     if resume is not None:
         _refuse_with_resume(click.get_current_context().command.params, resume)
         with _training_run(data):
@@ -201,8 +217,10 @@ def train(
             raise InputError(
                 "easyseg train needs DATA, the folder of a data set, or --resume and a run."
             )
-        from easyseg.training.plan import check_choices  # noqa: PLC0415  (loads Keras)
+        from easyseg.training.fine_tune import join_workers  # noqa: PLC0415  (loads Keras)
+        from easyseg.training.plan import check_choices  # noqa: PLC0415
 
+        join_workers(options)  # before TensorFlow is used
         check_choices(options)  # before data are read
         if model.source is not None:
             _check_network(model.source, changes)
@@ -212,8 +230,41 @@ def train(
         start = model.open()
         with _training_run(None):
             tuned = start.fine_tune(dataset, run_dir=run_dir, progress=not quiet, **options)
+    if not _is_chief():
+        return
     card = (Path(tuned.name) / "card.md").read_text("utf-8").strip()
     echo(f"{card}\n-> {Path(tuned.name) / 'report.html'}")
+
+
+def _name_workers(workers: list[str] | None, rank: int | None, options: dict[str, Any]) -> None:
+    """Names the workers to TensorFlow; training is then theirs."""
+    if workers is None or rank is None:
+        raise InputError(
+            "--workers and --rank belong together, such as --workers node1:2222,node2:2222 --rank "
+            "0 on node1; `easyseg launch` sets both."
+        )
+    if options.get("distribute", "multi_worker") != "multi_worker":
+        raise InputError(
+            f"--workers is for --distribute multi_worker, got {options['distribute']}; leave one "
+            "of them out."
+        )
+    os.environ.update(make_cluster(workers, rank).to_environment())
+    if not is_given("resume"):
+        options["distribute"] = "multi_worker"
+
+
+def _is_chief() -> bool:
+    """Whether this process writes the run, as `TF_CONFIG` has it."""
+    cluster = cluster_of(os.environ)
+    return cluster is None or cluster.rank == 0
+
+
+def _quiet_unless_chief() -> bool:
+    """The other workers of a run say nothing but errors."""
+    if _is_chief():
+        return False
+    click.get_current_context().params["quiet"] = True
+    return True
 
 
 @contextlib.contextmanager
@@ -224,7 +275,8 @@ def _training_run(data: str | None) -> Iterator[None]:
             yield
         except Stopped as stop:
             words = ["easyseg", "train", *([data] if data else []), "--resume", str(stop.run_dir)]
-            raise click.Abort(f"To resume: {shlex.join(words)}") from None
+            each = "" if cluster_of(os.environ) is None else "each worker again, with "
+            raise click.Abort(f"To resume: {each}{shlex.join(words)}") from None
 
 
 def _check_network(start: ModelSource, changes: dict[str, Any]) -> None:
@@ -238,7 +290,7 @@ def _check_network(start: ModelSource, changes: dict[str, Any]) -> None:
 
 def _refuse_with_resume(options: list[click.Parameter], run_dir: Path) -> None:
     """The options of the run apply: others are refused."""
-    allowed = ("data", "resume", "max_pixels", "quiet")
+    allowed = ("data", "resume", "max_pixels", "quiet", "workers", "rank")
     given = [o for o in options if o.name not in allowed and is_given(str(o.name))]
     flags = ", ".join(map(flag_of, given))
     if flags and is_finished(run_dir):

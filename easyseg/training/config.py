@@ -17,6 +17,7 @@ CHOICES = {
     "batch_norm": ("auto", "frozen", "trained"),
     "freeze": ("none", "backbone"),
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
+    "distribute": ("none", "auto", "multi_worker"),
 }
 SMALLEST_CROP = 33  # pixels
 OF_FINE_TUNE = ("format", "classes", "ignore", "run_dir", "resume", "callbacks", "progress")
@@ -74,7 +75,8 @@ class TrainConfig:
             frozen backbone before others; `None` for never.
         val_images: Validation images after each epoch, at most; evenly spread.
         seed: Of new weights, order and augmentation.
-        distribute: Uses all devices of this machine, with a part of the batch each.
+        distribute: Who computes a part of each batch: "auto", all devices of this machine;
+            "multi_worker", several processes, on one or more machines (docs/scale.md).
         cache_mb: MiB of decoded images kept in memory, so that they are read once.
 
     Raises:
@@ -117,7 +119,9 @@ class TrainConfig:
     )
     val_images: int = _option(256, "Validation images after each epoch, at most.")
     seed: int = _option(0, "Of new weights, order and augmentation.")
-    distribute: bool = _option(False, "Use all devices of this machine.")
+    distribute: str = _option(
+        "none", "Who shares a batch: none, auto (this machine's devices) or multi_worker."
+    )
     cache_mb: int = _option(1024, "MiB of decoded images kept in memory.")
 
     def __post_init__(self) -> None:
@@ -141,7 +145,6 @@ class TrainConfig:
         _require(fine, "ema", self.ema, "a momentum between 0 and 1 such as 0.999, or None")
         fine = self.patience is None or is_count(self.patience)
         _require(fine, "patience", self.patience, "a whole number of epochs from 1, or None")
-        _require(isinstance(self.distribute, bool), "distribute", self.distribute, "True or False")
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise ConfigError(

@@ -92,14 +92,25 @@ class TrainLoader(keras.utils.PyDataset):
         augment: Makes crops of one size from image and mask.
         batch_size: Images of a batch.
         seed: Of order and augmentation.
+        part: Number of the part of each batch that is read, and how many equal parts it has.
     """
 
-    def __init__(self, cache: SampleCache, augment: Augment, *, batch_size: int, seed: int) -> None:
+    def __init__(
+        self,
+        cache: SampleCache,
+        augment: Augment,
+        *,
+        batch_size: int,
+        seed: int,
+        part: tuple[int, int] = (0, 1),
+    ) -> None:
         super().__init__()
         self._cache = cache
         self._augment = augment
         self._batch_size = batch_size
         self._seed = seed
+        number, count = part
+        self._part = slice(number * batch_size // count, (number + 1) * batch_size // count)
         self._pool = ThreadPoolExecutor(WORKERS, "easyseg-train-loader")
         self._pending: dict[int, list[Future[tuple[np.ndarray, np.ndarray]]]] = {}
         self.set_epoch(0)
@@ -125,13 +136,14 @@ class TrainLoader(keras.utils.PyDataset):
         for i in range(index, min(index + PREFETCH, len(self))):
             if i not in self._pending:
                 self._pending[i] = [
-                    self._pool.submit(self._augmented, position) for position in self._positions(i)
+                    self._pool.submit(self._augmented, position)
+                    for position in self._positions(i)[self._part]
                 ]
         pairs = [future.result() for future in self._pending.pop(index)]
         return np.stack([image for image, _ in pairs]), np.stack([mask for _, mask in pairs])
 
     def files(self, index: int) -> list[str]:
-        """The images of a batch, for messages."""
+        """The images of a batch, of all its parts, for messages."""
         chosen = (self._order[position % len(self._order)] for position in self._positions(index))
         return [str(self._cache.samples[i].image) for i in chosen]
 

@@ -1,4 +1,4 @@
-"""Training on one device, or on all of this machine with a part of the batch each."""
+"""Training on one device, on all of this machine, or in several processes: parts of a batch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def devices(*, distribute: bool) -> Iterator[None]:
-    """Networks built within are for all devices, or for one.
+def devices(distribute: str) -> Iterator[None]:
+    """Networks built within are for all devices with "auto", else for one.
 
     Raises:
         ConfigError: The backend has no such support.
     """
-    if not distribute:
+    if distribute != "auto":
         yield
     elif backend() == "tensorflow":
         with _mirrored().scope():
@@ -34,14 +34,14 @@ def devices(*, distribute: bool) -> Iterator[None]:
             keras.distribution.set_distribution(previous)
     else:
         raise ConfigError(
-            f"distribute=True is not available with Keras's backend {backend()!r}; set "
+            f"distribute='auto' is not available with Keras's backend {backend()!r}; set "
             "KERAS_BACKEND=jax or tensorflow, or leave it out."
         )
 
 
-def device_count(*, distribute: bool) -> int:
-    """Devices that train; a batch must be a multiple of it."""
-    if not distribute:
+def device_count(distribute: str) -> int:
+    """Devices of this process that train; a batch must be a multiple of it."""
+    if distribute != "auto":
         return 1
     return len(keras.distribution.list_devices() if backend() == "jax" else _names())
 
@@ -60,8 +60,35 @@ def _mirrored() -> Any:
 
     names = _names()
     if len(names) == 1:
-        log.warning("distribute=True: there is one device, %s, which is used.", names[0])
+        log.warning("distribute='auto': there is one device, %s, which is used.", names[0])
     return tf.distribute.MirroredStrategy(names)
+
+
+def replica_context() -> Any:
+    """TensorFlow's, within a step that several devices or processes share; else `None`."""
+    if backend() != "tensorflow":  # JAX computes with whole batches, wherever their parts are
+        return None
+    import tensorflow as tf  # noqa: PLC0415
+
+    context = tf.distribute.get_replica_context()
+    return None if context is None or context.num_replicas_in_sync == 1 else context
+
+
+def whole_batch(part: Any) -> Any:
+    """The sum over the whole batch of a sum over this device's part of it.
+
+    Its gradient is that of the part: the sum of all devices' gradients is that of the batch.
+    """
+    context = replica_context()
+    if context is None:
+        return part
+    import tensorflow as tf  # noqa: PLC0415
+
+    @tf.custom_gradient
+    def total(value: Any) -> tuple[Any, Any]:
+        return context.all_reduce("SUM", value), lambda gradient: gradient
+
+    return total(part)
 
 
 def jit_compile() -> bool | str:

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from easyseg._keras import backend, keras_defaults
+from easyseg._keras import backend, keras_defaults, ops
 from easyseg.datasets import Dataset, DatasetOptions, open_with_options
 from easyseg.datasets.check import check_dataset
 from easyseg.datasets.scan import scan_dataset
@@ -23,8 +23,11 @@ from easyseg.evaluation.evaluate import evaluate
 from easyseg.evaluation.report import write_report
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
+from easyseg.models.build import build_model
+from easyseg.results.label_set import LabelSet
 from easyseg.training.config import TrainConfig, split_options
 from easyseg.training.data_loader import spread
+from easyseg.training.follow_chief import assign, receive_state, tell_state
 from easyseg.training.freeze_backbone import is_random
 from easyseg.training.plan import SETTLED, Plan, check_buildable, check_choices, make_plan
 from easyseg.training.run_dir import (
@@ -42,9 +45,10 @@ from easyseg.training.run_dir import (
 )
 from easyseg.training.trainer import train
 from easyseg.training.validation import warn_if_below_start, warn_if_one_class
+from easyseg.training.workers import ALONE, Workers, join
 from easyseg.utils.allocator import keep_freed_memory
 from easyseg.utils.threads import limit_threads
-from easyseg.weights.bundle import read_bundle
+from easyseg.weights.bundle import config_from_dict, read_bundle
 from easyseg.weights.checksum import weights_checksum
 from easyseg.weights.loader import LoadedModel, load_model
 
@@ -78,8 +82,11 @@ def fine_tune(
     callbacks: Sequence[Any] = (),
     progress: bool = True,
     options: Mapping[str, Any],
+    workers: Workers = ALONE,
 ) -> FineTuned:
     """Trains a model further on a data set.
+
+    Of several workers, all get the same arguments, and the chief alone writes the run.
 
     Args:
         start: The model, which is not changed.
@@ -94,6 +101,7 @@ def fine_tune(
         callbacks: Keras callbacks.
         progress: Shows bars.
         options: Fields of `TrainConfig`, and of `ModelConfig` for changes of the network.
+        workers: What `join_workers` returned.
 
     Raises:
         InputError: A choice breaks a rule.
@@ -106,12 +114,15 @@ def fine_tune(
     limit_threads()
     check_choices(options, start.config)
     choices, changes = split_options(options)
-    config = TrainConfig.from_dict(choices)
+    config = _distributed(TrainConfig.from_dict(choices), workers)
     dataset = open_with_options(data, data_options)
     path = _run_path(run_dir, dataset)
-    if resume and has_state(path):
-        _check_same(path, choices, changes)
-        return resume_training(path, data=dataset, callbacks=callbacks, progress=progress)
+    if resume and workers.decide(lambda: has_state(path)):
+        if workers.is_chief:
+            _check_same(path, choices, changes)
+        return resume_training(
+            path, data=dataset, callbacks=callbacks, progress=progress, workers=workers
+        )
     report = check_dataset(dataset)
     report.raise_errors()
     for warning in report.warnings:
@@ -125,7 +136,11 @@ def fine_tune(
         changes=changes,
         random=random,
     )
-    check_buildable(plan)
+    check_buildable(plan, workers=workers.count)
+    workers.require_same(_facts(plan))
+    if not workers.is_chief:
+        train(plan, path, workers=workers)
+        return _follow_to_end(plan, workers)
     killed_early = resume and is_bare(path)
     final = path if killed_early else new_run_dir(path)
     if final != path:
@@ -139,8 +154,8 @@ def fine_tune(
             score = _score_start(start, plan, progress=progress)
             plan = dataclasses.replace(plan, start_mean_iou=score)
             write_settings(final, {**settings, "start_mean_iou": score})
-        train(plan, final, start=start, callbacks=callbacks, progress=progress)
-        return _finish(plan, final, progress=progress)
+        train(plan, final, start=start, callbacks=callbacks, progress=progress, workers=workers)
+        return _finish(plan, final, progress=progress, workers=workers)
 
 
 @keras_defaults()
@@ -150,10 +165,13 @@ def resume_training(
     data: str | os.PathLike[str] | Dataset | None = None,
     callbacks: Sequence[Any] = (),
     progress: bool = True,
+    workers: Workers | None = None,
 ) -> FineTuned:
     """Continues a run that was interrupted, to the weights that it would have had without.
 
-    One that was stopped before its first state begins again.
+    One that was stopped before its first state begins again. The workers that `TF_CONFIG` names
+    continue it together, or this process alone, whoever began it; the chief alone reads and writes
+    the run's directory.
 
     Args:
         run_dir: The run's directory.
@@ -161,6 +179,7 @@ def resume_training(
             the options that the run was started with.
         callbacks: Keras callbacks, which are not recorded.
         progress: Shows bars.
+        workers: The processes, if they have joined already.
 
     Raises:
         TrainingError: There is no run, its data is different, or another process is using it.
@@ -168,9 +187,17 @@ def resume_training(
     """
     keep_freed_memory()
     limit_threads()
-    settings = read_settings(run_dir)  # before the lock, which would make the directory
-    if not has_state(run_dir) and has_begun(run_dir):
-        return _begin_again(run_dir, settings, data, callbacks=callbacks, progress=progress)
+    workers = join(required=False) if workers is None else workers
+    # before the lock, which would make the directory
+    settings = workers.decide(lambda: read_settings(run_dir))
+    if workers.decide(lambda: not has_state(run_dir) and has_begun(run_dir)):
+        return _begin_again(
+            run_dir, settings, data, callbacks=callbacks, progress=progress, workers=workers
+        )
+    if not workers.is_chief:
+        plan = _resumed_plan(run_dir, settings, data, workers)
+        train(plan, run_dir, workers=workers)
+        return _follow_to_end(plan, workers)
     with locked(run_dir):
         state = read_state(run_dir)
         if state.ended:
@@ -181,9 +208,43 @@ def resume_training(
                 state.epoch,
                 str(run_dir),
             )
-        plan = _resumed_plan(run_dir, settings, data)
-        train(plan, run_dir, state=state, callbacks=callbacks, progress=progress)
-        return _finish(plan, run_dir, progress=progress)
+        plan = _resumed_plan(run_dir, settings, data, workers)
+        train(plan, run_dir, state=state, callbacks=callbacks, progress=progress, workers=workers)
+        return _finish(plan, run_dir, progress=progress, workers=workers)
+
+
+def join_workers(options: Mapping[str, Any]) -> Workers:
+    """The processes that train together, which must be joined before a network is loaded.
+
+    Args:
+        options: As for `fine_tune`; those that need no network are checked.
+
+    Raises:
+        ConfigError: An option breaks a rule, or the processes cannot be joined.
+        TrainingError: A process does not come, or does not fit.
+    """
+    config = TrainConfig.from_dict(split_options(options)[0])
+    return join(required=True) if config.distribute == "multi_worker" else ALONE
+
+
+def _distributed(config: TrainConfig, workers: Workers) -> TrainConfig:
+    """The config as these processes carry it out."""
+    if workers.count > 1:
+        return config.replace(distribute="multi_worker")
+    return config.replace(distribute="none") if config.distribute == "multi_worker" else config
+
+
+def _facts(plan: Plan) -> dict[str, Any]:
+    """What all workers must have in common; the initial weights are the chief's."""
+    options = plan.config.to_dict()
+    del options["cache_mb"]
+    return {
+        **options,
+        "the network": plan.model.to_dict(),
+        "the classes": plan.label_set.names,
+        "the training images": [sample.name for sample in plan.train],
+        "the training masks": plan.pixels,
+    }
 
 
 def _begin_again(
@@ -193,6 +254,7 @@ def _begin_again(
     *,
     callbacks: Sequence[Any],
     progress: bool,
+    workers: Workers,
 ) -> FineTuned:
     """Starts a run that was stopped before its first state, in the same directory."""
     try:
@@ -222,6 +284,7 @@ def _begin_again(
         callbacks=callbacks,
         progress=progress,
         options={**chosen, **changes},
+        workers=workers,
     )
 
 
@@ -265,24 +328,29 @@ def _cure(run_dir: Path, leave_out: str) -> str:
 
 
 def _resumed_plan(
-    run_dir: Path, settings: Mapping[str, Any], data: str | os.PathLike[str] | Dataset | None
+    run_dir: Path,
+    settings: Mapping[str, Any],
+    data: str | os.PathLike[str] | Dataset | None,
+    workers: Workers,
 ) -> Plan:
     """The plan of a run, from its settings and its data."""
     dataset = _dataset(run_dir, settings, data)
-    bundle = read_bundle(run_dir / LAST)
-    if dataset.label_set.names != bundle.label_set.names:
+    network, labels = workers.decide(lambda: _described(run_dir / LAST))
+    model, label_set = config_from_dict(network), LabelSet.from_dict(labels)
+    if dataset.label_set.names != label_set.names:
         raise TrainingError(
-            f"{run_dir} was trained on {len(bundle.label_set)} classes, but {dataset.name!r} has "
+            f"{run_dir} was trained on {len(label_set)} classes, but {dataset.name!r} has "
             "others; give the data set, `classes` and `ignore` that it was started with."
         )
-    dataset = dataclasses.replace(dataset, label_set=bundle.label_set)  # with its colors
+    dataset = dataclasses.replace(dataset, label_set=label_set)  # with its colors
     plan = make_plan(
         scan_dataset(with_validation_split(dataset)),
-        bundle.config,
-        TrainConfig.from_dict(settings["training"]),
+        model,
+        _distributed(TrainConfig.from_dict(settings["training"]), workers),
         same_classes=True,
-        changes={"input_size": bundle.config.input_size},
+        changes={"input_size": model.input_size},
     )
+    workers.require_same(_facts(plan))
     plan = dataclasses.replace(plan, start_mean_iou=settings.get("start_mean_iou"))
     images = {"train": len(plan.train), "val": len(plan.val)}
     if images != settings["data"].get("images"):
@@ -291,6 +359,12 @@ def _resumed_plan(
             f"are {images}; restore the data, or start a new run from {run_dir / LAST}."
         )
     return plan
+
+
+def _described(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Network and classes of a bundle, as plain values."""
+    bundle = read_bundle(folder)
+    return bundle.config.to_dict(), bundle.label_set.to_dict()
 
 
 def _dataset(
@@ -363,7 +437,15 @@ def _plain(value: Any) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def _finish(plan: Plan, run_dir: Path, *, progress: bool) -> FineTuned:
+def _follow_to_end(plan: Plan, workers: Workers) -> FineTuned:
+    """The best epoch's model, once the chief has written the report; without a folder."""
+    state = receive_state(workers)
+    network = build_model(plan.model)
+    assign(network.variables, state.model)
+    return FineTuned(LoadedModel(network, plan.model, plan.label_set), state.history)
+
+
+def _finish(plan: Plan, run_dir: Path, *, progress: bool, workers: Workers) -> FineTuned:
     """Evaluates the best epoch on all validation images, and writes the report."""
     settings, state = read_settings(run_dir), read_state(run_dir)
     history = state.history
@@ -384,4 +466,6 @@ def _finish(plan: Plan, run_dir: Path, *, progress: bool) -> FineTuned:
         settings=settings,
     )
     log.info("%s: mean IoU %.4f on %d images.", run_dir, scores.mean_iou, len(plan.val))
+    values = [ops.convert_to_numpy(variable) for variable in best.model.variables]
+    tell_state(workers, lambda: state._replace(model=values, optimizer=[]))
     return FineTuned(best._replace(folder=run_dir), history)

@@ -1,7 +1,8 @@
 """The losses, as functions of `Pixels`: ground truth and logits of a batch.
 
 Region losses (Dice, Jaccard, Tversky) and the Lovász loss treat the batch as one image, and average
-over the classes in its ground truth.
+over the classes in its ground truth. Where devices share a batch, each has the `Pixels` of its
+part, and sums are those of the whole batch.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from easyseg._keras import ops
 from easyseg.datasets.base import IGNORE
+from easyseg.training.distribution import whole_batch
 
 Tensor = Any
 
@@ -82,11 +84,15 @@ class Pixels:
 
     def mean(self, values: Tensor, weights: Tensor) -> Tensor:
         """The weighted mean of `(N, H, W)` values; 0 if no pixel has weight."""
-        return _ratio(ops.sum(values * weights), ops.sum(weights))
+        return _ratio(whole_batch(ops.sum(values * weights)), whole_batch(ops.sum(weights)))
+
+    def class_sum(self, values: Tensor) -> Tensor:
+        """The sum of `(N, H, W, classes)` values, `(classes,)`."""
+        return whole_batch(ops.sum(values, axis=(0, 1, 2)))
 
     def class_mean(self, values: Tensor) -> Tensor:
         """The weighted mean of `(classes,)` values over the classes in the ground truth."""
-        present = ops.cast(ops.sum(self.one_hot, axis=(0, 1, 2)) > 0, "float32")
+        present = ops.cast(self.class_sum(self.one_hot) > 0, "float32")
         weights = present * self.class_weights
         return _ratio(ops.sum(values * weights), ops.sum(weights))
 
@@ -131,9 +137,9 @@ def _overlap(pixels: Pixels, false_positive: float, false_negative: float) -> Te
         Salehi et al., "Tversky loss function for image segmentation using 3D fully convolutional
         deep networks", MLMI 2017, https://arxiv.org/abs/1706.05721.
     """
-    true_positive = ops.sum(pixels.one_hot * pixels.probabilities, axis=(0, 1, 2))
-    wrong = ops.sum(pixels.probabilities, axis=(0, 1, 2)) - true_positive
-    missed = ops.sum(pixels.one_hot, axis=(0, 1, 2)) - true_positive
+    true_positive = pixels.class_sum(pixels.one_hot * pixels.probabilities)
+    wrong = pixels.class_sum(pixels.probabilities) - true_positive
+    missed = pixels.class_sum(pixels.one_hot) - true_positive
     whole = true_positive + false_positive * wrong + false_negative * missed
     return pixels.class_mean(1 - _ratio(true_positive, whole))
 
@@ -212,7 +218,7 @@ def boundary(pixels: Pixels) -> Tensor:
     recall = _ratio(_per_image(true * _max_pool(predicted, TOLERANCE)), _per_image(true))
     loss = 1 - _ratio(2 * precision * recall, precision + recall)
     weights = ops.cast(_per_image(true) > 0, "float32") * pixels.class_weights
-    return _ratio(ops.sum(loss * weights), ops.sum(weights))
+    return _ratio(whole_batch(ops.sum(loss * weights)), whole_batch(ops.sum(weights)))
 
 
 def _max_pool(x: Tensor, side: int) -> Tensor:
@@ -241,3 +247,5 @@ LOSSES: dict[str, Callable[[Pixels], Tensor]] = {
     "ohem": ohem,
     "boundary": boundary,
 }
+
+SORTING = ("lovasz", "ohem")  # the pixels of the whole batch, which no device has of a shared one

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from easyseg._keras import backend
 from easyseg.datasets.base import Dataset, Sample
 from easyseg.datasets.class_weights import median_frequency_weights
 from easyseg.datasets.scan import DatasetScan, SampleScan
@@ -20,6 +21,7 @@ from easyseg.results.label_set import LabelSet
 from easyseg.training.augmentation import DEFAULT_STEPS, Augmenter
 from easyseg.training.config import SMALLEST_CROP, TrainConfig, split_options
 from easyseg.training.distribution import device_count
+from easyseg.training.losses import SORTING
 from easyseg.training.optimizers import make_optimizer
 from easyseg.training.schedules import Schedule
 from easyseg.training.segmentation_loss import SegmentationLoss, loss_terms, make_loss
@@ -295,19 +297,30 @@ def check_choices(
         start.replace(**changes)
 
 
-def check_buildable(plan: Plan) -> None:
+def check_buildable(plan: Plan, *, workers: int = 1) -> None:
     """Checks the choices against the data and the devices, before anything is written.
+
+    Args:
+        plan: The run.
+        workers: Processes that share each batch.
 
     Raises:
         ConfigError: A value breaks a rule.
     """
     build_loss(plan)
     config = plan.config
-    devices = device_count(distribute=config.distribute)
-    if config.batch_size % devices:
+    parts = workers * device_count(config.distribute)
+    who = "workers" if workers > 1 else "devices"
+    if config.batch_size % parts:
         raise ConfigError(
-            f"batch_size={config.batch_size} cannot be divided evenly among {devices} devices; "
-            f"choose a multiple of {devices}, or leave distribute= out."
+            f"batch_size={config.batch_size} cannot be divided evenly among {parts} {who}; "
+            f"choose a multiple of {parts}, or leave distribute= out."
+        )
+    sorting = [name for name in loss_terms(config.loss) if name in SORTING]
+    if sorting and parts > 1 and backend() == "tensorflow":
+        raise ConfigError(
+            f"loss={config.loss!r}: {sorting[0]} sorts the pixels of the whole batch, which "
+            f"{parts} {who} do not have together; choose another loss, or leave distribute= out."
         )
     batches = math.ceil(len(plan.train) / config.batch_size)
     for phase in phases(config):

@@ -18,7 +18,7 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import filelock
 import numpy as np
@@ -159,6 +159,11 @@ def write_state(run_dir: Path, state: State) -> None:
     Raises:
         OutputError: It cannot be written; the one of the epoch before stays.
     """
+    write_bytes(run_dir / STATE, pack_state(state))
+
+
+def pack_state(state: State) -> bytes:
+    """The contents of state.npz."""
     values = state._asdict()
     arrays = {
         f"{kind}/{i:05}": value
@@ -167,7 +172,21 @@ def write_state(run_dir: Path, state: State) -> None:
     }
     buffer = io.BytesIO()
     np.savez(buffer, **arrays, scalars=np.frombuffer(json.dumps(values).encode(), np.uint8))
-    write_bytes(run_dir / STATE, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def unpack_state(content: BinaryIO) -> State:
+    """The state of what `pack_state` made; errors of any type if it is damaged."""
+    with np.load(content) as file:
+        if any(member.compress_type for member in file.zip.infolist()):  # and may be of any size
+            raise ValueError("it is compressed")
+        arrays = {name: file[name] for name in sorted(file.files)}
+    scalars = parse_json(arrays.pop("scalars").tobytes())
+    model, optimizer = (
+        [value for name, value in arrays.items() if name.startswith(kind)]
+        for kind in ("model/", "optimizer/")
+    )
+    return _checked(State(**scalars, model=model, optimizer=optimizer))
 
 
 def read_state(run_dir: Path) -> State:
@@ -182,24 +201,12 @@ def read_state(run_dir: Path) -> State:
             f"{run_dir} has no training run to resume: {STATE} is missing; start a new one."
         )
     try:
-        arrays = _arrays(path)
-        scalars = parse_json(arrays.pop("scalars").tobytes())
-        model, optimizer = (
-            [value for name, value in arrays.items() if name.startswith(kind)]
-            for kind in ("model/", "optimizer/")
-        )
-        return _checked(State(**scalars, model=model, optimizer=optimizer))
+        with path.open("rb") as file:
+            return unpack_state(file)
     except Exception as error:  # a value of any type may be anywhere in it
         raise TrainingError(
             f"{path} is damaged ({error}); start a new run from {run_dir / LAST}."
         ) from error
-
-
-def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with path.open("rb") as opened, np.load(opened) as file:
-        if any(member.compress_type for member in file.zip.infolist()):  # and may be of any size
-            raise ValueError("it is compressed")
-        return {name: file[name] for name in sorted(file.files)}
 
 
 def _checked(state: State) -> State:

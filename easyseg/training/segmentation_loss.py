@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from easyseg._keras import keras, ops
+from easyseg._keras import keras
 from easyseg.errors import ConfigError
 from easyseg.training.losses import LOSSES, Pixels
 from easyseg.utils.registry import unknown_name
@@ -45,10 +45,9 @@ class SegmentationLoss(keras.losses.Loss):
         self.class_weights = None if class_weights is None else [float(w) for w in class_weights]
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The sum, `(1,) float32`: of a scalar, Keras would not divide by the number of devices."""
+        """The sum, a scalar of float32."""
         pixels = Pixels(y_true, y_pred, self.classes, self.class_weights)
-        total = sum(weight * LOSSES[name](pixels) for name, weight in self.terms.items())
-        return ops.reshape(total, (1,))
+        return sum(weight * LOSSES[name](pixels) for name, weight in self.terms.items())
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from easyseg._keras import keras, keras_defaults, ops
+from easyseg._keras import backend, keras, keras_defaults, ops
 from easyseg.errors import TrainingError
 from easyseg.models.build import build_model
 from easyseg.training.batch_norm import batch_norms, frozen_norms, measure, unmeasured, with_frozen
@@ -15,6 +15,14 @@ from easyseg.training.callbacks import Bar, NaNCallback, inner_optimizer
 from easyseg.training.config import TrainConfig
 from easyseg.training.data_loader import SampleCache, TrainLoader, stream
 from easyseg.training.distribution import device_count, devices, jit_compile, out_of_memory
+from easyseg.training.follow_chief import (
+    FollowChief,
+    TellWorkers,
+    assign,
+    assign_network,
+    receive_state,
+    tell_state,
+)
 from easyseg.training.freeze_backbone import set_frozen
 from easyseg.training.plan import (
     Phase,
@@ -25,7 +33,9 @@ from easyseg.training.plan import (
     phases,
 )
 from easyseg.training.run_dir import LAST, State, write_state
+from easyseg.training.shared_model import shared
 from easyseg.training.validation import ValidateAndSave, card
+from easyseg.training.workers import ALONE, Workers
 from easyseg.weights.bundle import save_bundle
 from easyseg.weights.loader import LoadedModel
 from easyseg.weights.transfer import transfer
@@ -47,8 +57,12 @@ def train(
     state: State | None = None,
     callbacks: Sequence[Any] = (),
     progress: bool = True,
+    workers: Workers = ALONE,
 ) -> None:
     """Trains a network, and writes the run directory epoch by epoch.
+
+    Of several workers, the chief alone uses `run_dir`, `start`, `state`, `callbacks` and
+    `progress`.
 
     Args:
         plan: What to do.
@@ -57,33 +71,52 @@ def train(
         state: The state that a resumed run starts with, instead.
         callbacks: The user's Keras callbacks; a run with a frozen phase calls `fit` twice.
         progress: Shows a bar.
+        workers: The processes that share each batch.
 
     Raises:
-        TrainingError: The loss is not finite, memory is too small for a single image, or the batch
-            of a resumed run cannot be divided among the devices.
+        TrainingError: The loss is not finite, memory is too small for a single image, the batch
+            of a resumed run cannot be divided among the devices, or a worker was lost.
         OutputError: A file cannot be written. The files of earlier epochs stay whole.
     """
-    if state is not None and state.ended:
+    if workers.decide(lambda: state is not None and state.ended):
         return
-    count = device_count(distribute=plan.config.distribute)
-    if state is not None and state.batch_size % count:
+    batch_size = workers.decide(lambda: state.batch_size if state else plan.config.batch_size)
+    count = workers.count * device_count(plan.config.distribute)
+    if batch_size % count:
         raise TrainingError(
-            f"{run_dir} is trained with batches of {state.batch_size} images, which cannot be "
-            f"divided evenly among the {count} devices here; resume it on the machine where it "
-            f"began, or start a new run from {run_dir / LAST}."
+            f"{run_dir} is trained with batches of {batch_size} images, which cannot be "
+            f"divided evenly among the {count} {'workers' if workers.count > 1 else 'devices'} "
+            f"here; resume it with as many as it began with, or start a new run from "
+            f"{run_dir / LAST}."
         )
     keras.utils.set_random_seed(plan.config.seed)
-    with devices(distribute=plan.config.distribute), keras_defaults(plan.config.precision):
-        trainer = Trainer(plan, run_dir, callbacks, progress=progress)
-        trainer.run(trainer.initial_state(start) if state is None else state)
+    with (
+        devices(plan.config.distribute),
+        keras_defaults(plan.config.precision),
+        workers.explained(),
+    ):
+        trainer = Trainer(plan, run_dir, callbacks, progress=progress, workers=workers)
+        if workers.is_chief:
+            state = trainer.initial_state(start) if state is None else state
+            tell_state(workers, lambda: state)
+        else:
+            state = receive_state(workers)
+        trainer.run(state)
 
 
 class Trainer:
     """A network in training."""
 
     def __init__(
-        self, plan: Plan, run_dir: Path, callbacks: Sequence[Any], *, progress: bool
+        self,
+        plan: Plan,
+        run_dir: Path,
+        callbacks: Sequence[Any],
+        *,
+        progress: bool,
+        workers: Workers = ALONE,
     ) -> None:
+        self.workers = workers
         self.plan, self.run_dir, self.callbacks, self.progress = plan, run_dir, callbacks, progress
         self.network = build_model(plan.model)
         self.cache = SampleCache(
@@ -156,33 +189,42 @@ class Trainer:
                 for i, phase in enumerate(phases(self.plan.config))
                 if phase.begin <= state.epoch < phase.end
             )
-            validate = ValidateAndSave(
-                self.run_dir, self.plan, self.network, state, phase=number, name=phase.name
+            keeper = (
+                ValidateAndSave(
+                    self.run_dir, self.plan, self.network, state, phase=number, name=phase.name
+                )
+                if self.workers.is_chief
+                else FollowChief(self.workers, self.network, state, phase=number)
             )
             try:
-                self._fit(phase, validate)
-                state = validate.state
+                self._fit(phase, keeper)
+                state = keeper.state
             except Exception as error:
                 if not out_of_memory(error):
                     raise
-                state = halved(validate.state, error, self.plan.config)
+                state = halved(keeper.state, error, self.plan.config, workers=self.workers)
 
-    def _fit(self, phase: Phase, validate: ValidateAndSave) -> None:
+    def _fit(self, phase: Phase, keeper: ValidateAndSave | FollowChief) -> None:
         """Keras's `fit` on the rest of a phase."""
-        state, config = validate.state, self.plan.config
-        for variable, value in zip(self.network.variables, state.model, strict=True):
-            variable.assign(value)
+        state, config, workers = keeper.state, self.plan.config, self.workers
+        assign_network(self.network, state.model, rank=workers.rank)
         loader = TrainLoader(
-            self.cache, self.augment, batch_size=state.batch_size, seed=config.seed
+            self.cache,
+            self.augment,
+            batch_size=state.batch_size,
+            seed=config.seed,
+            part=(workers.rank, workers.count),
         )
         model = self._compiled(phase, state, len(loader))
-        if len(state.optimizer) == len(model.optimizer.variables) and state.phase == validate.phase:
-            for variable, value in zip(model.optimizer.variables, state.optimizer, strict=True):
-                variable.assign(value)
+        if len(state.optimizer) == len(model.optimizer.variables) and state.phase == keeper.phase:
+            assign(model.optimizer.variables, state.optimizer)
         else:  # a phase starts, or batches were halved: only the schedule continues
             _start_optimizer(model, batches=(state.epoch - phase.begin) * len(loader))
         total, initial = (epochs * len(loader) for epochs in (config.epochs, state.epoch))
-        bar = Bar(total=total, initial=initial, shown=self.progress)
+        bar = Bar(total=total, initial=initial, shown=self.progress and workers.is_chief)
+        own = [*self.callbacks] if workers.is_chief else []
+        if workers.is_chief and workers.count > 1:
+            own.append(TellWorkers(workers, lambda: keeper.state))
         try:
             model.fit(
                 stream(loader),
@@ -190,7 +232,7 @@ class Trainer:
                 epochs=phase.end,
                 shuffle=False,  # of batches, by Python's generator; the loader has its order
                 verbose=0,
-                callbacks=[NaNCallback(loader), validate, *self.callbacks, bar],
+                callbacks=[NaNCallback(loader), keeper, *own, bar],
             )
         finally:
             loader.close()
@@ -206,7 +248,12 @@ class Trainer:
         optimizer = build_optimizer(
             plan.config, phase, batches=batches, accumulate=state.accumulate
         )
-        model.compile(optimizer, build_loss(plan), jit_compile=jit_compile())
+        if backend() == "tensorflow" and (config.distribute == "auto" or self.workers.count > 1):
+            for norm in batch_norms(self.network):
+                norm.synchronized = norm not in frozen  # statistics are those of the whole batch
+            model = shared(model, optimizer, build_loss(plan), self.workers)
+        else:
+            model.compile(optimizer, build_loss(plan), jit_compile=jit_compile())
         model.optimizer.build(model.trainable_variables)
         return model
 
@@ -221,17 +268,28 @@ def _start_optimizer(model: Any, *, batches: int) -> None:
             mean.assign(variable)
 
 
-def halved(state: State, error: Exception, config: TrainConfig) -> State:
+def halved(
+    state: State, error: Exception, config: TrainConfig, *, workers: Workers = ALONE
+) -> State:
     """The state with half the batch and twice the accumulation, so that updates stay the same.
 
     Args:
         state: The last epoch's.
         error: The backend's out-of-memory error.
         config: The run's choices.
+        workers: The processes of the run.
 
     Raises:
-        TrainingError: The batch is one image, or its batch norms or devices cannot work with half.
+        TrainingError: The batch is one image, or its batch norms or devices cannot work with half;
+            or there are several workers, of which the others do not know.
     """
+    if workers.count > 1:
+        raise TrainingError(
+            f"memory is too small for {state.batch_size // workers.count} images on worker "
+            f"{workers.rank}, and several workers cannot halve their batches; start a new run with "
+            f"batch_size={state.batch_size // 2}, accumulate={state.accumulate * 2}, or a smaller "
+            "crop."
+        ) from error
     half = state.batch_size // 2
     if half == 1 and config.batch_norm == "trained":
         raise TrainingError(
@@ -239,7 +297,7 @@ def halved(state: State, error: Exception, config: TrainConfig) -> State:
             "batch_norm='trained' a batch of one has no statistics; start again with "
             "batch_norm='auto', or a smaller crop."
         ) from error
-    count = device_count(distribute=config.distribute)
+    count = device_count(config.distribute)
     if half % count:
         raise TrainingError(
             f"memory is too small for batches of {state.batch_size} images, and half of them "

@@ -68,7 +68,7 @@ class ValidationLoss:
     def _compute(self) -> None:
         logits, masks = (np.stack(arrays) for arrays in zip(*self._pending, strict=True))
         enlarged = self._enlarge(ops.convert_to_tensor(logits), masks[..., None])
-        self._sum += len(masks) * float(self._loss(masks, enlarged))
+        self._sum += len(masks) * float(self._loss.call(masks, enlarged))
         self._count += len(masks)
         self._pending = []
 

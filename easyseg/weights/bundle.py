@@ -109,11 +109,15 @@ def read_bundle(folder: Path) -> Bundle:
                 f"{folder}: expected a saved model, but {name} is missing. {A_MODEL_IS}"
             )
     with damaged(folder / CONFIG, cure=SAVE_AGAIN):
-        values = _read_json(folder / CONFIG)
-        config = (KerasHubConfig if "hub" in values else ModelConfig).from_dict(values)
+        config = config_from_dict(_read_json(folder / CONFIG))
     with damaged(folder / LABELS, cure=SAVE_AGAIN):
         label_set = LabelSet.from_dict(_read_json(folder / LABELS))
     return Bundle(config, label_set, folder / WEIGHTS)
+
+
+def config_from_dict(values: dict[str, Any]) -> ModelConfig | KerasHubConfig:
+    """The config of a network that `to_dict` describes."""
+    return (KerasHubConfig if "hub" in values else ModelConfig).from_dict(values)
 
 
 def _read_json(path: Path) -> Any:

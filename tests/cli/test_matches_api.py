@@ -35,6 +35,7 @@ CALLS = {  # command: what it stands for
 ONLY_COMMAND_LINE = {  # (command, option): why Python has no such argument
     ("evaluate", "json"): "scores.to_dict() in Python",
     ("evaluate", "csv"): "scores.rows() in Python",
+    **{("train", name): "TF_CONFIG in Python" for name in ("workers", "rank")},
     ("train", "set"): "fields of ModelConfig are keyword arguments in Python",
     ("optimize", "benchmark"): "benchmark() is a method of its own",
     ("check", "sheet"): "draw_sheet() in Python",

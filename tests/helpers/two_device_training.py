@@ -23,7 +23,8 @@ from helpers import square_dataset
 if __name__ == "__main__":
     shapes, folder, count = sys.argv[1:]
     choices = {**square_dataset.QUICK, "optimizer": "sgd", "learning_rate": 0.01}
-    choices["distribute"] = count == "2"
+    choices |= {"distribute": "auto" if count == "2" else "none", "batch_norm": "trained"}
+    choices |= {"loss": "cross_entropy+dice+boundary", "class_weights": "auto", "clipnorm": 0.5}
     plan = make_plan(
         scan_dataset(open_dataset(shapes)),
         square_dataset.CONFIG,

@@ -62,7 +62,6 @@ def with_masks(data, change):
         ),
         ({"epochs": 3, "freeze_backbone_epochs": 3}, "below epochs=3"),
         ({"augment": "scale"}, "augment='scale' .* a list"),
-        ({"distribute": 2}, "distribute=2 .* True or False"),
         *[({"class_weights": w}, "numbers from 0, not all 0") for w in (["a"], [1, -1], [0, 0])],
         ({"class_weights": [1, float("nan")]}, "class_weights=.* numbers from 0"),
     ],
@@ -195,10 +194,20 @@ def test_a_run_without_any_update_is_refused(data):
 
 
 def test_a_batch_that_devices_cannot_share_is_refused(data, monkeypatch):
-    monkeypatch.setattr("easyseg.training.plan.device_count", lambda *, distribute: 3)
+    monkeypatch.setattr("easyseg.training.plan.device_count", lambda distribute: 3)
     check_buildable(plan(data, batch_size=6))
     with pytest.raises(ConfigError, match=r"batch_size=8 .* among 3 devices; .* a multiple of 3"):
         check_buildable(plan(data))
+    with pytest.raises(ConfigError, match=r"batch_size=9 .* among 6 workers; .* multiple of 6"):
+        check_buildable(plan(data, batch_size=9), workers=2)
+
+
+@pytest.mark.parametrize("loss", ["lovasz", "cross_entropy+ohem"])
+def test_a_loss_that_sorts_a_batch_is_not_shared(data, loss):
+    check_buildable(plan(data, loss=loss))
+    message = rf"loss='{re.escape(loss)}': \w+ sorts the pixels .* 2 workers do not have together"
+    with pytest.raises(ConfigError, match=message):
+        check_buildable(plan(data, loss=loss), workers=2)
 
 
 def test_numpys_numbers_travel_too():
