@@ -46,7 +46,8 @@ test-browser: $(VENV)/.installed ## run the tests that need Chromium: the page, 
 
 test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, real weights, long runs
 	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/weights \
-	  tests/export/test_export.py tests/inference/test_tiling.py tests/models/test_custom_keras.py \
+	  tests/export/test_export.py tests/inference/test_tiling.py \
+	  tests/inference/test_scene.py tests/inference/test_video_pieces.py tests/models/test_custom_keras.py \
 	  tests/utils/test_threads.py tests/models/test_kerashub.py tests/training/test_trainer.py tests/pixellib/test_scripts.py \
 	  tests/serve/test_api_description.py tests/serve/test_command.py tests/cli \
 	  $(CONTRACT) $(ATROUS) $(COUNTS) $(IMAGENET)

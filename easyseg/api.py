@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,9 @@ from easyseg.inference.folder import segment_folder
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.predictor import Predictor
 from easyseg.inference.runtimes import AUTO
-from easyseg.inference.video import segment_video, stream_video
+from easyseg.inference.scene import segment_scene
+from easyseg.inference.video import stream_video
+from easyseg.inference.video_pieces import segment_video_pieces
 from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import Classes, LabelSet
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from easyseg.evaluation.scores import Scores
     from easyseg.export.export import ExportSummary
     from easyseg.inference.folder import FolderSummary
+    from easyseg.inference.scene import SceneSummary
     from easyseg.inference.video import VideoSummary
     from easyseg.io.find_images import Source
     from easyseg.io.read_image import ImageSource
@@ -338,6 +341,63 @@ class SemanticSegmentation:
         )
 
     @checked
+    def segment_scene(
+        self,
+        scene: AnyPath,
+        out: AnyPath,
+        *,
+        kind: str = "mask",
+        classes: Classes | None = None,
+        alpha: float = 0.6,
+        bands: Sequence[int] | None = None,
+        workers: int = 1,
+        jsonl: AnyPath | None = None,
+        progress: bool = True,
+    ) -> SceneSummary:
+        """Segments an image of gigapixels, of which only some windows are in memory.
+
+            seg = SemanticSegmentation("mini", tile=513)
+            print(seg.segment_scene("scene.tif", "labels.tif"))
+
+        Labels are those of `segment_image` with the same `tile`. The result lies where the scene
+        lies: its tags of GeoTIFF are copied (docs/images.md).
+
+        Args:
+            scene: A TIFF, BigTIFF or GeoTIFF file of any size (extra `geotiff`).
+            out: A .tif file: a tiled, compressed BigTIFF with overviews.
+            kind: "mask" (ids, which viewers show in the classes' colors), "color" or "overlay".
+            classes: Only these classes, by name or id; other pixels become `void`.
+            alpha: Opacity of the class colors in an overlay, 0 to 1.
+            bands: Numbers, from 1, of the bands for red, green and blue, or of one for gray;
+                `None` for the first three.
+            workers: Processes among which the tiles are dealt out; the labels are the same
+                (docs/scale.md).
+            jsonl: File for the areas of the classes as one JSON line, as of a folder.
+            progress: Shows a bar.
+
+        Returns:
+            Pixels, ratios and, where the scene says it, square meters of each class. Pixels
+            without a value have the id `ignore_index` (255) and do not count.
+
+        Raises:
+            ImageError: The scene cannot be read.
+            OutputError: The result cannot be written; no partial file is left.
+            InputError: The model has no `tile`, `bands` do not fit, or tifffile is not installed.
+            UnknownNameError: No such class or kind.
+        """
+        return segment_scene(
+            self._opener(),
+            scene,
+            out,
+            spec=OutputSpec(kind, alpha, classes=classes),
+            bands=bands,
+            workers=workers,
+            jsonl=jsonl,
+            settings=self._settings() if jsonl is not None else {},
+            progress=progress,
+        )
+
+    @checked
     def segment_video(
         self,
         video: Any,
@@ -351,6 +411,7 @@ class SemanticSegmentation:
         smoothing: float = 0.0,
         start: float = 0.0,
         end: float | None = None,
+        workers: int = 1,
         progress: bool = True,
         show: bool = False,
     ) -> VideoSummary:
@@ -372,6 +433,8 @@ class SemanticSegmentation:
                 below 1, against flicker of a fixed camera; restarts at a cut.
             start: Seconds of the video before the first frame that is segmented.
             end: Seconds of the video at which it ends; `None` for all of it.
+            workers: Processes that segment pieces of the file, cut at key frames, at the same time;
+                not with smoothing (docs/scale.md).
             progress: Shows a bar.
             show: Shows a window; q or Escape ends the video.
 
@@ -381,17 +444,22 @@ class SemanticSegmentation:
             InputError: An argument breaks its rule, or PyAV is not installed.
             UnknownNameError: No such class or kind.
         """
-        return segment_video(
-            self._predictor,
+        spec = OutputSpec(kind, alpha, legend, classes)
+        if classes is not None:
+            self.label_set.ids_of(classes)
+        return segment_video_pieces(
+            self._opener(),
             video,
             out,
-            spec=OutputSpec(kind, alpha, legend, classes),
+            workers=workers,
+            spec=spec,
             frame_stride=frame_stride,
             smoothing=smoothing,
             start=start,
             end=end,
             progress=progress,
             show=show,
+            max_pixels=self._options.max_pixels,
         )
 
     @checked
@@ -788,6 +856,10 @@ class SemanticSegmentation:
     def benchmark(self, images: Iterable[ImageSource] = ()) -> dict[str, float]:
         """Measures like `optimize`, in this precision, without changing which runtime is used."""
         return self._opened.benchmark(images)
+
+    def _opener(self) -> Callable[[], Predictor]:
+        """Gives the predictor; other processes, to which it is sent, open the model again."""
+        return functools.partial(getattr, self, "_predictor")
 
     def _edit(
         self,

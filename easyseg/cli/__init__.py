@@ -211,6 +211,7 @@ def one_line(message: object) -> str:
 METHODS = {  # method that a message advises: command that stands for it
     "segment_image": "segment",
     "segment_folder": "segment",
+    "segment_scene": "segment",
     "segment_video": "video",
     "blur_background": "background",
     "fine_tune": "train",

@@ -32,7 +32,8 @@ RAY_OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option(
         "--workers",
         type=INTEGER,
-        help="Processes on the cluster.  [default: as many as its resources allow]",
+        help="Processes on the cluster, or here for a TIFF by windows.  [default: as many as the "
+        "cluster's resources allow; here 1]",
     ),
     click.option("--cpus", type=NUMBER, default=1, show_default=True, help="Cores of each."),
     click.option("--gpus", type=NUMBER, default=0, show_default=True, help="Cards of each."),
@@ -64,10 +65,15 @@ def _chosen(**values: Any) -> dict[str, Any] | None:
     return values | {"ray": None if values["ray"] == DEFAULT else values["ray"]}
 
 
+def _chosen_for_run(**values: Any) -> dict[str, Any] | None:
+    """The same, but --workers may be processes of this computer."""
+    return _chosen(**(values if values["ray"] is not None else values | {"workers": None}))
+
+
 ray_options = group("cluster", RAY_OPTIONS, _chosen)
 """Adds the options of a cluster, as arguments of `easyseg.distributed`, or `None` without one."""
 
-ray_run_options = group("cluster", (*RAY_OPTIONS, MAX_FAILURES), _chosen)
+ray_run_options = group("cluster", (*RAY_OPTIONS, MAX_FAILURES), _chosen_for_run)
 """The same for a run over images."""
 
 

@@ -96,6 +96,9 @@ NUMBERS = _Value(
 TEXTS = _Value("names", lambda text: list(map(str, _names(text))), "names with commas: road,car")
 NAMES = _Value("names", _names, "names or ids with commas, such as person,7")
 COLORS = _Value("colors", _colors, "classes with one color each, such as person=#ff8800,dog=red")
+INTEGERS = _Value(
+    "numbers", lambda text: [int(number) for number in text.split(",")], "numbers, such as 4,3,2"
+)
 SIZE = _Value("size", _size, "a size such as 513, or 1025x2049 for height x width")
 A_PATH = click.Path(path_type=Path)
 
@@ -235,6 +238,20 @@ INFERENCE_OPTIONS = (
         help="cpu, gpu, gpu:1, npu or tensorrt, as far as the runtime has it here.",
     ),
 )
+BANDS = click.option(
+    "--bands",
+    type=INTEGERS,
+    metavar="R,G,B",
+    help="Of a TIFF that is segmented by windows: its bands, from 1.  [default: 1,2,3]",
+)
+WORKERS = click.option(
+    "--workers",
+    type=INTEGER,
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Processes that segment pieces of a file at the same time.",
+)
 IMAGE_KINDS = [kind for kind in OUTPUTS if isinstance(OUTPUTS[kind], Output)]
 OUTPUT_OPTIONS = (
     click.option(
@@ -362,6 +379,7 @@ class ChosenModel:
 
     Attributes:
         source: Its configuration and classes; `None` where only KerasHub knows them.
+        tile: The option --tile.
     """
 
     def __init__(self, model: str | None = None, **options: Any) -> None:
@@ -369,6 +387,7 @@ class ChosenModel:
             InferenceOptions(**{name: options[name] for name in INFERENCE})
         self._is_default = model is None
         self._model, self._options = MINI if model is None else model, options
+        self.tile: int | None = options.get("tile")
         wanted = ("architecture", "output_stride", "cache_dir")
         choices = {name: options[name] for name in wanted if name in options}
         if FOREIGN.keys() <= options.keys():

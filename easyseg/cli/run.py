@@ -5,7 +5,7 @@ What cannot be read or written is reported before a model is opened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from easyseg.cli.options import ChosenModel, echo
 from easyseg.cli.summary import folder_run, report_folder
 from easyseg.errors import InputError
 from easyseg.inference.folder import FolderSummary, plan_folder
+from easyseg.inference.scene import check_scene
 from easyseg.inference.video import VideoSummary, check_video
 from easyseg.io.find_images import describe_files
+from easyseg.io.geotiff.reader import SceneReader
 from easyseg.io.read_image import require_file
 from easyseg.io.video import is_url, open_source
 from easyseg.results.outputs import OutputSpec
@@ -64,6 +66,44 @@ def run_images(
     return report_folder(summary)
 
 
+def run_scene(
+    model: ChosenModel,
+    sources: Sequence[str],
+    out: Path | None,
+    output: Mapping[str, Any],
+    *,
+    bands: Sequence[int] | None,
+    **options: Any,
+) -> None:
+    """Runs over a scene by windows and prints its areas.
+
+    Args:
+        model: Opened when all else is fine.
+        sources: The scene.
+        out: File; `None` for `SOURCE.seg.tif` beside it.
+        output: What is written, as options of `OutputSpec`.
+        bands: As chosen.
+        options: Others of `segment_scene`.
+    """
+    if len(sources) > 1:
+        raise InputError(f"bands={bands!r} are those of one scene. Give one TIFF file.")
+    scene = Path(sources[0])
+    target = scene.with_suffix(".seg.tif") if out is None else out
+    check_scene(model.tile, scene, target, OutputSpec(**output))
+    SceneReader(scene, bands).close()
+    drawn = {name: output[name] for name in ("kind", "classes", "alpha")}
+    with logging_redirect_tqdm():
+        summary = model.open().segment_scene(scene, target, **drawn, bands=bands, **options)
+    echo(f"{summary} -> {target}")
+
+
+def refuse_for_scene(**values: Any) -> None:
+    """Raises InputError for an option that is for many images."""
+    for name, value in values.items():
+        if value is not None:
+            raise InputError(f"{name}= is for many images, not for a scene; leave it out.")
+
+
 def run_video(
     model: ChosenModel,
     source: str,
@@ -72,6 +112,7 @@ def run_video(
     run: Callable[[SemanticSegmentation, Any, Path | None], VideoSummary],
     *,
     show: bool,
+    by_name: bool = False,
 ) -> None:
     """Runs over a video, a stream or a camera (`"0"`) and prints a summary.
 
@@ -82,6 +123,7 @@ def run_video(
         spec: What is written.
         run: Runs from the opened video to `out`.
         show: Whether it is shown, so that it needs no output.
+        by_name: Whether `run` gets the name of a file, which other processes open too.
     """
     subject: Any = int(source) if source.isdecimal() else source
     is_file = not source.isdecimal() and not is_url(source)
@@ -91,7 +133,11 @@ def run_video(
         raise InputError(f"the video of {source} has no output; give out=, or show=True.")
     check_video(subject, out, spec, show=show)
     if is_file:
-        subject = open_source(subject)
+        opened = open_source(subject)
+        if by_name:
+            opened.close()
+        else:
+            subject = opened
     seg = model.open()
     with logging_redirect_tqdm():
         summary = run(seg, subject, out)

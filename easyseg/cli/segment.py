@@ -8,18 +8,21 @@ from typing import Any
 import click
 
 from easyseg.api import SemanticSegmentation
-from easyseg.cli import command
+from easyseg.cli import command, is_given
 from easyseg.cli.cluster import local_path, ray_run_options, refuse_on_cluster, segment_on
 from easyseg.cli.options import (
     A_PATH,
+    BANDS,
     QUIET,
     SHARD,
     ChosenModel,
     inference_options,
     output_options,
 )
-from easyseg.cli.run import run_images
+from easyseg.cli.run import refuse_for_scene, run_images, run_scene
+from easyseg.errors import InputError
 from easyseg.inference.folder import FolderSummary
+from easyseg.inference.scene import is_scene
 from easyseg.results.outputs import OutputSpec
 
 
@@ -46,6 +49,7 @@ from easyseg.results.outputs import OutputSpec
     type=A_PATH,
     help="Class areas as CSV, a line for each image and a column for each class.",
 )
+@BANDS
 @ray_run_options
 @inference_options
 @QUIET
@@ -57,6 +61,7 @@ def segment(
     shard: str | None,
     jsonl: Path | None,
     csv_file: Path | None,
+    bands: list[int] | None,
     cluster: dict[str, Any] | None,
     model: ChosenModel,
     quiet: bool,
@@ -65,15 +70,30 @@ def segment(
 
     @list.txt is a file with a source on each line.
 
+    A TIFF with more than --max-pixels, or with --bands, is segmented by windows of --tile pixels;
+    its labels (-k mask, unless said otherwise) are written as a tiled TIFF at the same position.
+
     An image that cannot be read does not stop the others; the exit code is then 2.
     """
     model.check_classes(output["classes"])
     if cluster is not None:
-        refuse_on_cluster(shard=shard, jsonl=jsonl, csv=csv_file)
+        refuse_on_cluster(shard=shard, jsonl=jsonl, csv=csv_file, bands=bands)
         options = {**output, "resume": resume, "progress": not quiet}
         return segment_on(cluster, model, sources, out, **options)
 
     folder = local_path(out)
+    workers = click.get_current_context().params["workers"]
+    if bands is not None or (len(sources) == 1 and is_scene(sources[0])):
+        refuse_for_scene(resume=resume or None, shard=shard, csv=csv_file)
+        output = output if is_given("kind") else {**output, "kind": "mask"}
+        options = {"bands": bands, "workers": workers or 1, "jsonl": jsonl}
+        run_scene(model, sources, folder, output, progress=not quiet, **options)
+        return 0
+    if workers is not None:
+        raise InputError(
+            f"workers={workers!r} is for a cluster or a TIFF by windows; give ray= too, or leave "
+            "it out."
+        )
 
     def segment_one(seg: SemanticSegmentation, image: str, target: Path) -> str:
         result = seg.segment_image(image, target, **output)

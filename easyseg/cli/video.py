@@ -12,6 +12,7 @@ from easyseg.cli import command
 from easyseg.cli.options import (
     A_PATH,
     QUIET,
+    WORKERS,
     ChosenModel,
     frame_options,
     inference_options,
@@ -32,6 +33,7 @@ from easyseg.results.outputs import OutputSpec
 )
 @frame_options
 @video_options
+@WORKERS
 @inference_options
 @QUIET
 def video(
@@ -39,6 +41,7 @@ def video(
     out: Path | None,
     output: dict[str, Any],
     video_options: dict[str, Any],
+    workers: int,
     model: ChosenModel,
     quiet: bool,
 ) -> None:
@@ -53,7 +56,15 @@ def video(
     model.check_classes(output["classes"])
 
     def run(seg: SemanticSegmentation, subject: Any, out: Path | None) -> VideoSummary:
-        options = {**output, **video_options, "progress": not quiet}
+        options = {**output, **video_options, "workers": workers, "progress": not quiet}
         return seg.segment_video(subject, out, **options)
 
-    run_video(model, source, out, OutputSpec(**output), run, show=video_options["show"])
+    run_video(
+        model,
+        source,
+        out,
+        OutputSpec(**output),
+        run,
+        show=video_options["show"],
+        by_name=workers > 1,
+    )

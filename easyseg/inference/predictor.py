@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -15,7 +16,15 @@ from easyseg.inference.options import InferenceOptions
 from easyseg.inference.preprocess import letterbox, pad
 from easyseg.inference.runtimes import AUTO
 from easyseg.inference.runtimes import KERAS as KERAS_RUNTIME
-from easyseg.inference.tiling import Tiling, join_tiles, tile, tile_side
+from easyseg.inference.tiling import (
+    Tiling,
+    blend,
+    first_row_for,
+    join_tiles,
+    label_blocks,
+    tile,
+    tile_side,
+)
 from easyseg.inference.types import PreparedImage, RawPrediction
 from easyseg.io.read_image import ImageSource, read_image
 from easyseg.results.label_set import LabelSet
@@ -51,6 +60,17 @@ class Network(Protocol):
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """`(N, H, W, 3)`, 0 to 255 -> `(N, h, w, classes) float32`."""
+
+
+class Windows(Protocol):
+    """An image, perhaps not in memory."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """`(height, width, 3)`."""
+
+    def __getitem__(self, window: tuple[slice, slice], /) -> np.ndarray:
+        """`(h, w, 3) uint8 RGB`."""
 
 
 class Predictor:
@@ -269,9 +289,37 @@ class Predictor:
             image, grid, self.label_set, speed, labels, prepared.source, prepared.item
         )
 
-    def _tile_logits(
-        self, image: np.ndarray, tiling: Tiling, batch_size: int
-    ) -> Iterator[np.ndarray]:
+    def label_rows(
+        self, scene: Windows, rows: range | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
+        """Segments an image that is larger than a tile and not in memory.
+
+        Args:
+            scene: The image.
+            rows: The rows of tiles whose labels are computed; `None` for all.
+
+        Yields:
+            The first row of a stripe, and `(h, W)` ids, uint8 (uint16 above 256 classes), from top
+            to bottom; the same as for the image as an array.
+        """
+        self.start()
+        size, stride = (scene.shape[0], scene.shape[1]), self.network.stride
+        tiling = tile(size, self.input_size[0])
+        rows = rows or range(len(tiling.rows))
+        first = first_row_for(tiling, rows.start, stride)
+        needed = tiling._replace(rows=tiling.rows[first : rows.stop])
+        logits = self._tile_logits(scene, needed, self.batch_size)
+        blocks = blend(tiling, logits, stride, first=first)
+        skipped = (rows.start - first) * len(tiling.cols)
+        wanted = itertools.islice(blocks, skipped, skipped + len(rows) * len(tiling.cols))
+        parts = []
+        for down, across, labels in label_blocks(wanted, size, stride):
+            parts.append(labels)
+            if across.stop >= size[1]:
+                yield down.start, np.concatenate(parts, axis=1)
+                parts = []
+
+    def _tile_logits(self, image: Windows, tiling: Tiling, batch_size: int) -> Iterator[np.ndarray]:
         corners = [(top, left) for top in tiling.rows for left in tiling.cols]
         side = tiling.side
         for i in range(0, len(corners), batch_size):

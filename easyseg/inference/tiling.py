@@ -84,13 +84,27 @@ def grid_size(tiling: Tiling, stride: int) -> tuple[int, int]:
     return tiling.rows[-1] // stride + cells, tiling.cols[-1] // stride + cells
 
 
+def first_row_for(tiling: Tiling, row: int, stride: int) -> int:
+    """The first row of tiles that the blocks of a later row of tiles depend on."""
+    complete = tiling.rows[row] // stride - 1  # the blocks begin with this row of the grid
+    cells = (tiling.side - 1) // stride + 1
+    return next(i for i, top in enumerate(tiling.rows) if top // stride + cells > complete)
+
+
 def blend(
-    tiling: Tiling, logits: Iterable[np.ndarray], stride: int
+    tiling: Tiling, logits: Iterable[np.ndarray], stride: int, *, first: int = 0
 ) -> Iterator[tuple[int, int, np.ndarray]]:
     """The blended logits of the whole image, block by block, as soon as they are complete.
 
     A tile's weight is highest at its center, where it has most context around a pixel. In memory
     are a tile's logits and, over the image's width, as many rows as tiles overlap.
+
+    Args:
+        tiling: Where the tiles lie.
+        logits: Of each tile, from row `first` on; those of a row from left to right.
+        stride: Pixels between two logits.
+        first: The row of tiles to begin with. The blocks are complete from the row on whose
+            `first_row_for` it is.
 
     Yields:
         `(top, left, (h, w, classes) float32)`: a block of the grid whose first row and column,
@@ -102,7 +116,7 @@ def blend(
     rows, cols = (_axis(starts, stride, cells) for starts in (tiling.rows, tiling.cols))
     overlap = max((cells + a - b for a, b in itertools.pairwise(rows.starts)), default=0)
     above = last_row = None  # sums that the next row of tiles adds to; the last complete row
-    for top, bottom, down in zip(*rows, strict=True):
+    for top, bottom, down in itertools.islice(zip(*rows, strict=True), first, None):
         beside = last_col = None
         height = bottom - top
         for left, right, across in zip(*cols, strict=True):
@@ -148,14 +162,27 @@ def join_tiles(
             whole[top : top + block.shape[0], left : left + block.shape[1]] = block
         return LogitGrid(whole, rows, cols), None
     labels = np.empty(size, np.uint8 if classes <= 256 else np.uint16)
+    for down, across, part in label_blocks(blocks, size, stride):
+        labels[down, across] = part
+    return None, labels
+
+
+def label_blocks(
+    blocks: Iterable[tuple[int, int, np.ndarray]], size: tuple[int, int], stride: int
+) -> Iterator[tuple[slice, slice, np.ndarray]]:
+    """The labels of an image, block by block, from what `blend` gives.
+
+    Yields:
+        Rows, columns and their `(h, w)` ids, uint8 (uint16 above 256 classes); each pixel once.
+    """
+    rows, cols = (np.arange(length) / stride for length in size)
     for top, left, block in blocks:
         down, across = (
             _pixels(start, count, stride)
             for start, count in zip((top, left), block.shape, strict=False)
         )
         part = LogitGrid(block, rows[down] - top, cols[across] - left)
-        labels[down, across] = part.labels()
-    return None, labels
+        yield down, across, part.labels()
 
 
 def _pixels(start: int, count: int, stride: int) -> slice:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from easyseg.errors import OutputError, os_reason
+from easyseg.errors import EasysegError, OutputError, os_reason
 
 
 def _host() -> str:
@@ -147,7 +147,7 @@ def output_errors(path: Path) -> Iterator[None]:
     """Turns a system error while writing `path` into an `OutputError` that names it."""
     try:
         yield
-    except OutputError:  # it names its path already
+    except EasysegError:  # it names its path already
         raise
     except OSError as error:
         reason = os_reason(error)

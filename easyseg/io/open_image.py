@@ -286,10 +286,12 @@ def why_not_image(path: str) -> str:
 
 
 def _too_large(name: str, size: str, limit: int, needed: int) -> ImageTooLargeError:
+    is_tiff = name.lower().endswith(FORMATS["TIFF"].extensions)
+    windows = "segment it alone and by windows with segment_scene(), " if is_tiff else ""
     return ImageTooLargeError(
         f"Cannot read {name}: it is too large ({size}; the limit is {limit / 1e6:g} megapixels). "
-        f"Scale it down first, or raise the limit: max_pixels={needed} or, in the environment, "
-        f"{MAX_PIXELS_VARIABLE}={needed}."
+        f"Scale it down first, {windows}or raise the limit: max_pixels={needed} or, in the "
+        f"environment, {MAX_PIXELS_VARIABLE}={needed}."
     )
 
 

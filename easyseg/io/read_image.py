@@ -33,7 +33,7 @@ from easyseg.io.open_image import (
     require_file,
 )
 from easyseg.io.remote import is_object, read_object
-from easyseg.io.wide_rgb import FULL_SCALES, full_range
+from easyseg.io.wide_rgb import byte_range, full_range
 
 if TYPE_CHECKING:
     import threading
@@ -216,20 +216,12 @@ def _to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
 def _gray_scale(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
     """How the values of a 16-bit, 32-bit or float image become gray levels from 0 to 255.
 
-    Nothing says which range they have. It is from 0 to 1 (of floats), or to the largest number of
-    8, 10, 12, 14 or 16 bits that holds all values, or from the lowest to the highest value.
     Infinities become the lowest and the highest value, NaN the lowest.
     """
     from PIL import Image  # noqa: PLC0415
 
     low, high = _finite_range(image)
-    full = next((each for each in FULL_SCALES if high <= each), None)
-    if image.mode == "F" and high <= 1:
-        full = 1
-    if low < 0 or full is None:
-        offset, factor = low, 255 / max(high - low, 1e-12)
-    else:
-        offset, factor = 0.0, 255 / full
+    offset, factor = byte_range(low, high, floating=image.mode == "F")
 
     def scale(part: Image.Image) -> Image.Image:
         values = np.nan_to_num(np.asarray(part).astype(float), nan=low, posinf=high, neginf=low)

@@ -41,6 +41,20 @@ def full_range(image: ImageFile.ImageFile, file: Path | IO[bytes], name: str, li
     _scale(image, low)
 
 
+def byte_range(low: float, high: float, *, floating: bool) -> tuple[float, float]:
+    """Offset and factor by which values of any type become levels from 0 to 255.
+
+    Nothing says which range they have. It is from 0 to 1 (of floats), or to the largest number of
+    8, 10, 12, 14 or 16 bits that holds all values, or from the lowest to the highest value.
+    """
+    full = next((each for each in FULL_SCALES if high <= each), None)
+    if floating and high <= 1:
+        full = 1
+    if low < 0 or full is None:
+        return low, 255 / max(high - low, 1e-12)
+    return 0.0, 255 / full
+
+
 def _raw_mode(tile: Any) -> str:
     args = tile[3] if isinstance(tile[3], tuple) else (tile[3],)
     return str(args[0]) if args else ""

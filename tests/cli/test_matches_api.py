@@ -18,7 +18,7 @@ from easyseg.serve.limits import ServeLimits
 SEG = SemanticSegmentation
 
 CALLS = {  # command: what it stands for
-    "segment": [segment, SEG, SEG.segment_folder],
+    "segment": [SEG.segment_scene, segment, SEG, SEG.segment_folder],
     "background": [
         SEG, SEG.change_background, SEG.blur_background, SEG.color_background, SEG.cutout
     ],

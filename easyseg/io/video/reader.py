@@ -117,6 +117,40 @@ class VideoReader:
         else:
             self._note_missing_end(timestamps.next_pts * self.time_base)
 
+    @property
+    def format(self) -> str:
+        """FFmpeg's name of the container format."""
+        return str(self._container.format.name)
+
+    def packet_times(self) -> list[tuple[int | None, bool]]:
+        """Timestamp of each packet of images, and whether it is a key frame; decodes nothing.
+
+        The timestamps are in ticks, from where the video starts. An error ends the list.
+        """
+        start, times = round(self._start / self.time_base), []
+        with contextlib.suppress(self._av.FFmpegError):
+            times = [
+                (None if packet.pts is None else packet.pts - start, packet.is_keyframe)
+                for packet in self._container.demux(self._stream)
+                if packet.size
+            ]
+        return times
+
+    def demux_audio(self) -> Iterator[Fraction]:
+        """Hands the audio to whoever copies it; yields how far it was read, in seconds."""
+        if self.audio is not None:
+            with contextlib.suppress(self._av.FFmpegError):
+                for packet in self._container.demux(self.audio.stream):
+                    if packet.dts is not None:
+                        seconds = packet.dts * packet.time_base - self._start
+                        self.audio.add(packet)
+                        yield seconds
+
+    def seek(self, pts: int) -> None:
+        """Continues with the key frame at or before a timestamp, in ticks."""
+        offset = pts + round(self._start / self.time_base)
+        self._container.seek(offset, stream=self._stream)
+
     def close(self) -> None:
         """Closes the file or the connection."""
         self._container.close()

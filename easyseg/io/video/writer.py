@@ -227,9 +227,12 @@ class VideoWriter:
                 self._container.mux(packet)
 
     def _finish(self) -> None:
-        self._container.mux(self._video.encode())
+        self._flush()
         self._container.close()
         self._part.replace(self._out)
+
+    def _flush(self) -> None:
+        self._container.mux(self._video.encode())
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
