@@ -15,7 +15,7 @@ os.environ["EASYSEG_OFFLINE"] = "1"  # no example downloads anything
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 
 import api_pages  # noqa: E402
-from gallery_files import SECTIONS, in_order, stage_examples  # noqa: E402
+from gallery_files import SECTIONS, forget_older_runs, in_order, stage_examples  # noqa: E402
 
 from easyseg import __version__  # noqa: E402
 
@@ -24,6 +24,7 @@ REPOSITORY = os.environ.get("EASYSEG_REPOSITORY", "easyseg/easyseg")
 FORGE = f"https://github.com/{REPOSITORY}"
 SITE = os.environ.get("EASYSEG_SITE", "https://{}.github.io/{}".format(*REPOSITORY.split("/")))
 
+forget_older_runs(ROOT)
 project = "easyseg"
 author = "The easyseg maintainers"
 copyright = author  # noqa: A001  (Sphinx's name)
@@ -103,6 +104,8 @@ EDIT = (
     "examples/{{ file_name[8:] | replace('.rst', '.py') "
     "| replace('index.py', 'GALLERY_HEADER.rst') }}"
     "{% elif file_name.startswith('api/') %}docs/_extensions/api_pages.py"
+    "{% elif 'generated/' in file_name %}docs/_extensions/reference_pages.py"
+    "{% elif file_name == 'tutorials/notebooks.rst' %}docs/_extensions/notebooks.py"
     "{% else %}docs/{{ file_name }}{% endif %}"
 )
 

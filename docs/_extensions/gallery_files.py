@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -49,6 +50,21 @@ def stage_examples(root: Path) -> Path:
     shutil.rmtree(staged, ignore_errors=True)
     sections = shutil.ignore_patterns("__pycache__", "recipes")
     return Path(shutil.copytree(root / "examples", staged, ignore=sections))
+
+
+def forget_older_runs(root: Path) -> None:
+    """Where easyseg's code has changed, all examples and notebooks are run again."""
+    digest = hashlib.sha256()
+    for path in sorted((root / "easyseg").rglob("*.py")):
+        digest.update(path.read_bytes())
+    note = root / "build/examples-ran-with.sha256"
+    if note.is_file() and note.read_text("utf-8") == digest.hexdigest():
+        return
+    for path in (root / "docs/gallery").rglob("*.md5"):
+        path.unlink()
+    shutil.rmtree(root / "build/site/notebooks", ignore_errors=True)
+    note.parent.mkdir(exist_ok=True)
+    note.write_text(digest.hexdigest(), "utf-8")
 
 
 def image_scraper(_: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:

@@ -22,7 +22,7 @@ CAMERA = "camera.mp4"  # 0 for the first camera of this machine
 
 seg = SemanticSegmentation("mini")
 seen = None
-for result in seg.stream_video(CAMERA):
+for result in seg.stream_video(CAMERA, classes="person"):
     area = result.masks["person"].mean()
     print(f"{result.timestamp:.1f} s: {area:5.1%} person")
     if seen is None and area > 0.2:
