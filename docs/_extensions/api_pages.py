@@ -15,7 +15,6 @@ from typing import Any
 # public modules; the names are those of their __all__, except where they are spelled out
 MODULES: dict[str, tuple[str, ...]] = {
     "easyseg": (),
-    "easyseg.datasets": ("DatasetOptions",),
     "easyseg.distributed": (),
     "easyseg.pixellib.semantic": (),
     "easyseg.pixellib.tune_bg": (),

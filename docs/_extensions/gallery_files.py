@@ -30,6 +30,7 @@ EXAMPLES = {
         "train_on_yolo",
         "train_on_labelme",
         "evaluate",
+        "compare_models",
         "choose_a_variant",
         "transfer_weights",
     ),
