@@ -72,8 +72,8 @@ def _environments(count: int, environment: Mapping[str, str]) -> list[dict[str, 
         gpus = [str(i) for i in range(len(list(NVIDIA.glob("*"))))]
     else:
         gpus = [gpu for gpu in listed.split(",") if gpu.strip() not in ("", "-1")]
-    if not gpus:
-        return [common] * count
+    if not gpus:  # else its messages may say why one is not used
+        return [{"TF_CPP_MIN_LOG_LEVEL": "3", **common}] * count  # of the loss of a process, ours
     if len(gpus) < count:
         raise InputError(
             f"-n {count}: each process needs a GPU of its own, and there are {len(gpus)}; start "

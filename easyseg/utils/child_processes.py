@@ -40,6 +40,7 @@ class ChildProcesses:
         self._show = show
         die_with_parent = _die_with_parent()
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._threads: list[threading.Thread] = []
         try:
             for command, environment in zip(commands, environments, strict=True):
                 self._processes.append(
@@ -55,6 +56,8 @@ class ChildProcesses:
                 )
         except BaseException:
             self.__exit__()
+            for process in self._processes:
+                process.communicate()  # closes its pipes, which no thread reads
             raise
         self._threads = [
             threading.Thread(target=target, args=arguments, daemon=True)
@@ -75,6 +78,7 @@ class ChildProcesses:
         self.send(signal.SIGKILL)
         for process in self._processes:
             process.wait()
+        self.finish_output(1)
 
     def __len__(self) -> int:
         return len(self._processes)
@@ -101,13 +105,14 @@ class ChildProcesses:
 
     def _read(self, number: int, is_error: bool, pipe: IO[bytes]) -> None:
         rest, decoder = "", codecs.getincrementaldecoder("utf-8")("replace")
-        while chunk := os.read(pipe.fileno(), 1 << 16):
-            *lines, rest = (rest + decoder.decode(chunk)).split("\n")
-            for line in lines:
-                self._show(number, is_error, line.rstrip("\r").rpartition("\r")[2] + "\n")
-            if "\r" in rest:
-                rest = rest.rpartition("\r")[2]
-                self._show(number, is_error, "\r" + rest)
+        with pipe:
+            while chunk := os.read(pipe.fileno(), 1 << 16):
+                *lines, rest = (rest + decoder.decode(chunk)).split("\n")
+                for line in lines:
+                    self._show(number, is_error, line.rstrip("\r").rpartition("\r")[2] + "\n")
+                if "\r" in rest:
+                    rest = rest.rpartition("\r")[2]
+                    self._show(number, is_error, "\r" + rest)
         if rest:
             self._show(number, is_error, rest + "\n")
 
