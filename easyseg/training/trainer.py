@@ -97,11 +97,11 @@ def train(
     ):
         trainer = Trainer(plan, run_dir, callbacks, progress=progress, workers=workers)
         if workers.is_chief:
-            state = trainer.initial_state(start) if state is None else state
-            tell_state(workers, lambda: state)
+            first = trainer.initial_state(start) if state is None else state
+            tell_state(workers, lambda: first)
         else:
-            state = receive_state(workers)
-        trainer.run(state)
+            first = receive_state(workers)
+        trainer.run(first)
 
 
 class Trainer:

@@ -46,6 +46,7 @@ ONE = {
     "schedule": "constant",
     "warmup_epochs": 0,
     "weight_decay": 0.0,
+    "batch_norm": "frozen",
 }
 
 
