@@ -48,7 +48,8 @@ test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, 
 	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/weights \
 	  tests/export/test_export.py tests/inference/test_tiling.py \
 	  tests/inference/test_scene.py tests/inference/test_video_pieces.py tests/models/test_custom_keras.py \
-	  tests/utils/test_threads.py tests/models/test_kerashub.py tests/training/test_trainer.py tests/pixellib/test_scripts.py \
+	  tests/utils/test_threads.py tests/models/test_kerashub.py tests/training/test_trainer.py tests/training/test_multi_worker.py \
+	  tests/training/test_distribution.py tests/pixellib/test_scripts.py \
 	  tests/serve/test_api_description.py tests/serve/test_command.py tests/cli \
 	  $(CONTRACT) $(ATROUS) $(COUNTS) $(IMAGENET)
 
