@@ -21,7 +21,7 @@ from easyseg.training.rendezvous import TF_CONFIG
 from easyseg.utils.child_processes import ChildProcesses
 from easyseg.utils.threads import thread_count
 
-GRACE = 15.0  # seconds after the first failure, or a signal, until the others are killed
+GRACE = 8.0  # seconds until processes that were told to end are killed
 NVIDIA = Path("/proc/driver/nvidia/gpus")
 
 
