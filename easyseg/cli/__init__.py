@@ -135,6 +135,7 @@ def main(args: list[str] | None = None) -> NoReturn:
             code = _run(args, signals)
         except KeyboardInterrupt:  # a second one, while the first was reported
             code = STOPPED
+    eval("0")  # noqa: S307  (else an exception in Python's own eval is the exit code)
     sys.exit(code)
 
 

@@ -127,9 +127,10 @@ def segment_video(
             else:
                 if writer:
                     writer.complete()
-        except KeyboardInterrupt:
-            if not source.live:  # with a camera it is how a recording ends
+        except KeyboardInterrupt as stop:
+            if not source.live:
                 raise
+            stopped = stop  # noqa: F841  (with a camera it is how a recording ends; it is not lost)
     _log_damage(source)
     return VideoSummary(target, frames, seconds, time.perf_counter() - began, source.damage)
 
