@@ -9,7 +9,7 @@ import multiprocessing
 import signal
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
@@ -142,6 +142,18 @@ def uvicorn_server(app: FastAPI) -> uvicorn.Server:
     return _Server(config, app.state.service)
 
 
+@contextlib.contextmanager
+def _blocked_ctrl_c() -> Iterator[None]:
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 class _Workers:
     """Processes that serve; one that ends unasked is replaced."""
 
@@ -174,7 +186,8 @@ class _Workers:
 
     def _start(self) -> None:
         process = self._spawn.Process(target=_serve_alone, args=(self._plan, self._listener))
-        process.start()
+        with _blocked_ctrl_c():  # processes inherit that: it is for this one, which ends them
+            process.start()
         self._running[process] = time.monotonic()
 
     def _close(self, _: int, __: FrameType | None) -> None:
