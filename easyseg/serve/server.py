@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from multiprocessing import resource_tracker
 from types import FrameType
 from typing import Any
 
@@ -147,6 +148,7 @@ def _blocked_ctrl_c() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    resource_tracker.ensure_running()  # it would unblock the signal as it starts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
