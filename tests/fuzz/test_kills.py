@@ -10,11 +10,12 @@ from helpers.paths import TESTS
 
 KILLS = int(os.environ.get("EASYSEG_KILLS", "300"))  # of all jobs together
 SHARES = {  # training and optimizing take longest
-    "segment": 0.23,
+    "segment": 0.2,
     "video": 0.17,
     "train": 0.1,
     "download": 0.2,
     "optimize": 0.1,
+    "export": 0.03,
     "save": 0.2,
 }
 
