@@ -337,6 +337,8 @@ def test_workers_that_are_killed_and_started_again(images):
     assert kills >= 6
     segment(SemanticSegmentation("mini"), out="whole")
     assert merge_results("out").done == COUNT + 120
+    logged = [line["source"] for k in (1, 2, 3) for line in lines(f"out/results-{k}-of-3.jsonl")]
+    assert len(logged) == len(set(logged)) == COUNT + 121
     assert results("out") == results("whole")
     assert not list(Path("out").rglob("*.part"))
 
