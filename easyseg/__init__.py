@@ -35,7 +35,7 @@ _MODULES = {
     "OutputSpec": "easyseg.results.outputs.spec",
     "Predictor": "easyseg.inference.predictor",
     "Sample": "easyseg.datasets.base",
-    "SceneSummary": "easyseg.inference.scene",
+    "SceneSummary": "easyseg.inference.scene_areas",
     "Scores": "easyseg.evaluation.scores",
     "Segmentation": "easyseg.results.segmentation",
     "SemanticSegmentation": "easyseg.api",

@@ -17,7 +17,7 @@ from easyseg.export.export import ExportSummary as ExportSummary
 from easyseg.inference.folder import FolderSummary as FolderSummary
 from easyseg.inference.options import InferenceOptions as InferenceOptions
 from easyseg.inference.predictor import Predictor as Predictor
-from easyseg.inference.scene import SceneSummary as SceneSummary
+from easyseg.inference.scene_areas import SceneSummary as SceneSummary
 from easyseg.inference.video import VideoSummary as VideoSummary
 from easyseg.io.read_image import read_image as read_image
 from easyseg.models.backbones.custom_keras import keras_graph as keras_graph

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from easyseg.evaluation.scores import Scores
     from easyseg.export.export import ExportSummary
     from easyseg.inference.folder import FolderSummary
-    from easyseg.inference.scene import SceneSummary
+    from easyseg.inference.scene_areas import SceneSummary
     from easyseg.inference.video import VideoSummary
     from easyseg.io.find_images import Source
     from easyseg.io.read_image import ImageSource

@@ -75,7 +75,8 @@ class Workers:
                     task = next(waiting, None)
                     if task is None:
                         break
-                    pending.append(self._pool.submit(_run, function, task))
+                    with _interrupts_later():
+                        pending.append(self._pool.submit(_run, function, task))
                 if not pending:
                     return
                 yield pending.popleft().result()
@@ -94,6 +95,19 @@ class Workers:
             for process in list((self._pool._processes or {}).values()):
                 process.terminate()
         self._pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Ctrl-C waits; processes that are started meanwhile do not get it: this one ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _shares(count: int) -> list[tuple[int, list[int]]]:

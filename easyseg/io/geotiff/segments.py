@@ -132,7 +132,7 @@ class TiffSegments:
         if page.bitspersample not in BITS.get(kind, ()):
             raise self._unreadable(
                 f"its values are {page.dtype or 'of unknown type'} of {page.bitspersample} bits",
-                "Convert it to 8 or 16 bits: gdal_translate -ot Byte -scale",
+                f"Convert it: gdal_translate -ot Byte -scale {self.name} bytes.tif",
             )
 
     def read(self, top: int, channels: list[int]) -> tuple[np.ndarray, np.ndarray | None]:
