@@ -133,17 +133,29 @@ def segment_video_pieces(
                   origin, max_pixels)
             for piece in pieces
         ]  # fmt: skip
-        encoded = []
-        with (
-            progress_bar(progress, sum(piece.frames for piece in pieces), "frame") as bar,
-            Workers(min(workers, len(pieces)), opener) as processes,
-        ):
-            for piece in processes.map(_segment_piece, tasks):
-                encoded.append(piece)
-                bar.update(len(piece.frames))
-        return _join(target, path, encoded, start, end, began, max_pixels)
+        try:
+            encoded = _segment_pieces(opener, tasks, workers, progress=progress)
+        except VideoError as error:  # its key frames are damaged
+            log.warning("%s One process segments it.", error)
+        else:
+            return _join(target, path, encoded, start, end, began, max_pixels)
     finally:
         remove(folder)
+    return run(opener(), path, out)
+
+
+def _segment_pieces(
+    opener: Opener, tasks: list[_Task], workers: int, *, progress: bool
+) -> list[EncodedPiece]:
+    encoded = []
+    with (
+        progress_bar(progress, sum(task.piece.frames for task in tasks), "frame") as bar,
+        Workers(min(workers, len(tasks)), opener) as processes,
+    ):
+        for piece in processes.map(_segment_piece, tasks):
+            encoded.append(piece)
+            bar.update(len(piece.frames))
+    return encoded
 
 
 def _check(
@@ -187,8 +199,8 @@ def _segment_piece(predictor: Predictor, task: _Task) -> EncodedPiece:
     frames = [(pts - task.origin, duration) for pts, duration in reader.times[: summary.frames]]
     if frames[0][0] + task.origin != task.piece.first:
         raise VideoError(
-            f"Cannot read {show_path(task.video)} in pieces: its index does not lead to its key "
-            "frames. Leave workers out."
+            f"Cannot read {show_path(task.video)} in pieces: a key frame is damaged, or its index "
+            "does not lead there. Leave workers out."
         )
     return EncodedPiece(task.out, frames, summary.damage)
 

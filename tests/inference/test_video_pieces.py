@@ -73,6 +73,7 @@ def compare(video, folder, extension, **options):
     assert times == same_times
     assert described(one) == described(two)
     assert len({frame.tobytes() for frame in frames}) > 5
+    assert len(frames) == alone.frames
     difference = np.abs(np.stack(frames).astype(int) - np.stack(same_frames)).max(-1)
     return one, two, np.mean(difference < 40)
 
@@ -159,6 +160,23 @@ def test_a_video_that_cannot_be_cut(seg, tmp_path, caplog):
     summary = seg.segment_video(video, tmp_path / "o.mp4", workers=2, progress=False)
     assert summary.frames == 9
     assert "v.mp4 has no key frames at which it can be cut; one process" in caplog.text
+
+
+@pytest.mark.slow
+def test_a_damaged_key_frame(tmp_path, caplog):
+    import av
+
+    video = make_video(tmp_path / "v.mp4", frames=40, make_image=make_image, size=(160, 96))
+    with av.open(str(video)) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+        place, size = next((p.pos, p.size) for p in packets[20:] if p.is_keyframe)
+    content = bytearray(video.read_bytes())
+    content[place + 5 : place + size] = bytes(size - 5)
+    video.write_bytes(content)
+    _, _, same = compare(video, tmp_path, ".mp4")
+    assert same > 0.98
+    assert "v.mp4 in pieces: a key frame is damaged" in caplog.text
+    assert "One process segments it." in caplog.text
 
 
 @pytest.mark.parametrize(
