@@ -50,7 +50,7 @@ test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, 
 	  tests/inference/test_scene.py tests/inference/test_video_pieces.py tests/models/test_custom_keras.py \
 	  tests/utils/test_threads.py tests/models/test_kerashub.py tests/training/test_trainer.py tests/training/test_multi_worker.py \
 	  tests/training/test_distribution.py tests/pixellib/test_scripts.py \
-	  tests/serve/test_api_description.py tests/serve/test_command.py tests/cli \
+	  tests/serve/test_api_description.py tests/serve/test_command.py tests/serve/test_mcp.py tests/cli \
 	  $(CONTRACT) $(ATROUS) $(COUNTS) $(IMAGENET)
 
 $(CLIENTS)/.installed: tests/clients/requirements.txt

@@ -47,6 +47,7 @@ COMMANDS = {
     "download": ("easyseg.cli.models", "Download a model's weights, or import a file."),
     "optimize": ("easyseg.cli.optimize", "Find the fastest runtime for a model, once."),
     "serve": ("easyseg.cli.serve", "Serve models over HTTP: a page and a web API."),
+    "mcp": ("easyseg.cli.mcp", "Serve a model to MCP clients over stdin and stdout."),
     "export": ("easyseg.cli.export", "Write a model as one file that runs elsewhere."),
     "check": ("easyseg.cli.check", "Check a data set before training."),
     "clean": ("easyseg.cli.clean", "Remove incomplete files that killed runs left."),

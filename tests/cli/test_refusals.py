@@ -1,5 +1,6 @@
 """What can be refused from the arguments alone is refused before a model is opened, in one line."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +135,10 @@ def test_training_is_refused_before_data_are_read(refused, monkeypatch, options,
 
     monkeypatch.setattr("easyseg.cli.train.open_with_options", opened)
     assert message in refused("train", ".", *options.split())
+
+
+def test_the_mcp_server_names_the_line_that_installs_it(refused, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mcp.server.mcpserver", None)
+    monkeypatch.setitem(sys.modules, "mcp.server", None)
+    expected = "needs mcp 2, which is not installed: pip install 'easyseg[mcp]'"
+    assert expected in refused("mcp", "images", "-o", "out")
