@@ -192,7 +192,7 @@ def test_the_driver_is_killed_and_resumes(ray, tmp_path, mini):
         driver.wait()
         time.sleep(3)  # Ray's processes end without it
         counts.append(log.read_bytes().count(b"\n"))
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
     assert "400 of 400 done" in done.stdout or f"{400 - counts[-1]} of 400 done" in done.stdout
     assert "skipped" in done.stdout
     assert len(log_of(out)) == 400

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -47,7 +48,7 @@ def test_recipe(name, tmp_path, images, mini):
     script.write_text(NEEDS + "".join(f"    {line}\n" for line in code.splitlines()))
     done = subprocess.run(
         [sys.executable, script], capture_output=True, text=True, check=False, timeout=200,
-        cwd=tmp_path,
+        cwd=tmp_path, env={**os.environ, "PYSPARK_PYTHON": sys.executable},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     good = [path for path in paths if "bad" not in path]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -98,6 +99,15 @@ def test_tables_of_other_programs(two, tmp_path):
     bad = segmenter(pa.table({"path": ["absent.jpg"]}))
     assert bad.schema == table.schema, "tables without one result would not go together"
     assert bad["width"].to_pylist() == [None]
+
+
+def test_any_file_name_fits_into_a_table(two, tmp_path):
+    pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'easyseg[ray]'")
+    path = tmp_path / os.fsdecode(b"caf\xe9.png")
+    shutil.copy(two[0], path)
+    (row,) = Segmenter()({"path": [str(path)]}).to_pylist()
+    assert row["error"] is None
+    assert row["path"].endswith(r"caf\xe9.png")
 
 
 def test_a_frame_gives_a_frame(two):

@@ -84,7 +84,7 @@ def killing_workers(seconds, most=99):
         thread.join()
 
 
-def wait_until(condition, seconds=60):
+def wait_until(condition, seconds=180):
     """Waits for something that another process does."""
     end = time.monotonic() + seconds
     while not condition():
