@@ -24,6 +24,7 @@ def ray(monkeypatch):
 def local(ray):
     """The same, connected to a cluster of this computer with two cores."""
     ray.init(
+        "local",
         num_cpus=2,
         object_store_memory=STORE,
         include_dashboard=False,

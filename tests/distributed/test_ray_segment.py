@@ -157,6 +157,7 @@ def test_an_image_that_kills_its_worker_fails_alone(local, tmp_path, monkeypatch
     )
     local.shutdown()
     local.init(
+        "local",
         num_cpus=2,
         object_store_memory=STORE,
         include_dashboard=False,
@@ -300,6 +301,7 @@ def elsewhere(monkeypatch, tmp_path, ray, **env):
     (tmp_path / "theirs").mkdir()
     monkeypatch.chdir(tmp_path / "theirs")
     ray.init(
+        "local",
         num_cpus=1,
         object_store_memory=STORE,
         include_dashboard=False,

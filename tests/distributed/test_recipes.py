@@ -38,9 +38,7 @@ def test_recipe(name, tmp_path, images, mini):
     paths = sorted(str(path) for path in images.glob("*.jpg"))[:6]
     start = ""
     if name == "ray":
-        start = (
-            f"import ray\nray.init(num_cpus=2, object_store_memory={STORE}, log_to_driver=False)\n"
-        )
+        start = f"import ray\nray.init('local', num_cpus=2, object_store_memory={STORE})\n"
     code = f"{start}paths, out = {paths!r}, {str(tmp_path / 'out')!r}\n{recipe(module)}"
     if name != "beam":
         code += "print(*(row['path'] for row in rows if row['error'] is None), sep='\\n')\n"
