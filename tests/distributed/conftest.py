@@ -2,43 +2,52 @@
 
 from __future__ import annotations
 
-import os
+import sys
 
 import pytest
-from helpers.ray_runs import STORE, draw_images
+from helpers.ray_runs import draw_images, files_of, start
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _end():
+    """Ends the cluster that the tests share."""
+    yield
+    if "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
 
 
 @pytest.fixture
-def ray(monkeypatch):
-    """The package, not connected to a cluster; disconnected afterwards."""
+def installed(monkeypatch):
+    """The package."""
     package = pytest.importorskip("ray", reason="needs Ray: pip install 'easyseg[ray]'")
     pytest.importorskip("ray.data", reason="needs Ray Data: pip install 'easyseg[ray]'")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    yield package
-    package.shutdown()
+    return package
 
 
 @pytest.fixture
-def local(ray):
-    """The same, connected to a cluster of this computer with two cores."""
-    ray.init(
-        "local",
-        num_cpus=2,
-        object_store_memory=STORE,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="error",
-    )
-    return ray
+def ray(installed):
+    """The package, not connected to a cluster; disconnected afterwards."""
+    installed.shutdown()
+    yield installed
+    installed.shutdown()
+
+
+@pytest.fixture
+def local(installed):
+    """The package, connected to a cluster of this computer with two cores, which tests share."""
+    if not installed.is_initialized():
+        start(installed)
+    return installed
 
 
 @pytest.fixture(scope="session")
 def images(tmp_path_factory):
-    """A folder with 60 images and two files that are none."""
+    """A folder with 20 images and two files that are none."""
     folder = tmp_path_factory.mktemp("run") / "images"
-    return draw_images(folder, 60, bad=["bad.jpg", "deep/worse.png"])
+    return draw_images(folder, 20, bad=["bad.jpg", "deep/worse.png"])
 
 
 @pytest.fixture(scope="session")
@@ -49,16 +58,9 @@ def mini():
 
 
 @pytest.fixture(scope="session")
-def alone(images, mini):
-    """What one process makes of the images: a function from options to the folder of results."""
-    made = {}
-
-    def run(**options):
-        key = tuple(sorted(options.items()))
-        if key not in made:
-            out = images.parent / f"alone-{len(made)}-{os.getpid()}"
-            mini.segment_folder(images, out, progress=False, **options)
-            made[key] = out
-        return made[key]
-
-    return run
+def many(tmp_path_factory, mini):
+    """A folder with 150 images, and the files that one process makes of them."""
+    folder = tmp_path_factory.mktemp("many")
+    draw_images(folder / "images", 150)
+    mini.segment_folder(folder / "images", folder / "alone", progress=False)
+    return folder / "images", files_of(folder / "alone")

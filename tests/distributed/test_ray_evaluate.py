@@ -15,12 +15,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # warning
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A data set in folders with 50 images and random masks of classes that `mini` has."""
+    """A data set in folders with 20 images and random masks of classes that `mini` has."""
     root = tmp_path_factory.mktemp("data")
     for name in ("images", "masks"):
         (root / name).mkdir()
     (root / "classes.txt").write_text("background\nperson\ncar\n")
-    for number in range(50):
+    for number in range(20):
         random = np.random.default_rng(number)
         size = (60 + number, 50)
         image = random.integers(0, 256, (4, 6, 3), np.uint8)
@@ -40,7 +40,7 @@ def test_scores_are_those_of_one_process(data, local, mini):
 
 
 def test_a_killed_worker_changes_nothing(data, local, mini):
-    with killing_workers(3, most=2):
+    with killing_workers(2, most=1):
         scores = evaluate(data, split="all", boundary=False, progress=False)
     expected = mini.evaluate(data, split="all", boundary=False, progress=False)
     assert scores.to_dict() == expected.to_dict()

@@ -16,6 +16,18 @@ from PIL import Image
 STORE = 80 << 20  # bytes, the least that Ray accepts
 
 
+def start(package, **options):
+    """Starts a cluster of this computer."""
+    package.init(
+        "local",
+        object_store_memory=STORE,
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="error",
+        **{"num_cpus": 2, **options},
+    )
+
+
 def draw_images(folder, count, *, bad=(), size=(96, 64)):
     """Images that are unlike each other, some below a folder, and files that are none."""
     folder = Path(folder)
