@@ -172,7 +172,7 @@ def _check(
     }
     for reason, holds in reasons.items():
         if holds:
-            raise InputError(f"workers={workers!r} is not available: {reason}. Leave workers out.")
+            raise InputError(f"workers={workers!r} is not available: {reason}. Leave workers= out.")
     if out is None or not isinstance(video, (str, os.PathLike)):
         raise InputError(f"workers={workers!r} needs the path of a video and an output. Give both.")
     return Path(video), out
@@ -200,7 +200,7 @@ def _segment_piece(predictor: Predictor, task: _Task) -> EncodedPiece:
     if frames[0][0] + task.origin != task.piece.first:
         raise VideoError(
             f"Cannot read {show_path(task.video)} in pieces: a key frame is damaged, or its index "
-            "does not lead there. Leave workers out."
+            "does not lead there. Leave workers= out."
         )
     return EncodedPiece(task.out, frames, summary.damage)
 

@@ -204,7 +204,7 @@ def test_refusals(seg, tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             run(**options)
-    with pytest.raises(InputError, match=r"PNG files are not joined\. Leave workers out"):
+    with pytest.raises(InputError, match=r"PNG files are not joined\. Leave workers= out"):
         seg.segment_video(video, tmp_path / "frames", workers=2)
     os.mkfifo(tmp_path / "pipe.mp4")
     with pytest.raises(InputError, match="a pipe cannot be cut"):

@@ -103,8 +103,9 @@ class TiffSegments:
         self._segment_height, self._segment_width, self._bytes = height, width, segment
         self._down, self._across = -(-self.height // height), -(-self.width // width)
         count = self._down * self._across * self._planes
+        listed = min(len(page.dataoffsets), len(page.databytecounts))
         if not len(page.dataoffsets) == len(page.databytecounts) == count:
-            raise self._damaged(f"it lists {len(page.dataoffsets)} of {count} strips or tiles")
+            raise self._damaged(f"it lists {listed} of {count} strips or tiles")
 
     def _check_size(self) -> None:
         values = self.height, self.width, self.samples, self.page.imagedepth

@@ -214,7 +214,7 @@ def _decode_order(av: Any, piece: EncodedPiece) -> tuple[list[int], int]:
     if len(packets) != len(piece.frames):
         raise OutputError(
             f"Cannot join the pieces of a video: {len(piece.frames)} frames gave {len(packets)} "
-            "packets. Leave workers out."
+            "packets. Leave workers= out."
         )
     shown = sorted(pts for pts, _ in packets)
     position = {pts: rank for rank, pts in enumerate(shown)}
