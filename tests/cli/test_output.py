@@ -4,14 +4,18 @@ import contextlib
 import io
 import os
 import signal
+import socket
 import subprocess
 import sys
+import time
+import urllib.request
 from pathlib import Path
 
 import pytest
 from helpers import make_dataset
 from helpers.make_video import make_video
 
+from easyseg import cli
 from easyseg.cli import main
 from easyseg.errors import VideoError
 
@@ -54,6 +58,7 @@ COMMANDS = {
     "check": ("check . --sheet OUT/s.png", 0, "s.png"),
     "clean": ("clean OUT", 0, None),
     "merge": ("merge OUT", 2, None),
+    "launch": ("launch -n 0 -- train .", 2, None),
     "models": ("models", 0, None),
     "download": ("download mini", 0, None),
     "formats": ("export --list", 0, None),
@@ -62,11 +67,17 @@ COMMANDS = {
 WITH_TENSORFLOW = {
     "info": ("info mini", 0, None),
     "evaluate": ("evaluate . --classes background,cat --csv OUT/e.csv", 0, "e.csv"),
+    "compare": (
+        "compare . --classes background,cat -m mini -m b=mini -o OUT/c",
+        0,
+        "c/classes.csv",
+    ),
     "export": ("export -m mini -o OUT/e.onnx", 0, "e.onnx"),
     "optimize": ("optimize --benchmark", 0, None),
     "train": ("train . -o OUT/run --epochs 1 --batch-size 2", 0, "run/report.html"),
 }
-STREAMS = ["open", "closed", "full", "broken"]
+PAIRS = [("closed", "closed"), ("closed", "full"), ("full", "full"), ("full", "open")]
+PAIRS += [("open", "full"), ("open", "closed"), ("broken", "open"), ("open", "broken")]
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +127,11 @@ def check_with(place, out, name, stdout, stderr, unbuffered=""):
     assert result is None or (out / result).exists()
 
 
+def test_every_command_is_here():
+    words = {words.split()[0] for words, *_ in (COMMANDS | WITH_TENSORFLOW).values()}
+    assert set(cli.COMMANDS) - words == {"serve"}  # which runs on, see below
+
+
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 
 
@@ -135,12 +151,39 @@ def test_buffers_change_nothing(name, stdout, stderr, unbuffered, place, tmp_pat
 
 @needs_full
 @pytest.mark.slow
-@pytest.mark.parametrize("stdout", STREAMS)
-@pytest.mark.parametrize("name", COMMANDS | WITH_TENSORFLOW)
-def test_all_commands_print_to_any_outputs(name, stdout, place, tmp_path):
-    for number, stderr in enumerate(STREAMS):
-        (tmp_path / str(number)).mkdir()
-        check_with(place, tmp_path / str(number), name, stdout, stderr)
+@pytest.mark.parametrize(("stdout", "stderr"), PAIRS)
+@pytest.mark.parametrize("name", COMMANDS)
+def test_all_commands_print_to_any_outputs(name, stdout, stderr, place, tmp_path):
+    check_with(place, tmp_path, name, stdout, stderr)
+
+
+@needs_full
+@pytest.mark.slow
+@pytest.mark.parametrize(("stdout", "stderr"), [("full", "closed"), ("broken", "full")])
+@pytest.mark.parametrize("name", WITH_TENSORFLOW)
+def test_commands_with_tensorflow(name, stdout, stderr, place, tmp_path):
+    check_with(place, tmp_path, name, stdout, stderr)
+
+
+@needs_full
+@pytest.mark.slow
+@pytest.mark.parametrize(("output", "code"), [("/dev/full", 2), ("/dev/null", 0)])
+def test_a_server_that_cannot_print(output, code):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = [sys.executable, "-m", "easyseg", "serve", "--port", str(port)]
+    with Path(output).open("w") as stdout, Path("/dev/full").open("w") as stderr:
+        process = subprocess.Popen(words, stdout=stdout, stderr=stderr)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with (
+            contextlib.suppress(OSError),
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz"),
+        ):
+            break
+        time.sleep(0.2)
+    process.terminate()
+    assert process.wait(40) == code
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -17,7 +17,7 @@ import pytest
 from helpers import make_dataset
 from helpers.make_video import make_video
 
-SECONDS = 5  # in which a command ends
+SECONDS = 10  # in which a command ends, on processors that others use; else 5
 SIGNALS = [signal.SIGTERM, signal.SIGINT]
 
 needs_sessions = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
@@ -239,7 +239,7 @@ def test_any_moment(name, tmp_path):
     make_dataset.folders(tmp_path, 40)
     make_video(tmp_path / "in.mp4", frames=200)
     moments = random.Random(name)
-    for _ in range(4):
+    for _ in range(2):
         run = Run(tmp_path, *words)
         time.sleep(moments.uniform(0.3, longest))
         ended, number = run.process.poll(), moments.choice(SIGNALS)
