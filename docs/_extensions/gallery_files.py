@@ -20,6 +20,7 @@ EXAMPLES = {
         "background",
         "areas",
         "large_image",
+        "scene",
         "several_scales",
         "polygons",
     ),

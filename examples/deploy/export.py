@@ -31,7 +31,7 @@ labels = session.run(None, {"image": pixels})[0][0, : image.height, : image.widt
 # %%
 # The same file in easyseg gives labels at the image's own size.
 
-seg = SemanticSegmentation("mini.onnx")
+seg = SemanticSegmentation("mini.onnx", colors={"cat": "#ff8800"})
 config: ExportedConfig = seg.config
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), layout="constrained")
 axes[0].imshow(labels == 8)  # of its names, cat is the ninth

@@ -33,4 +33,4 @@ result = seg.segment_image(Image.fromarray(data.camera()))
 print(result)
 server.should_exit = True
 thread.join()
-Image.fromarray(result.plot(legend=True))
+Image.fromarray(result.filter("person").plot(legend=True))

@@ -29,8 +29,7 @@ strip = [ImageOps.contain(Image.open(p), (300, 200)) for p in sorted(Path("out")
 Image.fromarray(np.hstack(strip))
 
 # %%
-# Evaluations are joined too. Here the masks say that all is cat, so that its IoU is its area; the
-# photo upside down is not recognized.
+# Evaluations are joined too. Here the masks say that all is cat, so that the IoU is its area.
 
 for part in ("1/2", "2/2"):
     scores = seg.evaluate("cats", classes=seg.label_set, shard=part, progress=False)

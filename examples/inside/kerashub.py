@@ -20,6 +20,7 @@ encoder = keras_hub.models.MiTBackbone(
     layerwise_patch_sizes=[7, 3, 3, 3],
     layerwise_strides=[4, 2, 2, 2],
     hidden_dims=[4, 8, 12, 16],
+    max_drop_path_rate=0.1,
     image_shape=(128, 128, 3),
 )
 converter = keras_hub.layers.SegFormerImageConverter(image_size=(128, 128), scale=1 / 255)

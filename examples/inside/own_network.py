@@ -18,18 +18,19 @@ stem = keras.Sequential(
         keras.layers.Conv2D(16, 3, strides=2, padding="same", activation="relu"),
         keras.layers.Conv2D(32, 3, strides=2, padding="same", activation="relu", name="fine"),
         keras.layers.Conv2D(64, 3, strides=2, padding="same", activation="relu"),
-        keras.layers.Conv2D(64, 3, strides=2, padding="same", activation="relu"),
+        keras.layers.Conv2D(64, 3, strides=2, padding="same", activation="relu", name="coarse"),
     ]
 )
-backbone: KerasBackbone = keras_graph(stem, low="fine")
+backbone: KerasBackbone = keras_graph(stem, high="coarse", low="fine")
 config = ModelConfig(graph=backbone, num_classes=3, head_channels=64, input_size=(257, 257))
 print(config)
 
 # %%
 # ``create`` gives it names and random weights. Before training, its classes mean nothing:
 
+names = ["sky", "road", "car"]
 seg = SemanticSegmentation.create(
-    class_names=["sky", "road", "car"], weights=None, graph=backbone, head_channels=64
+    stem, class_names=names, high="coarse", low="fine", head_channels=64
 )
 print(f"{seg.model.count_params():,} parameters")
 Image.fromarray(seg.segment_image(data.cat()).plot("side_by_side"))

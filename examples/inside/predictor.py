@@ -35,4 +35,4 @@ names = {"kitty": "cat"}
 scores = evaluate(predictor, dataset.splits["val"], label_set=labels, class_map=names)
 mapping: ClassMapping = scores.class_mapping
 print(mapping.notes, f"IoU of the cat {scores.iou[1]:.3f}")
-Image.fromarray(result.plot("confidence"))
+Image.fromarray(result.plot("contour"))

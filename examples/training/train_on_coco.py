@@ -22,8 +22,9 @@ random = np.random.default_rng(0)
 def scene(number: int) -> Segmentation:
     mask = np.zeros((128, 128), np.uint8)
     cv2.circle(mask, random.integers(30, 98, 2).tolist(), int(random.integers(16, 40)), 1, -1)
-    image = np.where(mask, data.gravel()[:128, :128], data.grass()[:128, :128])
-    return Segmentation(mask, labels, image[..., None].repeat(3, -1), source=f"{number}.png")
+    gravel, grass = (t()[:128, :128, None] / 255 for t in (data.gravel, data.grass))
+    image = np.where(mask[..., None], gravel * (230, 220, 200), grass * (120, 220, 90))
+    return Segmentation(mask, labels, image.astype(np.uint8), source=f"{number}.png")
 
 
 for split, count in (("train", 8), ("valid", 2)):
@@ -32,9 +33,8 @@ for split, count in (("train", 8), ("valid", 2)):
     for number, result in enumerate(map(scene, range(count))):
         Image.fromarray(result.image).save(folder / f"{number}.png")
         document = result.to_coco(image_id=number, first_id=number)
-        export["images"] += document["images"]
-        export["annotations"] += document["annotations"]
+        export |= {key: export[key] + document[key] for key in ("images", "annotations")}
     (folder / "_annotations.coco.json").write_text(json.dumps(export))
-options = {"epochs": 3, "batch_size": 4, "learning_rate": 2e-3, "freeze_backbone_epochs": 0}
+options = {"epochs": 8, "batch_size": 2, "learning_rate": 2e-3, "freeze_backbone_epochs": 0}
 ground = SemanticSegmentation("mini").fine_tune("ground", progress=False, **options)
 Image.fromarray(ground.segment_image(scene(0).image).plot("side_by_side"))

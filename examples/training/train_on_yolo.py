@@ -21,16 +21,17 @@ for split, count in (("train", 8), ("val", 2)):
         middle, sides = random.integers(40, 88, 2), random.integers(30, 70, 2)
         corners = cv2.boxPoints((middle.tolist(), sides.tolist(), float(random.integers(0, 90))))
         mask = cv2.fillPoly(np.zeros((128, 128), np.uint8), [corners.astype(int)], 1)
-        image = np.where(mask, data.brick()[:128, :128], data.gravel()[:128, :128])
+        brick, gravel = (t()[:128, :128, None] / 255 for t in (data.brick, data.gravel))
+        image = np.where(mask[..., None], brick * (255, 120, 90), gravel * 200)
         images, texts = Path("tiles/images", split), Path("tiles/labels", split)
         for folder in (images, texts):
             folder.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(image).convert("RGB").save(images / f"{number}.png")
+        Image.fromarray(image.astype(np.uint8)).save(images / f"{number}.png")
         points = " ".join(f"{value / 128:.4f}" for value in corners.clip(0, 128).ravel())
         (texts / f"{number}.txt").write_text(f"0 {points}\n")
 Path("tiles/data.yaml").write_text("train: images/train\nval: images/val\nnames: [brick]\n")
 
-options = {"epochs": 3, "batch_size": 4, "learning_rate": 2e-3, "freeze_backbone_epochs": 0}
+options = {"epochs": 8, "batch_size": 2, "learning_rate": 2e-3, "freeze_backbone_epochs": 0}
 tiles = SemanticSegmentation("mini").fine_tune("tiles", progress=False, **options)
 print("mean IoU after each epoch:", [f"{epoch['val_mean_iou']:.3f}" for epoch in tiles.history])
 Image.fromarray(tiles.segment_image("tiles/images/val/0.png").plot("side_by_side"))

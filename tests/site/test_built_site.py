@@ -127,9 +127,10 @@ def test_every_public_name_has_an_example_that_ran(extension):
     missing = []
     for name in extension("api_pages").public_names():
         used = name if name != "easyseg.errors" else "easyseg.errors.EasysegError"
-        if not (DOCS / f"api/used_in/{used}.examples").is_file() and name not in NEED_RAY:
+        examples = DOCS / f"api/used_in/{used}.examples"  # Sphinx makes empty ones for the rest
+        if not examples.is_file() or not examples.stat().st_size:
             missing.append(name)
-    assert not missing
+    assert sorted(set(missing) - NEED_RAY) == []
 
 
 def test_notebooks_have_their_outputs(extension):
