@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import InputError
-from easyseg.results.outputs.base import Segmented, predicted_classes
-from easyseg.results.regions import Region, check_min_area, find_regions, without_specks
+from easyseg.results.outputs.base import Segmented, class_masks
+from easyseg.results.regions import find_regions, whole_region
 
 LARGEST_MASKS = 4 << 30  # bytes of all masks of a `Detections`
 
@@ -32,16 +32,11 @@ def to_dataframe(result: Segmented) -> Any:
 def to_supervision(result: Segmented, *, regions: bool = False, min_area: int = 0) -> Any:
     """See `Segmentation.to_supervision`."""
     supervision = _import("supervision", "to_supervision")
-    check_min_area(min_area)
-    found: list[tuple[int, Region]] = []
-    for class_id in predicted_classes(result):
-        mask = result.labels == class_id
-        several = (
-            find_regions(mask, min_area=min_area)
-            if regions
-            else _whole(without_specks(mask, min_area))
-        )
-        found += [(class_id, region) for region in several]
+    found = [
+        (class_id, region)
+        for class_id, mask in class_masks(result, min_area)
+        for region in (find_regions(mask) if regions else [whole_region(mask)])
+    ]
     height, width = result.labels.shape
     if len(found) * height * width > LARGEST_MASKS:
         raise InputError(
@@ -64,16 +59,6 @@ def to_supervision(result: Segmented, *, regions: bool = False, min_area: int = 
 def to_fiftyone(result: Segmented) -> Any:
     """See `Segmentation.to_fiftyone`."""
     return _import("fiftyone", "to_fiftyone").Segmentation(mask=result.labels)
-
-
-def _whole(mask: np.ndarray) -> list[Region]:
-    """The mask within its box; none where it is empty."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return []
-    left, top = int(columns[0]), int(rows[0])
-    right, bottom = int(columns[-1]) + 1, int(rows[-1]) + 1
-    return [Region((left, top, right, bottom), mask[top:bottom, left:right])]
 
 
 def _import(package: str, method: str) -> Any:

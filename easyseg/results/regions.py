@@ -12,7 +12,7 @@ from easyseg.utils.validation import is_count
 
 
 class Region(NamedTuple):
-    """A connected region.
+    """A region within its box.
 
     Attributes:
         box: Left, top, right and bottom in pixels; right and bottom are the first outside.
@@ -29,24 +29,24 @@ def check_min_area(min_area: int) -> None:
         raise InputError(f"min_area={min_area!r} must be a whole number of pixels, 0 or more.")
 
 
-def find_regions(mask: np.ndarray, *, min_area: int = 0) -> list[Region]:
-    """The regions of a mask that have at least `min_area` pixels, the largest first.
+def whole_region(mask: np.ndarray) -> Region:
+    """All of a mask `(H, W) bool` that is not empty, connected or not."""
+    left, top, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    box = left, top, left + width, top + height
+    return Region(box, mask[top : top + height, left : left + width])
 
-    Args:
-        mask: `(H, W) bool`.
-        min_area: Pixels.
-    """
+
+def find_regions(mask: np.ndarray) -> list[Region]:
+    """The regions of a mask `(H, W) bool`, the largest first."""
     count, numbers, stats, _ = cv2.connectedComponentsWithStats(
         np.ascontiguousarray(mask).view(np.uint8), connectivity=4, ltype=cv2.CV_32S
     )
-    areas = stats[:, cv2.CC_STAT_AREA]
-    kept = [i for i in range(1, count) if areas[i] >= min_area]
     return [
         Region(
             (left, top, left + width, top + height),
             numbers[top : top + height, left : left + width] == i,
         )
-        for i in sorted(kept, key=lambda i: -areas[i])
+        for i in sorted(range(1, count), key=lambda i: -stats[i, cv2.CC_STAT_AREA])
         for left, top, width, height in [stats[i, :4].tolist()]
     ]
 

@@ -313,7 +313,7 @@ class Segmentation:
 
         Args:
             regions: One detection for each connected region instead of one for each class.
-            min_area: Leaves out regions of fewer pixels.
+            min_area: Leaves out regions, and fills holes, of fewer pixels.
 
         Returns:
             `xyxy` (n, 4) float32, corners of pixels as in `to_polygons`; `mask` (n, H, W) bool;
