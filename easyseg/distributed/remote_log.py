@@ -15,7 +15,7 @@ from typing import Any
 from easyseg.errors import ImageNotFoundError, InputError
 from easyseg.inference.folder import RESULTS_LOG, Outcomes
 from easyseg.inference.results_log import encode_line, read_lines
-from easyseg.io.remote import delete_objects, list_objects, read_object, write_object
+from easyseg.io.remote import delete_folder, list_objects, read_object, write_object
 
 INTERVAL = 30  # seconds between two parts; a driver that is killed loses at most these rows
 LARGEST_LOG = 16 << 30  # bytes
@@ -36,6 +36,7 @@ class RemoteLog:
         self._folder = tempfile.TemporaryDirectory(prefix="easyseg-log-")
         self.path = Path(self._folder.name, RESULTS_LOG)
         self.uri = f"{out.rstrip('/')}/{RESULTS_LOG}"
+        self._parts_uri = f"{self.uri}.parts"
         self._sent = 0  # bytes of the file that are in the store
 
     def fetch(self) -> None:
@@ -77,7 +78,8 @@ class RemoteLog:
         content = self.path.read_bytes()
         write_object(self.uri, content)
         self._sent = len(content)
-        delete_objects(self._parts())
+        if self._parts():
+            delete_folder(self._parts_uri)
 
     def close(self) -> None:
         """Removes the file of this computer."""
@@ -89,8 +91,8 @@ class RemoteLog:
             content = file.read()
         if content:
             name = f"{time.time_ns()}-{uuid.uuid4().hex[:8]}.jsonl"
-            write_object(f"{self.uri}.parts/{name}", content)
+            write_object(f"{self._parts_uri}/{name}", content)
             self._sent += len(content)
 
     def _parts(self) -> list[str]:
-        return list_objects(f"{self.uri}.parts")
+        return list_objects(self._parts_uri)

@@ -88,16 +88,15 @@ def write_object(uri: str, content: bytes) -> None:
             stream.write(content)
 
 
-def delete_objects(uris: list[str]) -> None:
-    """Deletes objects; those that are not there are passed over.
+def delete_folder(uri: str) -> None:
+    """Deletes a folder with all objects in it, if there is one.
 
     Raises:
-        OutputError: One cannot be deleted.
+        OutputError: It cannot be deleted.
     """
-    for uri in uris:
-        with output_errors(uri), contextlib.suppress(FileNotFoundError):
-            system, path = _open(uri)
-            system.delete_file(path)
+    with output_errors(uri), contextlib.suppress(FileNotFoundError):
+        system, path = _open(uri)
+        system.delete_dir(path)
 
 
 def list_objects(uri: str) -> list[str]:

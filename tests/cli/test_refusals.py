@@ -55,6 +55,20 @@ def refused(tmp_path, monkeypatch, capsys):
         ("background blur clip.mp4 --resume", ["--resume is for images; leave it out for a video"]),
         ("video dog.jpg", ["got dog.jpg, which is an image", "an image to `easyseg segment`"]),
         ("video clip.mp4", ["clip.mp4"]),
+        # a cluster
+        ("segment images --ray", ["--out is missing; a cluster writes into a folder"]),
+        ("segment images -o out --workers 2", ["--workers 2 is for a cluster", "give --ray too"]),
+        ("segment images -o out --ray --jsonl x.jsonl", ["--jsonl is not available with --ray"]),
+        ("segment images -o out --ray --shard 1/2", ["--shard is not available with --ray"]),
+        ("segment images -o s3://b/out", ["--out s3://b/out is in an object store", "give --ray"]),
+        (
+            "segment images -o http://b/out --ray -m mini",
+            ["is a URL of the web, to which no results"],
+        ),
+        (
+            "segment images -o out --ray --cpus 1.5 -m mini",
+            ["--cpus 1.5 must be a whole number from 1"],
+        ),
         # results
         ("segment dog.jpg -o x.json", ["For .json choose --kind coco or --kind geojson or"]),
         ("segment dog.jpg -o x.npz", ["For .npz choose --kind npz."]),
