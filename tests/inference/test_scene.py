@@ -40,7 +40,7 @@ def pages(path):
         return [page.asarray() for page in tiff.pages]
 
 
-@pytest.mark.parametrize("size", [(500, 620), (129, 400), (100, 90), (700, 130)])
+@pytest.mark.parametrize("size", [(300, 400), (129, 400), (100, 90), (700, 130)])
 def test_labels_are_those_of_the_whole_image(mini, size, shared, tmp_path, monkeypatch):
     image = cv2.imread(str(shared / "data/photos/dog.jpg"))[..., ::-1]
     image = np.ascontiguousarray(cv2.resize(image, size[::-1]))
@@ -72,7 +72,7 @@ def test_workers_give_the_same_labels(mini, shared, tmp_path):
     np.testing.assert_array_equal(pages(tmp_path / "1.tif")[0], pages(tmp_path / "2.tif")[0])
 
 
-@pytest.mark.parametrize("split", [1, 2, 4])
+@pytest.mark.parametrize("split", [1, 3])
 def test_any_rows_of_tiles_can_be_computed_alone(mini, split, shared):
     image = cv2.imread(str(shared / "data/photos/dog.jpg"))[..., ::-1]
     image = np.ascontiguousarray(cv2.resize(image, (160, 520)))
@@ -121,7 +121,7 @@ def test_the_result_lies_where_the_scene_lies(scene, tmp_path):
     for class_id, count in enumerate(np.bincount(painted()[1].ravel())):
         assert areas[class_id].pixels == count
         assert areas[class_id].square_meters == count * 0.25
-    assert re.match(r"\w+ \d+\.\d % \(\d+ m²\), ", str(summary))
+    assert re.match(r"\w+ \d+\.\d % \([\d,]+ m²\), ", str(summary))
 
 
 @pytest.mark.parametrize(
@@ -156,13 +156,13 @@ def test_other_programs_place_it_where_the_scene_lies(scene, tmp_path):
 
 
 def test_overviews(tmp_path):
-    image, ids = painted(1100, 600)
+    image, ids = painted(1030, 90)
     path = write_tiff(tmp_path / "scene.tif", image)
     for kind, whole in (("mask", ids), ("color", image)):
         spec, out = OutputSpec(kind), tmp_path / f"{kind}.tif"
         segment_scene(opener(129), path, out, spec=spec, progress=False)
         levels = pages(out)
-        assert [level.shape[:2] for level in levels] == [(1100, 600), (550, 300), (275, 150)]
+        assert [level.shape[:2] for level in levels] == [(1030, 90), (515, 45), (258, 23)]
         for step, level in zip((1, 2, 4), levels, strict=True):
             np.testing.assert_array_equal(level, whole[::step, ::step])
 
@@ -243,6 +243,7 @@ def test_a_scene_that_is_damaged_leaves_nothing(tmp_path):
     assert list(out.parent.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_what_a_killed_run_left_is_removed(scene, tmp_path):
     out = tmp_path / "out" / "labels.tif"
     code = f"""

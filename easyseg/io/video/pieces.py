@@ -171,8 +171,8 @@ class PieceJoiner(VideoWriter):
                 self._open_copy(stream)
             elif bytes(stream.codec_context.extradata or b"") != self._extradata:
                 raise OutputError(
-                    f"Cannot write {self._out}: its pieces were encoded differently. Leave workers "
-                    "out."
+                    f"Cannot write {self._out}: its pieces were encoded differently. Leave "
+                    "workers= out."
                 )
             for packet in container.demux(stream):
                 if packet.size:
