@@ -34,15 +34,20 @@ FRAMES = 377
 CLASSES = 151  # of a backbone with random weights
 
 
-def make_video(path: Path, frames: int, source: Path | None) -> Path:
-    """The first frames of a video at `SIZE`, or a slow pan over colored blobs."""
+def make_video(path: Path, frames: int, source: Path | None, *, key_frames: int = 250) -> Path:
+    """The first frames of a video at `SIZE`, or a slow pan over colored blobs.
+
+    There is a key frame after `key_frames` frames at most.
+    """
     rng = np.random.default_rng(0)
     blobs = cv2.resize(rng.integers(0, 256, (27, 60, 3), np.uint8), None, fx=16, fy=16)
     blobs = np.clip(blobs + rng.normal(0, 4, blobs.shape), 0, 255).astype(np.uint8)
     pan = (av.VideoFrame.from_ndarray(np.ascontiguousarray(blobs[:432, i % 192 :][:, :768]))
            for i in range(frames))  # fmt: skip
     with av.open(str(path), "w") as out:
-        video = out.add_stream("libx264", rate=25, width=SIZE[0], height=SIZE[1])
+        video = out.add_stream(
+            "libx264", rate=25, width=SIZE[0], height=SIZE[1], options={"g": str(key_frames)}
+        )
         shown = av.open(str(source)).decode(video=0) if source else pan
         for number, frame in zip(range(frames), shown, strict=False):
             coded = frame.reformat(*SIZE, "yuv420p")

@@ -43,7 +43,7 @@ def main() -> None:
     seg = SemanticSegmentation("mini", tile=513)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        video = make_video(folder / "v.mp4", FRAMES, None)
+        video = make_video(folder / "v.mp4", FRAMES, None, key_frames=25)
         scene = make_scene(folder / "s.tif")
 
         def seconds(kind: str, workers: int) -> float:
