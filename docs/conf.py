@@ -140,8 +140,6 @@ html_theme_options = {
     "navbar_end": ["versions", "theme-switcher", "navbar-icon-links"],
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
-    "pygments_light_style": "a11y-high-contrast-light",
-    "pygments_dark_style": "a11y-high-contrast-dark",
 }
 ogp_site_url = f"{SITE}/"
 ogp_site_name = "easyseg"
