@@ -116,6 +116,7 @@ html_favicon = "_static/logo.svg"
 templates_path = ["_templates"]
 html_static_path = ["_static", "images/hero.jpg"]  # which ogp_image needs
 html_css_files = ["site.css"]
+html_js_files = [("site.js", {"defer": "defer"})]
 html_show_sourcelink = False
 html_copy_source = False
 html_context = {
