@@ -178,7 +178,8 @@ class Segmenter:
         content = next((values[k] for k in ("image", "bytes") if values.get(k) is not None), None)
         path = values.get("path")
         path = "image" if path is None else str(path)
-        result = values.get("result")
+        given = values.get("result")
+        result = str(given) if isinstance(given, str) else None  # pandas has NaN for nothing
         if result is not None or self.out is None:
             return Row(path, result, content)
         suffixes = OUTPUTS[self.spec.kind].suffixes

@@ -112,9 +112,10 @@ def test_any_file_name_fits_into_a_table(two, tmp_path):
 
 def test_a_frame_gives_a_frame(two):
     pd = pytest.importorskip("pandas", reason="needs pandas: pip install 'easyseg[ray]'")
-    frame = Segmenter()(pd.DataFrame({"path": two}))
+    frame = Segmenter()(pd.DataFrame({"path": two, "result": [float("nan")] * 2}))
     assert list(frame) == NAMES
     assert frame["width"].tolist() == [80, 50]
+    assert frame["result"].isna().all()
 
 
 def test_it_travels_without_its_model(two):
