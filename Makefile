@@ -42,7 +42,7 @@ test: $(VENV)/.installed ## run the tests (a few minutes on 2 cores)
 
 test-browser: $(VENV)/.installed ## run the tests that need Chromium: the page, videos
 	@command -v chromium >/dev/null || { echo "Chromium is missing: apt-get install chromium"; exit 1; }
-	$(BIN)/python -m pytest -m browser tests/serve/test_page.py tests/io/test_video_files.py
+	$(BIN)/python -m pytest -m browser tests/serve/test_page.py tests/io/test_video_files.py tests/export/test_web.py
 
 test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, real weights, long runs
 	$(BIN)/python -m pytest -m slow $(WORKERS) tests/golden tests/weights \

@@ -16,7 +16,7 @@ setup(
     packages=[*find_packages(include=["easyseg", "easyseg.*"]), *pretrained],
     package_dir={"easyseg.pretrained": "pretrained"},
     package_data={
-        "easyseg": ["py.typed", "*.pyi", "serve/page/*"],
+        "easyseg": ["py.typed", "*.pyi", "serve/page/*", "export/page/*"],
         **dict.fromkeys(pretrained, DATA),
     },
 )

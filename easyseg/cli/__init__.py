@@ -181,7 +181,8 @@ def _explain(error: click.ClickException) -> str:
     )
     if not isinstance(error, click.UsageError) or is_value or error.ctx is None:
         return message
-    return f"{message.rstrip('.')}. {error.ctx.get_usage()}"
+    end = "" if message.endswith("?") else "."
+    return f"{message.rstrip('.')}{end} {error.ctx.get_usage()}"
 
 
 class _Formatter(logging.Formatter):

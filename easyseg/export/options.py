@@ -34,6 +34,7 @@ class Format(NamedTuple):
         runs_in: Where its files run, in words.
         int8_packages: That "int8" needs too; the extra "int8" installs them.
         needs_images: Whether "int8" needs images to calibrate with.
+        output: The only output that its files have, from which they compute labels themselves.
     """
 
     module: str
@@ -45,6 +46,7 @@ class Format(NamedTuple):
     runs_in: str = ""
     int8_packages: tuple[str, ...] = ()
     needs_images: bool = True
+    output: str = ""
 
 
 FORMATS = {
@@ -89,6 +91,14 @@ FORMATS = {
         ("float32",),
         ("dynamic", "batch"),
         runs_in="TensorFlow Serving, other converters",
+    ),
+    "web": Format(
+        "easyseg.export.web",
+        "_web",
+        ("float32", "float16"),
+        (),
+        runs_in="browsers: a page that segments, without a server",
+        output="logits",
     ),
 }
 """Formats by name."""
@@ -165,6 +175,13 @@ class ExportOptions:
                 f"precision={self.precision!r} is not available for format {self.format!r}; choose "
                 f"{' or '.join(map(repr, entry.precisions))}."
             )
+        if entry.output:
+            if self.output not in (OUTPUTS[0], entry.output):
+                raise InputError(
+                    f"output={self.output!r} is not available for format {self.format!r}, which "
+                    "shows labels; leave it out."
+                )
+            object.__setattr__(self, "output", entry.output)
         self._check_images(entry)
         _require_packages(f"format={self.format!r}", entry.packages, entry.extra)
         if self.precision == "int8":

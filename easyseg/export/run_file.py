@@ -5,12 +5,15 @@ python -m easyseg.export.run_file FORMAT FILE INPUTS.npz OUTPUTS.npz
 
 from __future__ import annotations
 
+import base64
+import gzip
 import statistics
 import sys
 import time
 import zipfile
 from collections.abc import Callable
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,12 +87,22 @@ def _open_keras(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     return run
 
 
+def _open_web(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
+    """The page's network, without a browser."""
+    from easyseg.inference.runtimes.onnxruntime import load_onnxruntime  # noqa: PLC0415
+
+    text = Path(path, "network.js").read_text("ascii").split('"')[3]
+    session = load_onnxruntime().InferenceSession(gzip.decompress(base64.b64decode(text)))
+    return lambda image: {"logits": session.run(["logits"], {"image": image.astype(np.float32)})[0]}
+
+
 PACKAGES = {
     "onnx": "onnxruntime",
     "openvino": "openvino",
     "tflite": "ai-edge-litert",
     "saved_model": "tensorflow",
     "keras": "keras",
+    "web": "onnxruntime",
 }
 OPEN = {
     "onnx": _open_onnx,
@@ -97,6 +110,7 @@ OPEN = {
     "tflite": _open_tflite,
     "saved_model": _open_saved_model,
     "keras": _open_keras,
+    "web": _open_web,
 }
 NEED_TENSORFLOW = ("saved_model", "keras")
 

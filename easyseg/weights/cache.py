@@ -88,6 +88,11 @@ def read_source(weights: Path) -> dict[str, Any]:
         ) from error
 
 
+def is_offline() -> bool:
+    """Whether `EASYSEG_OFFLINE` forbids downloads."""
+    return os.environ.get("EASYSEG_OFFLINE", "").strip().lower() in ("1", "true", "yes")
+
+
 def fetch_weights(
     entry: WeightSet,
     *,
@@ -111,7 +116,7 @@ def fetch_weights(
     if path is not None:
         _remove_downloads(entry, home)
         return path
-    if os.environ.get("EASYSEG_OFFLINE", "").strip().lower() in ("1", "true", "yes"):
+    if is_offline():
         raise OfflineError(
             f"{entry.name} is not in the cache {home} and EASYSEG_OFFLINE forbids downloading it. "
             f"Unset EASYSEG_OFFLINE, or {_by_hand(entry)}."
