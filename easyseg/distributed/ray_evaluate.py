@@ -151,13 +151,14 @@ def _gather(pool: Pool, segmenter: Segmenter, task: Task, count: int, update: An
     """The scores of all images, which workers give in any order."""
     waiting, total, images = set(range(count)), None, {}
     arguments = {"segmenter": segmenter, "task": task}
-    for attempt in range(TRIES):
-        if not waiting:
-            break
-        if attempt:
+    vain, again = 0, False
+    while waiting and vain < TRIES:
+        if again:
             log.warning("%s images are measured again; their workers died.", len(waiting))
-        tables = list(_tables(sorted(waiting), rows_per_task(len(waiting), attempt)))
-        for position, scores in read_replies(pool.map(Measurer, arguments, tables)):
+        before, again = len(waiting), True
+        tables = list(_tables(sorted(waiting), rows_per_task(before, vain)))
+        replies = pool.map(Measurer, arguments, tables, queued=not vain)
+        for position, scores in read_replies(replies):
             if position not in waiting:
                 continue
             waiting.discard(position)
@@ -165,6 +166,7 @@ def _gather(pool: Pool, segmenter: Segmenter, task: Task, count: int, update: An
             counts = dataclasses.replace(scores, images=())
             total = counts if total is None else total + counts
             update()
+        vain = vain + 1 if len(waiting) == before else 0
     if total is None or waiting:
         raise EasysegError(
             f"{TRIES} workers died over the same {len(waiting)} images. Give workers more memory=."

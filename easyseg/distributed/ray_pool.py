@@ -20,7 +20,7 @@ from easyseg.utils.validation import is_count
 ROWS = 16  # images of a task, which is done again if its worker dies
 MOST_TASKS = 20_000  # of long runs, tasks have more images
 MEMORY = 2_000_000_000  # bytes that Ray sets apart for a worker
-TRIES = 4  # of a task whose worker died; in the last an image has a task of its own
+TRIES = 3  # at what is left, all of whose workers died; from the second on image by image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +85,12 @@ class Pool:
     resources: Resources
 
     def map(
-        self, worker: type, arguments: Mapping[str, Any], tables: Sequence[Any]
+        self,
+        worker: type,
+        arguments: Mapping[str, Any],
+        tables: Sequence[Any],
+        *,
+        queued: bool = True,
     ) -> Iterator[Any]:
         """Sends tables to workers; gives what they return, in any order.
 
@@ -96,6 +101,8 @@ class Pool:
             worker: A class; each process makes an instance and calls it with tables.
             arguments: Of the class, beside `version`, of easyseg in this process.
             tables: Of pyarrow; a task for each.
+            queued: Whether a second task waits at each worker, which is quicker; if the worker
+                dies over the first, both are lost.
         """
         from ray.data import ActorPoolStrategy, DataContext  # noqa: PLC0415
 
@@ -106,7 +113,9 @@ class Pool:
             done = self.ray.data.from_blocks(list(tables)).map_batches(
                 worker,
                 fn_constructor_kwargs={**arguments, "version": easyseg.__version__},
-                compute=ActorPoolStrategy(size=self.workers),
+                compute=ActorPoolStrategy(
+                    size=self.workers, max_tasks_in_flight_per_actor=1 + queued
+                ),
                 batch_size=None,
                 batch_format="pyarrow",
                 max_task_retries=0,
@@ -148,9 +157,9 @@ def open_pool(
     return Pool(ray, nodes, max(1, min(workers, most)), resources), facts
 
 
-def rows_per_task(count: int, attempt: int) -> int:
-    """How many images a task has, of so many, at the first attempt (0) or later."""
-    return max(ROWS, count // MOST_TASKS) if attempt < TRIES - 1 else 1
+def rows_per_task(count: int, vain: int) -> int:
+    """How many images a task has, of so many, after so many tries in vain."""
+    return 1 if vain else max(ROWS, count // MOST_TASKS)
 
 
 @contextlib.contextmanager

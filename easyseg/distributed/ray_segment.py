@@ -224,14 +224,14 @@ class _Run:
             EasysegError: No worker can do the work.
             ImageError: Too many failed.
         """
-        waiting, failed = dict(enumerate(jobs)), 0
-        for attempt in range(TRIES):
-            if not waiting:
-                return
-            if attempt:
+        waiting, failed, vain, again = dict(enumerate(jobs)), 0, 0, False
+        while waiting and vain < TRIES:
+            if again:
                 log.warning("%s images are done again; their workers died.", len(waiting))
-            tables = list(_tables(waiting, rows_per_task(len(waiting), attempt)))
-            replies = self.pool.map(Worker, {"segmenter": self.segmenter}, tables)
+            before, again = len(waiting), True
+            tables = list(_tables(waiting, rows_per_task(before, vain)))
+            arguments = {"segmenter": self.segmenter}
+            replies = self.pool.map(Worker, arguments, tables, queued=not vain)
             for position, line in read_replies(replies):
                 self.startup = self.startup or time.perf_counter() - self.started
                 job = waiting.pop(position, None)
@@ -244,6 +244,7 @@ class _Run:
                         f"{failed} images failed, more than max_failures={self.max_failures}; the "
                         f"last: {line['error']} Those done are kept: resume once this is fixed."
                     )
+            vain = vain + 1 if len(waiting) == before else 0
         for job in waiting.values():
             message = (
                 f"Cannot segment {job.image.source}: {TRIES} workers died over it. Give workers "

@@ -125,7 +125,7 @@ def test_too_many_failures_stop_the_run(local, images, tmp_path):
 
 def test_a_worker_is_killed_again_and_again(local, many, tmp_path):
     images, expected = many
-    with killing_workers(2.5) as killed:
+    with killing_workers(4, most=5) as killed:
         summary = run(images, tmp_path / "out")
     assert len(killed) >= 2
     assert (summary.done, summary.failed) == (150, ())
@@ -162,7 +162,7 @@ def test_an_image_that_kills_its_worker_fails_alone(ray, tmp_path):
     assert summary.done == 20
     ((source, message),) = summary.failed
     assert source.endswith("killer.jpg")
-    assert "4 workers died over it. Give workers more memory=" in message
+    assert "3 workers died over it. Give workers more memory=" in message
 
 
 DRIVER = """
