@@ -227,6 +227,7 @@ def test_options_of_the_model(run, images, seg, monkeypatch):
     args = (
         "--batch-size", 4, "--tile", 513, "--scales", "0.5,1", "--flip", "--output-stride", 8,
         "--architecture", "xception65.voc", "--cache-dir", "cache", "-m", "mine.h5",
+        "--colors", "person=#ff8800,12=red",
     )  # fmt: skip
     Path("mine.h5").touch()
     assert run("segment", "bird.jpg", *args)[0] == 0
@@ -234,6 +235,7 @@ def test_options_of_the_model(run, images, seg, monkeypatch):
         "architecture": "xception65.voc",
         "cache_dir": Path("cache"),
         "output_stride": 8,
+        "colors": {"person": "#ff8800", 12: "red"},
         "batch_size": 4,
         "tile": 513,
         "scales": (0.5, 1.0),
