@@ -206,8 +206,10 @@ def train(
     options = {name: value for name, value in choices.items() if value is not None} | changes
     if workers is not None or rank is not None:
         _name_workers(workers, rank, options)
-    if resume is not None or options.get("distribute") == "multi_worker":
-        quiet = _quiet_unless_chief() or quiet
+    shared = resume is not None or options.get("distribute") == "multi_worker"
+    follows = shared and _is_follower()
+    if follows:  # the chief says all; this process only its errors
+        quiet = click.get_current_context().params["quiet"] = True
     if resume is not None:
         _refuse_with_resume(click.get_current_context().command.params, resume)
         with _training_run(data):
@@ -230,7 +232,7 @@ def train(
         start = model.open()
         with _training_run(None):
             tuned = start.fine_tune(dataset, run_dir=run_dir, progress=not quiet, **options)
-    if not _is_chief():
+    if follows:
         return
     card = (Path(tuned.name) / "card.md").read_text("utf-8").strip()
     echo(f"{card}\n-> {Path(tuned.name) / 'report.html'}")
@@ -253,18 +255,10 @@ def _name_workers(workers: list[str] | None, rank: int | None, options: dict[str
         options["distribute"] = "multi_worker"
 
 
-def _is_chief() -> bool:
-    """Whether this process writes the run, as `TF_CONFIG` has it."""
+def _is_follower() -> bool:
+    """Whether another process writes the run, as `TF_CONFIG` has it."""
     cluster = cluster_of(os.environ)
-    return cluster is None or cluster.rank == 0
-
-
-def _quiet_unless_chief() -> bool:
-    """The other workers of a run say nothing but errors."""
-    if _is_chief():
-        return False
-    click.get_current_context().params["quiet"] = True
-    return True
+    return cluster is not None and cluster.rank > 0
 
 
 @contextlib.contextmanager
