@@ -31,7 +31,9 @@ def outputs(seg: SemanticSegmentation, image: Image.Image, background: Path) -> 
     """The image, and six things that are made of it, by their captions."""
     result = seg.segment_image(image)
     with tempfile.TemporaryDirectory() as folder:
-        cutout = Image.open(result.filter(KEEP).save(Path(folder, "cutout.png"), "cutout"))
+        cutout = Image.open(
+            result.filter(KEEP).save(Path(folder, "cutout.png"), "cutout"), formats=["PNG"]
+        )
         cutout.load()
     return {
         "image": result.image,
@@ -89,7 +91,7 @@ def wipe(image: np.ndarray, overlay: np.ndarray) -> list[Image.Image]:
 def main() -> None:
     """Draws both."""
     seg = SemanticSegmentation("mini")
-    image = Image.open(DATA / "astronaut.png").crop(CROP)
+    image = Image.open(DATA / "astronaut.png", formats=["PNG"]).crop(CROP)
     made = outputs(seg, image, DATA / "rocket.jpg")
     sheet([tile(pixels, name) for name, pixels in made.items()], 4).save(
         OUT / "hero.jpg", quality=86, optimize=True
