@@ -42,7 +42,8 @@ def visit(browser):
         contexts.append(context)
         opened = context.new_page()
         opened.set_default_timeout(30_000)
-        opened.goto((SITE / page).as_uri())
+        file, _, query = page.partition("?")
+        opened.goto(f"{(SITE / file).as_uri()}?{query}")
         return opened
 
     yield call
