@@ -35,6 +35,6 @@ for split, count in (("train", 8), ("valid", 2)):
         document = result.to_coco(image_id=number, first_id=number)
         export |= {key: export[key] + document[key] for key in ("images", "annotations")}
     (folder / "_annotations.coco.json").write_text(json.dumps(export))
-options = {"epochs": 5, "batch_size": 2, "learning_rate": 2e-3, "freeze_backbone_epochs": 0}
+options = {"epochs": 12, "batch_size": 2, "learning_rate": 2e-3, "freeze_backbone_epochs": 0}
 ground = SemanticSegmentation("mini").fine_tune("ground", progress=False, **options)
 Image.fromarray(ground.segment_image(scene(0).image).plot("side_by_side"))

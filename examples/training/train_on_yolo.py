@@ -31,7 +31,7 @@ for split, count in (("train", 8), ("val", 2)):
         (texts / f"{number}.txt").write_text(f"0 {points}\n")
 Path("tiles/data.yaml").write_text("train: images/train\nval: images/val\nnames: [brick]\n")
 
-options = {"epochs": 5, "batch_size": 2, "learning_rate": 2e-3, "freeze_backbone_epochs": 0}
+options = {"epochs": 8, "batch_size": 2, "learning_rate": 2e-3, "freeze_backbone_epochs": 0}
 tiles = SemanticSegmentation("mini").fine_tune("tiles", progress=False, **options)
 print("mean IoU after each epoch:", [f"{epoch['val_mean_iou']:.3f}" for epoch in tiles.history])
 Image.fromarray(tiles.segment_image("tiles/images/val/0.png").plot("side_by_side"))
