@@ -37,6 +37,7 @@ COMMON = {
 }
 # 2 updates in each of 10 epochs, with all that has a state
 LONG = {**COMMON, "epochs": 10, "learning_rate": 0.01, "ema": 0.9, "clipnorm": 1.0}
+STARTED = []
 # one update, after which the momentum is the gradient
 ONE = {
     **COMMON,
@@ -74,10 +75,21 @@ def words(options):
     ]
 
 
+@pytest.fixture(autouse=True)
+def _nothing_goes_on():
+    """Ends what a test that failed has left."""
+    yield
+    for process in STARTED:
+        if process.poll() is None:
+            process.terminate()
+            process.communicate(timeout=30)
+    STARTED.clear()
+
+
 def begin(folder, *arguments):
     """An easyseg command that runs in the folder."""
     paths = os.pathsep.join([str(folder / "site"), str(TESTS), os.environ.get("PYTHONPATH", "")])
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-m", "easyseg", *map(str, arguments)],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": paths, "EASYSEG_WORKERS_WAIT": "120"},
@@ -85,6 +97,8 @@ def begin(folder, *arguments):
         stderr=subprocess.PIPE,
         text=True,
     )
+    STARTED.append(process)
+    return process
 
 
 def end(process):
