@@ -17,6 +17,8 @@ import skimage
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from easyseg import SemanticSegmentation
+from easyseg.io.open_image import open_image
+from easyseg.io.read_image import read_image
 
 DATA = Path(skimage.__path__[0], "data")
 OUT = Path(__file__).resolve().parents[1] / "docs/images"
@@ -24,17 +26,16 @@ WIDTH, HEIGHT, GAP, CAPTION = 240, 300, 8, 28  # of a tile, in pixels
 INK, PAPER = "#14324f", "#ffffff"
 FRAMES, MILLISECONDS = 20, 80  # one way
 KEEP = "person"
-CROP = (0, 0, 390, 488)  # without the model of a shuttle, which mini takes for a bottle
+CROP = np.s_[:488, :390]  # without the model of a shuttle, which mini takes for a bottle
 
 
-def outputs(seg: SemanticSegmentation, image: Image.Image, background: Path) -> dict[str, Any]:
+def outputs(seg: SemanticSegmentation, image: np.ndarray, background: Path) -> dict[str, Any]:
     """The image, and six things that are made of it, by their captions."""
     result = seg.segment_image(image)
     with tempfile.TemporaryDirectory() as folder:
-        cutout = Image.open(
-            result.filter(KEEP).save(Path(folder, "cutout.png"), "cutout"), formats=["PNG"]
-        )
-        cutout.load()
+        path = result.filter(KEEP).save(Path(folder, "cutout.png"), "cutout")
+        with open_image(path, path.name) as opened:
+            cutout = opened.copy()
     return {
         "image": result.image,
         "overlay": result.plot("overlay", legend=True),
@@ -91,7 +92,7 @@ def wipe(image: np.ndarray, overlay: np.ndarray) -> list[Image.Image]:
 def main() -> None:
     """Draws both."""
     seg = SemanticSegmentation("mini")
-    image = Image.open(DATA / "astronaut.png", formats=["PNG"]).crop(CROP)
+    image = read_image(DATA / "astronaut.png")[CROP]
     made = outputs(seg, image, DATA / "rocket.jpg")
     sheet([tile(pixels, name) for name, pixels in made.items()], 4).save(
         OUT / "hero.jpg", quality=86, optimize=True

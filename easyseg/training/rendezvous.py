@@ -16,6 +16,7 @@ from importlib import metadata
 from typing import Any, NamedTuple
 
 from easyseg.errors import ConfigError, TrainingError
+from easyseg.utils.documents import parse_json
 
 TF_CONFIG = "TF_CONFIG"
 WAIT = "EASYSEG_WORKERS_WAIT"  # seconds
@@ -82,7 +83,7 @@ def cluster_of(environment: Mapping[str, str]) -> Cluster | None:
     if not text:
         return None
     try:
-        config = json.loads(text)
+        config = parse_json(text)
         jobs = {str(name): list(map(str, tasks)) for name, tasks in config["cluster"].items()}
         kind, index = str(config["task"]["type"]), config["task"]["index"]
         rank = int(index)
@@ -253,7 +254,7 @@ def _receive(connection: socket.socket) -> dict[str, Any]:
         line = file.readline(LONGEST)
     if not line.endswith(b"\n"):
         raise ValueError("no answer")
-    message = json.loads(line)
+    message = parse_json(line)
     if not isinstance(message, dict):
         raise ValueError("not a greeting")  # noqa: TRY004  (of another program)
     return message

@@ -20,6 +20,7 @@ import numpy as np
 from easyseg._keras import backend
 from easyseg.errors import ConfigError, TrainingError
 from easyseg.training.rendezvous import Cluster, cluster_of, meet
+from easyseg.utils.documents import parse_json
 
 CHUNK = 1 << 23  # numbers in one message
 LOST = ("UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError")
@@ -101,7 +102,7 @@ class _Several(Workers):
         return words.tobytes()[:size]
 
     def decide(self, make: Callable[[], Any]) -> Any:
-        return json.loads(self.tell(lambda: json.dumps(make()).encode()))
+        return parse_json(self.tell(lambda: json.dumps(make()).encode()))
 
     def require_same(self, facts: Mapping[str, Any]) -> None:
         table = np.zeros((self.count, len(facts)), np.int64)
@@ -161,8 +162,8 @@ def join(*, required: bool) -> Workers:
     if required:
         raise ConfigError(
             "distribute='multi_worker' needs the addresses of the workers: start the processes "
-            "with `easyseg launch -n 2 -- train ...`, or each with `easyseg train --workers "
-            "host1:port,host2:port --rank K`, or set the environment variable TF_CONFIG."
+            "with `easyseg launch`, or each with `easyseg train`, the workers' addresses and its "
+            "rank (docs/scale.md); or set the environment variable TF_CONFIG."
         )
     return ALONE
 

@@ -54,7 +54,9 @@ def test_files_of_the_architecture_exist():
     names = re.findall(r"`([\w/]+\.py)`", TEXTS["docs/architecture.md"])
     assert len(names) > 30
     files = [
-        path.as_posix() for part in ("easyseg", "tests") for path in (ROOT / part).rglob("*.py")
+        path.as_posix()
+        for part in ("easyseg", "tests", "docs")
+        for path in (ROOT / part).rglob("*.py")
     ]
     assert not [name for name in names if not any(f"/{name}" in path for path in files)]
 
@@ -74,7 +76,9 @@ def commands():
         for block in blocks(text, "console", "bash", "sh"):
             for line in block.replace("\\\n", " ").splitlines():
                 if line.removeprefix("$ ").startswith("easyseg "):
-                    yield name, line.removeprefix("$ ")
+                    first, *others = line.removeprefix("$ ").split(" -- ")  # of `launch`
+                    yield name, first
+                    yield from ((name, f"easyseg {other}") for other in others)
 
 
 def test_commands_have_their_options():
