@@ -36,7 +36,8 @@ def launch(count: int | None, words: tuple[str, ...]) -> int:
     easyseg launch -n 2 -- train --resume runs/mine
     """  # noqa: D301  (\b is click's mark for lines to keep)
     if count is None or count < 2:
-        raise InputError(f"-n must be a whole number from 2, got {count}.")
+        given = "" if count is None else f", got {count}"
+        raise InputError(f"-n, how many processes start, must be a whole number from 2{given}.")
     if words[:1] != ("train",):
         raise InputError(
             f"launch starts `easyseg train` only, as in `easyseg launch -n {count} -- train "

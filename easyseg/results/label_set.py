@@ -149,6 +149,8 @@ class LabelSet:
             UnknownNameError: No such class, suggests the nearest name.
             InputError: A value is no color, or a class is there twice.
         """
+        if not colors:
+            return self
         palette = list(self.palette)
         changed: set[int] = set()
         for name, color in colors.items():

@@ -55,7 +55,7 @@ def test_an_option_of_one_value_is_not_given_twice(name, option):
     flag = flag_of(option)
     value = [] if option.is_flag else ["a"]
     with pytest.raises(click.UsageError, match=f"{flag} takes one value; give it once"):
-        cli.main([name, "source", flag, *value, flag, *value], standalone_mode=False)
+        cli.main([name, flag, *value, flag, *value, "source"], standalone_mode=False)
 
 
 def test_short_and_long_are_the_same_option():

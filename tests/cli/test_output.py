@@ -129,7 +129,7 @@ def check_with(place, out, name, stdout, stderr, unbuffered=""):
 
 def test_every_command_is_here():
     words = {words.split()[0] for words, *_ in (COMMANDS | WITH_TENSORFLOW).values()}
-    assert set(cli.COMMANDS) - words == {"serve"}  # which runs on, see below
+    assert set(cli.COMMANDS) - words == {"serve", "mcp"}  # which run on
 
 
 needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

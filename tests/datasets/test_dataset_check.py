@@ -121,8 +121,8 @@ def test_command(clean, tmp_path):
     assert "train 24, val 3, test 3" in result.output
     assert read_image(sheet).shape[1] == 4 * 326 + 6
     (clean / "masks/3.png").write_text("not an image")
-    result = CliRunner().invoke(command, [str(clean), "--quick"])
-    assert result.exit_code == 1
+    result = CliRunner().invoke(command, [str(clean), "--quick"], standalone_mode=False)
+    assert result.return_value == 1
     assert "masks/3.png" in result.output
 
 

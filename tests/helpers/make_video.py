@@ -138,8 +138,18 @@ class RedVideos:
         self.predictor = red_finder(bias, **options)
 
     def segment_video(
-        self, video, out=None, *, kind="overlay", alpha=0.6, classes=None, legend=False, **options
+        self,
+        video,
+        out=None,
+        *,
+        kind="overlay",
+        alpha=0.6,
+        classes=None,
+        legend=False,
+        workers=1,
+        **options,
     ):
+        assert workers == 1
         spec = OutputSpec(kind, alpha, legend, classes)
         return segment_video(self.predictor, video, out, spec=spec, **options)
 
