@@ -131,6 +131,16 @@ def test_logits_and_labels(golden, network, record_property, variant, size):
     assert agreement >= 0.9995
 
 
+def enlarged(logits, rows, cols):
+    """`(h, w, classes)` -> `(H, W, classes)`, bilinear at these positions."""
+    for axis, at in enumerate((rows, cols)):
+        below = at.astype(np.intp)
+        above = np.minimum(below + 1, logits.shape[axis] - 1)
+        part = np.expand_dims(at - below, (1, 2) if axis == 0 else (0, 2))
+        logits = logits.take(below, axis) * (1 - part) + logits.take(above, axis) * part
+    return logits
+
+
 @pytest.mark.parametrize(
     ("runtime", "file_format"),
     [(n, f) for n, entry in RUNTIMES.items() if installed(n) for f in entry.file_formats],
@@ -168,9 +178,11 @@ def test_runtimes(golden, network, record_property, variant, runtime, file_forma
     np.testing.assert_allclose(low, arrays["logits_low"], atol=2e-4 * largest, rtol=0)
     grid = [np.linspace(0, n - 1, side) for n, side in zip(low.shape, size, strict=False)]
     found = LogitGrid(low, *grid).labels()
-    by_keras = LogitGrid(np.asarray(logits_model(model)(image))[0], *grid).labels()
-    record_property("labels", (found == by_keras).mean())
-    assert (found == by_keras).mean() >= 0.9999
+    by_keras = enlarged(np.asarray(logits_model(model)(image))[0], *grid)  # (H, W, classes)
+    record_property("labels", (found == by_keras.argmax(-1)).mean())
+    chosen = np.take_along_axis(by_keras, found[..., None].astype(np.intp), -1)[..., 0]
+    ties = by_keras.max(-1) - chosen <= 1e-5 * largest  # rounding decides, as processors do it
+    assert ties.mean() >= 0.9999
     assert (found == arrays["labels"]).mean() >= 0.9995
 
 

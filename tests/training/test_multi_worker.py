@@ -155,7 +155,8 @@ def test_the_gradient_is_that_of_the_whole_batch(folder):
         read_weights(folder / "start"), read_weights(folder / "gradient-one/last")
     )
     assert gradient > 1e-3
-    assert difference(one.optimizer, two.optimizer) < 1e-6
+    largest = max(float(np.abs(value).max()) for value in one.optimizer[1:])
+    assert difference(one.optimizer, two.optimizer) < 5e-6 * largest  # 20 float32 roundings
     assert one.history[0]["loss"] == pytest.approx(two.history[0]["loss"], rel=1e-6)
 
 
