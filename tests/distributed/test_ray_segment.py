@@ -31,7 +31,6 @@ from easyseg.errors import (
     InputError,
     OutputError,
     UnknownNameError,
-    WeightsError,
 )
 from easyseg.utils.resources import pretrained_path
 
@@ -245,7 +244,6 @@ def test_only_paths_and_rows_go_through_ray(local, tmp_path):
 @pytest.mark.parametrize(
     ("sources", "options", "kind", "message"),
     [
-        ("absent", {}, ImageError, "it does not exist"),
         ([], {}, ImageNotFoundError, "Expected at least one image"),
         ("images", {"workers": 0}, InputError, "workers=0 must be a whole number from 1"),
         ("images", {"cpus": 1.5}, InputError, "cpus=1.5 must be a whole number from 1, or a part"),
@@ -254,8 +252,8 @@ def test_only_paths_and_rows_go_through_ray(local, tmp_path):
         ("images", {"memory": 0}, InputError, "memory=0 must be a number of bytes"),
         ("images", {"max_failures": -1}, InputError, "max_failures=-1 must be"),
         ("images", {"model": "minni"}, UnknownNameError, r"unknown model .*'minni'\. Did you mean"),
-        ("images", {"model": "/absent.onnx"}, WeightsError, "/absent.onnx does not exist"),
-        ("images", {"classes": ["dragon"]}, UnknownNameError, "unknown class 'dragon'"),
+        ("images", {"model": "/absent.onnx"}, InputError, "does not see /absent.onnx. Put it at"),
+        ("images", {"classes": ["dragon"]}, UnknownNameError, "unknown class of voc 'dragon'"),
         ("images", {"tile": 7}, InputError, "tile=7 must be"),
         ("images", {"ray": "10.0.0.1:6379"}, InputError, "connected to a cluster already"),
     ],
