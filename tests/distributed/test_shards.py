@@ -327,7 +327,7 @@ def test_workers_that_are_killed_and_started_again(images):
         }
         for shard, worker in workers.items():
             try:
-                wait = rng.uniform(1, 4) if kills < 12 else 300
+                wait = rng.uniform(0.7, 1.7) if kills < 12 else 300
                 assert worker.wait(timeout=wait) == 0
                 open_shards.remove(shard)
             except subprocess.TimeoutExpired:
