@@ -181,8 +181,8 @@ def test_runtimes(golden, network, record_property, variant, runtime, file_forma
     by_keras = enlarged(np.asarray(logits_model(model)(image))[0], *grid)  # (H, W, classes)
     record_property("labels", (found == by_keras.argmax(-1)).mean())
     chosen = np.take_along_axis(by_keras, found[..., None].astype(np.intp), -1)[..., 0]
-    ties = by_keras.max(-1) - chosen <= 1e-5 * largest  # rounding decides, as processors do it
-    assert ties.mean() >= 0.9999
+    assert (by_keras.max(-1) - chosen).max() <= 1e-5 * largest  # no other label but in a tie
+    assert (found == by_keras.argmax(-1)).mean() >= 0.9995
     assert (found == arrays["labels"]).mean() >= 0.9995
 
 
