@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import functools
 import importlib
 import logging
+import os
 import re
 import shlex
 import sys
@@ -19,6 +21,7 @@ from easyseg.cli._signals import STOPPED, stops
 from easyseg.cli._startup import prepare_process, printing_error
 from easyseg.errors import EasysegError, os_reason, printable
 from easyseg.utils.registry import unknown_name
+from easyseg.utils.threads import are_left_behind
 
 __all__ = [
     "TYPED",
@@ -137,7 +140,17 @@ def main(args: list[str] | None = None) -> NoReturn:
         except KeyboardInterrupt:  # a second one, while the first was reported
             code = STOPPED
     eval("0")  # noqa: S307  (else an exception in Python's own eval is the exit code)
+    if args is None and are_left_behind():
+        _end_at_once(code)
     sys.exit(code)
+
+
+def _end_at_once(code: int) -> NoReturn:
+    """Ends the process; threads that return from foreign code while Python ends crash it."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
 
 
 def _run(args: list[str] | None, signals: list[float]) -> int:
