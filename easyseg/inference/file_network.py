@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy as np
 from easyseg.errors import EasysegError, InputError, WeightsError, printable
 from easyseg.inference.foreign import adapt
 from easyseg.inference.runtimes import AUTO, RUNTIMES, Forward, RuntimeSpec, installed, pip_line
+from easyseg.inference.runtimes.lanes import Lanes
 from easyseg.utils.process import require_same_process
 from easyseg.weights.network_file import ExportedFile
 
@@ -68,13 +68,14 @@ class FileNetwork:
         spec = RuntimeSpec(file.path, input_size, precision, folder, device, file.signature)
         try:
             self._forward: Forward = start(spec)
+            # not every runtime can be called from two threads
+            self.lanes = self._forward.count if isinstance(self._forward, Lanes) else 1
             if file.is_foreign:
                 self._forward, self.stride, self.half_pixel = adapt(file, input_size, self._forward)
         except EasysegError:
             raise
         except Exception as error:  # other people's parsers and compilers raise anything
             raise self._error("opened", error) from error
-        self._lock = threading.Lock()  # not every runtime can be called from two threads
 
     def start(self) -> None:
         """Does nothing: it is started already."""
@@ -86,8 +87,7 @@ class FileNetwork:
             WeightsError: The file cannot be run, or gives something else.
         """
         try:
-            with self._lock:
-                logits = self._forward(images)
+            logits = self._forward(images)
         except EasysegError:
             raise
         except Exception as error:  # likewise

@@ -1,8 +1,8 @@
 """Many images through a network: read, network, finish, in a few threads and in order.
 
 A thread takes an image (or a batch) through all steps, so that a quick network does not wait for
-hand-overs between threads. The network runs in one thread at a time; while it does, the other
-threads read and finish.
+hand-overs between threads. As many threads are in the network as its runtime has lanes; the others
+read and finish meanwhile.
 """
 
 from __future__ import annotations

@@ -44,6 +44,7 @@ class Network(Protocol):
         runtime: Its name in `RUNTIMES`; `None` before it is started.
         precision: One of `PRECISIONS`.
         batch_size: Images that it runs fastest together, as far as it is known.
+        lanes: Threads that may call it at once.
         stride: Pixels of the input between two logits.
         half_pixel: Whether the edges of input and logits coincide, as in SegFormer, rather than the
             centers of their corner pixels.
@@ -52,6 +53,7 @@ class Network(Protocol):
     runtime: str | None
     precision: str
     batch_size: int
+    lanes: int
     stride: int
     half_pixel: bool
 
@@ -101,8 +103,8 @@ class Predictor:
         self.label_set, self.options = label_set, options
         self.tile = None if options.tile is None else tile_side(options.tile)
         self.input_size = input_size if self.tile is None else (self.tile, self.tile)
-        self._lock = threading.Lock()
         self.network: Network = model if isinstance(model, Network) else self._keras_network(model)
+        self._lanes = threading.Semaphore(self.network.lanes)
         if self.network.half_pixel and (options.tile is not None or options.averages):
             raise InputError(
                 "tile, scales and flip are not available for a hub: model or another ONNX file, "
@@ -171,8 +173,7 @@ class Predictor:
             InputError: This process was forked from the one that loaded the network.
         """
         require_same_process()
-        with self._lock:
-            self.network.start()
+        self.network.start()
 
     def __call__(self, images: Iterable[ImageSource]) -> Iterator[Segmentation]:
         """Segments each image, in order.
@@ -247,7 +248,7 @@ class Predictor:
     def _run(self, images: np.ndarray) -> tuple[np.ndarray, float]:
         """Logits, and the milliseconds that the network took, without waiting for other threads."""
         require_same_process()
-        with self._lock:
+        with self._lanes:
             started = time.perf_counter()
             logits = self.network(images)
             return logits, 1000 * (time.perf_counter() - started)

@@ -1,9 +1,8 @@
 """The queue of images, and the threads that take batches of them through all steps.
 
 As in `inference/pipeline.py` a thread decodes a batch, runs the network and writes the answers, so
-that a quick network does not wait for hand-overs; the network runs in one thread at a time. Images
-wait as the bytes that came, so that memory is bounded by the queue's length and the number of
-threads, whatever is sent.
+that a quick network does not wait for hand-overs. Images wait as the bytes that came, so that
+memory is bounded by the queue's length and the number of threads, whatever is sent.
 """
 
 from __future__ import annotations

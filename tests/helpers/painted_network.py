@@ -19,7 +19,7 @@ class ColorNetwork:
     """Predicts, for each pixel, the class whose color is nearest."""
 
     runtime, precision, batch_size, stride = "color", "float32", 1, 1
-    half_pixel = False
+    half_pixel, lanes = False, 1
 
     def __init__(self, label_set):
         self.palette = label_set.colors[: len(label_set)].astype(np.float32)

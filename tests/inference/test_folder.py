@@ -503,7 +503,7 @@ def test_stopped_by_the_user(small, images):
 
     class Stopping:
         runtime, stride = network.runtime, network.stride
-        half_pixel = False
+        half_pixel, lanes = False, 1
         precision, batch_size = network.precision, network.batch_size
 
         def start(self):
@@ -589,7 +589,7 @@ def test_only_a_few_images_are_held(small, images, monkeypatch):
 
     class Slow:
         runtime, stride = network.runtime, network.stride
-        half_pixel = False
+        half_pixel, lanes = False, 1
         precision, batch_size = network.precision, 4
 
         def start(self):

@@ -22,7 +22,7 @@ class FakeNetwork:
     """Class 1 where the image is bright; counts images, and calls at the same time."""
 
     runtime, stride, precision, batch_size = "fake", 4, "float32", 1
-    half_pixel = False
+    half_pixel, lanes = False, 1
 
     def __init__(self):
         self.batches, self.running = [], 0

@@ -105,7 +105,7 @@ class FakeNetwork:
     """A network that runs already: class 1 where the image is bright."""
 
     runtime, stride, precision, batch_size = "fake", 4, "float32", 3
-    half_pixel = False
+    half_pixel, lanes = False, 1
     started = 0
 
     def start(self):

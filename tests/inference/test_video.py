@@ -258,7 +258,7 @@ def test_frames_between_keep_the_last_labels(clip, frame_stride, batch_size, bat
 
     class Counting:
         runtime, stride = "counting", network.stride
-        half_pixel = False
+        half_pixel, lanes = False, 1
         precision, batch_size = network.precision, 1
 
         def start(self):

@@ -37,7 +37,7 @@ class KerasNetwork:
         runtime: "keras" once it has been compiled, for the first image; before that `None`.
     """
 
-    precision, batch_size = "float32", 1
+    precision, batch_size, lanes = "float32", 1, 1
 
     def __init__(
         self,

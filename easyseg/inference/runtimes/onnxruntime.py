@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from easyseg.errors import InputError
 from easyseg.inference.runtimes import AUTO, Forward, RuntimeSpec, one_by_one
 from easyseg.inference.runtimes.devices import CPU, GPU, pick
 from easyseg.inference.runtimes.hardware import nvidia_cards
+from easyseg.inference.runtimes.lanes import Lanes
 from easyseg.utils.threads import thread_count
 
 CUDA, DIRECTML = "CUDAExecutionProvider", "DmlExecutionProvider"
@@ -44,18 +46,40 @@ def devices() -> dict[str, str]:
 
 
 def start(spec: RuntimeSpec) -> Forward:
-    """Opens the file for images of one size, one at a time; returns images -> logits.
+    """Opens the file for images of one size; on a card, one at a time.
 
     Raises:
         InputError: The device is not available.
     """
-    onnxruntime, there = load_onnxruntime(), devices()
+    there = devices()
     device = spec.device
     if device == AUTO:
         device = GPU if there.get(GPU) in CARDS else CPU
     provider = pick("onnxruntime", device, there)
+    if device != CPU:
+        return _start(spec, device, provider, thread_count())
+    file = _version(spec.path)
+
+    def start_lane(threads: int) -> Forward | None:
+        same = _version(spec.path) == file
+        return _start(spec, device, provider, threads) if same else None
+
+    return Lanes(start_lane, thread_count())
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    """Another one once the file has been replaced, or removed."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
+
+
+def _start(spec: RuntimeSpec, device: str, provider: str, threads: int) -> Forward:
+    onnxruntime = load_onnxruntime()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = thread_count()
+    options.intra_op_num_threads = threads
     # threads that spin after an image take the cores from reading and writing
     options.add_session_config_entry("session.force_spinning_stop", "1")
     for name, length in spec.signature.free_dimensions(spec.input_size).items():
