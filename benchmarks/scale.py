@@ -11,8 +11,8 @@ given apart, is not in them. Writes results/scale.csv:
   same two cores
 * `shards_time_ratio`: seconds of two shards as processes of one core over those of one process with
   both cores, their start included
-* `object_store_mb`, `driver_mb`: of many small images (96x64), what Ray's object store holds at
-  most, and what the memory of the driver's process grew by
+* `object_store_mb`, `driver_mb`: of many small images (96x64; `mini` exported for 129x129), what
+  Ray's object store holds at most, and what the memory of the driver's process grew by
 """
 
 from __future__ import annotations
@@ -143,8 +143,11 @@ def store_used() -> float:
 def many_small(images: Path) -> list[dict[str, object]]:
     """Peaks of the object store and of the driver's memory."""
     count, used, done = len(list(images.iterdir())), [], threading.Event()
+    model = images.parent / "small.onnx"
+    SemanticSegmentation("mini").export(model, size=129)
     with connected("local"):
-        segment(sorted(images.iterdir())[:32], images.parent / "first", progress=False)
+        first = sorted(images.iterdir())[:32]
+        segment(first, images.parent / "first", model=model, progress=False)
         trim_memory()
 
         def watch() -> None:
@@ -154,7 +157,9 @@ def many_small(images: Path) -> list[dict[str, object]]:
         watcher, before = threading.Thread(target=watch), resident()
         watcher.start()
         started = time.perf_counter()
-        peak, summary = peak_of(lambda: segment(images, images.parent / "out", progress=False))
+        peak, summary = peak_of(
+            lambda: segment(images, images.parent / "out", model=model, progress=False)
+        )
         seconds = time.perf_counter() - started
         done.set()
         watcher.join()
@@ -179,9 +184,11 @@ def main() -> None:
     logging.getLogger("easyseg").setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        images = draw(root / "images", options.images, (640, 480))
-        few = draw(root / "few", max(48, options.images // 4), (640, 480))
-        rows = [*compare(images, few, options.rounds), compare_shards(images, options.rounds)]
+        rows = []
+        if options.images:
+            images = draw(root / "images", options.images, (640, 480))
+            few = draw(root / "few", max(48, options.images // 4), (640, 480))
+            rows += [*compare(images, few, options.rounds), compare_shards(images, options.rounds)]
         if options.small:
             rows += many_small(draw(root / "small", options.small, (96, 64)))
     columns = {key: "" for row in rows for key in row}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from easyseg.errors import InputError, OutputError, os_reason
-from easyseg.io.atomic import write_bytes
+from easyseg.io.atomic import new_file
 from easyseg.io.find_images import Job
 from easyseg.io.remote import RemotePath
 from easyseg.io.shards import Part
@@ -47,23 +47,34 @@ def begin(
         InputError: The file is something else, or cannot be read.
         OutputError: It cannot be written.
     """
-    old = list(read_lines(path))  # also without resume: another file is not overwritten
-    old = old if resume else []
-    done = {(e["source"], str(e.get("result"))) for e in old if e["settings"] == settings}
-    todo = [
-        job
-        for job in jobs
-        if (job.image.source, str(job.target)) not in done or not _is_up_to_date(job)
-    ]
+    next(read_lines(path), None)  # also without resume: another file is not overwritten
+    done = {_key(e) for e in _earlier(path, resume=resume) if e["settings"] == settings}
+    todo = [job for job in jobs if _job_key(job) not in done or not _is_up_to_date(job)]
     sources = {job.image.source for job in todo}
     results = {str(job.target) for job in todo}
-    stay = [e for e in old if e["source"] not in sources and str(e.get("result")) not in results]
-    if part is not None:
-        lines = {(e["source"], str(e.get("result"))): e for e in stay}
-        kept = ((job, lines.get((job.image.source, str(job.target)))) for job in jobs)
-        stay = [e | describe_part(part, job) for job, e in kept if e is not None]
-    write_bytes(path, b"".join(map(encode_line, stay)))
+    of_part = {_job_key(job): job for job in jobs} if part is not None else {}
+    with new_file(path) as file:  # line by line: a log may have millions
+        for entry in _earlier(path, resume=resume):
+            job = of_part.get(_key(entry))
+            if entry["source"] in sources or str(entry.get("result")) in results:
+                continue
+            if part is None:
+                file.write(encode_line(entry))
+            elif job is not None:
+                file.write(encode_line(entry | describe_part(part, job)))
     return todo
+
+
+def _earlier(path: Path, *, resume: bool) -> Iterator[dict[str, Any]]:
+    return read_lines(path) if resume else iter(())
+
+
+def _key(entry: Mapping[str, Any]) -> tuple[str, str]:
+    return entry["source"], str(entry.get("result"))
+
+
+def _job_key(job: Job) -> tuple[str, str]:
+    return job.image.source, str(job.target)
 
 
 def describe_part(part: Part | None, job: Job) -> dict[str, Any]:
@@ -109,7 +120,9 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
             for line in file:
                 with contextlib.suppress(ValueError):
                     values = parse_json(line)
-                    if isinstance(values, dict) and {"source", "settings"} <= values.keys():
+                    if not isinstance(values, dict) or "settings" not in values:
+                        continue
+                    if isinstance(values.get("source"), str):
                         yield values
     except OSError as error:
         raise InputError(

@@ -450,6 +450,16 @@ def test_what_is_done_again(small, images):
 
 
 @pytest.mark.parametrize(
+    "line", ['{"source": ["a"], "settings": {}}', '{"source": {}, "settings": {}, "result": 1}']
+)
+def test_lines_of_other_types_are_those_of_no_image(small, images, line):
+    segment_folder(small, "photos", "out", progress=False)
+    with Path("out/results.jsonl").open("a") as file:
+        file.write(line + "\n")
+    assert segment_folder(small, "photos", "out", resume=True, progress=False).skipped == 5
+
+
+@pytest.mark.parametrize(
     "options",
     [
         {"kind": "color"},
