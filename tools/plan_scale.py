@@ -21,7 +21,7 @@ START_HOURS = 0.1  # to start machines, and pull the container and the model
 PER_IMAGE = {  # measured with names of 30 characters and three classes in an image
     "the results log": 617,
     "memory of the driver, for its plan": 1_130,
-    "memory of the driver, to resume": 1_130 + 4_350,
+    "memory of the driver, to resume": 1_130 + 250,
 }  # bytes
 LISTING = 60e-6  # seconds of a core to find an image on a local disk and name its result
 

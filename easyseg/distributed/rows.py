@@ -21,7 +21,7 @@ COLUMNS = {  # name: Arrow's type
     "model_sha256": "string",
     "error": "string",
 }
-ROWS = 8192  # of a row group
+ROWS = 1024  # of a row group, which is in memory
 
 
 def to_row(line: Mapping[str, Any], model_sha256: str | None) -> dict[str, Any]:
