@@ -51,6 +51,7 @@ test-golden: $(VENV)/.installed ## run the slow tests that CI runs too: parity, 
 	  tests/utils/test_threads.py tests/models/test_kerashub.py tests/training/test_trainer.py tests/training/test_multi_worker.py \
 	  tests/training/test_distribution.py tests/pixellib/test_scripts.py \
 	  tests/serve/test_api_description.py tests/serve/test_command.py tests/serve/test_mcp.py tests/cli \
+	  tests/project/test_migration.py \
 	  $(CONTRACT) $(ATROUS) $(COUNTS) $(IMAGENET)
 
 $(CLIENTS)/.installed: tests/clients/requirements.txt

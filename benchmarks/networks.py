@@ -1,11 +1,13 @@
 """How long does each network take for one image, against Xception-65 at output stride 16?
 
 Random weights, 513x513, one image. Each network is timed in turns with Xception-65, in one
-process; the ratio is to Xception-65 in the same round. Writes results/networks.csv.
+process; the ratio is to Xception-65 in the same round. Writes results/networks.csv, or with
+`--own-size` results/own_size.csv: the published models, each at its own input size.
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import time
 
@@ -16,7 +18,7 @@ from costs import backbones, published
 from easyseg import LabelSet, ModelConfig, Predictor, build_model
 from easyseg.inference.preprocess import letterbox
 
-__all__ = ["NETWORKS", "row_of"]
+__all__ = ["NETWORKS", "distinct", "row_of"]
 
 SIZE = (513, 513)
 XCEPTION = ModelConfig(num_classes=151)
@@ -61,18 +63,35 @@ def seconds(predict: Predictor, image: np.ndarray) -> float:
     return time.perf_counter() - started
 
 
+def distinct() -> dict[str, ModelConfig]:
+    """The published models, of several with the same network and input size the first."""
+    models: dict[str, ModelConfig] = {}
+    for name, config in published():
+        if config not in models.values():
+            models[name] = config
+    return models
+
+
+def timed(name: str, config: ModelConfig, base: Predictor) -> dict[str, object]:
+    """A row: the network at its own input size, against Xception-65 at 513x513."""
+    image = np.random.default_rng(0).integers(0, 256, (*config.input_size, 3), np.uint8)
+    base_image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+    predict = predictor(config)
+    times = [(seconds(predict, image), seconds(base, base_image)) for _ in range(ROUNDS + 1)]
+    series = (list(column) for column in zip(*times[1:], strict=True))  # the first compiles
+    return {"network": name, **compared(*series)}
+
+
 def main() -> None:
     """Prints a table and writes the CSV."""
-    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3), np.uint8)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--own-size", action="store_true", help="the published models alone")
+    own_size = parser.parse_args().own_size
     base, rows = predictor(XCEPTION), []
-    for name, config in NETWORKS.items():
-        predict = predictor(config)
-        times = [(seconds(predict, image), seconds(base, image)) for _ in range(ROUNDS + 1)]
-        series = (list(column) for column in zip(*times[1:], strict=True))  # the first compiles
-        rows.append({"network": name, **compared(*series)})
-        del predict
+    for name, config in (distinct() if own_size else NETWORKS).items():
+        rows.append(timed(name, config, base))
         gc.collect()
-    write("networks", rows)
+    write("own_size" if own_size else "networks", rows)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Writes the tables of docs/models.md and docs/performance.md from registries and benchmarks.
+"""Writes the tables of docs/models.md, performance.md and choosing-a-model.md.
 
     python tools/generate_docs.py
 
 A table stands between `<!-- NAME -->` and `<!-- end -->`; the rest of the page is written by hand.
 Counts are those of benchmarks/results/costs.csv (`python benchmarks/costs.py`), times those of
-networks.csv (`python benchmarks/networks.py`), those of runtimes runtimes.csv's
-(`python benchmarks/runtimes.py`).
+networks.csv (`python benchmarks/networks.py`) and, at each model's own input size, own_size.csv's
+(`--own-size`), those of runtimes runtimes.csv's (`python benchmarks/runtimes.py`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/models.md"
 SPEED = ROOT / "docs/performance.md"
+CHOICE = ROOT / "docs/choosing-a-model.md"
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from costs import backbones, published  # noqa: E402
-from networks import row_of  # noqa: E402
+from networks import distinct, row_of  # noqa: E402
 
 from easyseg.inference.runtimes import RUNTIMES  # noqa: E402
 from easyseg.models.config import ModelConfig  # noqa: E402
@@ -29,7 +30,7 @@ from easyseg.results.label_set import load_label_set  # noqa: E402
 from easyseg.weights.bundle import MINI  # noqa: E402
 from easyseg.weights.manifest import WeightSet, weight_sets  # noqa: E402
 
-__all__ = ["PAGE", "SPEED", "ZOO", "page", "speed_page"]
+__all__ = ["CHOICE", "PAGE", "SPEED", "ZOO", "choice_page", "page", "speed_page"]
 
 ZOO = {  # billions of multiply-adds at one scale, in the list of DeepLab's model zoo
     "mobilenetv2.voc": 2.75,
@@ -66,6 +67,11 @@ def speed_page(old: str) -> str:
     return replaced(SPEED, old, {"runtimes": runtimes_table()})
 
 
+def choice_page(old: str) -> str:
+    """The page on choosing a model with its table regenerated."""
+    return replaced(CHOICE, old, {"own-size": own_size_table()})
+
+
 def replaced(page: Path, old: str, tables: dict[str, str]) -> str:
     """The page with new tables."""
     for name, table in tables.items():
@@ -99,6 +105,27 @@ def weights_table(costs: dict[str, Row], times: dict[str, Row]) -> str:
             ]
         )
     return markdown(head, rows)
+
+
+def own_size_table() -> str:
+    """The distinct models, the least work first: input size, published mIoU and measured time."""
+    costs, times = results("costs"), results("own_size")
+    rows = []
+    for name in sorted(distinct(), key=lambda name: int(costs[name]["multiply_adds"])):
+        entry, cost, row = weight_sets().get(name), costs[name], times[name]
+        rows.append(
+            [
+                f"`{name}`",
+                classes(entry) if entry else "21, voc",
+                f"{cost['height']}x{cost['width']}",
+                f"{int(cost['multiply_adds']) / 1e9:.1f} B",
+                f"{float(row['ratio']):.2f} ({row['ratio_min']} to {row['ratio_max']})",
+                f"{entry.miou[0].value:.2f} {entry.miou[0].split}"
+                if entry and entry.miou
+                else f"[its card](../pretrained/{MINI}/card.md)",
+            ]
+        )
+    return markdown(["Model", "Classes", "Input", "Multiply-adds", "Time", "mIoU"], rows)
 
 
 def backbones_table(costs: dict[str, Row], times: dict[str, Row]) -> str:
@@ -180,6 +207,6 @@ def markdown(head: list[str], rows: list[list[str]]) -> str:
 
 
 if __name__ == "__main__":
-    for path, regenerated in ((PAGE, page), (SPEED, speed_page)):
+    for path, regenerated in ((PAGE, page), (SPEED, speed_page), (CHOICE, choice_page)):
         path.write_text(regenerated(path.read_text("utf-8")), "utf-8")
         print(f"{path} written")

@@ -138,6 +138,9 @@ def test_python_code_uses_arguments_that_exist():
         "docs/quickstart.md",
         "docs/outputs.md",
         "docs/variants.md",
+        "docs/choosing-a-model.md",
+        "docs/deployment.md",
+        "docs/graphics-cards.md",
         pytest.param("docs/quality.md", marks=pytest.mark.slow),
     ],
 )

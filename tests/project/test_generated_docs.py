@@ -33,6 +33,12 @@ def test_page_on_speed_is_generated(generate_docs):
     assert generate_docs.speed_page(page.replace("| keras | float32 | ", "| keras |")) == page
 
 
+def test_page_on_choosing_is_generated(generate_docs):
+    page = generate_docs.CHOICE.read_text("utf-8")
+    assert generate_docs.choice_page(page) == page
+    assert generate_docs.choice_page(page.replace("| 513x513 |", "| 1x1 |")) == page
+
+
 def test_page_without_a_place_for_a_table(generate_docs):
     with pytest.raises(SystemExit, match="0 markers <!-- zoo -->"):
         generate_docs.page("<!-- weights -->\n<!-- end -->\n<!-- backbones -->\n<!-- end -->")
