@@ -40,3 +40,15 @@ def test_files_are_those_that_are_known():
     for network in NETWORKS.values():
         for file, name in network.files.items():
             assert f"| `{file}` | `{name}`" in PAGE
+
+
+def test_keys_are_those_of_the_tables(segmenter, here):
+    """Of `segvalues` for both data sets, and of the objects."""
+    table, objects = PAGE.partition("## What each method returns")[2].split("Each item of `objects`")
+    rows = re.findall(r'^\| `"(\w+)"` \|([^|]*)\|([^|]*)\|', table, re.MULTILINE)
+    ade20k, found, _ = segmenter.segmentAsAde20k("sample1.jpg", extract_segmented_objects=True)
+    voc, _ = segmenter.segmentAsPascalvoc("sample1.jpg")
+    assert list(ade20k) == [key for key, cell, _ in rows if cell.strip()]
+    assert list(voc) == [key for key, _, cell in rows if cell.strip()]
+    listed = re.findall(r'`"(\w+)"`', objects.partition("\n\n## ")[0])
+    assert {frozenset(item) for item in found} == {frozenset(listed)}
