@@ -44,7 +44,8 @@ def test_files_are_those_that_are_known():
 
 def test_keys_are_those_of_the_tables(segmenter, here):
     """Of `segvalues` for both data sets, and of the objects."""
-    table, objects = PAGE.partition("## What each method returns")[2].split("Each item of `objects`")
+    section = PAGE.partition("## What each method returns")[2]
+    table, objects = section.split("Each item of `objects`")
     rows = re.findall(r'^\| `"(\w+)"` \|([^|]*)\|([^|]*)\|', table, re.MULTILINE)
     ade20k, found, _ = segmenter.segmentAsAde20k("sample1.jpg", extract_segmented_objects=True)
     voc, _ = segmenter.segmentAsPascalvoc("sample1.jpg")
