@@ -1,0 +1,1 @@
+"""Training of the embedded models: `tools/train_embedded.py` is its command line."""
