@@ -90,7 +90,7 @@ def background(
     model: ChosenModel,
     quiet: bool,
 ) -> int:
-    """Change what is behind the classes kept of SOURCE...
+    """Change the background of SOURCE..., behind the classes to keep.
 
     EFFECT is change (another image), blur, color, gray or cutout (transparent). SOURCE... are
     images, folders, patterns ('*.jpg'), URLs or @list.txt; or one video, stream or camera's index.

@@ -18,7 +18,7 @@ from easyseg.io.atomic import find_leftovers, remove
 @click.option(
     "--any-host",
     is_flag=True,
-    help="Those of other computers and containers too: for when nothing runs there any more.",
+    help="Also those of other computers and containers, once nothing runs there.",
 )
 @click.option("--dry-run", is_flag=True, help="Only list them.")
 @QUIET

@@ -43,7 +43,7 @@ RAY_OPTIONS: tuple[Callable[..., Any], ...] = (
         default=MEMORY,
         show_default=True,
         metavar="BYTES",
-        help="Memory that Ray sets apart for each.",
+        help="Memory that Ray reserves for each.",
     ),
 )
 MAX_FAILURES = click.option(

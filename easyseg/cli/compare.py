@@ -60,7 +60,7 @@ def compare(
 ) -> None:
     """Compare models on DATA, a data set of images with ground truth.
 
-    Prints the IoU of each class, those first that differ most, and the metrics over all.
+    Prints the IoU of each class, sorted by difference, and the overall metrics.
 
     \b
     easyseg compare my_folder -m mini -m mine=runs/mine -o comparison

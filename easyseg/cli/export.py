@@ -60,7 +60,7 @@ def _list_formats(context: click.Context, _: click.Parameter, wanted: bool) -> N
     help=f"File to write; its extension chooses the format: "
     f"{', '.join(entry.extension for entry in FORMATS.values())}.",
 )
-@click.option("--format", type=Choice(list(FORMATS)), help="Instead of the extension's.")
+@click.option("--format", type=Choice(list(FORMATS)), help="Choose the format instead by name.")
 @click.option("--size", type=SIZE, metavar="N|HxW", help="Input size.  [default: the model's own]")
 @click.option("--dynamic", is_flag=True, help="Accept images of any height and width.")
 @click.option(
@@ -72,8 +72,8 @@ def _list_formats(context: click.Context, _: click.Parameter, wanted: bool) -> N
     help="Images that go through the network together.",
 )
 @click.option(
-    "--output", type=Choice(OUTPUTS), default=OUTPUTS[0], show_default=True, help="What the "
-    "file gives for an image."
+    "--output", type=Choice(OUTPUTS), default=OUTPUTS[0], show_default=True, help="What the file "
+    "returns for an image."
 )  # fmt: skip
 @click.option(
     "--precision",
@@ -96,11 +96,13 @@ def _list_formats(context: click.Context, _: click.Parameter, wanted: bool) -> N
     default=ALLOWED_DROP,
     show_default=True,
     metavar="POINTS",
-    help="Points of mIoU on --data that the file may lose.",
+    help="Points of mIoU on --data that int8 may lose.",
 )
 @click.option("--opset", type=INTEGER, help="Version of ONNX's operations.  [default: 17]")
 @click.option("--check/--no-check", default=True, help="Compare the file with Keras.")
-@click.option("--check-images", metavar="IMAGES", help="Folder or pattern to compare on too.")
+@click.option(
+    "--check-images", metavar="IMAGES", help="Folder or pattern of more images to compare on."
+)
 @click.option(
     "--list",
     is_flag=True,

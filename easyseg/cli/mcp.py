@@ -18,7 +18,7 @@ from easyseg.serve.mcp import SharedFolders, create_mcp_server, require_mcp
 def mcp(folders: tuple[Path, ...], out: Path, model: ChosenModel) -> None:
     """Serve a model to MCP clients over stdin and stdout: assistants, editors.
 
-    Images are read below FOLDER... alone; results go to the folder of --out, where none is
+    Images are read only from below FOLDER...; results go to the folder of --out, where nothing is
     overwritten. Tools: segment_image, describe_areas, cut_out, list_classes.
     """
     require_mcp()

@@ -105,9 +105,9 @@ A_PATH = click.Path(path_type=Path)
 SHARD = click.option(
     "--shard",
     metavar="K/N",
-    help="Do only part K of N, such as 3/16; `easyseg merge` joins the parts.",
+    help="Process only part K of N, such as 3/16; `easyseg merge` joins the parts.",
 )
-QUIET = click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
+QUIET = click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
 
 
 def echo(message: object) -> None:
@@ -162,13 +162,13 @@ OUTPUT_STRIDE = click.option(
 CLASS_NAMES = click.option(
     "--class-names",
     type=TEXTS,
-    help="Of an .onnx file that easyseg did not write: names of its channels, road,car.",
+    help="For an .onnx file of another program: the names of its channels, road,car.",
 )
 INPUT_SIZE = click.option(
     "--input-size",
     type=SIZE,
     metavar="N|HxW",
-    help="Of such a file that takes images of any size.",
+    help="For such a file, if it takes images of any size.",
 )
 COLORS_OPTION = click.option(
     "--colors",
@@ -183,10 +183,13 @@ FOREIGN_OPTIONS = (
         "--mean",
         type=NUMBERS,
         metavar="R,G,B",
-        help="Of such a file: subtracted from pixels of 0 to 1.  [default: ImageNet's]",
+        help="For such a file: the mean of pixels from 0 to 1.  [default: ImageNet's]",
     ),
     click.option(
-        "--std", type=NUMBERS, metavar="R,G,B", help="Of such a file: what they are divided by."
+        "--std",
+        type=NUMBERS,
+        metavar="R,G,B",
+        help="For such a file: the standard deviation of these pixels.",
     ),
 )
 INFERENCE_OPTIONS = (
@@ -215,14 +218,14 @@ INFERENCE_OPTIONS = (
         "--batch-size",
         type=INTEGER,
         default=INFERENCE["batch_size"],
-        help="Images per batch.  [default: what `easyseg optimize` measured, else 1]",
+        help="Images per batch.  [default: as measured by `easyseg optimize`, else 1]",
     ),
     click.option(
         "--runtime",
         type=Choice([AUTO, *RUNTIMES]),
         default=INFERENCE["runtime"],
         show_default=True,
-        help="What runs the network; auto is the fastest that `easyseg optimize` measured.",
+        help="What runs the network; auto is the fastest measured by `easyseg optimize`.",
     ),
     click.option(
         "--precision",
@@ -235,14 +238,14 @@ INFERENCE_OPTIONS = (
         "--device",
         default=INFERENCE["device"],
         show_default=True,
-        help="cpu, gpu, gpu:1, npu or tensorrt, as far as the runtime has it here.",
+        help="cpu, gpu, gpu:1, npu or tensorrt, if the runtime has it on this machine.",
     ),
 )
 BANDS = click.option(
     "--bands",
     type=INTEGERS,
     metavar="R,G,B",
-    help="Of a TIFF that is segmented by windows: its bands, from 1.  [default: 1,2,3]",
+    help="Bands of a TIFF that is segmented by windows, counted from 1.  [default: 1,2,3]",
 )
 WORKERS = click.option(
     "--workers",
@@ -285,7 +288,7 @@ OUTLINE_OPTIONS = (
         default=OUTPUT["min_area"],
         show_default=True,
         metavar="PIXELS",
-        help="Leave out smaller regions and holes, for these and coco.",
+        help="Leave out smaller regions and holes, for the same kinds and coco.",
     ),
 )
 VIDEO_OPTIONS = (
@@ -294,7 +297,7 @@ VIDEO_OPTIONS = (
         type=INTEGER,
         default=1,
         show_default=True,
-        help="Segment every n-th frame; those between keep its labels.",
+        help="Segment only every n-th frame; frames between keep its labels.",
     ),
     click.option(
         "--smoothing",
@@ -317,7 +320,7 @@ VIDEO_OPTIONS = (
         metavar="SECONDS",
         help="Where in the video to end.  [default: its end]",
     ),
-    click.option("--show", is_flag=True, help="Show a window; q ends."),
+    click.option("--show", is_flag=True, help="Show a window; q or Escape ends."),
 )
 DATA_OPTIONS = (
     click.option("--format", help="Format: coco, voc, folders, ...  [default: detected]"),

@@ -45,8 +45,18 @@ def _limit(name: str, kind: Any, text: str, **more: Any) -> Any:
 )
 @several_models_options
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", type=INTEGER, default=8000, show_default=True, help="0 for a free one.")
-@click.option("--key-file", type=A_PATH, help="File with a secret on each line; requests need one.")
+@click.option(
+    "--port",
+    type=INTEGER,
+    default=8000,
+    show_default=True,
+    help="Port to listen at; 0 for a free one.",
+)
+@click.option(
+    "--key-file",
+    type=A_PATH,
+    help="File with a secret on each line, one of which requests must carry.",
+)
 @click.option("--insecure", is_flag=True, help="Serve other machines without a key.")
 @click.option(
     "--workers", type=INTEGER, default=1, show_default=True, help="Processes, each with its models."
@@ -54,12 +64,12 @@ def _limit(name: str, kind: Any, text: str, **more: Any) -> Any:
 @click.option(
     "--batch",
     type=INTEGER,
-    help="Images that go through the network together.  [default: what `easyseg optimize` "
-    "measured, else 1]",
+    help="Images that go through the network together.  "
+    "[default: as measured by `easyseg optimize`, else 1]",
 )
 @_limit("wait_ms", NUMBER, "How long an incomplete batch waits for more images.")
-@_limit("queue", INTEGER, "Requests that may wait; others are answered 503.")
-@_limit("timeout", NUMBER, "Seconds until a request is answered 504.")
+@_limit("queue", INTEGER, "Requests that may wait; more are answered with 503.")
+@_limit("timeout", NUMBER, "Seconds until a request is answered with 504.")
 @_limit("max_mb", INTEGER, "Largest body of a request.")
 @_limit("max_megapixels", NUMBER, "Largest image.")
 @click.option(
@@ -72,10 +82,10 @@ def _limit(name: str, kind: Any, text: str, **more: Any) -> Any:
     "--allow-hosts",
     callback=_words,
     metavar="HOST,...",
-    help="Further names under which the server may be addressed, as behind a proxy.",
+    help="Further host names of the server, as behind a proxy.",
 )
 @click.option(
-    "--cors", callback=_words, metavar="ORIGIN,...", help="Let pages of these origins call."
+    "--cors", callback=_words, metavar="ORIGIN,...", help="Let pages of these origins call the API."
 )
 @click.option("--page/--no-page", default=True, help="Serve the page at /.")
 @click.option(
@@ -101,7 +111,7 @@ def serve(
 ) -> int:
     """Serve models over HTTP: a page for people and a web API for programs (docs/serving.md).
 
-    SIGTERM or Ctrl-C: what runs is finished first.
+    On SIGTERM or Ctrl-C, running requests are finished first.
     """
     if importlib.util.find_spec("fastapi") is None or importlib.util.find_spec("uvicorn") is None:
         raise InputError("the server is not installed: pip install 'easyseg[serve]'")

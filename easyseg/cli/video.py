@@ -47,7 +47,7 @@ def video(
 ) -> None:
     """Segment SOURCE: a video, a URL (http://, rtsp://, ...) or a camera's index.
 
-    Ctrl-C keeps the frames until then; for a camera it is the way to end.
+    Ctrl-C ends the run and keeps the frames so far; use it to stop a camera.
 
     \b
     easyseg video street.mp4 -o street.seg.mp4 --classes person,car

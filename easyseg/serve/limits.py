@@ -30,7 +30,7 @@ class ServeLimits:
         batch: Images that go through the network together; `None` for what `optimize` measured
             to be fastest.
         wait_ms: Milliseconds for which an incomplete batch waits for more images.
-        queue: Requests that may wait; others are answered 503.
+        queue: Requests that may wait; more are answered with 503.
         timeout: Seconds from a complete request to its answer; after that it is 504.
         max_mb: Largest body of a request in megabytes (2**20 bytes).
         max_megapixels: Largest image in millions of pixels.

@@ -43,7 +43,7 @@ class TrainConfig:
 
     Args:
         epochs: Passes over the training images, those with a frozen backbone included.
-        batch_size: Images of a batch. Halved when memory runs out; `accumulate` is then doubled, so
+        batch_size: Images per batch. Halved when memory runs out; `accumulate` is then doubled, so
             that an update still uses as many images.
         crop: `(height, width)` in pixels of training crops, or one number for a square; by default
             the network's `input_size`.
@@ -74,7 +74,7 @@ class TrainConfig:
         patience: Epochs without a better one after which training ends, not counting those with a
             frozen backbone before others; `None` for never.
         val_images: Validation images after each epoch, at most; evenly spread.
-        seed: Of new weights, order and augmentation.
+        seed: Seed of new weights, order and augmentation.
         distribute: Who computes a part of each batch: "auto", all devices of this machine;
             "multi_worker", several processes, on one or more machines (docs/scale.md).
         cache_mb: MiB of decoded images kept in memory, so that they are read once.
@@ -84,7 +84,7 @@ class TrainConfig:
     """
 
     epochs: int = _option(30, "Passes over the training images.")
-    batch_size: int = _option(8, "Images of a batch.")
+    batch_size: int = _option(8, "Images per batch.")
     crop: tuple[int, int] | None = _option(
         None, "Size of training crops in pixels.  [default: the network's input size]"
     )
@@ -100,7 +100,7 @@ class TrainConfig:
     )
     weight_decay: float = _option(1e-4, "Decoupled from the loss.")
     schedule: str = _option("poly", "poly, cosine, step or constant.")
-    warmup_epochs: float = _option(0.5, "Epochs in which the rate rises from 0.")
+    warmup_epochs: float = _option(0.5, "Epochs in which the learning rate rises from 0.")
     augment: tuple[Any, ...] | None = _option(
         None, "Steps with commas, scale,flip,rotate:degrees=10; or none."
     )
@@ -113,12 +113,12 @@ class TrainConfig:
     clipnorm: float | None = _option(None, "Largest norm of a variable's gradient.")
     ema: float | None = _option(None, "Momentum of a running mean of the weights: 0.999.")
     precision: str = _option("float32", "float32, mixed_float16 or mixed_bfloat16.")
-    monitor: str = _option("mean_iou", "What decides which epoch is best: mean_iou or loss.")
+    monitor: str = _option("mean_iou", "Chooses the best epoch: mean_iou or loss.")
     patience: int | None = _option(
-        None, "End after N epochs without a better one.  [default: never]"
+        None, "End after N epochs without improvement.  [default: never]"
     )
-    val_images: int = _option(256, "Validation images after each epoch, at most.")
-    seed: int = _option(0, "Of new weights, order and augmentation.")
+    val_images: int = _option(256, "Largest number of validation images after each epoch.")
+    seed: int = _option(0, "Seed of new weights, order and augmentation.")
     distribute: str = _option(
         "none", "Who shares a batch: none, auto (this machine's devices) or multi_worker."
     )

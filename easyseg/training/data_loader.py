@@ -90,7 +90,7 @@ class TrainLoader(keras.utils.PyDataset):
     Args:
         cache: What is trained on.
         augment: Makes crops of one size from image and mask.
-        batch_size: Images of a batch.
+        batch_size: Images per batch.
         seed: Of order and augmentation.
         part: Number of the part of each batch that is read, and how many equal parts it has.
     """
