@@ -11,10 +11,10 @@ from sphinx_gallery.sorting import ExplicitOrder
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "docs/_extensions"), str(ROOT)]
-os.environ["EASYSEG_OFFLINE"] = "1"  # no example downloads anything
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 
 import api_pages  # noqa: E402
+import browser_page  # noqa: E402
 from gallery_files import SECTIONS, forget_older_runs, in_order, stage_examples  # noqa: E402
 
 from easyseg import __version__  # noqa: E402
@@ -24,6 +24,9 @@ REPOSITORY = os.environ.get("EASYSEG_REPOSITORY", "easyseg/easyseg")
 FORGE = f"https://github.com/{REPOSITORY}"
 SITE = os.environ.get("EASYSEG_SITE", "https://{}.github.io/{}".format(*REPOSITORY.split("/")))
 
+if browser_page.is_available():
+    tags.add(browser_page.TAG)  # noqa: F821  (Sphinx's)
+os.environ["EASYSEG_OFFLINE"] = "1"  # from here on: no example downloads anything
 forget_older_runs(ROOT)
 project = "easyseg"
 author = "The easyseg maintainers"
@@ -40,6 +43,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "sphinxext.opengraph",
     "api_pages",
+    "browser_page",
     "forge_links",
     "llms_txt",
     "notebooks",

@@ -55,16 +55,18 @@ def stage_examples(root: Path) -> Path:
 
 
 def forget_older_runs(root: Path) -> None:
-    """Where easyseg's code has changed, all examples and notebooks are run again."""
+    """Where easyseg has changed, all examples, notebooks and exports are made again."""
     digest = hashlib.sha256()
-    for path in sorted((root / "easyseg").rglob("*.py")):
-        digest.update(path.read_bytes())
+    for path in sorted((root / "easyseg").rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(path.read_bytes())
     note = root / "build/examples-ran-with.sha256"
     if note.is_file() and note.read_text("utf-8") == digest.hexdigest():
         return
     for path in (root / "docs/gallery").rglob("*.md5"):
         path.unlink()
-    shutil.rmtree(root / "build/site/notebooks", ignore_errors=True)
+    for made in ("notebooks", "try"):
+        shutil.rmtree(root / "build/site" / made, ignore_errors=True)
     note.parent.mkdir(exist_ok=True)
     note.write_text(digest.hexdigest(), "utf-8")
 

@@ -8,10 +8,9 @@ import re
 import tarfile
 from pathlib import Path
 
-import numpy as np
 import onnxruntime
 import pytest
-from helpers.browser import chromium
+from helpers.browser import chromium, segment_in
 from helpers.file_server import Server
 from PIL import Image
 
@@ -23,11 +22,6 @@ from easyseg.weights.exported import METADATA_FILE
 pytestmark = pytest.mark.filterwarnings("ignore")  # other people's converters
 
 FILES = {"easyseg.json", "index.html", "network.js", "runtime.js"}
-SEGMENT = """async (text) => {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-  const image = await easyseg.decode(new Blob([bytes], { type: "image/png" }));
-  return [...await easyseg.segment(image)];
-}"""
 
 
 @pytest.fixture
@@ -148,9 +142,8 @@ def test_the_page_gives_the_labels_of_python(width, tmp_path, monkeypatch):
         page.on("pageerror", lambda error: told.append(str(error)))
         page.goto((tmp_path / "mini_web/index.html").as_uri())
         for path in (image, wide):
-            text = base64.b64encode(Path(path).read_bytes()).decode("ascii")
             expected = seg.segment_image(path).labels
-            labels = np.reshape(page.evaluate(SEGMENT, text), expected.shape)
+            labels = segment_in(page, path).reshape(expected.shape)
             assert (labels == expected).mean() >= 0.999
         page.set_input_files("#file", image)
         page.locator("#legend button", has_text="person").click(timeout=60_000)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import shutil
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 FLAGS = (
@@ -19,6 +23,18 @@ FLAGS = (
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 )
+
+SEGMENT = """async (text) => {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const image = await easyseg.decode(new Blob([bytes], { type: "image/png" }));
+  return [...await easyseg.segment(image)];
+}"""
+
+
+def segment_in(page: Any, image: Any) -> np.ndarray:
+    """The labels of an image, flat, from a page or frame that `export` wrote for format "web"."""
+    text = base64.b64encode(Path(image).read_bytes()).decode("ascii")
+    return np.array(page.evaluate(SEGMENT, text))
 
 
 @contextlib.contextmanager
