@@ -77,8 +77,8 @@ test-export: $(VENV)/.installed $(CLIENTS)/.installed ## open exported files in 
 	EASYSEG_EXPORTED=$(CURDIR)/build/exported EASYSEG_RUNTIME=$(CURDIR)/$(RUNTIME)/bin/python \
 	  $(CLIENTS)/bin/pytest tests/clients  # with python -m pytest, easyseg would be there
 
-test-deploy: $(VENV)/.installed ## serve from what deploy/Dockerfile installs; read brush masks with Label Studio's converter
-	$(BIN)/python -m pytest -m slow tests/deploy tests/serve/test_label_studio.py
+test-deploy: $(VENV)/.installed ## serve from what deploy/Dockerfile installs; read masks with the tools that they are for
+	$(BIN)/python -m pytest -m slow tests/deploy tests/results/test_annotation_tools.py
 
 test-scale: $(VENV)/.installed ## run images on Ray clusters of this computer, from an S3 server, and the recipes for other programs
 	$(BIN)/python $(PIP_INSTALL) -e '.[dev,ray]' 'moto[server]' boto3 dask

@@ -19,7 +19,7 @@ from easyseg.results import frameworks, notebook
 from easyseg.results.class_masks import ClassMasks
 from easyseg.results.label_set import Classes, LabelSet
 from easyseg.results.logit_grid import LogitGrid
-from easyseg.results.outputs import coco, geojson, labelme, polygons
+from easyseg.results.outputs import coco, cvat, geojson, label_studio, labelme, polygons
 from easyseg.results.outputs.render import draw, encode
 from easyseg.results.outputs.spec import OutputSpec
 from easyseg.utils.validation import checked
@@ -174,8 +174,9 @@ class Segmentation:
         """Writes the result as an image or document, completely or not at all.
 
         "mask" and "cutout" store exact values, so they need a lossless format (docs/outputs.md)
-        and have no legend. The documents are "polygons", "coco" and "labelme" (.json), "geojson"
-        (.geojson or .json) and "npz"; all but "npz" leave the label set's void out.
+        and have no legend. The documents are "polygons", "coco", "labelme" and "label_studio"
+        (.json), "geojson" (.geojson or .json), "cvat" (.xml) and "npz"; all but "npz" leave the
+        label set's void out.
 
         Args:
             path: The file; its extension gives the format. Missing folders are created.
@@ -185,7 +186,8 @@ class Segmentation:
             legend: Draws names and percentages.
             tolerance: Of polygons, labelme and GeoJSON: maximum error of the simplified outlines in
                 pixels; 0 is exact.
-            min_area: Of these and COCO: leaves out regions, and fills holes, of fewer pixels.
+            min_area: Of these, COCO, Label Studio and CVAT: leaves out regions, and fills holes, of
+                fewer pixels.
 
         Returns:
             The path.
@@ -294,6 +296,54 @@ class Segmentation:
             "annotations" with "segmentation" (compressed RLE), "bbox", "area" and "iscrowd" (0).
         """
         return coco.to_coco(self, image_id=image_id, first_id=first_id, min_area=min_area)
+
+    @checked
+    def to_label_studio(
+        self,
+        *,
+        image_url: str | None = None,
+        field: str = "image",
+        from_name: str = "tag",
+        to_name: str = "image",
+        min_area: int = 0,
+    ) -> dict[str, Any]:
+        """A task for Label Studio, with a brush mask for each class as a prediction.
+
+        The defaults are those of its template "Semantic Segmentation with Masks". A project shows
+        the masks whose labels it has.
+
+        Args:
+            image_url: Address of the image for Label Studio; by default that which the image came
+                from, or else its file name in a local storage, "/data/local-files/?d=street.jpg".
+            field: Of the task's data, where the address is: "image" for `value="$image"`.
+            from_name: Name of the BrushLabels.
+            to_name: Name of the Image.
+            min_area: As in `to_polygons`.
+
+        Returns:
+            "data" and "predictions". Label Studio imports such a task, and lists of them.
+        """
+        return label_studio.to_label_studio(
+            self,
+            image_url=image_url,
+            field=field,
+            from_name=from_name,
+            to_name=to_name,
+            min_area=min_area,
+        )
+
+    @checked
+    def to_cvat(
+        self, *, image_path: str | None = None, image_id: int = 0, min_area: int = 0
+    ) -> str:
+        """An XML document "CVAT for images 1.1", with a mask for each class.
+
+        Args:
+            image_path: Name of the image in CVAT's task; by default its file name.
+            image_id: Number of the image in the task, from 0; CVAT reads the name first.
+            min_area: As in `to_polygons`.
+        """
+        return cvat.to_cvat(self, image_path=image_path, image_id=image_id, min_area=min_area)
 
     def to_dataframe(self) -> Any:
         """The areas as a `pandas.DataFrame`, a row for each class that occurs, the largest first.

@@ -17,7 +17,12 @@ from easyseg.results.segmentation import Segmentation
 from easyseg.serve.problems import Problem
 
 PNG, JSON, JSON_LINES = "image/png", "application/json", "application/jsonl"
-DOCUMENTS = {".json": JSON, ".geojson": "application/geo+json", ".npz": "application/octet-stream"}
+DOCUMENTS = {
+    ".json": JSON,
+    ".geojson": "application/geo+json",
+    ".xml": "application/xml",
+    ".npz": "application/octet-stream",
+}
 
 
 class Answer(NamedTuple):

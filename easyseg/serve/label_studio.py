@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import uuid
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -18,6 +17,7 @@ from fastapi import APIRouter, Request
 import easyseg
 from easyseg.errors import UnknownNameError
 from easyseg.results.label_set import LabelSet
+from easyseg.results.outputs.label_studio import brush_region, prediction
 from easyseg.results.segmentation import Segmentation
 from easyseg.serve.answers import JSON, Answer
 from easyseg.serve.body import decode_base64, parse_fields
@@ -27,14 +27,12 @@ from easyseg.serve.problems import Problem
 from easyseg.serve.service import Service
 from easyseg.utils.network import network_reason, watched
 
-__all__ = ["Brush", "brush_of", "encode_brush", "label_studio_router"]
+__all__ = ["Brush", "brush_of", "label_studio_router"]
 
 KEY_VARIABLE = "LABEL_STUDIO_API_KEY"  # as its own client reads it
 FETCH_SECONDS = 30.0
 MAX_TASKS = 100
 MAX_VALUES = 1_000_000  # commas and brackets: tasks come with their annotations
-RUN_BITS = (3, 4, 8, 16)  # that a run's length may take
-LONGEST_RUN = 1 << RUN_BITS[-1]
 
 
 class Brush(NamedTuple):
@@ -83,7 +81,7 @@ def label_studio_router(service: Service) -> APIRouter:
             raise Problem("invalid_request", f"Over {MAX_TASKS} tasks. Send fewer at once.")
 
         def predicted(result: Segmentation) -> Answer:
-            return Answer({**_prediction(result, brush), "model_version": version}, JSON)
+            return Answer(prediction(_regions(result, brush), version), JSON)
 
         results = []
         for task in tasks:
@@ -145,54 +143,14 @@ def _ids_of(names: str, label_set: LabelSet) -> tuple[int, ...]:
     return tuple(ids)
 
 
-def encode_brush(mask: np.ndarray) -> list[int]:
-    """A mask as Label Studio's brush stores it.
-
-    The mask is RGBA, 0 or 255 throughout, flattened, and packed into runs: a head of 53 bits with
-    the number of values, of their bits and of those of run lengths; then for each run a 1, which of
-    the four sizes its length has, the length minus 1, and the value.
-
-    Args:
-        mask: `(H, W) bool`.
-
-    Returns:
-        Bytes, 0 to 255.
-    """
-    flat = mask.ravel()
-    starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1, [flat.size]])
-    bits = [f"{4 * flat.size:032b}", f"{8 - 1:05b}", *(f"{size - 1:04b}" for size in RUN_BITS)]
-    for start, length in zip(starts[:-1].tolist(), (4 * np.diff(starts)).tolist(), strict=True):
-        value = "11111111" if flat[start] else "00000000"
-        for done in range(0, length, LONGEST_RUN):
-            run = min(length - done, LONGEST_RUN) - 1
-            size = next(i for i, width in enumerate(RUN_BITS) if run < 1 << width)
-            bits.append(f"1{size:02b}{run:0{RUN_BITS[size]}b}{value}")
-    text = "".join(bits)
-    return np.packbits(np.frombuffer(text.encode(), np.uint8) - ord("0")).tolist()
-
-
-def _prediction(result: Segmentation, brush: Brush) -> dict[str, Any]:
-    """The regions of an image, a mask for each label that occurs."""
-    height, width = result.labels.shape
-    regions = []
-    for label, ids in brush.labels.items():
-        mask = np.isin(result.labels, ids)
-        if mask.any():
-            regions.append(
-                {
-                    "id": uuid.uuid4().hex[:10],
-                    "from_name": brush.name,
-                    "to_name": brush.image,
-                    "type": "brushlabels",
-                    "original_width": width,
-                    "original_height": height,
-                    "image_rotation": 0,
-                    "score": round(float(result.confidence[mask].mean()), 4),
-                    "value": {"format": "rle", "rle": encode_brush(mask), "brushlabels": [label]},
-                }
-            )
-    score = sum(region["score"] for region in regions) / max(1, len(regions))
-    return {"result": regions, "score": round(score, 4)}
+def _regions(result: Segmentation, brush: Brush) -> list[dict[str, Any]]:
+    """A mask for each label that occurs."""
+    masks = {label: np.isin(result.labels, ids) for label, ids in brush.labels.items()}
+    return [
+        brush_region(result, mask, label, brush.name, brush.image)
+        for label, mask in masks.items()
+        if mask.any()
+    ]
 
 
 def _image_of(task: dict[str, Any], brush: Brush, limits: ServeLimits) -> bytes:

@@ -123,8 +123,8 @@ def create_mcp_server(seg: SemanticSegmentation, folders: Sequence[Path], out: P
         """Segments an image and writes the result as a file.
 
         `kind` is overlay, color, contour, side_by_side, confidence, mask, cutout, polygons, coco,
-        labelme, geojson or npz; `classes` are the only ones to keep. Gives the path of the result,
-        and the areas of the classes as fractions of the image.
+        labelme, label_studio, cvat, geojson or npz; `classes` are the only ones to keep. Gives the
+        path of the result, and the areas of the classes as fractions of the image.
         """
         return write(image, kind, classes)
 

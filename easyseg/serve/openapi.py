@@ -30,6 +30,7 @@ ANSWERS: dict[str, dict[str, Any]] = {  # path: what 200 comes as
         PNG: BINARY,
         JSON: {},
         "application/geo+json": {"type": "object"},
+        "application/xml": {"type": "string"},
         "application/octet-stream": BINARY,
     },
     "/v1/segment/stream": {JSON_LINES: {"type": "string"}},

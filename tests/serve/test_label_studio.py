@@ -5,23 +5,19 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.server
-import importlib.util
 import re
-import subprocess
-import sys
 import threading
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.brush import decode_brush
 from starlette.testclient import TestClient
 
 import easyseg.serve.app
 from easyseg import SemanticSegmentation
 from easyseg.errors import InputError
 from easyseg.serve import ServeLimits, create_app
-from easyseg.serve.label_studio import encode_brush
 
 IMAGE = (Path(easyseg.serve.app.__file__).parent / "page/example.jpg").read_bytes()
 KEY = "a key that nobody guesses"
@@ -34,27 +30,6 @@ CONFIG = """<View>
     <Label value="Unicorn"/>
   </BrushLabels>
 </View>"""
-
-
-def decode_brush(rle):
-    """As Label Studio's own JavaScript: @thi.ng/rle-pack."""
-    bits = "".join(f"{byte:08b}" for byte in rle)
-    at = 0
-
-    def read(count):
-        nonlocal at
-        at += count
-        return int(bits[at - count : at], 2)
-
-    count, word = read(32), read(5) + 1
-    sizes = [read(4) + 1 for _ in range(4)]
-    values = []
-    while len(values) < count:
-        repeats = read(1)
-        length = read(sizes[read(2)]) + 1
-        values += [read(word)] * length if repeats else [read(word) for _ in range(length)]
-    assert len(values) == count
-    return np.array(values, np.uint8)
 
 
 @contextlib.contextmanager
@@ -107,15 +82,6 @@ def client(seg, seen):
 def predict(client, *images, config=CONFIG):
     tasks = [{"id": 7 + i, "data": {"photo": image}} for i, image in enumerate(images)]
     return client.post("/predict", json={"tasks": tasks, "label_config": config, "project": "1.2"})
-
-
-@pytest.mark.parametrize("size", [(1, 1), (3, 5), (40, 60), (200, 300)])
-def test_brushes_are_read_back(size):
-    random = np.random.default_rng(0)
-    smooth = np.add.outer(np.arange(size[0]) // 7, np.arange(size[1]) // 9) % 3 == 0
-    for mask in (random.random(size) > 0.5, smooth, np.ones(size, bool), np.zeros(size, bool)):
-        read = decode_brush(encode_brush(mask)).reshape(*size, 4)
-        np.testing.assert_array_equal(read, np.repeat(mask[..., None] * np.uint8(255), 4, axis=2))
 
 
 def test_predictions(client, seg, seen, monkeypatch):
@@ -198,31 +164,6 @@ def test_redirects_are_not_followed(client, monkeypatch):
     problem = predict(client, "/data/moved.jpg").json()
     assert problem["code"] == "url_failed"
     assert "responded 302" in problem["detail"]
-
-
-@pytest.mark.slow
-def test_brushes_are_label_studios_own(tmp_path):
-    """Its converter reads them, and writes the same, but for a last byte of zeros."""
-    subprocess.run(
-        [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", tmp_path,
-         "label-studio-sdk>=2.0"],
-        check=True,
-    )  # fmt: skip
-    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as wheel:
-        source = wheel.read("label_studio_sdk/converter/brush.py")
-    (tmp_path / "brush.py").write_bytes(source)  # by itself it needs NumPy and Pillow alone
-    spec = importlib.util.spec_from_file_location("brush", tmp_path / "brush.py")
-    brush = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(brush)
-    random = np.random.default_rng(0)
-    for size in ((1, 1), (3, 5), (40, 60), (300, 400)):
-        for mask in (random.random(size) > 0.9, np.ones(size, bool), np.zeros(size, bool)):
-            ours = encode_brush(mask)
-            rgba = np.repeat(mask[..., None] * np.uint8(255), 4, axis=2)
-            np.testing.assert_array_equal(brush.decode_rle(ours).reshape(*size, 4), rgba)
-            theirs = brush.mask2rle(mask * np.uint8(255))
-            assert theirs[: len(ours)] == ours
-            assert theirs[len(ours) :] in ([], [0])
 
 
 def test_its_address_is_checked():

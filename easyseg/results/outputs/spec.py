@@ -28,7 +28,8 @@ class OutputSpec:
         legend: Whether class names and percentages are drawn into the image.
         classes: Only these classes, by name or id; `None` for all.
         tolerance: Of outlines: maximum error of simplified ones in pixels; 0 is exact.
-        min_area: Of outlines and COCO's masks: regions and holes of fewer pixels are left out.
+        min_area: Of documents with outlines or masks: regions and holes of fewer pixels are left
+            out.
 
     Raises:
         UnknownNameError: No such kind.
