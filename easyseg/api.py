@@ -66,8 +66,9 @@ class SemanticSegmentation:
         model: "mini", a small model of the 21 Pascal VOC classes that is installed with easyseg;
             a name from `list_models()`, downloaded on first use; the folder of a saved model or a
             training run; a file that `export` wrote; an .onnx file of another program; an .h5 file
-            of PixelLib; a frozen graph (.pb) of Google's DeepLab; "hub:" and a KerasHub preset,
-            such as "hub:segformer_b0_ade20k_512"; or a `LoadedModel`. `None` is "mini", which is
+            of PixelLib; a frozen graph (.pb) of Google's DeepLab; a repository of the Hugging
+            Face Hub, "hf://user/repo" (docs/hugging-face.md); "hub:" and a KerasHub preset, such as
+            "hub:segformer_b0_ade20k_512"; or a `LoadedModel`. `None` is "mini", which is
             logged once.
         architecture: For a weights file: the published weights with the same network and classes,
             such as "xception65.voc"; not needed for an .h5 file under its published name.
@@ -260,7 +261,8 @@ class SemanticSegmentation:
             legend: Draws class names and their ratios into the lower left corner.
             tolerance: Of the documents with outlines: maximum error of simplified ones in pixels;
                 0 is exact.
-            min_area: Of these and "coco": leaves out regions, and fills holes, of fewer pixels.
+            min_area: Of these and of masks in documents: leaves out regions, and fills holes, of
+                fewer pixels.
 
         Returns:
             The result at the image's own size.
@@ -765,6 +767,47 @@ class SemanticSegmentation:
 
         card = f"# {Path(folder).name}\n\nSaved from `{self.name}`.\n"
         return save_bundle(Path(folder), *self._opened.load()[:3], card=card, dtype=dtype)
+
+    @checked
+    def push_to_hub(
+        self,
+        repository: str,
+        *,
+        private: bool = False,
+        message: str = "Upload a model of easyseg",
+        token: str | None = None,
+        dtype: str = "float32",
+    ) -> str:
+        """Uploads the model to the Hugging Face Hub, where anybody opens it by its address.
+
+            seg.push_to_hub("me/streets")
+            SemanticSegmentation("hf://me/streets").segment_image("street.jpg", "street.png")
+
+        Args:
+            repository: "user/repo"; made if it does not exist.
+            private: Whether a new repository is private.
+            message: Of the commit.
+            token: Of an account that may write there; `None` for `$HF_TOKEN`, or the account that
+                `hf auth login` logged in.
+            dtype: As for `save`.
+
+        Returns:
+            The address of this commit, "hf://me/streets@9f3c...".
+
+        Raises:
+            InputError: huggingface_hub is not installed, or the name is not "user/repo".
+            OutputError: The upload failed.
+        """
+        from easyseg.weights.hugging_face import push  # noqa: PLC0415
+
+        return push(
+            repository,
+            lambda folder: self.save(folder, dtype=dtype),
+            self.label_set.names,
+            private=private,
+            message=message,
+            token=token,
+        )
 
     @checked
     def export(

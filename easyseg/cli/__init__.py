@@ -52,6 +52,7 @@ COMMANDS = {
     "serve": ("easyseg.cli.serve", "Serve models over HTTP: a page and a web API."),
     "mcp": ("easyseg.cli.mcp", "Serve a model to MCP clients over stdin and stdout."),
     "export": ("easyseg.cli.export", "Write a model as one file that runs elsewhere."),
+    "push": ("easyseg.cli.push", "Upload a model to the Hugging Face Hub."),
     "check": ("easyseg.cli.check", "Check a data set before training."),
     "clean": ("easyseg.cli.clean", "Remove incomplete files that killed runs left."),
     "info": ("easyseg.cli.models", "Describe a model."),

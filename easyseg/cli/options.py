@@ -145,7 +145,7 @@ MODEL = click.option(
     "-m",
     "--model",
     help="Name from `easyseg models`, folder of a saved model or run, exported file (not to "
-    "train or export), weights file (.h5, .pb), or hub:PRESET.  [default: mini]",
+    "train or export), weights file (.h5, .pb), hf://USER/REPO, or hub:PRESET.  [default: mini]",
 )
 MODEL_OPTIONS = (
     MODEL,
@@ -288,7 +288,7 @@ OUTLINE_OPTIONS = (
         default=OUTPUT["min_area"],
         show_default=True,
         metavar="PIXELS",
-        help="Leave out smaller regions and holes, for the same kinds and coco.",
+        help="Leave out smaller regions and holes, for the same kinds, coco, label_studio, cvat.",
     ),
 )
 VIDEO_OPTIONS = (

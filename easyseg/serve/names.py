@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 from easyseg.errors import InputError
+from easyseg.weights.hugging_face import is_hugging_face, parse
 
 
 def public_name(model: str) -> str:
@@ -13,6 +14,9 @@ def public_name(model: str) -> str:
 
     Names of published weights have dots, so that only what has folders loses its extension.
     """
+    if is_hugging_face(model):
+        repository = parse(model)
+        return PurePath(repository.file or repository.name).name.removesuffix(".onnx")
     path = PurePath(model)
     if model.startswith("hub:"):
         return model.removeprefix("hub:")

@@ -16,6 +16,7 @@ from easyseg.weights.bundle import MINI, bundle_folder, is_bundle, read_bundle
 from easyseg.weights.cache import cached_weights
 from easyseg.weights.exported import EXTENSIONS, is_exported, read_exported
 from easyseg.weights.foreign import ForeignOptions
+from easyseg.weights.hugging_face import fetch, is_hugging_face
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
 from easyseg.weights.network_file import ExportedConfig
 
@@ -51,7 +52,7 @@ def resolve(
     cache_dir: AnyPath | None = None,
     foreign: ForeignOptions | None = None,
 ) -> ModelSource:
-    """Resolves a model that is not "hub:"; nothing is downloaded.
+    """Resolves a model that is not "hub:"; nothing is downloaded, except what "hf://" names.
 
     The arguments are those of `easyseg.weights.loader.load_model`, and `foreign` what is told of
     an ONNX file from elsewhere; with `None` such files are refused.
@@ -63,6 +64,8 @@ def resolve(
         ConfigError: The network cannot have this output stride.
         WeightsError: The file does not exist or cannot be read, or the folder is not a bundle.
     """
+    if is_hugging_face(model):
+        model = fetch(str(model), cache_dir=cache_dir)
     with system_errors(WeightsError, Path(model)):
         source = _source(model, architecture, cache_dir, foreign)
     if foreign is not None and not is_exported(model):
