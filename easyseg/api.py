@@ -981,5 +981,5 @@ def list_models() -> list[str]:
 def _log_default() -> None:
     log.warning(
         'using "mini", the small model that comes with easyseg (21 classes); '
-        'for better results name one, such as SemanticSegmentation("xception65.ade20k").'
+        'for better results choose another, such as SemanticSegmentation("xception65.ade20k").'
     )

@@ -418,7 +418,7 @@ class ChosenModel:
         if self._is_default:
             log.warning(
                 "using mini, the small model that comes with easyseg (21 classes); for better "
-                "results name one, such as --model xception65.ade20k."
+                "results choose another, such as --model xception65.ade20k."
             )
 
 

@@ -71,7 +71,7 @@ def segment(
     @list.txt is a file with a source on each line.
 
     A TIFF with more than --max-pixels, or with --bands, is segmented by windows of --tile pixels;
-    its labels (-k mask, unless said otherwise) are written as a tiled TIFF at the same position.
+    its labels (-k mask by default) are written as a tiled TIFF at the same position.
 
     An image that cannot be read does not stop the others; the exit code is then 2.
     """

@@ -205,7 +205,7 @@ class Lookup:
         if others:
             raise DatasetError(
                 f"{name.file} names {short(name.text)}, which may be {first.path} or "
-                f"{others[0].path}; write their folders into it, or remove one of both."
+                f"{others[0].path}; write their folders into it, or remove one of the two."
             )
         return first
 

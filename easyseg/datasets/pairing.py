@@ -227,7 +227,7 @@ def _match(images: Sequence[Path], masks: Sequence[Path]) -> list[tuple[Path, Pa
             f"{images[0]} has two masks, {masks[0]} and {masks[1]}; remove or rename one."
         )
     raise DatasetError(
-        f"{images[0]} and {images[1]} have one mask, {masks[0]}; remove or rename one of both, "
+        f"{images[0]} and {images[1]} have one mask, {masks[0]}; remove or rename one of the two, "
         "so that each image has a mask of its name."
     )
 

@@ -96,7 +96,7 @@ def draw_annotations(
     """
     if max(drawn_size) > 2 and _are_fractions(shapes):
         raise DatasetError(
-            f"{shapes[0].where} has corners from 0 to 1, as all others of {image}: multiply x by "
+            f"{shapes[0].where} has corners from 0 to 1, like all others of {image}: multiply x by "
             f"the width ({drawn_size[1]}) and y by the height ({drawn_size[0]})."
         )
     return fit_mask(draw_shapes(shapes, drawn_size), size, mask=file, image=image)

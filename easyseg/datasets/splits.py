@@ -109,7 +109,8 @@ def _by_split(samples: Iterable[tuple[str, Sample]]) -> tuple[dict[str, list[Sam
         other = by_image[split].setdefault(path, sample)
         if other.mask != sample.mask:
             raise DatasetError(
-                f"{sample.image} has two masks, {other.mask} and {sample.mask}; remove one of both."
+                f"{sample.image} has two masks, {other.mask} and {sample.mask}; "
+                "remove one of the two."
             )
     notes = []
     for one, two in itertools.combinations(SPLITS, 2):
@@ -121,7 +122,7 @@ def _by_split(samples: Iterable[tuple[str, Sample]]) -> tuple[dict[str, list[Sam
             raise DatasetError(
                 f"{sample.image} is in two splits, {one} and {two}"
                 f"{f', as {len(both) - 1} more images are' if len(both) > 1 else ''}; "
-                "remove it from one of both."
+                "remove it from one of the two."
             )
     in_a_split = set().union(*(by_image[split] for split in SPLITS))
     by_image[""] = {path: s for path, s in by_image[""].items() if path not in in_a_split}

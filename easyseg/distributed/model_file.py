@@ -50,7 +50,7 @@ def local_model(model: str, sha256: str | None, cache_dir: str | os.PathLike[str
             if sha256 not in (None, found):
                 raise WeightsError(
                     f"{show_path(model)} has the SHA-256 {found[:12]}..., expected "
-                    f"{str(sha256)[:12]}...: it was replaced meanwhile. Start again."
+                    f"{str(sha256)[:12]}...: it was replaced in the meantime. Start again."
                 )
             write_bytes(path, content)
     return str(path)

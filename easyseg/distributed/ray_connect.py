@@ -135,7 +135,7 @@ def _not_connected(address: str, error: Exception) -> InputError:
     text = " ".join(str(error).split())
     if re.search(r"auth|token|unauthenticated", text, re.IGNORECASE):
         return InputError(
-            f"The Ray cluster at ray={address!r} refuses the connection: it wants a token. "
+            f"The Ray cluster at ray={address!r} refuses the connection: it requires a token. "
             f"{AUTHENTICATE}"
         )
     if "Could not find any running Ray instance" in text:

@@ -80,7 +80,7 @@ def merge_scores(out: str | os.PathLike[str]) -> Scores:
     total = parts[0].total
     if len(positions) != total or sorted(positions) != list(range(total)):
         raise InputError(
-            f"the files of shards for {show_path(whole)} do not have each of the "
+            f"the files of shards for {show_path(whole)} do not contain each of the "
             f"{total:,} images of the data set once. Remove them, and run the shards "
             "again."
         )

@@ -83,7 +83,8 @@ class RunCheck:
         name = show_path(path)
         if part["shard"] != str(shard):
             raise InputError(
-                f"{name} is of shard {part['shard']}, by its content; it was copied or renamed. "
+                f"{name} belongs to shard {part['shard']} by its content; "
+                "it was copied or renamed. "
                 f"Remove it, and run shard {shard}."
             )
         if self.part is None:

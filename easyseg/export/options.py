@@ -251,9 +251,7 @@ def format_of(path: Path) -> str:
             return name
     extensions = [entry.extension for entry in FORMATS.values()]
     close = difflib.get_close_matches(path.suffix, extensions, n=1)
-    raise InputError(
-        f"{path} has the extension of no format; choose {' or '.join(close or extensions)}."
-    )
+    raise InputError(f"{path} has an unknown extension; choose {' or '.join(close or extensions)}.")
 
 
 def check_target(path: Path, extension: str) -> None:
@@ -268,7 +266,7 @@ def check_target(path: Path, extension: str) -> None:
         raise OutputError(f"Cannot write {path}: it is a {what}. Choose another output path.")
     if path.is_dir() and not is_exported(path) and any(path.iterdir()):
         raise OutputError(
-            f"Cannot write {path}: it holds something else than an exported model. Choose another "
+            f"Cannot write {path}: it is not an exported model, and is kept. Choose another "
             "output path."
         )
     for parent in path.parents:

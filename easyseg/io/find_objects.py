@@ -76,7 +76,7 @@ def read_uris(source: str) -> list[str]:
         reason = os_reason(error) if isinstance(error, OSError) else str(error)
         raise InputError(f"Cannot read the list {show_path(source)}: {reason}. {rule}") from error
     if not all(isinstance(value, str) and value for value in values):
-        raise InputError(f"{show_path(source)} has other values than text in {column}. {rule}")
+        raise InputError(f"{show_path(source)} has values that are not text in {column}. {rule}")
     return [str(value) for value in values]
 
 

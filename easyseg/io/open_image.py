@@ -226,7 +226,7 @@ def image_errors(name: str, limit: int | None = None) -> Iterator[None]:
         raise _too_large(name, f"{pixels / 1e6:g} megapixels", limit, pixels) from error
     except MemoryError as error:
         raise ImageTooLargeError(
-            f"Cannot read {name}: the memory does not hold it. Scale it down first."
+            f"Cannot read {name}: there is not enough memory for it. Scale it down first."
         ) from error
     except OSError as error:
         raise (_cannot_open if error.errno else _damaged)(name, error) from error

@@ -178,7 +178,9 @@ class Remote:
                 "there: easyseg serve."
             ) from None
         if response.is_redirect:
-            raise ServerError(f"{self._url} leads to {response.headers['Location']}; give that.")
+            raise ServerError(
+                f"{self._url} redirects to {response.headers['Location']}; use that URL."
+            )
         if response.ok:
             return response
         try:
@@ -198,7 +200,7 @@ class Remote:
             yield
         except (ImageError, KeyError, TypeError, ValueError) as error:
             raise ServerError(
-                f"{self._url} gave another answer than easyseg serve does. Check the address."
+                f"{self._url} did not answer as easyseg serve does. Check the address."
             ) from error
 
 

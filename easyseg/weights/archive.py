@@ -97,7 +97,7 @@ def _only_prefix(names: list[str], source: str) -> str:
     whole = [p for p in prefixes if any(name.startswith(f"{p}.data-") for name in names)]
     if len(whole) != 1:
         raise WeightsError(
-            f"{source} holds {len(whole) or 'no'} TensorFlow checkpoints, and must hold one. "
+            f"{source} holds {len(whole) or 'no'} TensorFlow checkpoints, but must hold one. "
             "Choose the archive as it was published."
         )
     return whole[0]

@@ -81,7 +81,8 @@ def bundle_folder(model: str | os.PathLike[str]) -> Path | None:
     if nearest(name, known):
         raise unknown_name("model (nor a folder)", name, known)
     raise UnknownNameError(
-        f"model={name!r} is no model, and no folder (working folder {Path.cwd()}). {A_MODEL_IS}"
+        f"model={name!r} is neither a model's name nor a folder (working folder {Path.cwd()}). "
+        f"{A_MODEL_IS}"
     )
 
 

@@ -124,7 +124,8 @@ def _metadata(path: Path) -> str | memoryview:
     content = memoryview(read_file(path, LARGEST))
     if has_external_data(content):
         raise WeightsError(
-            f"{path} takes values from other files, which a network from elsewhere must not read. "
+            f"{path} refers to values in other files, which is refused for networks of other "
+            "programs. "
             'Put them into one file: onnx.save(onnx.load("a.onnx"), "b.onnx").'
         )
     return metadata_of(content).get(KEY, content)
@@ -158,7 +159,7 @@ def _refuse_other_format(path: Path) -> None:
     for extension, matches in starts.items():
         if matches and extension != path.suffix.lower():
             raise WeightsError(
-                f"{path} holds what files that end in {extension} hold. Rename it to "
+                f"{path} has the content of a file that ends in {extension}. Rename it to "
                 f"{path.stem}{extension}, or choose another file."
             )
 

@@ -203,7 +203,7 @@ def test_a_runtime_with_other_logits_is_left_out(caplog):
 
     kept = matching({"keras": keras, "other": lambda x: keras(x) + 1}, keras, np.zeros(1))
     assert list(kept) == ["keras"]
-    assert "runtime 'other' computes other logits than Keras; it is not used." in caplog.text
+    assert "the logits of runtime 'other' differ from Keras's; it is not used." in caplog.text
 
 
 @pytest.mark.parametrize(

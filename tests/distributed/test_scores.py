@@ -210,7 +210,7 @@ def test_a_shard_that_is_missing(shards):
 def test_a_shard_that_was_copied(shards):
     shutil.copy("out/scores-1-of-3.json", "out/scores-3-of-3.json")
     assert refusal() == (
-        "out/scores-3-of-3.json is of shard 1/3, by its content; it was copied or renamed. "
+        "out/scores-3-of-3.json belongs to shard 1/3 by its content; it was copied or renamed. "
         "Remove it, and run shard 3/3."
     )
 
@@ -277,8 +277,8 @@ def test_positions_that_are_taken_twice(shards):
     other = next(i for i in range(COUNT) if i not in part["positions"])
     change(f"scores-{k}-of-3.json", {"part.positions": [other, *part["positions"][1:]]})
     assert refusal() == (
-        "the files of shards for out/scores.json do not have each of the 5 images of the data set "
-        "once. Remove them, and run the shards again."
+        "the files of shards for out/scores.json do not contain each of the 5 images of the "
+        "data set once. Remove them, and run the shards again."
     )
 
 

@@ -419,7 +419,7 @@ def test_a_log_that_was_copied(seg, two_shards):
     with pytest.raises(InputError) as error:
         merge_results("out")
     assert str(error.value) == (
-        "out/results-2-of-2.jsonl is of shard 1/2, by its content; it was copied or renamed. "
+        "out/results-2-of-2.jsonl belongs to shard 1/2 by its content; it was copied or renamed. "
         "Remove it, and run shard 2/2."
     )
 

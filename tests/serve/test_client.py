@@ -130,7 +130,7 @@ def test_other_servers(name):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         told = {
-            "moved": "leads to https://example.com/v1/models; give that",
+            "moved": "redirects to https://example.com/v1/models; use that URL",
             "busy": "503 Service Unavailable",
         }.get(name, "another answer than easyseg serve does")
         with pytest.raises(ServerError, match=told):

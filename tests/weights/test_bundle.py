@@ -303,7 +303,7 @@ def test_a_file_within_a_saved_model_names_its_folder():
 
 def test_what_is_nothing_like_a_model_says_what_a_model_is():
     with pytest.raises(
-        InputError, match=r"model='runs/nope' is no model, and no folder .* A model"
+        InputError, match=r"model='runs/nope' is neither a model's name nor a folder .* A model"
     ):
         SemanticSegmentation("runs/nope")
 

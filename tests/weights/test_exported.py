@@ -54,7 +54,7 @@ def test_values_in_other_files_are_refused(place, tmp_path):
     file = tmp_path / "net.onnx"
     tensor = message([*TENSOR.items(), *LOCATION.items()])
     file.write_bytes(nested(PLACES[place], tensor))
-    with pytest.raises(WeightsError, match="takes values from other files"):
+    with pytest.raises(WeightsError, match="refers to values in other files"):
         read_exported(file)
     file.write_bytes(nested(PLACES[place], message(TENSOR.items())))
     with pytest.raises(WeightsError, match="was not exported by easyseg"):
@@ -149,7 +149,7 @@ def test_an_archive_of_pytorch(tmp_path):
 )
 def test_another_format_than_the_extension(name, extension, head, tmp_path):
     (tmp_path / name).write_bytes(head)
-    with pytest.raises(WeightsError, match=rf"end in {extension} hold. Rename it to x{extension}"):
+    with pytest.raises(WeightsError, match=rf"that ends in {extension}. Rename it to x{extension}"):
         read_exported(tmp_path / name)
 
 

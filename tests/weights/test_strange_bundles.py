@@ -115,7 +115,7 @@ def test_a_killed_exchange_is_found_at_the_next_opening(bundle):
     bundle.rename(bundle.with_name(".net.kept"))
     assert load_model(bundle).config == SMALL
     assert [path.name for path in bundle.parent.iterdir()] == ["net"]
-    with pytest.raises(InputError, match="is no model, and no folder"):
+    with pytest.raises(InputError, match="is neither a model's name nor a folder"):
         load_model(bundle.with_name("other"))
 
 

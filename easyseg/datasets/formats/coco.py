@@ -221,11 +221,11 @@ def _merge(contents: _Contents, again: _Image) -> None:
     if again.split and image.split and again.split != image.split:
         raise DatasetError(
             f"{path} is in two splits: {image.file} lists it for {image.split}, {again.file} for "
-            f"{again.split}; remove it from one of both."
+            f"{again.split}; remove it from one of the two."
         )
     if None not in (*image.size, *again.size) and str(again.size) != str(image.size):
         raise DatasetError(
-            f"{path} has two sizes, in {image.file} and in {again.file}; correct one of both."
+            f"{path} has two sizes, in {image.file} and in {again.file}; correct one of the two."
         )
     image.split = image.split or again.split
     image.shapes += again.shapes

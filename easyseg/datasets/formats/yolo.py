@@ -249,7 +249,7 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         if users.setdefault(labels, image) != image:
             raise DatasetError(
                 f"{users[labels]} and {image} have one file of labels, {labels}; remove or rename "
-                "one of both, so that each image has labels of its name."
+                "one of the two, so that each image has labels of its name."
             )
         inside = image.relative_to(data_root) if image not in outside else Path(image.name)
         name = inside.with_suffix("").as_posix()
@@ -282,7 +282,9 @@ def _about_boxes(files: Sequence[Path]) -> list[str]:
             else:
                 outlines += 1
     if boxes and not outlines:
-        raise DatasetError(f"{first} is a box, as all others; export polygons (YOLO segmentation).")
+        raise DatasetError(
+            f"{first} is a box, like all others; export polygons (YOLO segmentation)."
+        )
     return [f"{NO_OUTLINE}: {boxes}, such as {first}."] * (boxes > 0)
 
 

@@ -43,7 +43,7 @@ def matching(
         if np.abs(forward(image) - expected).max() <= limit
     }
     for name in runtimes.keys() - same.keys():
-        log.warning("runtime %r computes other logits than Keras; it is not used.", name)
+        log.warning("the logits of runtime %r differ from Keras's; it is not used.", name)
     return same
 
 
