@@ -1,4 +1,4 @@
-"""`SemanticSegmentation`: a model and all that it can do, in two lines of Python."""
+"""`SemanticSegmentation`: a model and everything it can do, in two lines of Python."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class SemanticSegmentation:
 
     Attributes:
         name: The model's name or path.
-        history: Metrics of each epoch after `fine_tune` or `resume`, else empty.
+        history: Metrics of each epoch after `fine_tune` or `resume`; otherwise empty.
 
     Args:
         model: "mini", a small model of the 21 Pascal VOC classes that is installed with easyseg;
@@ -68,32 +68,33 @@ class SemanticSegmentation:
             training run; a file that `export` wrote; an .onnx file of another program; an .h5 file
             of PixelLib; a frozen graph (.pb) of Google's DeepLab; a repository of the Hugging
             Face Hub, "hf://user/repo" (docs/hugging-face.md); "hub:" and a KerasHub preset, such as
-            "hub:segformer_b0_ade20k_512"; or a `LoadedModel`. `None` is "mini", which is
-            logged once.
+            "hub:segformer_b0_ade20k_512"; or a `LoadedModel`. `None` means "mini", and logs a
+            line once.
         architecture: For a weights file: the published weights with the same network and classes,
             such as "xception65.voc"; not needed for an .h5 file under its published name.
         output_stride: 8 (finer boundaries, 2 to 4 times the time), 16 or 32; `None` for the
             model's own, which is 16 for all published weights.
-        class_names: Of an .onnx file that easyseg did not write: one name for each channel, or a
-            `LabelSet`; not needed where the metadata of Ultralytics name them.
-        input_size: Of such a file that takes any: `(height, width)` in pixels, or one number.
-        mean: Of such a file: the mean of red, green and blue from 0 to 1, which is subtracted;
+        class_names: For an .onnx file of another program: one name for each channel, or a
+            `LabelSet`; not needed if the metadata of Ultralytics has the names.
+        input_size: For such a file that accepts any size: `(height, width)` in pixels, or one
+            number.
+        mean: For such a file: the mean of red, green and blue, from 0 to 1, to subtract;
             `None` for ImageNet's, as PyTorch's networks expect it, with a warning.
-        std: Of such a file: the standard deviation, by which it is then divided.
+        std: For such a file: the standard deviation to divide by.
         colors: Own colors of classes, by name or id: `{"person": "#ff8800", "dog": "red"}`. They
-            hold wherever results are drawn, and are saved and exported with the model.
+            are used wherever results are drawn, and saved and exported with the model.
         tile: Side of overlapping tiles in pixels, such as 513 or 1025, in which larger images are
             segmented at full resolution; `None` shrinks them to the network's input size.
         scales: Multi-scale inference: factors of the image's size whose probabilities are
             averaged, such as (0.5, 0.75, 1.0, 1.25, 1.5, 1.75).
-        flip: Averages with the mirrored image too, at twice the time.
-        batch_size: Images per batch; `None` for what `optimize` measured to be fastest, else 1.
+        flip: Averages with the mirrored image, which takes twice the time.
+        batch_size: Images per batch; `None` for the fastest that `optimize` found, else 1.
         runtime: "keras", "onnxruntime", "openvino" or "litert"; "auto" is the fastest that
-            `optimize` measured, else the one of the file in the model's folder, else "keras".
-        precision: "float32"; "bfloat16" where the processor has it; "int8" after
+            `optimize` found, else that of the exported file in the model's folder, else "keras".
+        precision: "float32"; "bfloat16" if the processor supports it; "int8" after
             `optimize(images)` has calibrated it (docs/performance.md).
-        device: "cpu", "gpu", "gpu:1", "npu" or "tensorrt", as far as the runtime has it here
-            (docs/performance.md); "auto" is a card that it can use, else the processor.
+        device: "cpu", "gpu", "gpu:1", "npu" or "tensorrt", if the runtime has it on this machine
+            (docs/graphics-cards.md); "auto" is a card that it can use, else the processor.
         max_pixels: Height times width above which an image is refused; `None` for
             $EASYSEG_MAX_PIXELS, else 125 million.
         cache_dir: Folder for downloads; `None` for `$EASYSEG_HOME` or the user's cache.
@@ -101,8 +102,8 @@ class SemanticSegmentation:
 
     Raises:
         UnknownNameError: No such model, runtime, precision, device or class.
-        InputError: A file needs `architecture` or `class_names`; a value of `colors` is no color;
-            an inference option breaks its rule; the runtime lacks the precision or the device.
+        InputError: A file needs `architecture` or `class_names`; a value of `colors` is not a
+            color; an inference option breaks its rule; the runtime lacks the precision or the device.
         ConfigError: The network cannot be built with this output stride.
         WeightsError: The weights are not available, or do not belong to this network.
     """
@@ -159,8 +160,8 @@ class SemanticSegmentation:
     def model(self) -> Any:
         """The Keras model, `(N, H, W, 3)` RGB from 0 to 255 -> logits `(N, H, W, classes)`.
 
-        Where an exported file was enough so far, the network is loaded now. If its weights are
-        changed, images go through it from then on.
+        If an exported file was used so far, the network is loaded now. If you change its weights,
+        later images use them.
 
         Raises:
             InputError: The model is an exported file.
@@ -208,20 +209,20 @@ class SemanticSegmentation:
             num_classes: Number of classes; give this or `class_names`.
             class_names: Their names, or a `LabelSet`.
             weights: "imagenet" for the backbone's ImageNet weights, downloaded by Keras, or a
-                file of them; `None` (the default, so that nothing is downloaded unasked) for
-                random weights.
+                file with them; `None` (the default, so nothing is downloaded unasked) for random
+                weights.
             preset: "paper", "deeplabv3_resnet50", "se_decoder", "resnet101_stage2_skip" or
                 "mobile"; `None` for DeepLabV3+ as in `ModelConfig()`.
-            low: Of a Keras model: the layer at stride 4 for the decoder, or `{4: ..., 8: ...}`.
-            high: Of a Keras model: the layer for the head.
-            preprocessing: Of a Keras model: its input range, "tf" for -1 to 1 (the default), "raw"
+            low: For a Keras model: the layer at stride 4 for the decoder, or `{4: ..., 8: ...}`.
+            high: For a Keras model: the layer for the head.
+            preprocessing: For a Keras model: its input range, "tf" for -1 to 1 (the default), "raw"
                 for 0 to 255, "torch", "caffe" or "tf128".
             **fields: Fields of `ModelConfig`, such as `output_stride=8` (docs/variants.md).
 
         Raises:
             InputError: Not exactly one of `num_classes` and `class_names`; an argument breaks its
                 rule; or the backbone has no ImageNet weights.
-            WeightsError: The ImageNet weights are not available, or of another network.
+            WeightsError: The ImageNet weights are not available, or belong to another network.
         """
         from easyseg.weights.create import create_model  # noqa: PLC0415  (loads Keras)
 
@@ -259,10 +260,10 @@ class SemanticSegmentation:
             classes: Only these classes, by name or id; other pixels are left out.
             alpha: Opacity of the class colors in an overlay, 0 to 1.
             legend: Draws class names and their ratios into the lower left corner.
-            tolerance: Of the documents with outlines: maximum error of simplified ones in pixels;
+            tolerance: Maximum error in pixels of simplified outlines, in documents with outlines;
                 0 is exact.
-            min_area: Of these and of masks in documents: leaves out regions, and fills holes, of
-                fewer pixels.
+            min_area: Leaves out regions, and fills holes, with fewer pixels, in documents with
+                outlines or masks.
 
         Returns:
             The result at the image's own size.
@@ -289,7 +290,7 @@ class SemanticSegmentation:
 
         Raises:
             InputError: `images` is a single image.
-            ImageError: An image cannot be read; the results before it have been given.
+            ImageError: An image cannot be read; earlier results were returned.
         """
         return self._predictor(images)
 
@@ -319,7 +320,7 @@ class SemanticSegmentation:
         the others. `resume` skips images that the JSON lines (`jsonl`, by default `results.jsonl`
         in `out`) list with the same model and options (docs/folders.md). `csv` is a file for the
         areas, with a line for each image and a column for each class, which is written at the end.
-        `shard="3/16"` does the third of 16 parts, each of which may be done by another machine, and
+        `shard="3/16"` processes the third of 16 parts, which may run on different machines, and
         writes `results-3-of-16.jsonl` (docs/scale.md). Other arguments as in `segment_image`.
 
         Raises:
@@ -356,13 +357,13 @@ class SemanticSegmentation:
         jsonl: AnyPath | None = None,
         progress: bool = True,
     ) -> SceneSummary:
-        """Segments an image of gigapixels, of which only some windows are in memory.
+        """Segments an image of gigapixels by windows, never as a whole in memory.
 
             seg = SemanticSegmentation("mini", tile=513)
             print(seg.segment_scene("scene.tif", "labels.tif"))
 
-        Labels are those of `segment_image` with the same `tile`. The result lies where the scene
-        lies: its tags of GeoTIFF are copied (docs/images.md).
+        Labels are those of `segment_image` with the same `tile`. The result has the scene's
+        position: its GeoTIFF tags are copied (docs/images.md).
 
         Args:
             scene: A TIFF, BigTIFF or GeoTIFF file of any size (extra `geotiff`).
@@ -372,14 +373,14 @@ class SemanticSegmentation:
             alpha: Opacity of the class colors in an overlay, 0 to 1.
             bands: Numbers, from 1, of the bands for red, green and blue, or of one for gray;
                 `None` for the first three.
-            workers: Processes among which the tiles are dealt out; the labels are the same
+            workers: Processes that share the tiles; the labels are the same
                 (docs/scale.md).
             jsonl: File for the areas of the classes as one JSON line, as of a folder.
             progress: Shows a bar.
 
         Returns:
-            Pixels, ratios and, where the scene says it, square meters of each class. Pixels
-            without a value have the id `ignore_index` (255) and do not count.
+            Pixels, ratios and, if the scene has a scale, square meters of each class. Pixels
+            without data have the id `ignore_index` (255) and do not count.
 
         Raises:
             ImageError: The scene cannot be read.
@@ -419,7 +420,7 @@ class SemanticSegmentation:
     ) -> VideoSummary:
         """Segments a video, stream or camera, and writes a video with the source's audio.
 
-        The file is complete or, after an error or Ctrl-C, holds the frames until then
+        The file is complete or, after an error or Ctrl-C, contains the frames so far
         (docs/video.md).
 
         Args:
@@ -433,8 +434,8 @@ class SemanticSegmentation:
             frame_stride: Segments every n-th frame; the frames between keep its labels.
             smoothing: Weight of the past in an exponential moving average of the logits, 0 to
                 below 1, against flicker of a fixed camera; restarts at a cut.
-            start: Seconds of the video before the first frame that is segmented.
-            end: Seconds of the video at which it ends; `None` for all of it.
+            start: Where in the video to start, in seconds.
+            end: Where in the video to end, in seconds; `None` for its end.
             workers: Processes that segment pieces of the file, cut at key frames, at the same time;
                 not with smoothing (docs/scale.md).
             progress: Shows a bar.
@@ -475,7 +476,7 @@ class SemanticSegmentation:
         start: float = 0.0,
         end: float | None = None,
     ) -> Iterator[Segmentation]:
-        """Segments a video, stream or camera frame by frame, each when it is asked for.
+        """Segments a video, stream or camera frame by frame, as frames are requested.
 
             for result in seg.stream_video(0):
                 print(f"{result.timestamp:.2f}", result.class_names)
@@ -502,12 +503,12 @@ class SemanticSegmentation:
         keep: Classes | None = None,
         **options: Unpack[BackgroundOptions],
     ) -> Any:
-        """Puts another image behind the classes kept.
+        """Puts another image behind the kept classes.
 
         Args:
             source: Image (as in `segment_image`), video, stream or camera (as in `segment_video`).
             background: Image; scaled to cover `source` and cropped at its center.
-            out: File to write; a video needs it, or `show=True`.
+            out: File to write; required for a video, unless `show=True`.
             keep: Classes to keep, by name or id; `None` for all but the background.
             **options: `resume`, for folders; `frame_stride`, `smoothing`, `start`, `end` and
                 `show`, for videos; `progress`.
@@ -605,18 +606,18 @@ class SemanticSegmentation:
         Args:
             data: Folder or file of a data set, a `Dataset`, or samples with the model's own ids.
             format: Format of the data set, "coco", "voc", ...; `None` to detect it.
-            classes: Classes of the data set to keep, in this order; where its files name none,
+            classes: Classes of the data set to keep, in this order; if its files name none,
                 the names of the ids.
             ignore: Classes of the data set, by name or id, whose pixels are ignored.
             strict: Refuses files outside the data set's folder.
-            split: "train", "val", "test" or "all"; `None` for "val", or for "all" where the data
-                set has no splits of its own.
+            split: "train", "val", "test" or "all"; `None` for "val", or for "all" if the data set
+                has no splits.
             class_map: Classes under another name, `{name in the data set: name in the model}`;
                 `None` for the latter ignores the class.
             boundary: Computes boundary metrics too.
-            report: Folder for charts, contact sheets, the worst images and `report.html`; that of
-                a training run keeps its curves.
-            shard: Measures the images of one part alone, "3/16" for the third of 16; `save_scores`
+            report: Folder for charts, contact sheets, the worst images and `report.html`; in the
+                folder of a training run, its curves are shown too.
+            shard: Measures only the images of one part, "3/16" for the third of 16; `save_scores`
                 and `merge_scores` of `easyseg.distributed` join the parts (docs/scale.md).
             progress: Shows a bar.
 
@@ -684,7 +685,7 @@ class SemanticSegmentation:
 
         Raises:
             InputError: An argument breaks its rule.
-            DatasetError: The data set cannot be trained on; names the first bad file.
+            DatasetError: The data set cannot be used for training; names the first bad file.
             TrainingError: The loss is not finite, or another run is using the directory.
             OutputError: The run directory cannot be written.
         """
@@ -757,11 +758,11 @@ class SemanticSegmentation:
         """Writes the model into a folder, which `SemanticSegmentation(folder)` opens.
 
         Args:
-            folder: Where to; a saved model there is replaced.
+            folder: Path of the folder; an existing saved model is replaced.
             dtype: "float32", or "float16" for half the size.
 
         Raises:
-            OutputError: The folder holds something else, or cannot be written.
+            OutputError: The folder exists and is not a saved model, or cannot be written.
         """
         from easyseg.weights.bundle import save_bundle  # noqa: PLC0415
 
@@ -778,17 +779,17 @@ class SemanticSegmentation:
         token: str | None = None,
         dtype: str = "float32",
     ) -> str:
-        """Uploads the model to the Hugging Face Hub, where anybody opens it by its address.
+        """Uploads the model to the Hugging Face Hub, where anybody can open it by its address.
 
             seg.push_to_hub("me/streets")
             SemanticSegmentation("hf://me/streets").segment_image("street.jpg", "street.png")
 
         Args:
-            repository: "user/repo"; made if it does not exist.
+            repository: "user/repo"; created if it does not exist.
             private: Whether a new repository is private.
-            message: Of the commit.
-            token: Of an account that may write there; `None` for `$HF_TOKEN`, or the account that
-                `hf auth login` logged in.
+            message: The commit's message.
+            token: The token of an account that may write there; `None` for `$HF_TOKEN`, or the
+                account that `hf auth login` logged in.
             dtype: As for `save`.
 
         Returns:
@@ -831,11 +832,11 @@ class SemanticSegmentation:
             print(seg.export("street.onnx"))
             SemanticSegmentation("street.onnx").segment_image("street.jpg", "street.png")
 
-        The file is opened in its own runtime and compared with Keras before it gets its name. Its
+        The file is opened in its own runtime and compared with Keras before it is kept. Its
         input is `image`, `(N, H, W, 3) uint8 RGB` (docs/export.md).
 
         Args:
-            out: Where to; a file there is replaced.
+            out: Path of the file; an existing one is replaced.
             format: "onnx", "openvino", "tflite", "keras" or "saved_model"; `None` for that of the
                 path's extension.
             size: `(height, width)` of the input in pixels, or one number for both; `None` for the
@@ -854,12 +855,12 @@ class SemanticSegmentation:
                 kind to be segmented; at most 200 of them are used.
             data: A data set with masks (path or `Dataset`). Its train split calibrates "int8"
                 unless `calibrate` does, and its val split measures mIoU before and after.
-            allow_drop: Points of mIoU on `data` that the file may lose.
+            allow_drop: Points of mIoU on `data` that int8 may lose.
 
         Raises:
             UnknownNameError: No such format, output or precision.
-            InputError: An argument breaks its rule, or the format does not know it.
-            OutputError: The path cannot be written; nothing is left.
+            InputError: An argument breaks its rule, or is not available for the format.
+            OutputError: The path cannot be written; no partial file is left.
             ImageError: An image cannot be read.
             DatasetError: The data set cannot be read.
             ExportError: The network cannot be exported, or the file differs from Keras.
