@@ -103,7 +103,7 @@ class SemanticSegmentation:
     Raises:
         UnknownNameError: No such model, runtime, precision, device or class.
         InputError: A file needs `architecture` or `class_names`; a value of `colors` is not a
-            color; an inference option breaks its rule; the runtime lacks the precision or the device.
+            color; an inference option breaks its rule; the runtime lacks the precision or device.
         ConfigError: The network cannot be built with this output stride.
         WeightsError: The weights are not available, or do not belong to this network.
     """
