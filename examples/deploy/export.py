@@ -2,8 +2,8 @@
 Export, and run without TensorFlow
 ==================================
 
-A model becomes one ONNX file, which is compared with Keras before it is kept. ONNX Runtime alone
-runs it then, in any language; easyseg opens it too, without TensorFlow.
+A model is exported as one ONNX file, which is compared with Keras before it is kept. ONNX Runtime
+alone can run it, from any language; easyseg opens it too, without TensorFlow.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 From PixelLib
 =============
 
-A script for PixelLib keeps running: only its imports change. ``load_pascalvoc_model`` opens
-PixelLib's own files, and easyseg's models by name.
+A script written for PixelLib keeps working if you change its imports. ``load_pascalvoc_model``
+opens PixelLib's own files, and easyseg's models by name.
 """
 
 from PIL import Image

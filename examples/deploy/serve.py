@@ -2,7 +2,7 @@
 A server, and its client
 ========================
 
-``easyseg serve`` answers over HTTP; ``Remote`` has the methods of a model and asks a server. Here
+``easyseg serve`` serves a model over HTTP; ``Remote`` is a client with the methods of a model. Here
 both run in one program.
 """
 

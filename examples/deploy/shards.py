@@ -2,8 +2,8 @@
 Shards
 ======
 
-Several machines each take a part of the images, ``shard="1/2"`` and ``shard="2/2"``; what they
-wrote is joined then. Here both parts run one after the other.
+Several machines can each process a part of the images, ``shard="1/2"`` and ``shard="2/2"``; their
+logs are then merged. Here both parts run one after the other.
 """
 
 from pathlib import Path

@@ -2,8 +2,8 @@
 Tables of images
 ================
 
-Ray, Spark, Dask and pools of processes deal out tables. A ``Segmenter`` takes one with a column of
-paths and gives one with results; the model is opened where the first table arrives.
+Ray, Spark, Dask and process pools distribute tables. A ``Segmenter`` takes a table with a column of
+paths and returns one with results; each process opens the model when its first table arrives.
 """
 
 import matplotlib.pyplot as plt

@@ -2,7 +2,7 @@
 Areas to a table
 ================
 
-How much of each image a class covers, as a CSV file that a spreadsheet opens.
+The fraction of each image that a class covers, as a CSV file for spreadsheets.
 """
 
 import csv

@@ -2,7 +2,7 @@
 Another background
 ==================
 
-What is behind a person is blurred, grayed, filled with a color or replaced.
+The background behind a person is blurred, turned gray, filled with a color or replaced.
 """
 
 import matplotlib.pyplot as plt

@@ -2,8 +2,8 @@
 A large image in tiles
 ======================
 
-An image larger than the network's input is shrunk to it, and small things are lost. ``tile=``
-segments it at full resolution, in tiles that overlap.
+An image larger than the network's input is shrunk, and small objects are lost. ``tile=`` segments
+it at full resolution, in overlapping tiles.
 """
 
 import matplotlib.pyplot as plt

@@ -2,7 +2,7 @@
 Outlines for other programs
 ===========================
 
-Masks as polygons, and as COCO, labelme and GeoJSON files: what annotation tools and maps read.
+Masks as polygons, and as COCO, labelme and GeoJSON files for annotation tools and maps.
 """
 
 import matplotlib.pyplot as plt

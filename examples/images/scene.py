@@ -2,8 +2,8 @@
 A scene of gigapixels
 =====================
 
-``segment_scene`` holds only some windows of an image in memory, and writes a TIFF of class ids that
-lies where the scene lies. It needs ``pip install "easyseg[geotiff]"``.
+``segment_scene`` holds only parts of an image in memory, and writes a TIFF of class ids with the
+scene's georeference. It needs ``pip install "easyseg[geotiff]"``.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@ Several scales
 ==============
 
 ``scales=`` segments an image at several sizes and averages the probabilities; ``flip=True``
-averages with the mirrored image too. It takes longer, and small errors cancel out.
+also averages with the mirrored image. It takes longer, but small errors cancel out.
 """
 
 import time

@@ -2,8 +2,8 @@
 Errors
 ======
 
-Whatever goes wrong is an ``EasysegError`` whose message names the cause and a cure. They are also
-Python's own errors: what is missing is a ``FileNotFoundError`` too.
+Every error is an ``EasysegError`` whose message names the cause and a cure. Errors are also
+Python's own: a missing image is a ``FileNotFoundError`` too.
 """
 
 import matplotlib.pyplot as plt

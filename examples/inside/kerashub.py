@@ -2,8 +2,8 @@
 A transformer of KerasHub
 =========================
 
-Presets of KerasHub open as ``hub:NAME``, with the same methods. Here a tiny SegFormer stands for a
-download, with random weights: what it draws is noise, but each step is the real one.
+KerasHub's presets open as ``hub:NAME``, with the same methods. Here a tiny SegFormer with random
+weights stands in for a download: it draws noise, but all steps are real.
 """
 
 import keras_hub

@@ -2,8 +2,8 @@
 A network of one's own
 ======================
 
-Any Keras model becomes a backbone with ``keras_graph``; its late strides turn into dilation. Around
-it stands DeepLabV3+, as around the built-in ones.
+``keras_graph`` makes any Keras model a backbone: its late strides become dilation, and the rest of
+DeepLabV3+ is built around it, as for the built-in ones.
 """
 
 import keras

@@ -2,8 +2,8 @@
 Predictor and samples
 =====================
 
-The two lines are made of parts that work alone: ``read_image``, a ``Predictor`` that turns images
-into results, and ``evaluate``, which compares them with masks of any origin.
+The two lines are made of parts that you can use alone: ``read_image``, a ``Predictor`` that turns
+images into results, and ``evaluate``, which compares results with any masks.
 """
 
 from pathlib import Path

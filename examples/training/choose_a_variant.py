@@ -2,8 +2,8 @@
 Choose a variant of the network
 ===============================
 
-A ``ModelConfig`` says what a network is made of; presets are configs with a name. What they cost is
-known before any training: parameters, and the time for an image on this machine.
+A ``ModelConfig`` describes a network; presets are configs with a name. Their cost is known before
+any training: parameters, and the time for an image on this machine.
 """
 
 import time

@@ -2,8 +2,8 @@
 Compare two models
 ==================
 
-Two models are measured on the same images: by class, and where they differ most. Here it is one
-model, once in tiles that are too small, on silhouettes of a horse whose masks are exact.
+Two models are measured on the same images, by class, with the images on which they differ most.
+Here it is one model with and without tiles that are too small, on silhouettes of a horse.
 """
 
 from pathlib import Path

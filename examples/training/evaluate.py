@@ -2,7 +2,7 @@
 Evaluate, and read the report
 =============================
 
-A model is measured on images with ground truth. Here these are silhouettes of a horse.
+A model is measured on images with ground truth; here, silhouettes of a horse.
 """
 
 from pathlib import Path

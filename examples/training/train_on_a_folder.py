@@ -2,7 +2,7 @@
 Own classes from a folder
 =========================
 
-A folder of images and one of masks are a data set; here, coins whose masks come from a threshold.
+A folder of images and one of masks form a data set; here, coins with masks from a threshold.
 """
 
 from pathlib import Path

@@ -2,7 +2,7 @@
 Own classes from a COCO export
 ==============================
 
-A COCO export is images and a JSON file. Here one is made: discs of gravel on grass.
+A COCO export consists of images and a JSON file. This example makes one: discs of gravel on grass.
 """
 
 import json

@@ -2,8 +2,8 @@
 Own classes from labelme
 ========================
 
-labelme writes a JSON file beside each image. Here the outlines that "mini" finds are saved in this
-form, as a draft to correct by hand; then a new class "pet" is trained from the corrected files.
+labelme writes a JSON file beside each image. Here the outlines found by "mini" are saved in this
+format, as a draft to correct by hand; then a new class "pet" is trained from the corrected files.
 """
 
 import json

@@ -2,8 +2,8 @@
 Own classes from a YOLO export
 ==============================
 
-YOLO's exports are a ``data.yaml``, and for each image a text file with a polygon on each line. Here
-one is made: tiles of brick on gravel.
+A YOLO export has a ``data.yaml``, and a text file for each image with a polygon on each line. This
+example makes one: tiles of brick on gravel.
 """
 
 from pathlib import Path

@@ -2,8 +2,8 @@
 Transfer weights to other classes
 =================================
 
-``transfer`` copies what two networks share, and logits of classes with the same name. Here a
-network of three classes knows all of them without any training.
+``transfer`` copies the weights that two networks share, and the logits of classes with the same
+name. Here a network of three classes knows all of them without any training.
 """
 
 import matplotlib.pyplot as plt

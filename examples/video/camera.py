@@ -2,8 +2,8 @@
 A camera
 ========
 
-Frames are segmented when they are asked for, so that nothing piles up behind a slow processor.
-With a camera, it is ``seg.stream_video(0)``; here a file takes its place.
+Frames are segmented as they are requested, so nothing piles up on a slow processor. For a camera,
+write ``seg.stream_video(0)``; here a file takes its place.
 """
 
 import cv2
