@@ -23,6 +23,7 @@ EasysegError
     └── WeightsMismatchError
 
 A message names the file or argument, the rule and the cure, in one line where it can.
+docs/troubleshooting.md has a section for each class, with its most frequent messages.
 """
 
 from __future__ import annotations
