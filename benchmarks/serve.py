@@ -11,8 +11,8 @@ Xception-65 of 151 classes with random weights, which is exported first. In turn
   that saves to a file, in a process of its own, the same clients.
 
 Ratios are of the same round. Then, with `mini`: seconds from the start of the process to /readyz,
-400 connections at once, and the memory before and after 10,000 requests (500 with --quick), of
-small images. Needs `easyseg[serve]`. Writes results/serve.csv.
+400 connections at once; and, with `mini` exported for 129x129, the memory before and after 10,000
+requests (500 with --quick). Needs `easyseg[serve]`. Writes results/serve.csv.
 """
 
 from __future__ import annotations
@@ -92,8 +92,9 @@ def main() -> None:
             models.append(xception65(Path(folder)))
         for model in models:
             add(throughput(model, rounds, seconds))
-    for row in behavior(10_000 if not options.quick else 500):
-        add([row])
+        for row in behavior():
+            add([row])
+        add([memory_grown(Path(folder), 10_000 if not options.quick else 500)])
     write("serve", rows)
 
 
@@ -130,8 +131,8 @@ def throughput(model: str, rounds: int, seconds: float) -> list[dict[str, object
     return rows
 
 
-def behavior(requests: int) -> Iterator[dict[str, object]]:
-    """Start, many connections, and memory, with `mini`."""
+def behavior() -> Iterator[dict[str, object]]:
+    """Start and many connections, with `mini`."""
     small, starts = jpeg(64, 48), []
     for _ in range(3):
         with running(serve_command("mini")) as (_, ready):
@@ -144,12 +145,19 @@ def behavior(requests: int) -> Iterator[dict[str, object]]:
             )
         told = ", ".join(f"{count} x {status}" for status, count in sorted(statuses.items()))
         yield {"what": f"{CONNECTIONS} connections at once", "value": told}
+
+
+def memory_grown(folder: Path, requests: int) -> dict[str, object]:
+    """Of the server, after 200 requests of 8 clients and after so many more."""
+    model, small = str(folder / "mini129.onnx"), jpeg(64, 48)
+    export(model, "S('mini')", "size=129")
+    with running(serve_command(model)) as (port, _):
         with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
             list(pool.map(lambda _: once(port, small), range(200)))
             before = memory(port)
             list(pool.map(lambda _: once(port, small), range(requests)))
             grown = memory(port) - before
-        yield {"what": f"memory grown in {requests} requests, MB", "value": round(grown, 1)}
+    return {"what": f"memory grown in {requests} requests, MB", "value": round(grown, 1)}
 
 
 def serve_command(model: str) -> list[str]:
@@ -259,13 +267,15 @@ def spread(values: list[float]) -> str:
 
 def xception65(folder: Path) -> str:
     """An exported Xception-65 of 151 classes, whose weights are random."""
-    path = folder / "xception65.onnx"
-    script = (
-        "from easyseg import SemanticSegmentation as S; "
-        f"S.create('xception65', num_classes=151).export({str(path)!r}, check=False)"
-    )
+    path = str(folder / "xception65.onnx")
+    export(path, "S.create('xception65', num_classes=151)", "check=False")
+    return path
+
+
+def export(path: str, model: str, options: str) -> None:
+    """In a process of its own, whose memory and TensorFlow end with it."""
+    script = f"from easyseg import SemanticSegmentation as S; {model}.export({path!r}, {options})"
     subprocess.run([sys.executable, "-c", script], check=True, env=os.environ)
-    return str(path)
 
 
 if __name__ == "__main__":
