@@ -151,12 +151,12 @@ def memory_grown(folder: Path, requests: int) -> dict[str, object]:
     """Of the server, after 200 requests of 8 clients and after so many more."""
     model, small = str(folder / "mini129.onnx"), jpeg(64, 48)
     export(model, "S('mini')", "size=129")
-    with running(serve_command(model)) as (port, _):
-        with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
-            list(pool.map(lambda _: once(port, small), range(200)))
-            before = memory(port)
-            list(pool.map(lambda _: once(port, small), range(requests)))
-            grown = memory(port) - before
+    server, clients = running(serve_command(model)), concurrent.futures.ThreadPoolExecutor(CLIENTS)
+    with server as (port, _), clients as pool:
+        list(pool.map(lambda _: once(port, small), range(200)))
+        before = memory(port)
+        list(pool.map(lambda _: once(port, small), range(requests)))
+        grown = memory(port) - before
     return {"what": f"memory grown in {requests} requests, MB", "value": round(grown, 1)}
 
 
