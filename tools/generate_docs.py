@@ -111,18 +111,21 @@ def own_size_table() -> str:
     """The distinct models, the least work first: input size, published mIoU and measured time."""
     costs, times = results("costs"), results("own_size")
     rows = []
-    for name in sorted(distinct(), key=lambda name: int(costs[name]["multiply_adds"])):
-        entry, cost, row = weight_sets().get(name), costs[name], times[name]
+    models = distinct()
+    for name in sorted(models, key=lambda name: int(costs[name]["multiply_adds"])):
+        entry, cost, row = weight_sets().get(name), costs[name], times.get(name)
         rows.append(
             [
                 f"`{name}`",
-                classes(entry) if entry else "21, voc",
+                classes(entry) if entry else f"{models[name].num_classes}, embedded",
                 f"{cost['height']}x{cost['width']}",
                 f"{int(cost['multiply_adds']) / 1e9:.1f} B",
-                f"{float(row['ratio']):.2f} ({row['ratio_min']} to {row['ratio_max']})",
+                f"{float(row['ratio']):.2f} ({row['ratio_min']} to {row['ratio_max']})"
+                if row
+                else "not measured",
                 f"{entry.miou[0].value:.2f} {entry.miou[0].split}"
                 if entry and entry.miou
-                else f"[its card](../pretrained/{MINI}/card.md)",
+                else f"[its card](../pretrained/{name}/card.md)",
             ]
         )
     return markdown(["Model", "Classes", "Input", "Multiply-adds", "Time", "mIoU"], rows)
