@@ -27,7 +27,7 @@ class Sample:
         image: The image file.
         mask: The file that holds the mask (image, text or JSON), for messages.
         mask_reader: Returns the mask for an image of `(height, width)` pixels.
-        embedded_image: Returns the bytes of the image file, where `image` only contains them.
+        embedded_image: Returns the bytes of the image file, if `image` only contains them.
         max_pixels: As in `read_image`, of the image.
     """
 
@@ -82,12 +82,12 @@ class Dataset:
         label_set: Its classes; ids in the masks are those of this set.
         splits: Samples of "train", "val" and "test", those that exist.
         notes: What the reader assumed, merged or left out, in sentences.
-        warnings: What may be meant otherwise, and how to decide; the check and training give them.
+        warnings: Ambiguities and how to resolve them; shown by the check and by training.
         images_without_mask: Images that are in no split.
         masks_without_image: Masks that belong to no sample.
         has_own_splits: Whether the files say which split a sample is in.
-        source: Path from which it was opened, and can be opened again; `None` otherwise. If you
-            replace samples, set it to `None`: a training run resumes from it.
+        source: Path from which it can be opened again; `None` if there is none. Set it to `None` if
+            you replace samples, because a training run resumes from it.
         options: How it was opened.
     """
 

@@ -38,24 +38,24 @@ class ModelConfig:
         backbone: Name in the backbone registry: "xception65", "mobilenetv2", "resnet50_beta".
         num_classes: Number of output channels, background or "no class" included.
         output_stride: 8, 16 or 32: input size over the size of the last backbone feature.
-            Weights are the same for all three. HRNet has 4, always.
-        head: What gathers context from the last feature: "aspp", atrous spatial pyramid pooling;
+            Weights are the same for all three. HRNet always has 4.
+        head: Gathers context from the last feature: "aspp", atrous spatial pyramid pooling;
             "dpc", the dense prediction cell of Xception-71, found by architecture search;
             "lraspp", the gated 1x1 convolution of MobileNetV3.
-        aspp_rates: Dilation rates of the 3x3 branches of "aspp", written for output stride 16
-            and scaled by `16 / output_stride`; empty for the 1x1 branch alone (with
+        aspp_rates: Dilation rates of the 3x3 branches of "aspp", given for output stride 16
+            and scaled by `16 / output_stride`; empty for only the 1x1 branch (with
             `image_pooling`), as in DeepLab's MobileNetV2.
         aspp_separable: 3x3 branches are depthwise-separable instead of plain convolutions.
         image_pooling: Adds the image-level feature of DeepLabV3 to "aspp".
         aspp_refine: One more 3x3 convolution after the branches of "aspp" are fused.
         attention: "se", squeeze-and-excitation: a gate for each channel; "spatial": a gate for
-            each position; "cbam": one after the other; or "none".
+            each position; "cbam": both in sequence; or "none".
         attention_at: Where: "aspp", on the head's output; "decoder", after the last 3x3 of
             "deeplabv3plus"; or both.
         decoder: "deeplabv3plus" for the decoder at stride 4; "lraspp" for logits of a low-level
             feature at stride 8, added to those of the head; "none" for DeepLabV3.
-        skips: Strides of the low-level features that "deeplabv3plus" fuses: (4,), or (4, 8), the
-            one at stride 8 first.
+        skips: Strides of the low-level features that "deeplabv3plus" fuses: (4,), or (4, 8), where
+            stride 8 is fused first.
         decoder_separable: 3x3s of "deeplabv3plus" are depthwise-separable instead of plain.
         low_level_channels: Width to which "deeplabv3plus" projects each low-level feature.
         upsampling: "bilinear"; or "learned", transposed convolutions that begin as bilinear, from
@@ -70,8 +70,8 @@ class ModelConfig:
         depth_multiplier: Width of a MobileNet backbone; 1.0 for the others.
         input_size: `(height, width)` in pixels to which images are padded for inference; of
             the form `k * output_stride + 1` to have features aligned with the corners.
-        graph: A Keras model as the backbone, made by `easyseg.keras_graph`; `backbone` is its
-            name then.
+        graph: A Keras model as the backbone, made by `easyseg.keras_graph`; `backbone` is then
+            its name.
 
     Raises:
         ConfigError: A value breaks a rule; the message names the rule and a value that works.

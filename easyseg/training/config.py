@@ -42,24 +42,24 @@ class TrainConfig:
     """Options of a training run.
 
     Args:
-        epochs: Passes over the training images, those with a frozen backbone included.
-        batch_size: Images per batch. Halved when memory runs out; `accumulate` is then doubled, so
-            that an update still uses as many images.
+        epochs: Passes over the training images, including those with a frozen backbone.
+        batch_size: Images per batch. If memory runs out, it is halved and `accumulate` is doubled,
+            so an update still uses the same number of images.
         crop: `(height, width)` in pixels of training crops, or one number for a square; by default
             the network's `input_size`.
         loss: A loss, or several: "cross_entropy+dice", {"cross_entropy": 1, "dice": 0.5}.
         class_weights: Weight of each class in the loss; "auto" for median frequency balancing.
         optimizer: "adamw", "adam" or "sgd" (with momentum 0.9).
         learning_rate: Highest rate of the schedule; by default 5e-4, and 7e-3 for "sgd".
-        weight_decay: Decoupled from the loss; not of norms and biases.
+        weight_decay: Decoupled from the loss; not applied to norms and biases.
         schedule: "poly", "cosine", "step" or "constant", by update.
         warmup_epochs: Epochs in which the rate rises from 0; may be a fraction.
         augment: Steps such as ["scale", "flip", {"rotate": {"degrees": 15}}]; `None` for the
             default ones, [] for random crops only.
         freeze: "backbone" freezes the backbone throughout.
-        freeze_backbone_epochs: First epochs in which the backbone is frozen, until new layers have
-            settled; by default 1 for new classes and 3 epochs or more, else 0; 0 too for a
-            backbone of random weights.
+        freeze_backbone_epochs: Number of first epochs in which the backbone is frozen, until new
+            layers have settled; by default 1 with new classes and 3 epochs or more, else 0; always
+            0 for a backbone with random weights.
         batch_norm: Statistics of batch norms. "frozen": those that came with the weights.
             "trained": those of each batch. "auto": frozen, except in new layers when `batch_size`
             is 8 or more. Frozen statistics of new layers are measured once on training images.
@@ -70,14 +70,14 @@ class TrainConfig:
             instead of the last weights; `None` for none.
         precision: Keras's dtype policy: "float32", "mixed_float16" (GPUs) or "mixed_bfloat16"
             (TPUs, newer GPUs).
-        monitor: What decides which epoch is best: "mean_iou" or "loss", on validation images.
-        patience: Epochs without a better one after which training ends, not counting those with a
-            frozen backbone before others; `None` for never.
-        val_images: Validation images after each epoch, at most; evenly spread.
+        monitor: What decides which epoch is best: "mean_iou" or "loss" on validation images.
+        patience: Training ends after this many epochs without improvement, not counting the first
+            ones with a frozen backbone; `None` for never.
+        val_images: Largest number of validation images after each epoch, evenly sampled.
         seed: Seed of new weights, order and augmentation.
-        distribute: Who computes a part of each batch: "auto", all devices of this machine;
+        distribute: What shares each batch: "auto", all devices of this machine;
             "multi_worker", several processes, on one or more machines (docs/scale.md).
-        cache_mb: MiB of decoded images kept in memory, so that they are read once.
+        cache_mb: MiB of decoded images kept in memory, so they are read only once.
 
     Raises:
         ConfigError: A value breaks a rule.
