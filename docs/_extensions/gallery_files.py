@@ -35,7 +35,7 @@ EXAMPLES = {
         "choose_a_variant",
         "transfer_weights",
     ),
-    "deploy": ("export", "serve", "shards", "tables", "from_pixellib"),
+    "deploy": ("export", "serve", "shards", "tables", "annotation_tools", "from_pixellib"),
     "inside": ("own_network", "predictor", "kerashub", "errors"),
 }
 SECTIONS = [f"../build/examples/{section}" for section in EXAMPLES]
