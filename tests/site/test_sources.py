@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import sys
 
@@ -93,3 +94,17 @@ def test_sources_of_names(api_pages):
     assert file == "easyseg/results/segmentation.py"
     first, last = (int(number) for number in re.findall(r"L(\d+)", lines))
     assert "def plot(" in "\n".join((ROOT / file).read_text().splitlines()[first - 1 : last])
+
+
+def test_a_build_without_the_npm_registry_says_what_is_skipped(monkeypatch, tmp_path, capsys):
+    monkeypatch.syspath_prepend(str(DOCS / "_extensions"))
+    browser_page = importlib.import_module("browser_page")
+    monkeypatch.setenv("EASYSEG_OFFLINE", "1")
+    monkeypatch.setenv("EASYSEG_HOME", str(tmp_path))
+    assert not browser_page.is_available()
+    said = capsys.readouterr().err
+    assert said.startswith("skipped: the page that segments in the browser: ")
+    assert "registry.npmjs.org" in said
+    page = (DOCS / "tutorials/try.rst").read_text("utf-8")
+    assert f".. only:: {browser_page.TAG}\n" in page
+    assert f".. only:: not {browser_page.TAG}\n" in page
