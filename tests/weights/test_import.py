@@ -73,7 +73,7 @@ def test_a_checkpoint_that_is_a_link_is_refused(kind, entry, server, home):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (make_tar(("net/graph.pb", b"")), "holds no TensorFlow checkpoints, and must"),
+        (make_tar(("net/graph.pb", b"")), "holds no TensorFlow checkpoints, but must"),
         (make_tar(("model.ckpt.index", INDEX)), "holds no TensorFlow checkpoint"),
         (
             make_tar(*((f"{n}/m.{end}", b"") for n in "ab" for end in ("index", "data-0-of-1"))),
