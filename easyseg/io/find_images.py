@@ -103,7 +103,7 @@ def find_images(
         raise _not_a_source(sources)
     unique: dict[str, Found] = {}
     others: list[str] = []
-    for image in (image for source in sources for image in _expand(source, results, others)):
+    for image in (image for source in sources for image in _expand(source, results, others, ())):
         is_url = "://" in image.source
         unique.setdefault(image.source if is_url else os.path.abspath(image.source), image)  # noqa: PTH100  (quicker, for lists of many thousands)
     if not unique:
@@ -119,8 +119,13 @@ def find_images(
     return images
 
 
-def _expand(source: Source | Found, results: Path | None, others: list[str]) -> list[Found]:
-    """The images that a source names; adds what else is there to `others`."""
+def _expand(
+    source: Source | Found, results: Path | None, others: list[str], lists: tuple[str, ...]
+) -> list[Found]:
+    """The images that a source names; adds what else is there to `others`.
+
+    `lists` are those whose lines lead to the source.
+    """
     if isinstance(source, Found):
         return [source]
     if not isinstance(source, (str, os.PathLike)):
@@ -134,7 +139,11 @@ def _expand(source: Source | Found, results: Path | None, others: list[str]) -> 
     exists = is_url or os.path.exists(source)  # noqa: PTH110
     lines = _lines_of(source, exists=exists)
     if lines is not None:
-        return [image for line in lines for image in _expand(line, results, others)]
+        if source in lists:
+            circle = " -> ".join((*lists[lists.index(source) :], source))
+            raise InputError(f"The list {source} names itself ({circle}). Remove such a line.")
+        inner = (*lists, source)
+        return [image for line in lines for image in _expand(line, results, others, inner)]
     if is_object(source):
         uris, rest = find_objects(source, IMAGE_EXTENSIONS)
         others += rest

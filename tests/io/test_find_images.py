@@ -182,6 +182,18 @@ def test_a_list_of_sources(folder):
     assert names("@odd.jpg") == ["@odd.jpg"], "a file of that name comes first"
 
 
+@pytest.mark.parametrize("lines", [{"a": "@a"}, {"a": "photos/b.jpg\n@b", "b": "@a"}], ids=str)
+def test_a_list_that_names_itself(folder, lines):
+    for name, text in lines.items():
+        Path(name).write_text(text)
+    circle = " -> ".join(f"@{name}" for name in (*lines, "a"))
+    with pytest.raises(InputError, match=rf"@a names itself \({circle}\)\. Remove"):
+        find_images("@a")
+    Path("twice").write_text("photos/b.jpg\n")
+    Path("c").write_text("@twice\n@twice\n")
+    assert names("@c") == ["photos/b.jpg"], "a list may be named again"
+
+
 def test_results_beside_images_are_skipped_in_patterns_too(folder):
     Path("photos/b.seg.tif").touch()
     assert names("photos/b*") == ["photos/b.jpg"]
