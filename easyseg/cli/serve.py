@@ -108,7 +108,7 @@ def serve(
     workers: int,
     quiet: bool,
     **limits: Any,
-) -> int:
+) -> None:
     """Serve models over HTTP: a page for people and a web API for programs (docs/serving.md).
 
     On SIGTERM or Ctrl-C, running requests are finished first.
@@ -133,9 +133,9 @@ def serve(
 
     listener = bind(host, port)
     address = f"[{host}]" if ":" in host else host
-    echo(f"{', '.join(models)} at http://{address}:{listener.getsockname()[1]}")
+    line = f"{', '.join(models)} at http://{address}:{listener.getsockname()[1]}"
     options = {**model_options, "max_pixels": checked.max_pixels}
-    return run(Plan(models, options, checked, quiet), listener, workers)
+    run(Plan(models, options, checked, quiet), listener, workers, on_ready=lambda: echo(line))
 
 
 def _allowed_hosts(host: str, names: tuple[str, ...], *, secured: bool) -> tuple[str, ...]:

@@ -8,9 +8,11 @@ import logging
 import multiprocessing
 import signal
 import socket
+import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection as Pipe
 from types import FrameType
 from typing import Any
 
@@ -18,7 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from easyseg.api import SemanticSegmentation
-from easyseg.errors import InputError, os_reason
+from easyseg.errors import EasysegError, InputError, os_reason
 from easyseg.serve.app import create_app
 from easyseg.serve.connection import Connection
 from easyseg.serve.limits import ServeLimits
@@ -30,7 +32,6 @@ log = logging.getLogger(__name__)
 BACKLOG = 1024
 GRACE_SECONDS = 30
 REFUSING_SECONDS = 0.5  # in which connections that wait to be accepted are answered 503
-SHORTEST_LIFE = 5  # seconds; a worker that ends sooner would end again
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,12 +51,24 @@ class Plan:
     quiet: bool = False
 
 
+def _nothing() -> None:
+    """What is done by default when a server answers."""
+
+
 class _Server(uvicorn.Server):
     """Refuses new work for a moment before it ends, so that no accepted request is lost."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(
+        self, config: uvicorn.Config, service: Service, on_ready: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._service, self._end = service, 0.0
+        self._service, self._end, self._on_ready = service, 0.0, on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begins to answer, once the models have run."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
         """SIGTERM or Ctrl-C: not ready from now on; a second one ends at once."""
@@ -99,33 +112,57 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def serve(plan: Plan, listener: socket.socket, workers: int = 1) -> int:
+def serve(
+    plan: Plan,
+    listener: socket.socket,
+    workers: int = 1,
+    *,
+    on_ready: Callable[[], None] = _nothing,
+) -> None:
     """Serves until SIGTERM or Ctrl-C.
 
     Several processes are started afresh, not forked, since no runtime runs in a fork; they have
     nothing in common but the socket.
 
-    Returns:
-        The exit code.
+    Args:
+        plan: What is served.
+        listener: A socket from `bind`.
+        workers: Processes.
+        on_ready: Called once, when all of them answer.
 
     Raises:
-        EasysegError: A model cannot be opened.
+        EasysegError: A model cannot be opened or does not run, or a process ended before it
+            answered.
     """
     if workers == 1:
-        _serve_alone(plan, listener)
-        return 0
-    return _Workers(plan, listener, workers).run()
+        _serve_alone(plan, listener, on_ready)
+    else:
+        _Workers(plan, listener, workers, on_ready).run()
 
 
-def _serve_alone(plan: Plan, listener: socket.socket) -> None:
+def _serve_alone(plan: Plan, listener: socket.socket, on_ready: Callable[[], None]) -> None:
     log_as_json(quiet=plan.quiet)
     models = {
         name: SemanticSegmentation(model, **plan.options) for name, model in plan.models.items()
     }
-    uvicorn_server(create_app(models, plan.limits)).run([listener])
+    app = create_app(models, plan.limits)
+    try:
+        uvicorn_server(app, on_ready).run([listener])
+    finally:  # uvicorn ends with a code of its own
+        if app.state.service.failure is not None:
+            raise app.state.service.failure
 
 
-def uvicorn_server(app: FastAPI) -> uvicorn.Server:
+def _serve_as_worker(plan: Plan, listener: socket.socket, report: Pipe) -> None:
+    """Sends `None` once it answers, or the message of an error for which it ends."""
+    try:
+        _serve_alone(plan, listener, lambda: report.send(None))
+    except EasysegError as error:
+        report.send(str(error))
+        sys.exit(2)
+
+
+def uvicorn_server(app: FastAPI, on_ready: Callable[[], None] = _nothing) -> uvicorn.Server:
     """The server of an application from `create_app`; `run([socket])` serves until a signal."""
     config = uvicorn.Config(
         app,
@@ -140,7 +177,7 @@ def uvicorn_server(app: FastAPI) -> uvicorn.Server:
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    return _Server(config, app.state.service)
+    return _Server(config, app.state.service, on_ready)
 
 
 @contextlib.contextmanager
@@ -157,40 +194,76 @@ def _blocked_ctrl_c() -> Iterator[None]:
 
 
 class _Workers:
-    """Processes that serve; one that ends unasked is replaced."""
+    """Processes that serve; one that ends unasked is replaced, if it had answered before."""
 
-    def __init__(self, plan: Plan, listener: socket.socket, count: int) -> None:
-        self._plan, self._listener, self._count = plan, listener, count
+    def __init__(
+        self, plan: Plan, listener: socket.socket, count: int, on_ready: Callable[[], None]
+    ) -> None:
+        self._plan, self._listener, self._count, self._on_ready = plan, listener, count, on_ready
         self._spawn = multiprocessing.get_context("spawn")
-        self._running: dict[Any, float] = {}
+        self._running: dict[Any, Pipe] = {}
+        self._ready: set[Any] = set()
         self._closing = False
 
-    def run(self) -> int:
-        """Serves until SIGTERM or Ctrl-C; returns the exit code."""
+    def run(self) -> None:
+        """Serves until SIGTERM or Ctrl-C."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._close)
-        for _ in range(self._count):
-            self._start()
-        code = 0
-        while self._running and not self._closing:
-            for process, started in list(self._running.items()):
-                process.join(0.2)
-                if process.is_alive() or self._closing:
-                    continue
-                del self._running[process]
-                if time.monotonic() - started < SHORTEST_LIFE:
-                    self._closing, code = True, 2  # its own message says why
-                else:
-                    log.error("a worker ended with code %s; another is started", process.exitcode)
-                    self._start()
-        self._end()
-        return code
+        try:
+            for _ in range(self._count):
+                self._start()
+            announced = False
+            while not self._closing:
+                for process in list(self._running):
+                    process.join(0.2)
+                    self._look_after(process)
+                if not announced and len(self._ready) == self._count:
+                    announced = True
+                    self._on_ready()
+        finally:
+            self._end()
+
+    def _look_after(self, process: Any) -> None:
+        """Reads what a process reports, and replaces it if it ended.
+
+        Raises:
+            InputError: It ended, or does so, before it answered, as would the next.
+        """
+        ended, message = not process.is_alive(), self._read(self._running[process])
+        if message is None:
+            self._ready.add(process)
+        if message:
+            raise InputError(message)
+        if not ended or self._closing:
+            return
+        self._running.pop(process).close()
+        if process not in self._ready:
+            raise InputError(
+                f"a worker ended with code {process.exitcode} before it was ready. Look at what "
+                "it printed; -9 is the system's lack of memory: then start fewer workers."
+            )
+        self._ready.discard(process)
+        log.error("a worker ended with code %s; another is started", process.exitcode)
+        self._start()
+
+    @staticmethod
+    def _read(report: Pipe) -> str | None:
+        """The message of an error, `None` of a process that is ready, or nothing yet."""
+        try:
+            message: str | None = report.recv() if report.poll() else ""
+        except (EOFError, OSError):
+            return ""
+        return message
 
     def _start(self) -> None:
-        process = self._spawn.Process(target=_serve_alone, args=(self._plan, self._listener))
+        report, of_worker = self._spawn.Pipe(duplex=False)
+        process = self._spawn.Process(
+            target=_serve_as_worker, args=(self._plan, self._listener, of_worker)
+        )
         with _blocked_ctrl_c():  # processes inherit that: it is for this one, which ends them
             process.start()
-        self._running[process] = time.monotonic()
+        of_worker.close()
+        self._running[process] = report
 
     def _close(self, _: int, __: FrameType | None) -> None:
         self._closing = True

@@ -13,7 +13,7 @@ from fastapi import Response
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from easyseg.errors import ImageError, ImageTooLargeError, UnknownNameError
+from easyseg.errors import EasysegError, ImageError, ImageTooLargeError, UnknownNameError
 from easyseg.results.label_set import LabelSet
 from easyseg.results.segmentation import Segmentation
 from easyseg.serve.answers import Answer, json_bytes
@@ -58,6 +58,7 @@ class Service:
 
     Attributes:
         closing: Whether the server is about to end, so that new work is refused.
+        failure: Why the models did not run when it started, if they did not.
     """
 
     def __init__(self, models: ServedModels, limits: ServeLimits) -> None:
@@ -66,6 +67,7 @@ class Service:
         self.queue = ImageQueue(models, limits, self.metrics)
         self.bodies = BodyReader(limits, limits.queue + queue_threads())
         self.closing = False
+        self.failure: EasysegError | None = None
         self.metrics.describe(models, lambda: len(self.queue))
 
     @property
@@ -85,7 +87,11 @@ class Service:
     @contextlib.asynccontextmanager
     async def running(self, _: Any) -> AsyncIterator[None]:
         """The lifespan of the application: models run once before it is ready."""
-        await asyncio.to_thread(self.queue.start)
+        try:
+            await asyncio.to_thread(self.queue.start)
+        except EasysegError as error:
+            self.failure = error
+            raise
         try:
             yield
         finally:

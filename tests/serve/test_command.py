@@ -6,6 +6,8 @@ import concurrent.futures
 import contextlib
 import http.client
 import json
+import multiprocessing
+import os
 import signal
 import socket
 import time
@@ -18,6 +20,10 @@ from helpers.server_process import Process
 
 from easyseg.cli.serve import serve
 from easyseg.errors import InputError
+from easyseg.serve.limits import ServeLimits
+from easyseg.serve.queue import ImageQueue
+from easyseg.serve.server import Plan, bind
+from easyseg.serve.server import serve as run_server
 
 
 def get(address, path):
@@ -59,11 +65,50 @@ def test_a_port_in_use():
     assert f"port={port}: address already in use. Choose another port" in message
 
 
-def test_an_unknown_model_ends_it_at_once():
-    process = Process("-m", "xception65.ade2k").process
-    _, errors = process.communicate(timeout=60)
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_an_unknown_model_ends_it_at_once(workers):
+    process = Process("-m", "xception65.ade2k", "--workers", workers).process
+    output, errors = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "Did you mean 'xception65.ade20k'" in errors.splitlines()[-1]
+    assert len(errors.splitlines()) == 1
+    assert "Did you mean 'xception65.ade20k'" in errors
+    assert "http://" not in output  # nothing is served there
+
+
+class EndsItsProcess:
+    """What ends the process that unpickles it."""
+
+    def __reduce__(self):
+        return os._exit, (3,)
+
+
+def test_a_worker_that_ends_before_it_is_ready_is_not_replaced():
+    plan = Plan(models=EndsItsProcess(), options={}, limits=ServeLimits())
+    ready = []
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    try:
+        with (
+            bind("127.0.0.1", 0) as listener,
+            pytest.raises(InputError, match="ended with code 3 before it was ready"),
+        ):
+            run_server(plan, listener, 2, on_ready=lambda: ready.append(True))
+    finally:
+        for number, handler in zip((signal.SIGTERM, signal.SIGINT), before, strict=True):
+            signal.signal(number, handler)
+    assert not ready
+    assert not multiprocessing.active_children()
+
+
+def test_a_model_that_does_not_run_is_an_error(monkeypatch):
+    def start(_):
+        raise InputError("the model does not run here.")
+
+    monkeypatch.setattr(ImageQueue, "start", start)
+    plan = Plan(models={"mini": "mini"}, options={}, limits=ServeLimits(), quiet=True)
+    ready = []
+    with bind("127.0.0.1", 0) as listener, pytest.raises(InputError, match="does not run here"):
+        run_server(plan, listener, on_ready=lambda: ready.append(True))
+    assert not ready
 
 
 def test_sigterm_under_load_loses_no_accepted_request():
