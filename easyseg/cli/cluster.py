@@ -26,17 +26,11 @@ RAY_OPTIONS: tuple[Callable[..., Any], ...] = (
         is_flag=False,
         flag_value=DEFAULT,
         metavar="[ADDRESS]",
-        help="Run on a Ray cluster: auto, HOST:PORT or local; after all SOURCEs.  [without "
-        "ADDRESS: that of RAY_ADDRESS, else this computer]",
-    ),
-    click.option(
-        "--workers",
-        type=INTEGER,
-        help="Processes on the cluster, or here for a TIFF by windows.  [default: as many as the "
-        "cluster's resources allow; here 1]",
+        help="Run on a Ray cluster: auto, HOST:PORT or local; the last word, or before another "
+        "option.  [without ADDRESS: that of RAY_ADDRESS, else this computer]",
     ),
     click.option("--cpus", type=NUMBER, default=1, show_default=True, help="Cores of each."),
-    click.option("--gpus", type=NUMBER, default=0, show_default=True, help="Cards of each."),
+    click.option("--gpus", type=NUMBER, default=0, show_default=True, help="GPUs of each."),
     click.option(
         "--memory",
         type=INTEGER,
@@ -45,6 +39,17 @@ RAY_OPTIONS: tuple[Callable[..., Any], ...] = (
         metavar="BYTES",
         help="Memory that Ray reserves for each.",
     ),
+)
+WORKERS = click.option(
+    "--workers",
+    type=INTEGER,
+    help="Processes on the cluster.  [default: as many as its resources allow]",
+)
+WORKERS_OF_A_RUN = click.option(
+    "--workers",
+    type=INTEGER,
+    help="Processes on the cluster, or here for a TIFF by windows.  [default: as many as the "
+    "cluster's resources allow; here 1]",
 )
 MAX_FAILURES = click.option(
     "--max-failures",
@@ -70,10 +75,10 @@ def _chosen_for_run(**values: Any) -> dict[str, Any] | None:
     return _chosen(**(values if values["ray"] is not None else values | {"workers": None}))
 
 
-ray_options = group("cluster", RAY_OPTIONS, _chosen)
+ray_options = group("cluster", (*RAY_OPTIONS, WORKERS), _chosen)
 """Adds the options of a cluster, as arguments of `easyseg.distributed`, or `None` without one."""
 
-ray_run_options = group("cluster", (*RAY_OPTIONS, MAX_FAILURES), _chosen_for_run)
+ray_run_options = group("cluster", (*RAY_OPTIONS, WORKERS_OF_A_RUN, MAX_FAILURES), _chosen_for_run)
 """The same for a run over images."""
 
 

@@ -207,9 +207,10 @@ def decode_base64(text: str, name: str = "image") -> bytes:
     try:
         return base64.b64decode(text.encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:
-        raise Problem(
-            "invalid_base64", f"{name!r} is not base64 ({error}). Encode the bytes of the file."
-        ) from error
+        cure = "Encode the bytes of the file."
+        if name == "image" and text.lower().startswith(("http://", "https://")):
+            cure = "Send an address as 'url', or encode the bytes of the file."
+        raise Problem("invalid_base64", f"{name!r} is not base64 ({error}). {cure}") from error
 
 
 def _parse_form(body: bytes, boundary: bytes, max_parts: int) -> Submission:

@@ -74,7 +74,8 @@ class ServeLimits:
         self._check_addresses()
         if any(len(key) < SHORTEST_KEY for key in self.keys):
             raise InputError(
-                f"a key has fewer than {SHORTEST_KEY} characters; choose a longer one."
+                f"a key has fewer than {SHORTEST_KEY} characters. Choose a longer one, such as "
+                "`openssl rand -hex 32` makes."
             )
         for name in ("allow_urls", "cors", "allow_hosts", "keys"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
@@ -120,23 +121,32 @@ def read_keys(path: Path) -> tuple[str, ...]:
     A file that others can read is warned of.
 
     Raises:
-        InputError: It cannot be read, or holds none.
+        InputError: It cannot be read, holds none, or one that is too short.
     """
     shown = show_path(path)
     try:
         mode, text = path.stat().st_mode, path.read_text("ascii")
     except UnicodeDecodeError as error:
-        raise InputError(f"key_file={shown} has characters that are not ASCII.") from error
+        raise InputError(
+            f"key_file={shown} has characters that are not ASCII. Write keys such as "
+            "`openssl rand -hex 32` makes."
+        ) from error
     except OSError as error:
         raise InputError(
             f"key_file={shown} cannot be read: {os_reason(error)}. Check its path and permissions."
         ) from error
-    lines = (line.strip() for line in text.splitlines())
+    lines = [line.strip() for line in text.splitlines()]
     keys = tuple(line for line in lines if line and not line.startswith("#"))
     if not keys:
         raise InputError(
             f"key_file={shown} holds no key. Write one, such as `openssl rand -hex 32` makes."
         )
+    for number, line in enumerate(lines, 1):
+        if line in keys and len(line) < SHORTEST_KEY:
+            raise InputError(
+                f"key_file={shown} has a key of fewer than {SHORTEST_KEY} characters in line "
+                f"{number}. Write one such as `openssl rand -hex 32` makes."
+            )
     if mode & 0o077:
         log.warning("%s can be read by others; run: chmod 600 %s", shown, shown)
     return keys

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -171,7 +171,7 @@ def _images(service: Service, submission: Submission, options: Any) -> dict[str,
             raise Problem(
                 "invalid_request",
                 f"Unexpected file {file.name[:40]!r}: expected one 'image', and a 'background' "
-                "where one is taken.",
+                "where one is taken; /v1/segment/stream takes several images.",
             )
         images[file.name] = file.content
     if "background" in images and not hasattr(options, "background"):
@@ -255,9 +255,12 @@ def _effect(options: schemas.BackgroundOptions, background: bytes | None) -> tup
 
 def invalid(errors: Any) -> Problem:
     """The problem for what pydantic found: the field and the rule of each."""
-    told = [
-        {"field": ".".join(map(str, e["loc"])), "message": e["msg"].removeprefix("Value error, ")}
-        for e in errors
-    ]
+    told = [{"field": ".".join(map(str, e["loc"])), "message": _rule(e)} for e in errors]
     detail = "; ".join(f"{e['field']}: {e['message']}" for e in told[:3])
     return Problem("invalid_request", detail, errors=told[:20])
+
+
+def _rule(error: Mapping[str, Any]) -> str:
+    if error["type"] == "extra_forbidden":
+        return "There is no such option; /docs lists those that there are."
+    return str(error["msg"]).removeprefix("Value error, ")

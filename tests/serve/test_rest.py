@@ -322,3 +322,18 @@ def test_timing_and_request_id(client):
     headers["X-Request-Id"] = "a b\tc"
     other = client.post("/v1/segment", content=encoded(), headers=headers)
     assert len(other.headers["x-request-id"]) == 32
+
+
+def test_what_is_refused_says_what_to_send(client):
+    """An option of another name, several images, and an address in the place of an image."""
+    image = encoded()
+    query = client.post("/v1/segment?klasses=person", content=image, headers=PNG)
+    document = assert_problem(query, 422, "invalid_request")
+    assert document["detail"] == (
+        "query.klasses: There is no such option; /docs lists those that there are."
+    )
+    several = client.post("/v1/segment", files=[("image", image), ("image", image)])
+    assert "/v1/segment/stream takes" in assert_problem(several, 422, "invalid_request")["detail"]
+    for name in ("https://images.example.com/dog.jpg", "HTTP://169.254.169.254/"):
+        address = client.post("/v1/segment", json={"image": name})
+        assert "as 'url'" in assert_problem(address, 422, "invalid_base64")["detail"]

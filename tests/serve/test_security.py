@@ -244,6 +244,9 @@ def test_bad_key_file(tmp_path, content):
         read_keys(path)
     with pytest.raises(InputError, match="cannot be read"):
         read_keys(tmp_path / "missing")
+    path.write_text(f"# of the web shop\n{KEY}\n\n{KEY[:15]}\n")
+    with pytest.raises(InputError, match=r"fewer than 16 characters in line 4\. .*openssl rand"):
+        read_keys(path)
 
 
 @pytest.mark.parametrize(

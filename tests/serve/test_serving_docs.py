@@ -23,7 +23,7 @@ ADDRESS = "127.0.0.1:8000"
 
 @pytest.fixture(scope="module")
 def address():
-    with serving(create_app({"mobilenetv2.voc": quick_model()})) as address:
+    with serving(create_app({"street": quick_model()})) as address:
         yield address.removeprefix("http://")
 
 
