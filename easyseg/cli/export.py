@@ -20,7 +20,14 @@ from easyseg.cli.options import (
     network_options,
 )
 from easyseg.errors import InputError
-from easyseg.export.options import ALLOWED_DROP, FORMATS, OUTPUTS, ExportOptions, format_of
+from easyseg.export.options import (
+    ALLOWED_DROP,
+    FORMATS,
+    OUTPUTS,
+    ExportOptions,
+    check_target,
+    format_of,
+)
 
 PRECISIONS = list(dict.fromkeys(name for entry in FORMATS.values() for name in entry.precisions))
 
@@ -125,4 +132,5 @@ def export(
     options["check"] = options["check"] if images is None else images
     options["format"] = options["format"] or format_of(out)
     ExportOptions(**options)  # checked before the model is opened
+    check_target(out, options["format"])
     echo(model.open().export(out, **options))

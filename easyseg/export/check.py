@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import math
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,11 +16,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from easyseg._keras import keras
-from easyseg.errors import ExportError
+from easyseg.errors import ExportError, OutputError, os_reason
 from easyseg.evaluation.class_mapping import ClassMapping
 from easyseg.export import graph
 from easyseg.export.check_real_images import RealImageAgreement, compare_on_real_images
 from easyseg.export.graph import ExportGraph
+from easyseg.export.inference_network import folded_norms, inference_network
 from easyseg.export.metadata import PAD
 from easyseg.export.options import ExportOptions
 from easyseg.export.real_images import RealImage
@@ -261,22 +264,38 @@ def run_file(file_format: str, path: Path, inputs: Mapping[str, Any]) -> dict[st
 
     Raises:
         ExportError: It cannot be run.
+        OutputError: There is no space for what it takes and gives.
     """
-    with temporary_folder() as folder:
-        given, results = folder / "in.npz", folder / "out.npz"
-        np.savez(given, **inputs)
-        done = subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "easyseg.export.run_file", file_format, path, given, results],
-            capture_output=True,
-            text=True,
-            check=False,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise ExportError(f"The exported file cannot be run ({reason[:300]}). {_FAULT}")
-        with np.load(results) as arrays:
-            return {name: arrays[name] for name in arrays.files}
+    try:
+        with temporary_folder() as folder:
+            return _run_file(file_format, path, inputs, folder)
+    except OSError as error:
+        raise OutputError(
+            f"The exported file cannot be checked in {tempfile.gettempdir()}: {os_reason(error)}. "
+            "Free disk space there, or set the environment variable TMPDIR to another folder. "
+            "Nothing was written."
+        ) from error
+
+
+def _run_file(
+    file_format: str, path: Path, inputs: Mapping[str, Any], folder: Path
+) -> dict[str, Any]:
+    given, results = folder / "in.npz", folder / "out.npz"
+    np.savez(given, **inputs)
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "easyseg.export.run_file", file_format, path, given, results],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        if f"[Errno {errno.ENOSPC}]" in reason:
+            raise OSError(errno.ENOSPC, "no space left on device")
+        raise ExportError(f"The exported file cannot be run ({reason[:300]}). {_FAULT}")
+    with np.load(results) as arrays:
+        return {name: arrays[name] for name in arrays.files}
 
 
 def first_difference(export_graph: ExportGraph, model: Any, write: Any, limit: float) -> str:
@@ -304,8 +323,8 @@ def _stages(export_graph: ExportGraph, model: Any) -> tuple[list[str], Any, Any,
 
     network = logits_model(model)
     single_ops = export_graph.options.format not in graph.KERAS_OPERATIONS
-    copy = graph.inference_network(network, single_ops=single_ops)
-    folded = graph.folded_norms(network)
+    copy = inference_network(network, single_ops=single_ops)
+    folded = folded_norms(network)
     names = [
         layer.name
         for layer in copy.layers

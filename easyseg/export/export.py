@@ -81,11 +81,11 @@ def export_model(
         OutputError: The path cannot be written.
         ImageError: An image to calibrate with or to compare on cannot be read.
         DatasetError: The data set of these cannot be read.
-        InputError: Its classes are not the model's.
+        InputError: Its classes are not the model's, or the path is that of another format.
         ExportError: The network cannot be exported, or the file differs from Keras.
     """
-    entry = FORMATS[options.format]
-    check_target(path, entry.extension)
+    with output_errors(path):
+        check_target(path, options.format)
     real_images = find_real_images(options)
     with output_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def export_model(
     try:
         new = temporary / path.name
         loaded = load()
-        agreement = _write(new, options, loaded, real_images, name=name, source=source)
+        agreement = _write(new, path, options, loaded, real_images, name=name, source=source)
         files = [new, *new.rglob("*")]
         megabytes = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
         with output_errors(path):
@@ -118,6 +118,7 @@ def export_model(
 
 def _write(
     path: Path,
+    target: Path,
     options: ExportOptions,
     loaded: LoadedModel,
     real_images: RealImages,
@@ -125,7 +126,10 @@ def _write(
     name: str,
     source: ModelSource | None,
 ) -> Agreement | None:
-    """Writes the file, compares it with Keras, unless that is not wanted, and adds the result."""
+    """Writes the file, compares it with Keras, unless that is not wanted, and adds the result.
+
+    Errors name `target`, the name that it will have.
+    """
     from easyseg._keras import keras_defaults  # noqa: PLC0415  (loads Keras)
     from easyseg.export.check import check_file  # noqa: PLC0415
     from easyseg.export.graph import make_graph  # noqa: PLC0415
@@ -140,7 +144,7 @@ def _write(
         export_graph = make_graph(loaded, options, name=name, sha256=sha256, provenance=provenance)
         export_graph = export_graph._replace(calibration=[image.pixels for image in calibration])
         module = importlib.import_module(FORMATS[options.format].module)
-        with output_errors(path):
+        with output_errors(target):
             module.write(export_graph, path)
         agreement = None
         if options.check is not False:
@@ -150,6 +154,6 @@ def _write(
             )
         result = agreement and agreement.to_dict(options.output)
         export_graph = export_graph._replace(metadata={**export_graph.metadata, "check": result})
-        with output_errors(path):
+        with output_errors(target):
             module.add_metadata(export_graph, path)  # leaves what was checked as it is
         return agreement

@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 NO_INT8 = (
     "precision='int8' is not available here. It needs pip install 'easyseg[int8]' and then "
-    "calibration by optimize; or leave precision out."
+    "calibration by optimize; or leave it out."
 )
 
 
@@ -114,7 +114,7 @@ class FileRuntimes:
                 there.append(f"{name} has {', '.join(devices(name))}")
         raise InputError(
             f"device={self.options.device!r} is not available here: {'; '.join(there)}. Choose one "
-            "of these, or leave device out."
+            "of these, or leave it out."
         )
 
     def _able(self) -> list[str]:

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from easyseg.export.inference_network import folded_norms, inference_network
+from easyseg.export.inference_network import inference_network
 from easyseg.export.int8 import wake_channels
-from easyseg.export.metadata import PAD, file_metadata
+from easyseg.export.metadata import file_metadata
 from easyseg.export.options import ExportOptions
 from easyseg.models.build import logits_model
 from easyseg.models.kerashub.network import HalfPixelResize
@@ -18,10 +18,6 @@ from easyseg.results.label_set import LabelSet
 from easyseg.weights.checksum import weights_checksum
 from easyseg.weights.loader import LoadedModel
 from easyseg.weights.network_file import ExportedConfig
-
-__all__ = ["KERAS_OPERATIONS", "PAD", "ExportGraph", "enlarge", "folded_norms", "image_spec",
-           "inference_network", "make_graph", "to_float", "to_labels",
-           "wanted_outputs"]  # fmt: skip
 
 KERAS_OPERATIONS = ("saved_model", "keras")  # formats without kernels for the single operations
 

@@ -7,10 +7,8 @@ would move the borders of objects.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ import numpy as np
 from easyseg._keras import layers
 from easyseg.inference.runtimes.onnxruntime import load_onnxruntime
 from easyseg.io.atomic import temporary_folder
+from easyseg.utils.native_log import only_errors
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 LEAST_WEIGHT = 1e-4  # over the bias
@@ -50,7 +49,7 @@ def quantize_onnx(model: Any, images: Sequence[np.ndarray]) -> Any:
     load_onnxruntime()
     from onnxruntime.quantization import QuantType, quantize_static  # noqa: PLC0415
 
-    with temporary_folder() as folder, _quiet():
+    with temporary_folder() as folder, only_errors(None):
         path = folder / "model.onnx"
         quantize_static(
             model,
@@ -92,40 +91,6 @@ def _last_of_onnx(graph: Any) -> list[str]:
         groups = [attribute.i for attribute in node.attribute if attribute.name == "group"]
         if node.op_type != "Conv" or groups not in ([], [1]):
             names += node.input
-    return found
-
-
-def quantize_openvino(model: Any, images: Sequence[np.ndarray]) -> Any:
-    """The `openvino.Model` as NNCF quantizes it, with corrected biases."""
-    import nncf  # noqa: PLC0415
-
-    with _quiet():
-        return nncf.quantize(
-            model,
-            nncf.Dataset([image[None] for image in images]),
-            preset=nncf.QuantizationPreset.MIXED,  # activations are not symmetric after relu6
-            subset_size=len(images),
-            ignored_scope=nncf.IgnoredScope(
-                names=_last_of_openvino(model), types=["Interpolate"], validate=False
-            ),
-            # processors without VNNI add products up in 16 bits, which overflow with 8-bit weights
-            advanced_parameters=nncf.AdvancedQuantizationParameters(
-                overflow_fix=nncf.OverflowFix.ENABLE
-            ),
-        )
-
-
-def _last_of_openvino(model: Any) -> list[str]:
-    """Names of the operations from the last dense convolutions to the outputs."""
-    nodes, found = [result.input_value(0).get_node() for result in model.get_results()], []
-    while nodes:
-        node = nodes.pop()
-        name = node.get_friendly_name()
-        if name in found:
-            continue
-        found.append(name)
-        if node.get_type_name() != "Convolution":
-            nodes += [value.get_node() for value in node.input_values()]
     return found
 
 
@@ -193,16 +158,3 @@ def _has_values(interpreter: Any, tensor: Mapping[str, Any]) -> bool:
     except ValueError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """The libraries log what they do."""
-    levels = {logger: logger.level for logger in map(logging.getLogger, (None, "nncf"))}
-    for logger in levels:
-        logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        for logger, level in levels.items():
-            logger.setLevel(level)

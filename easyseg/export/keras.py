@@ -14,13 +14,11 @@ from typing import Any
 from easyseg._keras import keras, layers, ops
 from easyseg.errors import ExportError
 from easyseg.export.graph import ExportGraph
-from easyseg.export.metadata import to_json
+from easyseg.export.metadata import DATE, add_file
 from easyseg.models.layers.learned_upsampling import LearnedUpsampling, spread
 from easyseg.models.layers.resize import resize_align_corners
 from easyseg.utils.documents import parse_json
-from easyseg.weights.exported import METADATA_FILE
 
-DATE = (1980, 1, 1, 0, 0, 0)  # of the entries, so that the same network gives the same bytes
 SAVED = "1980-01-01@00:00:00"  # as Keras writes it
 OWN = "easyseg."  # modules that are not there where the file is opened
 STOCK = ("keras.", "easyseg.")
@@ -57,8 +55,7 @@ def write(export_graph: ExportGraph, path: Path) -> None:
 
 def add_metadata(export_graph: ExportGraph, path: Path) -> None:
     """Adds easyseg's metadata to the archive; Keras reads only what it knows."""
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(METADATA_FILE, DATE), to_json(export_graph.metadata))
+    add_file(path, export_graph.metadata)
 
 
 def _result(logits: Any, size: tuple[int, int], output: str, export_graph: ExportGraph) -> Any:

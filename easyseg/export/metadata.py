@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import json
 import platform
+import zipfile
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import easyseg
 from easyseg.export.options import ExportOptions
 from easyseg.results.label_set import LabelSet
-from easyseg.weights.exported import SCHEMA
+from easyseg.weights.exported import METADATA_FILE, SCHEMA
 from easyseg.weights.network_file import ExportedConfig
 
 PAD = 128  # of uint8 images; easyseg itself pads with 127.5, which is 0 after scaling
+DATE = (1980, 1, 1, 0, 0, 0)  # in archives, so that the same network gives the same bytes
 
 
 def file_metadata(
@@ -82,3 +85,17 @@ def description(values: Mapping[str, Any]) -> str:
 def to_json(values: Mapping[str, Any]) -> str:
     """Compact, with sorted keys, so that the same values are the same bytes."""
     return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def add_file(path: Path, values: Mapping[str, Any]) -> None:
+    """Adds the metadata as a file to a folder, or to the archive that a file is or ends in."""
+    if path.is_dir():
+        (path / METADATA_FILE).write_text(to_json(values), "utf-8")
+    else:
+        append(path, METADATA_FILE, to_json(values))
+
+
+def append(path: Path, name: str, text: str) -> None:
+    """Adds an entry to an archive; to a file that is none, an archive behind its content."""
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(name, DATE), text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import itertools
-import logging
 import os
 from collections.abc import Container, Iterator
 from pathlib import Path
@@ -18,6 +17,7 @@ from easyseg.errors import ExportError
 from easyseg.export.graph import ExportGraph
 from easyseg.export.int8 import quantize_onnx
 from easyseg.export.metadata import description, to_json
+from easyseg.utils.native_log import only_errors
 from easyseg.weights.exported import KEY
 
 __all__ = ["add_metadata", "convert", "write"]
@@ -55,16 +55,24 @@ def add_metadata(export_graph: ExportGraph, path: Path) -> None:
 
 
 def convert(export_graph: ExportGraph) -> Any:
-    """The `ModelProto`, without metadata; the same bytes for the same network."""
-    import tf2onnx  # noqa: PLC0415
+    """The `ModelProto`, without metadata; the same bytes for the same network.
 
-    with _quiet(), _without_copies():
-        model, _ = tf2onnx.convert.from_function(
-            export_graph.function,
-            export_graph.function.input_signature,
-            opset=export_graph.options.opset or OPSET,
-            custom_op_handlers={"ResizeBilinear": (_resize, [])},
-        )
+    Raises:
+        ExportError: The network has an operation that ONNX lacks.
+    """
+    with only_errors("tf2onnx"):
+        try:
+            with _without_copies():
+                model = _converted(export_graph)
+        except Exception:  # noqa: BLE001  (a pass has failed; with copies it is left out)
+            try:
+                model = _converted(export_graph)
+            except Exception as error:
+                reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
+                raise ExportError(
+                    f"The network cannot be converted to ONNX ({reason[:300]}). Choose another "
+                    "format."
+                ) from error
     gc.collect()  # its graphs refer to themselves and hold the weights many times over
     _check_operations(model)
     _pad_explicitly(model.graph)
@@ -82,6 +90,18 @@ def convert(export_graph: ExportGraph) -> Any:
     model.producer_name, model.producer_version = "easyseg", easyseg.__version__
     model.doc_string = model.graph.doc_string = ""
     model.graph.name = "network"
+    return model
+
+
+def _converted(export_graph: ExportGraph) -> Any:
+    import tf2onnx  # noqa: PLC0415
+
+    model, _ = tf2onnx.convert.from_function(
+        export_graph.function,
+        export_graph.function.input_signature,
+        opset=export_graph.options.opset or OPSET,
+        custom_op_handlers={"ResizeBilinear": (_resize, [])},
+    )
     return model
 
 
@@ -237,7 +257,7 @@ def _entries(export_graph: ExportGraph) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _without_copies() -> Iterator[None]:
-    """tf2onnx copies the graph before each of its passes, unless this variable is there."""
+    """tf2onnx copies the graph before each pass, to go back, unless this variable is there."""
     before = os.environ.get(NO_COPIES)
     os.environ[NO_COPIES] = "FALSE"
     try:
@@ -247,15 +267,3 @@ def _without_copies() -> Iterator[None]:
             del os.environ[NO_COPIES]
         else:
             os.environ[NO_COPIES] = before
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """tf2onnx logs what it does to the root logger's handlers."""
-    logger = logging.getLogger("tf2onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

@@ -11,9 +11,9 @@ import numpy as np
 from easyseg.errors import ExportError
 from easyseg.export import onnx
 from easyseg.export.graph import ExportGraph
-from easyseg.export.int8 import quantize_openvino
-from easyseg.export.metadata import PAD, to_json
-from easyseg.weights.exported import KEY, METADATA_FILE
+from easyseg.export.metadata import PAD, add_file, to_json
+from easyseg.inference.runtimes.openvino import quantize
+from easyseg.weights.exported import KEY
 
 __all__ = ["add_metadata", "write"]
 
@@ -32,7 +32,7 @@ def write(export_graph: ExportGraph, path: Path) -> None:
 
     model = openvino.Core().read_model(onnx.convert(export_graph).SerializeToString())
     if export_graph.options.precision == "int8":
-        model = quantize_openvino(model, export_graph.calibration)
+        model = quantize(model, [image[None] for image in export_graph.calibration])
     if "probabilities" in export_graph.outputs:
         _move_classes_first(model)
     names = [name.replace(" ", "_") for name in export_graph.label_set.names]
@@ -58,16 +58,15 @@ def write(export_graph: ExportGraph, path: Path) -> None:
 
 def add_metadata(export_graph: ExportGraph, path: Path) -> None:
     """Adds easyseg's metadata to `model.xml` and, as a file, beside it."""
-    text = to_json(export_graph.metadata)
     network = (path / "model.xml").read_bytes()
     if not network.endswith(END):
         raise ExportError(
             "This version of OpenVINO ends model.xml in an unknown way, so nothing can be added to "
             "it. Install openvino 2026.4, or export as ONNX, which OpenVINO reads too."
         )
-    entry = f"\t\t<{KEY} value={quoteattr(text)} />\n".encode()
+    entry = f"\t\t<{KEY} value={quoteattr(to_json(export_graph.metadata))} />\n".encode()
     (path / "model.xml").write_bytes(network.removesuffix(END) + entry + END)
-    (path / METADATA_FILE).write_text(text, "utf-8")
+    add_file(path, export_graph.metadata)
 
 
 def _move_classes_first(model: Any) -> None:

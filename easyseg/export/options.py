@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib.util
+import math
 import numbers
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from easyseg.errors import InputError, OutputError
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.validation import is_count
 from easyseg.weights.exported import is_exported
+from easyseg.weights.network_file import LARGEST_INPUT
 
 __all__ = ["ALLOWED_DROP", "FORMATS", "OUTPUTS", "ExportOptions", "Format", "format_of"]
 
@@ -147,16 +149,7 @@ class ExportOptions:
         if self.format not in FORMATS:
             raise unknown_name("format", self.format, FORMATS)
         entry = FORMATS[self.format]
-        if is_count(self.size):
-            object.__setattr__(self, "size", (self.size, self.size))
-        size: Any = self.size
-        if size is not None and not (
-            isinstance(size, Sequence) and len(size) == 2 and all(is_count(side) for side in size)
-        ):
-            raise InputError(
-                f"size={size!r} must be a number of pixels, such as 513, or (height, width)."
-            )
-        object.__setattr__(self, "size", size and (int(size[0]), int(size[1])))
+        self._check_size()
         if self.batch is not None and not is_count(self.batch):
             raise InputError(f"batch={self.batch!r} must be a whole number from 1.")
         if self.output not in OUTPUTS:
@@ -187,6 +180,24 @@ class ExportOptions:
         if self.precision == "int8":
             _require_packages(f"int8 of format {self.format!r}", entry.int8_packages, "int8")
 
+    def _check_size(self) -> None:
+        """The rules of `size`, which becomes `(height, width)`."""
+        if is_count(self.size):
+            object.__setattr__(self, "size", (self.size, self.size))
+        size: Any = self.size
+        if size is not None and not (
+            isinstance(size, Sequence) and len(size) == 2 and all(is_count(side) for side in size)
+        ):
+            raise InputError(
+                f"size={size!r} must be a number of pixels, such as 513, or (height, width)."
+            )
+        object.__setattr__(self, "size", size and (int(size[0]), int(size[1])))
+        if size is not None and math.prod(size) > LARGEST_INPUT:
+            raise InputError(
+                f"size={size!r} is of more than {LARGEST_INPUT / 1e6:.0f} million pixels, the most "
+                "that exported files may take; choose a smaller one."
+            )
+
     def _check_images(self, entry: Format) -> None:
         """The rules of `check`, `calibrate`, `data` and `allow_drop`."""
         for name in ("calibrate", "data"):
@@ -204,7 +215,7 @@ class ExportOptions:
         if self.allow_drop != ALLOWED_DROP and not measured:
             raise InputError(
                 f"allow_drop={self.allow_drop!r} is about the mIoU on data=, which the check "
-                "measures; give a data set with masks as data=, or leave allow_drop out."
+                "measures; leave it out, or give a data set with masks as data=."
             )
         if self.precision == "int8":
             if entry.needs_images and self.calibrate is None and self.data is None:
@@ -246,21 +257,36 @@ def format_of(path: Path) -> str:
     Raises:
         InputError: No format has it.
     """
-    for name, entry in FORMATS.items():
-        if path.name.lower().endswith(entry.extension):
-            return name
+    if name := _format_by_extension(path):
+        return name
     extensions = [entry.extension for entry in FORMATS.values()]
     close = difflib.get_close_matches(path.suffix, extensions, n=1)
     raise InputError(f"{path} has an unknown extension; choose {' or '.join(close or extensions)}.")
 
 
-def check_target(path: Path, extension: str) -> None:
+def _format_by_extension(path: Path) -> str | None:
+    names = (name for name in FORMATS if path.name.lower().endswith(FORMATS[name].extension))
+    return next(names, None)
+
+
+def check_target(path: Path, file_format: str) -> None:
     """Refuses a path that names or lies in something that must not be replaced.
 
     Raises:
+        InputError: It has the extension of another format, as which it would not open.
         OutputError: It is a folder where a file is to be, the other way round, or a folder of
             something else; or it lies below a file.
     """
+    extension, other = FORMATS[file_format].extension, _format_by_extension(path)
+    if other not in (None, file_format):
+        raise InputError(
+            f"format={file_format!r} does not belong to {path.name}, whose extension is that of "
+            f"format {other!r}; leave it out, or choose a path that ends in {extension}."
+        )
+    if "\0" in str(path):
+        raise OutputError(
+            f"Cannot write {path}: no name may have a null character. Choose another."
+        )
     if path.exists() and path.is_dir() == extension.startswith("."):
         what = "folder" if path.is_dir() else "file"
         raise OutputError(f"Cannot write {path}: it is a {what}. Choose another output path.")

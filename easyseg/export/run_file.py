@@ -96,28 +96,21 @@ def _open_web(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     return lambda image: {"logits": session.run(["logits"], {"image": image.astype(np.float32)})[0]}
 
 
-PACKAGES = {
-    "onnx": "onnxruntime",
-    "openvino": "openvino",
-    "tflite": "ai-edge-litert",
-    "saved_model": "tensorflow",
-    "keras": "keras",
-    "web": "onnxruntime",
-}
-OPEN = {
-    "onnx": _open_onnx,
-    "openvino": _open_openvino,
-    "tflite": _open_tflite,
-    "saved_model": _open_saved_model,
-    "keras": _open_keras,
-    "web": _open_web,
+OPEN = {  # and the package that runs the file
+    "onnx": (_open_onnx, "onnxruntime"),
+    "openvino": (_open_openvino, "openvino"),
+    "tflite": (_open_tflite, "ai-edge-litert"),
+    "saved_model": (_open_saved_model, "tensorflow"),
+    "keras": (_open_keras, "keras"),
+    "web": (_open_web, "onnxruntime"),
 }
 NEED_TENSORFLOW = ("saved_model", "keras")
 
 
 def main(file_format: str, path: str, inputs: str, outputs: str) -> None:
     """Writes what the file gives for each array, `<name>/<output>`, and its milliseconds."""
-    run = OPEN[file_format](path)
+    open_file, package = OPEN[file_format]
+    run = open_file(path)
     results: dict[str, Any] = {}
     with np.load(inputs) as images:
         for name in images.files:
@@ -130,7 +123,7 @@ def main(file_format: str, path: str, inputs: str, outputs: str) -> None:
         seconds.append(time.perf_counter() - started)
     assert file_format in NEED_TENSORFLOW or "tensorflow" not in sys.modules  # noqa: S101
     results["milliseconds"] = 1000 * statistics.median(seconds)
-    results["runtime"] = f"{PACKAGES[file_format]} {metadata.version(PACKAGES[file_format])}"
+    results["runtime"] = f"{package} {metadata.version(package)}"
     np.savez(outputs, **results)
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 from easyseg.errors import ExportError
 from easyseg.export.graph import ExportGraph, wanted_outputs
 from easyseg.export.int8 import quantize_tflite
-from easyseg.export.metadata import to_json
+from easyseg.export.metadata import add_file, append
 from easyseg.export.tflite_metadata import LABELS_FILE, with_model_metadata
-from easyseg.weights.exported import METADATA_FILE
 
 __all__ = ["add_metadata", "write"]
-
-DATE = (1980, 1, 1, 0, 0, 0)  # of the entries, so that the same network gives the same bytes
 
 
 def write(export_graph: ExportGraph, path: Path) -> None:
@@ -39,20 +35,13 @@ def write(export_graph: ExportGraph, path: Path) -> None:
             f"The network cannot be converted to TFLite ({reason[:300]}). Choose another format."
         ) from error
     content = with_model_metadata(content, export_graph)
-    if (
-        export_graph.options.precision == "int8"
-    ):  # last: the quantizer moves weights behind the buffer
+    if export_graph.options.precision == "int8":  # last: it moves weights behind the buffer
         content = quantize_tflite(content, export_graph.calibration)
     path.write_bytes(content)
-    _append(path, LABELS_FILE, "\n".join(export_graph.label_set.names) + "\n")
-    _append(path, "outputs.txt", "\n".join(sorted(export_graph.outputs)) + "\n")
+    append(path, LABELS_FILE, "\n".join(export_graph.label_set.names) + "\n")
+    append(path, "outputs.txt", "\n".join(sorted(export_graph.outputs)) + "\n")
 
 
 def add_metadata(export_graph: ExportGraph, path: Path) -> None:
     """Adds easyseg's metadata to the archive behind the network."""
-    _append(path, METADATA_FILE, to_json(export_graph.metadata))
-
-
-def _append(path: Path, name: str, text: str) -> None:
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(name, DATE), text)
+    add_file(path, export_graph.metadata)

@@ -19,10 +19,10 @@ from typing import Any
 from easyseg.errors import DownloadError, ExportError
 from easyseg.export import onnx
 from easyseg.export.graph import ExportGraph
-from easyseg.export.metadata import description, to_json
+from easyseg.export.metadata import add_file, description
 from easyseg.weights.cache import cache_home, is_offline
 from easyseg.weights.download import download
-from easyseg.weights.exported import METADATA_FILE, onnx_for_logits
+from easyseg.weights.exported import onnx_for_logits
 
 VERSION = "1.30.0"
 ARCHIVE = f"onnxruntime-web-{VERSION}.tgz"
@@ -58,12 +58,10 @@ def write(export_graph: ExportGraph, path: Path) -> None:
 
 def add_metadata(export_graph: ExportGraph, path: Path) -> None:
     """Adds the page, which names the classes, and easyseg's metadata as a file."""
-    values = export_graph.metadata
-    (path / METADATA_FILE).write_text(to_json(values), "utf-8")
+    add_file(path, export_graph.metadata)
     facts = json.dumps(_facts(export_graph), sort_keys=True).replace("<", "\\u003c")
-    page = PAGE.read_text("utf-8")
-    for mark, text in (("@TITLE@", html.escape(description(values))), ("@MODEL@", facts)):
-        page = page.replace(mark, text)
+    title = html.escape(description(export_graph.metadata))
+    page = PAGE.read_text("utf-8").replace("@TITLE@", title).replace("@MODEL@", facts)
     (path / PAGE_FILE).write_text(page, "utf-8")
 
 

@@ -1,8 +1,9 @@
-"""Log lines of native libraries, which they write to stderr past all settings of Python."""
+"""Log lines of other libraries, of which the native ones write past all settings of Python."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import re
 import sys
@@ -44,6 +45,19 @@ def filter_native_log() -> Iterator[None]:
             held.seek(0)
             kept = (line for line in held if failed or not _is_noise(line))
             stderr.buffer.write(b"".join(kept))
+
+
+@contextlib.contextmanager
+def only_errors(*names: str | None) -> Iterator[None]:
+    """Lets these loggers of Python (`None`: the root) pass errors alone."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, names)}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def _redirect(descriptor: int) -> None:

@@ -49,8 +49,9 @@ SAVE_AGAIN = "Save the model again."
 
 A_MODEL_IS = (
     f"A model is {MINI!r}, a name from `easyseg models` such as 'xception65.ade20k', the folder of "
-    "a saved model or of a run, a weights file (.h5, .pb), 'hf://' and a repository of the Hugging "
-    "Face Hub, or 'hub:' and a KerasHub preset."
+    "a saved model or of a run, a file or folder of `easyseg export`, any ONNX file, a weights "
+    "file (.h5, .pb), 'hf://' and a repository of the Hugging Face Hub, or 'hub:' and a KerasHub "
+    "preset."
 )
 
 

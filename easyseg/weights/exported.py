@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import zipfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ def _metadata(path: Path) -> str | memoryview:
     if path.is_dir():
         return read_file(path / METADATA_FILE, LARGEST_METADATA).decode()
     require_ordinary(path)
-    _refuse_other_format(path)
+    refuse_other_format(path)
     if path.suffix.lower() in ARCHIVES:
         return _archived_metadata(path)
     content = memoryview(read_file(path, LARGEST))
@@ -146,8 +147,8 @@ def _archived_metadata(path: Path) -> str:
         ) from error
 
 
-def _refuse_other_format(path: Path) -> None:
-    """Raises `WeightsError` for a file that begins as those of another extension do."""
+def refuse_other_format(path: Path, known: Collection[str] = (*EXTENSIONS, ".h5")) -> None:
+    """Raises `WeightsError` for a file that begins as those of another known extension do."""
     with path.open("rb") as file:
         head = file.read(8)
     starts = {
@@ -157,7 +158,7 @@ def _refuse_other_format(path: Path) -> None:
         ".onnx": head[:1] == b"\x08" and head[1:2] < b"\x20",  # the version of the format
     }
     for extension, matches in starts.items():
-        if matches and extension != path.suffix.lower():
+        if matches and extension in known and extension != path.suffix.lower():
             raise WeightsError(
                 f"{path} has the content of a file that ends in {extension}. Rename it to "
                 f"{path.stem}{extension}, or choose another file."

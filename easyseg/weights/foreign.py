@@ -37,7 +37,8 @@ log = logging.getLogger(__name__)
 INITIALIZER = 5  # of GraphProto
 TYPES = {  # of TensorProto, as NumPy names them
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64",
-    9: "bool", 10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 16: "bfloat16",
+    8: "string", 9: "bool", 10: "float16", 11: "float64", 12: "uint32", 13: "uint64",
+    16: "bfloat16",
 }  # fmt: skip
 LARGEST_NAMES = 1 << 20  # characters
 IMAGES = ("float32", "float16", "uint8")
@@ -234,9 +235,10 @@ def _image(path: Path, graph: Graph) -> Tensor:
     if image.dtype not in IMAGES or len(image.dims) != 4 or image.dims[0] not in (1, *_free(image)):
         raise WeightsError(f"{path} takes {image}; {expected}, one at a time. Export it so.")
     if (image.dims[1] == 3) == (image.dims[3] == 3):
+        open_shape = any(isinstance(dim, str) for dim in image.dims[1::2])
+        cure = f"Fix the shape with {SHAPES_TOOL}" if open_shape else "Export one for RGB images."
         raise WeightsError(
-            f"{path} takes {image}; {expected}, and one of the two must be 3. Fix the shape with "
-            f"{SHAPES_TOOL}"
+            f"{path} takes {image}; {expected}, and one of the two must be 3. {cure}"
         )
     return image
 

@@ -14,7 +14,7 @@ from easyseg.utils.files import system_errors
 from easyseg.utils.registry import unknown_name
 from easyseg.weights.bundle import MINI, bundle_folder, is_bundle, read_bundle
 from easyseg.weights.cache import cached_weights
-from easyseg.weights.exported import EXTENSIONS, is_exported, read_exported
+from easyseg.weights.exported import EXTENSIONS, is_exported, read_exported, refuse_other_format
 from easyseg.weights.foreign import ForeignOptions
 from easyseg.weights.hugging_face import fetch, is_hugging_face
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
@@ -142,6 +142,7 @@ def _file(file: Path, architecture: str | None) -> ModelSource:
             f"{file} does not exist; check the path (working folder {Path.cwd()}), or use a name "
             "from `easyseg models`, whose weights are downloaded."
         )
+    refuse_other_format(file, EXTENSIONS)
     file_format = FILE_FORMATS.get(file.suffix.lower()) or _format_by_content(file)
     entry = _entry_by_file_name(file) if architecture is None else weight_set(architecture)
     return ModelSource(entry.model, load_label_set(entry.labels), file_format, file, entry)

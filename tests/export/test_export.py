@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import getpass
 import importlib.util
 import json
@@ -214,6 +215,7 @@ def test_what_is_kept_is_what_was_checked(seg_tiny, tmp_path, monkeypatch, name)
         ({"output": "label"}, UnknownNameError, "labels"),
         ({"precision": "int4"}, InputError, "choose 'float32' or 'float16'"),
         ({"size": 0}, InputError, "size=0 must be a number of pixels, such as 513"),
+        ({"size": 100_000}, InputError, r"more than 34 million pixels.*choose a smaller one"),
         ({"size": (1, 2, 3)}, InputError, r"size=\(1, 2, 3\) must be"),
         ({"batch": 0}, InputError, "batch=0 must be a whole number from 1"),
         (
@@ -236,6 +238,65 @@ def test_an_extension_without_a_format(out, tmp_path, monkeypatch):
     monkeypatch.setattr(seg._opened, "load", lambda: pytest.fail("loaded"))
     with pytest.raises(InputError, match=r"choose .*\.onnx"):
         seg.export(tmp_path / out)
+
+
+def test_a_pass_of_tf2onnx_that_fails_is_left_out(tmp_path):
+    """One of its passes cannot read the constant behind a convolution without bias."""
+    kernel = np.arange(6, dtype=np.float32).reshape(1, 1, 3, 2) / 1000 - 0.01
+
+    @tf().function(input_signature=[tf().TensorSpec((1, 8, 8, 3), "uint8", name="image")])
+    def function(image):
+        x = tf().nn.conv2d(tf().cast(image, "float32"), kernel, 1, "SAME")
+        return {"logits": tf().nn.relu6(x + 3.0)}
+
+    options = ExportOptions(size=8, output="logits")
+    export_graph = graph.ExportGraph(function, ("logits",), None, None, None, {}, options)
+    onnx_format.write(export_graph, tmp_path / "x.onnx")
+    image = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), np.uint8)
+    session = onnxruntime.InferenceSession(tmp_path / "x.onnx")
+    (logits,) = session.run(None, {"image": image})
+    assert np.allclose(logits, function(image)["logits"], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["x.onnx", "x.keras", "saved_model"])
+def test_a_full_disk(seg_tiny, tmp_path, monkeypatch, name):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def full_tensorflow(*args, **kwargs):
+        raise tf().errors.ResourceExhaustedError(None, None, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(tf().saved_model, "save", full_tensorflow)
+    message = f"Cannot write {tmp_path / name}: no space left on device.* free disk space"
+    with pytest.raises(OutputError, match=message):
+        seg_tiny.export(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_space_for_the_check(seg_tiny, tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("easyseg.export.check.np.savez", full)
+    with pytest.raises(OutputError, match=r"no space left.* TMPDIR to another folder"):
+        seg_tiny.export(tmp_path / "x.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["a\0.onnx", "a" * 300 + ".onnx"])
+def test_names_that_no_file_can_have(seg_tiny, tmp_path, name):
+    with pytest.raises(OutputError, match=r"Cannot write.*Choose another"):
+        seg_tiny.export(tmp_path / name)
+
+
+def test_an_extension_of_another_format(tmp_path, monkeypatch):
+    seg = SemanticSegmentation("mini", runtime="keras")
+    monkeypatch.setattr(seg._opened, "load", lambda: pytest.fail("loaded"))
+    with pytest.raises(InputError, match=r"x.onnx.* format 'onnx'; leave it out.* in \.keras"):
+        seg.export(tmp_path / "x.onnx", format="keras")
+    done = CliRunner().invoke(cli, ["export", "-o", str(tmp_path / "x.onnx"), "--format", "keras"])
+    assert "--format keras does not belong to x.onnx" in done.output
 
 
 def test_paths_that_cannot_be_written(seg_tiny, tmp_path):

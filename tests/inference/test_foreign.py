@@ -215,7 +215,9 @@ def test_arguments_that_do_not_fit(opened, options, arguments, message):
         ({"dims": [3, 64, 96]}, r"takes 'image' \(float32, 3, 64, 96\); expected float32, float16"),
         ({"dtype": "INT32"}, r"takes 'image' \(int32, 1, 3, 64, 96\); expected float32"),
         ({"dims": [4, 3, 64, 96]}, "one at a time"),
+        ({"dtype": "STRING"}, r"takes 'image' \(string, 1, 3, 64, 96\); expected float32"),
         ({"dims": ["n", "c", "h", "w"]}, "one of the two must be 3. Fix the shape with python -m"),
+        ({"dims": [1, 4, 64, 96]}, "one of the two must be 3. Export one for RGB images."),
         ({"task": "detect"}, "is a network for the task 'detect'"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 from easyseg.errors import WeightsError
 from easyseg.utils.resources import pretrained_path
 from easyseg.weights.exported import read_exported, read_metadata
+from easyseg.weights.resolve import resolve
 
 MINI = pretrained_path("mini") / "model.onnx"
 
@@ -153,8 +154,11 @@ def test_another_format_than_the_extension(name, extension, head, tmp_path):
         read_exported(tmp_path / name)
 
 
-def test_renaming_cures(tmp_path):
-    path = shutil.copy(MINI, tmp_path / "x.tflite")
+@pytest.mark.parametrize(
+    ("name", "opened"), [("x.tflite", read_exported), ("x.h5", resolve), ("x.pb", resolve)]
+)
+def test_renaming_cures(name, opened, tmp_path):
+    path = shutil.copy(MINI, tmp_path / name)
     with pytest.raises(WeightsError, match=r"Rename it to x\.onnx"):
-        read_exported(path)
+        opened(path)
     assert read_exported(path.rename(tmp_path / "x.onnx")).config.num_classes == 21

@@ -48,6 +48,6 @@ def pick(runtime: str, device: str, there: Mapping[str, str]) -> str:
     if device not in there:
         raise InputError(
             f"device={device!r} is not available: runtime {runtime!r} has {', '.join(there)} here. "
-            "Choose one of these, or leave device out."
+            "Choose one of these, or leave it out."
         )
     return there[device]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from easyseg.errors import InputError
 from easyseg.inference.runtimes import AUTO, Forward, RuntimeSpec, one_by_one
 from easyseg.inference.runtimes.devices import GPU, pick
 from easyseg.io.atomic import write_bytes
+from easyseg.utils.native_log import only_errors
 from easyseg.utils.threads import thread_count
 
 HINTS = {"float32": "f32", "bfloat16": "bf16", "int8": "f32"}
@@ -77,21 +78,56 @@ def calibrate(spec: RuntimeSpec, images: Iterable[np.ndarray]) -> None:
     """
     import openvino  # noqa: PLC0415
 
+    core = openvino.Core()
+    samples = [np.asarray(image, spec.signature.dtype)[None] for image in images]
+    model = quantize(_read(core, spec), samples)
+    properties = {"INFERENCE_PRECISION_HINT": HINTS["int8"]}
+    device = _device(core, spec.device)
+    _compile(core, model, device, properties, _compiled_path(spec, device))
+
+
+def quantize(model: Any, images: Sequence[np.ndarray]) -> Any:
+    """The `openvino.Model` as NNCF quantizes it, with corrected biases.
+
+    Args:
+        model: The network.
+        images: What it takes, to calibrate with.
+
+    Raises:
+        InputError: NNCF is not installed.
+    """
     try:
         import nncf  # noqa: PLC0415
     except ImportError as error:
         raise InputError("Precision 'int8' needs NNCF: pip install 'easyseg[int8]'") from error
-    samples = [np.asarray(image, spec.signature.dtype)[None] for image in images]
-    core = openvino.Core()
-    model = nncf.quantize(
-        _read(core, spec),
-        nncf.Dataset(samples),
-        preset=nncf.QuantizationPreset.MIXED,  # activations are not symmetric after relu6
-        subset_size=len(samples),
-    )
-    properties = {"INFERENCE_PRECISION_HINT": HINTS["int8"]}
-    device = _device(core, spec.device)
-    _compile(core, model, device, properties, _compiled_path(spec, device))
+    with only_errors(None, "nncf"):
+        return nncf.quantize(
+            model,
+            nncf.Dataset(images),
+            preset=nncf.QuantizationPreset.MIXED,  # activations are not symmetric after relu6
+            subset_size=len(images),
+            ignored_scope=nncf.IgnoredScope(
+                names=_last_operations(model), types=["Interpolate"], validate=False
+            ),
+            # processors without VNNI add products up in 16 bits, which overflow with 8-bit weights
+            advanced_parameters=nncf.AdvancedQuantizationParameters(
+                overflow_fix=nncf.OverflowFix.ENABLE
+            ),
+        )
+
+
+def _last_operations(model: Any) -> list[str]:
+    """Names of the operations from the last dense convolutions to the outputs, in float always."""
+    nodes, found = [result.input_value(0).get_node() for result in model.get_results()], []
+    while nodes:
+        node = nodes.pop()
+        name = node.get_friendly_name()
+        if name in found:
+            continue
+        found.append(name)
+        if node.get_type_name() != "Convolution":
+            nodes += [value.get_node() for value in node.input_values()]
+    return found
 
 
 def _compiled_path(spec: RuntimeSpec, device: str) -> Path | None:
