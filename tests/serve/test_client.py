@@ -63,7 +63,16 @@ def test_the_same_result(seg, remote, make):
 
 
 @pytest.mark.parametrize(
-    "name", ["a.png", "a.jpg", "a.mask.png", "a.confidence.png", "a.cutout.webp", "a.coco.json"]
+    "name",
+    [
+        "a.png",
+        "a.jpg",
+        "a.mask.png",
+        "a.confidence.png",
+        "a.cutout.webp",
+        "a.coco.json",
+        "a.cvat.xml",
+    ],
 )
 def test_the_same_files(seg, remote, tmp_path, name):
     kind = name.split(".")[1] if name.count(".") == 2 else "overlay"

@@ -6,6 +6,7 @@ import io
 import json
 import re
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -243,6 +244,13 @@ def test_downloads(visit, result):
     document = json.loads(Path(downloading.value.path()).read_text("utf-8"))
     assert [a["area"] for a in document["annotations"]] == [int(result.masks["person"].sum())]
     assert "kind=coco" in page.locator("#curl").text_content()
+    page.locator("#format").select_option("cvat")
+    with page.expect_download() as downloading:
+        page.click("#download")
+    assert downloading.value.suggested_filename == "example.cvat.xml"
+    assert [mask.get("label") for mask in ET.parse(downloading.value.path()).iter("mask")] == [
+        "person"
+    ]
 
 
 @browser_test
