@@ -141,7 +141,7 @@ def test_other_servers(name):
         told = {
             "moved": "redirects to https://example.com/v1/models; use that URL",
             "busy": "503 Service Unavailable",
-        }.get(name, "another answer than easyseg serve does")
+        }.get(name, "did not answer as easyseg serve does")
         with pytest.raises(ServerError, match=told):
             Remote(f"http://127.0.0.1:{server.server_port}", KEY)
         server.shutdown()
