@@ -97,11 +97,14 @@ def refused(tmp_path, monkeypatch, capsys):
         ("video clip.mp4 -c dgo", ["Did you mean 'dog'?"]),
         ("background blur dog.jpg --keep dgo", ["Did you mean 'dog'?"]),
         ("evaluate .", ["lacks", "--class-map"]),
-        ("segment dog.jpg -m runs/nope", ["--model runs/nope is no model", "A model is 'mini'"]),
+        (
+            "segment dog.jpg -m runs/nope",
+            ["--model runs/nope is neither a model's name nor a folder", "A model is 'mini'"],
+        ),
         ("segment dog.jpg -m dog.jpg", ["dog.jpg is not a file that opens as a model"]),
         ("segment dog.jpg -m broken", ["config.json is missing. A model is 'mini'"]),
-        ("info runs/nope", ["MODEL runs/nope is no model"]),
-        ("train . -m runs/nope", ["--model runs/nope is no model"]),
+        ("info runs/nope", ["MODEL runs/nope is neither a model's name nor a folder"]),
+        ("train . -m runs/nope", ["--model runs/nope is neither a model's name nor a folder"]),
         # how a command is written
         ("segment", ["Missing argument 'SOURCE...'. Usage: easyseg segment [OPTIONS] SOURCE..."]),
         ("segment dog.jpg --clases dog", ["--clases", "--classes"]),
