@@ -114,7 +114,7 @@ class Pool:
                 worker,
                 fn_constructor_kwargs={**arguments, "version": easyseg.__version__},
                 compute=ActorPoolStrategy(
-                    size=self.workers, max_tasks_in_flight_per_actor=1 + queued
+                    size=min(self.workers, len(tables)), max_tasks_in_flight_per_actor=1 + queued
                 ),
                 batch_size=None,
                 batch_format="pyarrow",

@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,28 @@ def test_threads_of_a_worker_are_its_cores(local, images, tmp_path):
         pool = Pool(local, nodes_for(local, cpus, 0, 1), 1, Resources(1, cpus, 0, 1 << 20))
         (table,) = pool.map(Count, {}, [pa.table({"threads": [0]})])
         assert table["threads"].to_pylist() == [cpus]
+
+
+def test_no_more_workers_than_tasks(local):
+    """Ray would start them, and warn that they have nothing to do."""
+    import pyarrow as pa
+
+    from easyseg.distributed.ray_nodes import nodes_for
+    from easyseg.distributed.ray_pool import Pool, Resources
+
+    class Same:
+        def __init__(self, version):
+            pass
+
+        def __call__(self, table):
+            return table
+
+    pool = Pool(local, nodes_for(local, 1, 0, 1), 2, Resources(2, 1, 0, 1 << 20))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        (table,) = pool.map(Same, {}, [pa.table({"number": [7]})])
+    assert table["number"].to_pylist() == [7]
+    assert not [each for each in told if "concurrent actors" in str(each.message)]
 
 
 def test_too_many_failures_stop_the_run(local, images, tmp_path):
