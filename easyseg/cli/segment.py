@@ -91,8 +91,9 @@ def segment(
         return 0
     if workers is not None:
         raise InputError(
-            f"workers={workers!r} is for a cluster or a TIFF by windows; give ray= too, or leave "
-            "it out."
+            f"workers={workers!r} is for a cluster or a TIFF by windows; give ray= too, or bands= "
+            "for a TIFF of fewer pixels than max_pixels=, or leave it out: one process uses all "
+            "cores."
         )
 
     def segment_one(seg: SemanticSegmentation, image: str, target: Path) -> str:

@@ -57,7 +57,10 @@ def refused(tmp_path, monkeypatch, capsys):
         ("video clip.mp4", ["clip.mp4"]),
         # a cluster
         ("segment images --ray", ["--out is missing; a cluster writes into a folder"]),
-        ("segment images -o out --workers 2", ["--workers 2 is for a cluster", "give --ray too"]),
+        (
+            "segment images -o out --workers 2",
+            ["--workers 2 is for a cluster", "give --ray too, or --bands for a TIFF of"],
+        ),
         ("segment images -o out --ray --jsonl x.jsonl", ["--jsonl is not available with --ray"]),
         ("segment images -o out --ray --shard 1/2", ["--shard is not available with --ray"]),
         ("segment images -o s3://b/out", ["--out s3://b/out is in an object store", "give --ray"]),
