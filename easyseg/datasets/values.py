@@ -20,15 +20,15 @@ MAX_TEXT, MAX_JSON = 100 << 20, 2048 << 20  # bytes
 BYTE_ORDER_MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16, in which some editors of Windows write
 
 
-def read_text(path: Path) -> str:
-    """The file's text, with or without a byte order mark.
+def read_text(path: Path, *, most: int | None = None) -> str:
+    """The file's text, with or without a byte order mark; `most`: bytes, else by its name.
 
     Raises:
         DatasetError: It is not a file, too large, or cannot be opened.
     """
     if os.path.exists(path) and not os.path.isfile(path):  # noqa: PTH110, PTH113  (no raising)
         raise DatasetError(f"{path} is not a regular file; replace it, or remove it.")
-    limit = MAX_JSON if path.suffix.lower() == ".json" else MAX_TEXT
+    limit = most or (MAX_JSON if path.suffix.lower() == ".json" else MAX_TEXT)
     try:
         if path.stat().st_size > limit:
             raise DatasetError(f"{path} is over {limit >> 20} MB; divide it, or remove it.")
@@ -46,9 +46,10 @@ def read_text(path: Path) -> str:
         return content.decode("latin-1")
 
 
-def read_lines(path: Path) -> list[str]:
-    """The file's lines without blanks around them, and without empty ones."""
-    return [line.strip() for line in read_text(path).splitlines() if line.strip()]
+def read_lines(path: Path, *, most: int | None = None) -> list[str]:
+    """The file's lines without blanks around them, and without empty ones; see `read_text`."""
+    lines = map(str.strip, read_text(path, most=most).splitlines())
+    return [line for line in lines if line]
 
 
 def read_json(path: Path) -> Any:

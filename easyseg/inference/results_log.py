@@ -18,6 +18,7 @@ from easyseg.utils.documents import parse_json
 from easyseg.utils.files import require_ordinary
 
 FIRST_BYTES = b'{"source": '
+LONGEST_LINE = 16 << 20  # bytes; what is longer is no line of a log
 PART = "part"  # key of the lines of a shard's log: which image of which shard it is
 
 
@@ -117,17 +118,21 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
                     "this one away."
                 )
             file.seek(0)
-            for line in file:
+            for line in iter(lambda: file.readline(LONGEST_LINE), b""):
+                if not line.startswith(b"{"):
+                    continue
                 with contextlib.suppress(ValueError):
                     values = parse_json(line)
-                    if not isinstance(values, dict) or "settings" not in values:
-                        continue
-                    if isinstance(values.get("source"), str):
+                    if isinstance(values, dict) and _is_line(values):
                         yield values
     except OSError as error:
         raise InputError(
             f"Cannot read {path}: {os_reason(error)}. Choose another jsonl file."
         ) from error
+
+
+def _is_line(values: Mapping[str, Any]) -> bool:
+    return "settings" in values and isinstance(values.get("source"), str)
 
 
 def _is_up_to_date(job: Job) -> bool:

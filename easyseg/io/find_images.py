@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.parse import urlparse
 
 from easyseg.errors import (
     ImageNotFoundError,
@@ -22,7 +21,7 @@ from easyseg.errors import (
 from easyseg.io.atomic import output_errors
 from easyseg.io.find_objects import LIST_OF_URIS, find_objects, read_uris
 from easyseg.io.open_image import IMAGE_EXTENSIONS, require_file, why_not_image
-from easyseg.io.remote import is_object, read_object
+from easyseg.io.remote import is_object, path_of_url, read_object
 from easyseg.utils.files import read_file
 
 LARGEST_LIST = 100 << 20  # bytes of a list of images
@@ -103,7 +102,9 @@ def find_images(
         raise _not_a_source(sources)
     unique: dict[str, Found] = {}
     others: list[str] = []
-    for image in (image for source in sources for image in _expand(source, results, others, ())):
+    read: set[str] = set()
+    found = (_expand(source, results, others, (), read) for source in sources)
+    for image in itertools.chain.from_iterable(found):
         is_url = "://" in image.source
         unique.setdefault(image.source if is_url else os.path.abspath(image.source), image)  # noqa: PTH100  (quicker, for lists of many thousands)
     if not unique:
@@ -120,11 +121,16 @@ def find_images(
 
 
 def _expand(
-    source: Source | Found, results: Path | None, others: list[str], lists: tuple[str, ...]
+    source: Source | Found,
+    results: Path | None,
+    others: list[str],
+    lists: tuple[str, ...],
+    read: set[str],
 ) -> list[Found]:
     """The images that a source names; adds what else is there to `others`.
 
-    `lists` are those whose lines lead to the source.
+    `lists` are those whose lines lead to the source; `read` are all so far, of which none is read
+    again: lists of lists could take for ever.
     """
     if isinstance(source, Found):
         return [source]
@@ -142,15 +148,18 @@ def _expand(
         if source in lists:
             circle = " -> ".join((*lists[lists.index(source) :], source))
             raise InputError(f"The list {source} names itself ({circle}). Remove such a line.")
+        if source in read:
+            return []
+        read.add(source)
         inner = (*lists, source)
-        return [image for line in lines for image in _expand(line, results, others, inner)]
+        return [image for line in lines for image in _expand(line, results, others, inner, read)]
     if is_object(source):
         uris, rest = find_objects(source, IMAGE_EXTENSIONS)
         others += rest
         return [Found(uri, Path(relative)) for uri, relative in uris]
     if not exists and glob.has_magic(source):
         return _match(source, others)
-    name = Path(urlparse(source).path if is_url else source).name or "image"
+    name = Path(path_of_url(source) if is_url else source).name or "image"
     return [Found(source, Path(name), why_not_image(source) if exists else "")]
 
 

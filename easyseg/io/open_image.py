@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import math
 import os
 import re
 import stat
@@ -89,7 +90,11 @@ def pixel_limit(max_pixels: int | None = None) -> int:
 
 @contextlib.contextmanager
 def open_image(
-    file: Path | IO[bytes], name: str, *, max_pixels: int | None = None
+    file: Path | IO[bytes],
+    name: str,
+    *,
+    max_pixels: int | None = None,
+    max_megabytes: float = MAX_FILE_MB,
 ) -> Iterator[ImageFile.ImageFile]:
     """An image in one of `FORMATS`, or HEIF with pillow-heif; only its header is read.
 
@@ -100,6 +105,7 @@ def open_image(
         name: For messages.
         max_pixels: Height times width, of all that must be decoded, above which it is refused;
             `None` for `pixel_limit()`.
+        max_megabytes: Of the file.
 
     Raises:
         ImageNotFoundError: No such file.
@@ -108,7 +114,7 @@ def open_image(
     """
     limit = pixel_limit(max_pixels)
     if isinstance(file, Path):
-        require_file(file)
+        require_file(file, max_megabytes)
     with image_errors(name, limit), _open(file, name, limit) as image:
         check_size(*image.size, name, limit, cost=_cost(image))
         yield image
@@ -133,9 +139,12 @@ def check_size(width: int, height: int, name: str, limit: int, *, cost: int = 1)
 
 
 def header_pixels(path: Path, max_pixels: int | None = None) -> int:
-    """Height times width of an image as its header says; 0 if it cannot be read."""
+    """Height times width of an image as its header says; 0 if it cannot be read.
+
+    The file may have any size.
+    """
     try:
-        with open_image(path, "", max_pixels=max_pixels) as image:
+        with open_image(path, "", max_pixels=max_pixels, max_megabytes=math.inf) as image:
             return image.width * image.height
     except EasysegError:
         return 0
@@ -234,8 +243,11 @@ def image_errors(name: str, limit: int | None = None) -> Iterator[None]:
         raise _damaged(name, error) from error
 
 
-def require_file(path: Path) -> None:
-    """Raises the ImageError that says why no image can be read from `path`, if so."""
+def require_file(path: Path, max_megabytes: float = MAX_FILE_MB) -> None:
+    """Raises the ImageError that says why no image can be read from `path`, if so.
+
+    What is read by windows may have any size: `max_megabytes` is infinite then.
+    """
     shown = show_path(path)
     try:
         status = path.stat()
@@ -263,10 +275,10 @@ def require_file(path: Path) -> None:
         raise UnreadableImageError(
             f"Cannot read {shown}: it is empty (0 bytes). Copy or download it again."
         )
-    if status.st_size > MAX_FILE_MB * 1e6:
+    if status.st_size > max_megabytes * 1e6:
         raise ImageTooLargeError(
             f"Cannot read {shown}: it is too large (a file of {status.st_size / 1e6:.0f} MB; the "
-            f"limit is {MAX_FILE_MB} MB). Save it again, compressed, or scale it down."
+            f"limit is {max_megabytes:g} MB). Save it again, compressed, or scale it down."
         )
     if reason := why_not_image(str(path)):
         raise UnreadableImageError(reason)

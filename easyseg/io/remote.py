@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
+from urllib.parse import urlsplit
 
 from easyseg.errors import (
     EasysegError,
@@ -39,6 +40,14 @@ def scheme_of(source: object) -> str:
     """The scheme of a URI, in lower case; "" for a path of this computer."""
     match = re.match(r"([A-Za-z][\w.+-]+)://", str(source))
     return match[1].lower() if match else ""
+
+
+def path_of_url(url: str) -> str:
+    """The path in a URL; "" for a malformed one, which whoever opens it reports."""
+    try:
+        return urlsplit(url).path
+    except ValueError:
+        return ""
 
 
 def is_object(source: object) -> bool:
@@ -105,10 +114,10 @@ def list_objects(uri: str) -> list[str]:
     Raises:
         UnreadableImageError: The folder cannot be read.
     """
-    from pyarrow import fs  # noqa: PLC0415
-
     try:
         system, path = _open(uri)
+        from pyarrow import fs  # noqa: PLC0415  (after `_open`, which says it where it is missing)
+
         selector = fs.FileSelector(path, recursive=True, allow_not_found=True)
         paths = [each.path for each in system.get_file_info(selector) if each.is_file]
     except OSError as error:

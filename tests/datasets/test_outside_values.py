@@ -181,6 +181,41 @@ def test_300_outlines_on_an_image(tmp_path):
     assert all((mask == 1).sum() == 300 for mask in masks(coco(tmp_path, rows)).values())
 
 
+def test_many_outlines_are_drawn_together(tmp_path, monkeypatch):
+    """As each would be drawn alone, the smallest on top; 100,000 lines take a few seconds."""
+    rng, count = np.random.default_rng(5), 3000
+    corners = rng.uniform(0, 0.9, (count, 1, 2)) + rng.uniform(0, 0.2, (count, 4, 2))
+    corners[:5] = rng.uniform(0, 1, (5, 4, 2))  # some that are large
+    ids = rng.integers(0, 9, count)
+    lines = [
+        f"{i} {' '.join(map(str, each.ravel()))}" for i, each in zip(ids, corners, strict=True)
+    ]
+    root = yolo(tmp_path, "[a, b, c, d, e, f, g, h, i]", "\n".join(lines))
+    sample = open_dataset(root).split("all")[0]
+    calls = []
+    draw = rasterize.coco_mask.frPyObjects
+    counted = lambda polygons, *size: calls.append(len(polygons)) or draw(polygons, *size)  # noqa: E731
+    monkeypatch.setattr(rasterize.coco_mask, "frPyObjects", counted)
+    mask = sample.read_mask()
+    assert len(calls) == 3
+    shape = mask.shape
+    alone = [
+        rasterize.coco_mask.decode(draw([c.ravel().tolist()], *shape))[..., 0]
+        for c in corners * shape[::-1]
+    ]
+    expected = np.zeros(shape, np.uint8)
+    for i in sorted(range(count), key=lambda i: -int(alone[i].sum())):
+        expected[alone[i] > 0] = ids[i] + 1
+    np.testing.assert_array_equal(mask, expected)
+
+
+def test_more_shapes_than_an_image_may_have(tmp_path, monkeypatch):
+    root = yolo(tmp_path, "[a]", "0 .1 .1 .2 .1 .2 .2\n" * 12)
+    monkeypatch.setattr(rasterize, "MAX_SHAPES", 11)
+    with pytest.raises(DatasetError, match=r"line 12 of .* its image has 12 shapes"):
+        open_dataset(root).split("all")[0].read_mask()
+
+
 def test_outlines_that_take_for_ever(tmp_path, monkeypatch):
     across = [-100, -90, 100, 95] * 6_000
     assert "over 2 million pixels long; give fewer corners" in error(

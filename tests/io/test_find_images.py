@@ -1,11 +1,14 @@
 """Which images are named, and where their results go."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from easyseg.errors import ImageNotFoundError, InputError, UnreadableImageError
+from easyseg import read_image
+from easyseg.errors import ImageError, ImageNotFoundError, InputError, UnreadableImageError
+from easyseg.io import remote
 from easyseg.io.find_images import (
     Found,
     common_folder,
@@ -192,6 +195,32 @@ def test_a_list_that_names_itself(folder, lines):
     Path("twice").write_text("photos/b.jpg\n")
     Path("c").write_text("@twice\n@twice\n")
     assert names("@c") == ["photos/b.jpg"], "a list may be named again"
+
+
+def test_lists_of_lists_are_read_once_each(folder):
+    """Else ten that name ten more would take for ever."""
+    for depth in range(20):
+        for number in range(10):
+            lines = [f"@{depth + 1}-{i}" for i in range(10)] if depth < 19 else ["photos/b.jpg"]
+            Path(f"{depth}-{number}").write_text("\n".join(lines))
+    assert names("@0-0") == ["photos/b.jpg"]
+
+
+@pytest.mark.parametrize("url", ["http://[", "https://[::1/a.jpg", "http://x:y/\0.jpg"])
+def test_malformed_urls_are_left_to_whoever_reads_them(folder, url):
+    Path("list.txt").write_text(f"photos/b.jpg\n{url}\n")
+    assert names("@list.txt") == ["photos/b.jpg", url]
+    with pytest.raises(ImageError):
+        read_image(url)
+
+
+@pytest.mark.parametrize("uri", ["s3://bucket/folder", "s3://bucket/*.jpg", "gs://b/\x1b[31m/x"])
+def test_object_stores_without_pyarrow(folder, monkeypatch, uri):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    remote._file_system.cache_clear()
+    with pytest.raises(InputError, match="needs pyarrow, which is not installed") as caught:
+        find_images(uri)
+    assert "\x1b" not in str(caught.value)
 
 
 def test_results_beside_images_are_skipped_in_patterns_too(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from easyseg.errors import (
     InputError,
     UnreadableImageError,
 )
+from easyseg.inference.scene import is_scene
 from easyseg.io.geotiff.reader import SceneReader
 
 LAYOUTS = {
@@ -216,6 +218,40 @@ def test_a_tile_that_decodes_to_gigabytes(tmp_path):
         SceneReader(path) as scene,
     ):
         scene[:, :]
+
+
+@pytest.mark.parametrize("code", [258, 262, 320, 324, 338, 42113])
+@pytest.mark.parametrize("kind", [2, 7, 12])  # text, bytes, doubles
+def test_tags_of_other_types(code, kind, tmp_path):
+    path, ids = tmp_path / "scene.tif", painted()[1]
+    tag = [(42113, "s", 0, "0", True)]
+    if code == 320:
+        palette = np.zeros((3, 256), np.uint16)
+        write_tiff(path, ids, photometric="palette", colormap=palette, extratags=tag)
+    else:
+        image = np.dstack([painted()[0], ids])
+        write_tiff(path, image, extrasamples=["unassalpha"], extratags=tag)
+    content = bytearray(path.read_bytes())
+    (start,) = struct.unpack("<I", content[4:8])
+    entries = range(start + 2, start + 2 + 12 * content[start], 12)
+    (at,) = (at for at in entries if struct.unpack_from("<H", content, at)[0] == code)
+    struct.pack_into("<H", content, at + 2, kind)
+    path.write_bytes(content)
+    with contextlib.suppress(EasysegError), SceneReader(path) as scene:  # and nothing else
+        assert scene[:64, :64].shape == (64, 64, 3)
+
+
+def test_a_scene_may_have_any_number_of_bytes(tmp_path):
+    """Other images are read whole, and refused above 800 MB."""
+    path = tmp_path / "large.tif"
+    tifffile.memmap(path, shape=(20_000, 20_000, 3), dtype=np.uint8, photometric="rgb")  # sparse
+    assert path.stat().st_size > 1e9
+    with pytest.raises(ImageTooLargeError, match=r"a file of 1200 MB; the limit is 800 MB"):
+        read_image(path)
+    assert is_scene(str(path))
+    with SceneReader(path) as scene:
+        assert scene.shape == (20_000, 20_000, 3)
+        assert not scene[19_000:19_010, :10].any()
 
 
 @pytest.mark.parametrize(

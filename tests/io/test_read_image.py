@@ -557,6 +557,20 @@ def test_exif_orientation_of_jpegs_is_as_pillow_has_it(orientation):
     np.testing.assert_array_equal(read_image(content), expected)
 
 
+@pytest.mark.parametrize("orientation", TURNED)
+def test_exif_orientation_of_cmyk_jpegs(orientation):
+    """Which Pillow decodes, not OpenCV."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = Image.fromarray(NOISE).convert("CMYK")
+    content = encoded(image, "JPEG", quality=95, exif=exif)
+    with Image.open(io.BytesIO(content)) as opened:
+        assert opened.mode == "CMYK"
+        expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
+    np.testing.assert_array_equal(read_image(content), expected)
+    assert (expected.shape == NOISE.shape) == (orientation < 5)
+
+
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])

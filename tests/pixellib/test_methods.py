@@ -7,6 +7,7 @@ import inspect
 import cv2
 import numpy as np
 import pytest
+from helpers import fake_ghostscript
 from helpers.painted_network import HEIGHT, MIDDLE, PLACES, ROWS, VOC, WIDTH, FakeCamera
 
 from easyseg import load_label_set
@@ -326,3 +327,26 @@ def test_what_alter_bg_offers_besides(changer, here, scene):
     assert labels[MIDDLE["bird"]] == VOC.ids_of("bird")[0]
     np.testing.assert_array_equal(image, scene[..., ::-1])
     assert labels[ROWS].any()
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".png"])
+def test_postscript_under_the_name_of_an_image_starts_no_program(
+    segmenter, changer, here, tmp_path, monkeypatch, extension
+):
+    started = fake_ghostscript.install(tmp_path / "programs_of_this_test", monkeypatch)
+    bad = str(fake_ghostscript.eps(tmp_path / f"bad{extension}"))
+    for call in (
+        lambda: segmenter.segmentAsPascalvoc(bad),
+        lambda: segmenter.segmentAsAde20k(bad),
+        lambda: changer.segmentAsPascalvoc(bad),
+        lambda: changer.change_bg_img(f_image_path="sample.png", b_image_path=bad),
+        lambda: changer.change_bg_img(f_image_path=bad, b_image_path="flowers.jpg"),
+        lambda: changer.change_frame_bg(cv2.imread("sample.png"), bad),
+        lambda: changer.change_video_bg("sample_video.mp4", bad),
+        lambda: changer.color_bg(bad, colors=(0, 0, 0)),
+        lambda: changer.blur_bg(bad, low=True),
+        lambda: changer.gray_bg(bad),
+    ):
+        with pytest.raises(ImageError, match="not an image in a format that easyseg reads"):
+            call()
+    assert not started.exists()

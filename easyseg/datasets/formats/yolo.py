@@ -17,7 +17,7 @@ from easyseg.datasets.formats.base import DATASETS, Format
 from easyseg.datasets.lookup import Lookup, Name, fold, image_folders, is_image_name, short, walk
 from easyseg.datasets.options import DatasetOptions
 from easyseg.datasets.pairing import find_pairs, home_of, image_lookup, split_of_folder
-from easyseg.datasets.rasterize import NO_OUTLINE, Shape, draw_shapes
+from easyseg.datasets.rasterize import NO_OUTLINE, Shape, draw_shapes, require_count
 from easyseg.datasets.split_lists import ListedPairs, find_lists, read_lists
 from easyseg.datasets.splits import make_dataset
 from easyseg.datasets.values import read_lines, read_yaml, shown, text, whole_number
@@ -29,6 +29,7 @@ LISTS = (".txt", ".lst", ".list", ".csv")
 NAME_FILES = ("classes.txt", "obj.names")  # as Label Studio and CVAT write them
 NUMBERS = re.compile(r"[\d.eE+\-\s]+")
 Entry = tuple[str, str]  # a split, and a folder, a list or an image for it
+MAX_LABELS = 24 << 20  # bytes of one image's labels, which take 1 GB at most
 BOX = 5  # words in the line of a box: its class, center, width and height
 
 
@@ -41,16 +42,26 @@ class _Lines:
 
     def __call__(self, size: tuple[int, int]) -> np.ndarray:
         """`(H, W) uint8` class ids for an image of `(height, width)` pixels."""
-        lines = enumerate(map(str.split, read_lines(self.path)), 1)
-        shapes = [
-            self._shape(words, f"line {number} of {self.path}", size)
-            for number, words in lines
-            if len(words) != BOX
-        ]
-        return draw_shapes(shapes, size)
+        outlines = [line for line in _label_lines(self.path) if len(line[1]) != BOX]
+        if not outlines:
+            return draw_shapes([], size)
+        wheres = [f"line {number} of {self.path}" for number, _ in outlines]
+        require_count(len(outlines), wheres[-1])
+        parsed = [self._parse(line[1], w) for line, w in zip(outlines, wheres, strict=True)]
+        values = np.concatenate([corners for _, corners in parsed])
+        ends = np.cumsum([len(corners) for _, corners in parsed])
+        outside = ~((values >= -1) & (values <= 2))  # NaN is, too
+        if outside.any():
+            where = wheres[np.searchsorted(ends, outside.argmax(), side="right")]
+            raise DatasetError(f"{where} has corners outside 0 to 1; divide by the image size.")
+        polygons = np.split(values.reshape(-1, 2) * size[::-1], ends[:-1] // 2)
+        return draw_shapes(
+            [Shape(each[0], [p], w) for each, p, w in zip(parsed, polygons, wheres, strict=True)],
+            size,
+        )
 
-    def _shape(self, words: list[str], where: str, size: tuple[int, int]) -> Shape:
-        """The polygon of a line: its class, then x and y from 0 to 1 of each corner."""
+    def _parse(self, words: list[str], where: str) -> tuple[int, np.ndarray]:
+        """The class id of a line, and x and y of each corner, `(2 n,) float64`."""
         try:
             values = np.array(words[1:], float)
         except ValueError as error:
@@ -63,9 +74,12 @@ class _Lines:
             )
         if len(values) < 6 or len(values) % 2:
             raise DatasetError(f"{where} has {len(values)} numbers; give 3 or more x y pairs.")
-        if not (np.isfinite(values).all() and values.min() >= -1 and values.max() <= 2):
-            raise DatasetError(f"{where} has corners outside 0 to 1; divide by the image size.")
-        return Shape(self.classes[number], [values.reshape(-1, 2) * size[::-1]], where)
+        return self.classes[number], values
+
+
+def _label_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The number and the words of each line of a label file."""
+    return enumerate(map(str.split, read_lines(path, most=MAX_LABELS)), 1)
 
 
 class _Config(NamedTuple):
@@ -169,7 +183,7 @@ def _detect(root: Path) -> bool:
 
 
 def _looks_like_labels(path: Path) -> bool:
-    lines = read_lines(path)[:1]
+    lines = read_lines(path, most=MAX_LABELS)[:1]
     return bool(lines) and len(lines[0].split()) >= BOX and NUMBERS.fullmatch(lines[0]) is not None
 
 
@@ -276,8 +290,8 @@ def _about_boxes(files: Sequence[Path]) -> list[str]:
     """
     boxes, first, outlines = 0, "", 0
     for file in files:
-        for number, line in enumerate(read_lines(file), 1):
-            if len(line.split()) == BOX:
+        for number, words in _label_lines(file):
+            if len(words) == BOX:
                 boxes, first = boxes + 1, first or f"line {number} of {file}"
             else:
                 outlines += 1

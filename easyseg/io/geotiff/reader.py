@@ -49,20 +49,26 @@ class SceneReader:
 
     def __init__(self, path: Path, bands: Sequence[int] | None = None) -> None:
         self._segments = TiffSegments(path)
+        self.name = self._segments.name
+        self.shape = (self._segments.height, self._segments.width, 3)
         try:
-            page, samples = self._segments.page, self._segments.samples
-            self.name = self._segments.name
-            self._check_orientation()
-            self.shape = (self._segments.height, self._segments.width, 3)
-            self._tags: dict[int, Any] = {tag.code: tag.value for tag in page.tags}
-            self.georeference = Georeference.of(self._tags)
-            extra = [samples - len(page.extrasamples) + i for i, kind in
-                     enumerate(page.extrasamples) if kind in ALPHA]  # fmt: skip
-            self._alpha = extra[0] if extra and extra[0] > 0 else None
-            self.bands = self._chosen(bands)
+            with self._segments.errors():
+                self._describe(bands)
         except BaseException:
             self._segments.close()
             raise
+        self._pieces: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        self.value_range: tuple[float, float] | None = None
+
+    def _describe(self, bands: Sequence[int] | None) -> None:
+        page, samples = self._segments.page, self._segments.samples
+        self._check_orientation()
+        self._tags: dict[int, Any] = {tag.code: tag.value for tag in page.tags}
+        self.georeference = Georeference.of(self._tags)
+        extra = [samples - len(page.extrasamples) + i for i, kind in
+                 enumerate(page.extrasamples) if kind in ALPHA]  # fmt: skip
+        self._alpha = extra[0] if extra and extra[0] > 0 else None
+        self.bands = self._chosen(bands)
         self._nodata = _number(self._tags.get(NODATA))
         profile = self._tags.get(ICC_PROFILE)
         is_profile = isinstance(profile, bytes) and len(profile) <= MAX_BYTES
@@ -71,11 +77,9 @@ class SceneReader:
             self._nodata is not None
             or self._alpha is not None
             or self._segments.dtype.kind == "f"
-            or not all(self._segments.page.dataoffsets)
-            or not all(self._segments.page.databytecounts)
+            or not all(page.dataoffsets)
+            or not all(page.databytecounts)
         )
-        self._pieces: dict[int, tuple[np.ndarray, np.ndarray]] = {}
-        self.value_range: tuple[float, float] | None = None
 
     def __getitem__(self, window: tuple[slice, slice]) -> np.ndarray:
         """`(h, w, 3) uint8 RGB`; what lies beyond the lower and right edges is left out."""
@@ -118,9 +122,10 @@ class SceneReader:
         )
         height = self._segments.rows
         pieces = []
-        for start in range(top // height * height, bottom, height):
-            piece = self._piece(start)[part]
-            pieces.append(piece[max(0, top - start) : bottom - start, left:right])
+        with self._segments.errors():
+            for start in range(top // height * height, bottom, height):
+                piece = self._piece(start)[part]
+                pieces.append(piece[max(0, top - start) : bottom - start, left:right])
         return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
 
     def _piece(self, top: int) -> tuple[np.ndarray, np.ndarray]:

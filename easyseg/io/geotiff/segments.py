@@ -53,13 +53,13 @@ class TiffSegments:
 
     def __init__(self, path: Path) -> None:
         self.name = show_path(path)
-        require_file(path)
+        require_file(path, math.inf)
         tifffile = load_tifffile()
-        with self._errors():
+        with self.errors():
             self._file = path.open("rb")
             self._size = path.stat().st_size
         try:
-            with self._errors():
+            with self.errors():
                 try:
                     self._tiff = tifffile.TiffFile(self._file)
                     self.page: Any = self._tiff.pages[0]
@@ -151,7 +151,7 @@ class TiffSegments:
             UnreadableImageError: It is damaged here.
         """
         bottom = min(top + self.rows, self.height)
-        with self._errors():
+        with self.errors():
             if self._by_rows:
                 return self._read_rows(top, bottom)[..., channels], None
             return self._read_segments(top, bottom, channels)
@@ -240,7 +240,8 @@ class TiffSegments:
         self.close()
 
     @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
+    def errors(self) -> Iterator[None]:
+        """Turns whatever the file's content makes tifffile and others raise into an ImageError."""
         with without_log(), image_errors(self.name):
             try:
                 yield

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from typing import Any
-from urllib.parse import urlparse
 
+from easyseg.io.remote import path_of_url
 from easyseg.io.video.types import VideoSource
 
 EXTENSIONS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts",
@@ -28,7 +28,7 @@ def is_video(source: Any) -> bool:
     name = os.fspath(source).lower()
     if name.startswith(STREAM_SCHEMES):
         return True
-    path = urlparse(name).path if name.startswith(WEB_SCHEMES) else name
+    path = path_of_url(name) if name.startswith(WEB_SCHEMES) else name
     return path.endswith(EXTENSIONS)
 
 
