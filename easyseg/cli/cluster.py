@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from easyseg.evaluation.scores import Scores
 
 MEMORY = 2_000_000_000  # as in `easyseg.distributed`, which loads more
+INSTEAD = {  # of options that runs on a cluster do not have
+    "shard": "a cluster divides the images among its nodes by itself; leave one of both out",
+    "bands": "windows of a TIFF are dealt out on one machine; give workers= without ray=",
+    "report": "its charts need one process; run again without ray=, or leave report= out",
+}
 DEFAULT = "default"  # --ray without an address
 
 RAY_OPTIONS: tuple[Callable[..., Any], ...] = (
@@ -128,4 +133,4 @@ def refuse_on_cluster(**values: Any) -> None:
     """Raises InputError for an option that a cluster does not have."""
     for name, value in values.items():
         if value is not None:
-            raise InputError(f"{name}= is not available with ray=; leave one of them out.")
+            raise InputError(f"{name}= is not available with ray=: {INSTEAD[name]}.")

@@ -77,8 +77,9 @@ def segment(
     """
     model.check_classes(output["classes"])
     if cluster is not None:
-        refuse_on_cluster(shard=shard, jsonl=jsonl, csv=csv_file, bands=bands)
-        options = {**output, "resume": resume, "progress": not quiet}
+        refuse_on_cluster(shard=shard, bands=bands)
+        options = {**output, "resume": resume, "jsonl": jsonl, "csv": csv_file}
+        options["progress"] = not quiet
         return segment_on(cluster, model, sources, out, **options)
 
     folder = local_path(out)

@@ -22,13 +22,13 @@ def plan_run(sources: Source | Iterable[Source], out: str, spec: OutputSpec) -> 
     """Which images are read and which files or objects are written.
 
     Raises:
-        InputError: `out` is a URL of the web or a template of names, or results would lie among the
-            images; and as of `plan_folder`, and so are other errors.
+        InputError: `out` is a URL of the web, or a template of names in an object store; or results
+            would lie among the images; and as of `plan_folder`, and so are other errors.
     """
-    if "{" in out and (is_object(out) or NameTemplate.of(Path(out))):
+    if "{" in out and is_object(out):
         raise InputError(
-            f"out={show_path(out)!r} is a template of names, which runs on a cluster do not "
-            "take. Give a folder for the results."
+            f"out={show_path(out)!r} is a template of names, which only folders take. Give a "
+            "folder of the store: results get the paths of their images below it."
         )
     if not is_object(out):
         if scheme_of(out):
@@ -37,7 +37,7 @@ def plan_run(sources: Source | Iterable[Source], out: str, spec: OutputSpec) -> 
                 f"Give a folder, or an object store: {EXAMPLES}."
             )
         plan = plan_folder(sources, out, spec)
-        if plan.folder != Path(out):
+        if plan.folder != Path(out) and NameTemplate.of(Path(out)) is None:
             raise InputError(f"out={show_path(out)!r} is a file. Give a folder for the results.")
         return plan
     images = find_images(sources)

@@ -10,7 +10,7 @@ import dataclasses
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from easyseg.distributed.remote_log import RemoteLog
 from easyseg.distributed.rows import write_parquet
 from easyseg.distributed.segmenter import ModelOptions, Segmenter
 from easyseg.errors import ImageError, InputError
+from easyseg.inference.area_table import check_area_table
 from easyseg.inference.folder import (
     FolderPlan,
     FolderSummary,
@@ -36,6 +37,7 @@ from easyseg.inference.folder import (
     is_empty_cutout,
     output_settings,
     run_jobs,
+    write_areas,
 )
 from easyseg.io.remote import is_object, write_object
 from easyseg.utils.validation import checked
@@ -85,6 +87,8 @@ def segment(
     gpus: float = 0,
     memory: int = MEMORY,
     resume: bool = False,
+    jsonl: AnyPath | None = None,
+    csv: AnyPath | None = None,
     max_failures: int | None = None,
     ray: str | None = None,
     progress: bool = True,
@@ -100,7 +104,8 @@ def segment(
     Args:
         sources: Files, folders, patterns, `@list.txt` or Parquet files of paths; URLs of http(s),
             s3, gs and whatever else pyarrow opens. All nodes must see them.
-        out: Folder of results, a path that all nodes share or a URL of s3, gs, ...
+        out: Folder of results, a path that all nodes share or a URL of s3, gs, ...; of a path also
+            a template of names such as "out/{stem}_seg.png".
         model: As for `SemanticSegmentation`, a name or path; or the URL of a file.
         kind: As in `segment_image`, and so are the next three.
         classes: Only these classes.
@@ -113,6 +118,9 @@ def segment(
         gpus: Cards of each.
         memory: Bytes that Ray sets apart for each; `max_pixels` bounds what an image takes.
         resume: Skips images that `results.jsonl` in `out` lists as done in the same way.
+        jsonl: The results log, a file of this computer; `None` for `results.jsonl` in the folder
+            of results, which those in an object store always have.
+        csv: Writes the areas as CSV too, a file of this computer.
         max_failures: Failed images from which on the run stops; `None` never stops it.
         ray: Address of the cluster: "auto", "host:port", or "local"; `None` for that of
             RAY_ADDRESS, else this computer.
@@ -143,7 +151,15 @@ def segment(
         min_area=min_area,
         **options,
     )
+    if jsonl is not None and is_object(out):
+        raise InputError(
+            f"jsonl={os.fspath(jsonl)!r} cannot be chosen for results in an object store, whose "
+            "log is results.jsonl beside them. Leave it out, and copy that object."
+        )
     plan = plan_run(sources, out, segmenter.spec)
+    areas = None if csv is None else Path(csv)
+    if areas is not None:
+        check_area_table(areas, plan.jobs)
     folders = [] if is_object(out) else sorted({_parent(job) for job in plan.jobs})
     with connected(ray) as cluster:
         pool, facts = open_pool(
@@ -155,31 +171,47 @@ def segment(
             folder=folders[0] if folders else None,
         )
         run = _Run(pool, segmenter, max_failures, started)
+        settings = {**facts.settings, **output_settings(segmenter.spec, facts.labels)}
         arguments: dict[str, Any] = {
-            "settings": {**facts.settings, **output_settings(segmenter.spec, facts.labels)},
+            "settings": settings,
             "is_empty": lambda line: is_empty_cutout(line, segmenter.spec, facts.labels),
             "resume": resume,
+            "jsonl": jsonl,
             "progress": progress,
         }
+
+        def write_tables(results_log: Path, rows: Path) -> None:
+            write_parquet(results_log, rows, facts.sha256)
+            if areas is not None:
+                spec, labels = segmenter.spec, facts.labels
+                write_areas(areas, plan.jobs, results_log, settings, spec, labels)
+
         try:
-            summary = _with_log(plan, run, out, facts.sha256, arguments)
+            summary, table = _with_log(plan, run, out, write_tables, arguments)
         finally:
             tidy(cluster, pool.nodes, folders)
     values = {field.name: getattr(summary, field.name) for field in dataclasses.fields(summary)}
     values["elapsed"] = time.perf_counter() - started
-    table = f"{out.rstrip('/')}/{TABLE}"
     return RaySummary(**values, table=table, workers=pool.workers, startup=run.startup)
 
 
 def _with_log(
-    plan: FolderPlan, run: _Run, out: str, sha256: str, arguments: dict[str, Any]
-) -> FolderSummary:
-    """Does the run, with its log and its table beside the results."""
+    plan: FolderPlan,
+    run: _Run,
+    out: str,
+    write_tables: Callable[[Path, Path], None],
+    arguments: dict[str, Any],
+) -> tuple[FolderSummary, str]:
+    """Does the run, with its log and its table beside the results; also where the table is.
+
+    `write_tables` writes the tables of a log; the path of one of them is given.
+    """
     if not is_object(out):
         summary = run_jobs(plan, run.execute, out=Path(out), **arguments)
-        write_parquet(Path(summary.jsonl), Path(out, TABLE), sha256)
-        return summary
-    remote = RemoteLog(out)
+        table = (plan.folder or Path(out)) / TABLE
+        write_tables(Path(summary.jsonl), table)
+        return summary, str(table)
+    remote, uri = RemoteLog(out), f"{out.rstrip('/')}/{TABLE}"
     try:
         if arguments["resume"]:
             remote.fetch()
@@ -187,14 +219,13 @@ def _with_log(
             plan,
             lambda jobs: remote.follow(run.execute(jobs)),
             out=out,
-            jsonl=remote.path,
-            **arguments,
+            **{**arguments, "jsonl": remote.path},
         )
         remote.store()
         table = remote.path.with_name(TABLE)
-        write_parquet(remote.path, table, sha256)
-        write_object(f"{out.rstrip('/')}/{TABLE}", table.read_bytes())
-        return dataclasses.replace(summary, jsonl=remote.uri)
+        write_tables(remote.path, table)
+        write_object(uri, table.read_bytes())
+        return dataclasses.replace(summary, jsonl=remote.uri), uri
     finally:
         remote.close()
 

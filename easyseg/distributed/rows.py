@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from easyseg.inference.results_log import read_lines
+from easyseg.inference.results_log import is_result, read_lines
 from easyseg.io.atomic import new_file
 
 COLUMNS = {  # name: Arrow's type
@@ -79,8 +79,13 @@ def write_parquet(log: Path, path: Path, model_sha256: str | None) -> None:
     from pyarrow import parquet  # noqa: PLC0415
 
     with new_file(path) as file, parquet.ParquetWriter(file, schema()) as writer:
-        for rows in _groups(to_row(line, model_sha256) for line in read_lines(log)):
+        lines = (line for line in read_lines(log) if is_result(line) or _is_failed(line))
+        for rows in _groups(to_row(line, model_sha256) for line in lines):
             writer.write_table(to_table(rows))
+
+
+def _is_failed(line: Mapping[str, Any]) -> bool:
+    return "result" not in line and "classes" not in line and isinstance(line.get("error"), str)
 
 
 def _groups(rows: Iterator[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

@@ -207,10 +207,22 @@ def segment_folder(
         progress=progress,
     )
     if table is not None:
-        ids = range(len(labels)) if spec.classes is None else labels.ids_of(spec.classes)
-        lines = done_lines(Path(summary.jsonl), settings)
-        write_area_table(table, plan.jobs, lines, {i: labels.names[i] for i in ids})
+        write_areas(table, plan.jobs, Path(summary.jsonl), settings, spec, labels)
     return summary
+
+
+def write_areas(
+    table: Path,
+    jobs: Sequence[Job],
+    results_log: Path,
+    settings: Mapping[str, Any],
+    spec: OutputSpec,
+    labels: LabelSet,
+) -> None:
+    """Writes the areas of the images that the log lists as done with these settings, as CSV."""
+    ids = range(len(labels)) if spec.classes is None else labels.ids_of(spec.classes)
+    names = {i: labels.names[i] for i in ids}
+    write_area_table(table, jobs, done_lines(results_log, settings), names)
 
 
 def output_settings(spec: OutputSpec, labels: LabelSet) -> dict[str, Any]:

@@ -97,7 +97,29 @@ def append_line(path: Path, values: Mapping[str, Any]) -> None:
 def done_lines(path: Path, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The lines of images that are done with these settings."""
     settings = parse_json(json.dumps(settings))  # as the lines have them
-    return (e for e in read_lines(path) if e["settings"] == settings and "result" in e)
+    return (e for e in read_lines(path) if e["settings"] == settings and is_result(e))
+
+
+def is_result(line: Mapping[str, Any]) -> bool:
+    """Whether the line says what is in a result: not a failed image's, nor one made up."""
+    classes, spent = line.get("classes"), line.get("milliseconds", {})
+    return (
+        all(_is_side(line.get(side)) for side in ("width", "height"))
+        and isinstance(line.get("result"), str)
+        and isinstance(classes, list)
+        and all(isinstance(each, dict) and _is_area(each) for each in classes)
+        and isinstance(spent, dict)
+        and all(isinstance(value, int | float) for value in spent.values())
+    )
+
+
+def _is_side(value: Any) -> bool:
+    return isinstance(value, int) and 0 < value < 1 << 31
+
+
+def _is_area(entry: Mapping[str, Any]) -> bool:
+    kinds = {"id": int, "name": str, "ratio": (int, float)}
+    return all(isinstance(entry.get(name), kind) for name, kind in kinds.items())
 
 
 def encode_line(values: Mapping[str, Any]) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import math
 import os
 import re
@@ -58,6 +59,7 @@ FORMATS = {  # by Pillow's name, the usual ones first
 HEIF_EXTENSIONS = (".heic", ".heif", ".hif")
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 HEIF_COST = 2
+PLAIN_COST = 20  # of numbers as text, which Pillow reads in Python
 IMAGE_EXTENSIONS = (*(e for each in FORMATS.values() for e in each.extensions), *HEIF_EXTENSIONS)
 """Of every format that is read; those of HEIF need the package pillow-heif."""
 
@@ -68,6 +70,9 @@ MAX_PIXELS = 125_000_000
 """Images with more pixels are refused before they are decoded, so that one takes under 1 GB."""
 MAX_PIXELS_VARIABLE = "EASYSEG_MAX_PIXELS"
 MAX_FILE_MB = 800  # 8 bytes for each of 100 million pixels; some decoders read the whole file first
+
+COUNTED_BYTES = 8 << 20  # of smaller files all parts are read in some seconds, however small
+MAX_READS = 8_000_000  # of a file: Pillow reads headers, and what is run-length coded, in Python
 
 _lock = threading.Lock()  # of Pillow's limit and of the filters of warnings, which are global
 
@@ -115,13 +120,58 @@ def open_image(
     limit = pixel_limit(max_pixels)
     if isinstance(file, Path):
         require_file(file, max_megabytes)
-    with image_errors(name, limit), _open(file, name, limit) as image:
+    with (
+        image_errors(name, limit),
+        _counted(file, name) as content,
+        _open(content, name, limit) as image,
+    ):
         check_size(*image.size, name, limit, cost=_cost(image))
         yield image
 
 
+class _CountedReader(io.BufferedReader):
+    """A file that is read in so many parts at most."""
+
+    def __init__(self, file: Any, name: str) -> None:
+        super().__init__(file)
+        self._image, self._left = name, MAX_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._left -= 1
+        if self._left < 0:
+            raise ImageTooLargeError(
+                f"Cannot read {self._image}: it consists of too many parts (over {MAX_READS:,}), "
+                "which would take too long. Save it again as PNG or JPEG."
+            )
+        return super().read(size)
+
+
+@contextlib.contextmanager
+def _counted(file: Path | IO[bytes], name: str) -> Iterator[Path | IO[bytes]]:
+    """The file itself, or a large one as a `_CountedReader`."""
+    if isinstance(file, Path):
+        if file.stat().st_size <= COUNTED_BYTES:
+            yield file
+            return
+        with _CountedReader(io.FileIO(file), name) as reader:
+            yield reader
+    elif file.seek(0, os.SEEK_END) <= COUNTED_BYTES:
+        file.seek(0)
+        yield file
+    else:
+        file.seek(0)
+        reader = _CountedReader(file, name)
+        try:
+            yield reader
+        finally:
+            if not reader.closed:
+                reader.detach()  # else it closes the file
+
+
 def _cost(image: ImageFile.ImageFile) -> int:
     """How many times over the decoder holds the image; of an animation, its canvas too."""
+    if image.format == "PPM" and image.mode != "1" and image.tile[0][0] == "ppm_plain":
+        return PLAIN_COST
     if image.format in FORMATS:
         return FORMATS[image.format].cost + bool(image.info.get("progressive"))
     return 1 if image.format == "MPO" else HEIF_COST
@@ -130,7 +180,7 @@ def _cost(image: ImageFile.ImageFile) -> int:
 def check_size(width: int, height: int, name: str, limit: int, *, cost: int = 1) -> None:
     """Raises the ImageError that says why an image of this size is not decoded, if so."""
     if width * height * cost > limit:
-        held = f"; its format takes {cost} times the memory" if cost > 1 else ""
+        held = f"; its format takes {cost} times the memory or the time" if cost > 1 else ""
         raise _too_large(name, f"{width}x{height}{held}", limit, width * height * cost)
     if width * height == 0:
         raise UnreadableImageError(

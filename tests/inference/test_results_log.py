@@ -9,7 +9,7 @@ import pytest
 
 from easyseg.distributed.results import merge_results
 from easyseg.errors import InputError
-from easyseg.inference.results_log import begin
+from easyseg.inference.results_log import begin, done_lines
 from easyseg.io.find_images import Found, Job
 
 JOBS = [Job(Found("a.png", Path("a.png")), Path("out/a.png"))]
@@ -46,6 +46,29 @@ def test_a_line_without_end(tmp_path):
     unit = 1 if sys.platform == "darwin" else 1024
     assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit < 200 << 20
     assert log.read_bytes() == LINE + b"\n"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"classes": None},
+        {"classes": [1]},
+        {"classes": [{"id": "0", "name": "a", "ratio": 1}]},
+        {"classes": [{"id": 0, "name": "a", "ratio": None}]},
+        {"width": "6"},
+        {"result": ["out/b.png"]},
+        {"milliseconds": 5},
+        {"milliseconds": {"read": "x"}},
+    ],
+    ids=str,
+)
+def test_lines_that_describe_no_result_are_in_no_table(tmp_path, odd):
+    entry = {"id": 0, "name": "a", "ratio": 1.0}
+    size = {"width": 6, "height": 4}
+    line = {**json.loads(LINE), **size, "classes": [entry], "milliseconds": {"read": 1.5}}
+    log = tmp_path / "results.jsonl"
+    log.write_text(f"{json.dumps(line)}\n{json.dumps(line | odd)}\n")
+    assert list(done_lines(log, {})) == [line]
 
 
 @pytest.mark.parametrize(

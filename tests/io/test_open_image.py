@@ -2,8 +2,10 @@
 
 import io
 import os
+import struct
 import sys
 import tracemalloc
+import zlib
 from pathlib import Path
 
 import cv2
@@ -22,6 +24,7 @@ from easyseg.errors import (
     printable,
     show_path,
 )
+from easyseg.io import open_image as module
 from easyseg.io.find_images import find_images
 from easyseg.io.open_image import FORMATS, IMAGE_EXTENSIONS, MAX_PIXELS, open_image
 
@@ -113,6 +116,53 @@ def test_a_frame_larger_than_its_canvas_is_charged_too():
     content[at : at + 4] = b"\xff\xff\xff\xff"
     with pytest.raises(ImageTooLargeError):
         read_image(bytes(content))
+
+
+def in_many_parts() -> dict[str, bytes]:
+    """Files of a few pixels, or of run lengths of one, with a million parts in 4 MB."""
+    small = Image.new("RGB", (8, 8))
+    jpeg, png, count = encoded(small, "JPEG"), encoded(small, "PNG"), 1 << 20
+    chunk = struct.pack(">I4sI", 0, b"abCd", zlib.crc32(b"abCd"))
+    runs = (1000 * b"\1\5" + b"\0\0") * 1000 + b"\0\1"
+    sizes = struct.pack("<IiiHHIIiiII", 40, 1000, 1000, 1, 8, 1, len(runs), 0, 0, 256, 0)
+    header = struct.pack("<IHHI", 1078 + len(runs), 0, 0, 1078)
+    return {
+        "jpeg": jpeg[:2] + count * b"\xff\xee\0\2" + jpeg[2:],
+        "fill bytes": jpeg[:2] + 4 * count * b"\xff" + jpeg[2:],
+        "png": png[:33] + count // 3 * chunk + png[33:],
+        "comments": b"P6\n" + count * b"#\n" + b"1 1\n255\nabc",
+        "bmp": b"BM" + header + sizes + bytes(1024) + runs,
+    }
+
+
+@pytest.mark.parametrize("kind", in_many_parts())
+def test_a_file_of_many_parts_is_left_in_time(kind, tmp_path, monkeypatch):
+    """Each costs Pillow a step in Python: 800 MB would take minutes, and gigabytes."""
+    monkeypatch.setattr(module, "COUNTED_BYTES", 1 << 20)
+    monkeypatch.setattr(module, "MAX_READS", 100_000)
+    content = in_many_parts()[kind]
+    (tmp_path / "a.png").write_bytes(content)
+    for source in (content, tmp_path / "a.png"):
+        with pytest.raises(ImageTooLargeError, match=r"too many parts \(over 100,000\)"):
+            read_image(source)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_large_files_are_read_as_others_are(kind, tmp_path, monkeypatch):
+    content = encoded(NOISE, kind)
+    expected = read_image(content)
+    monkeypatch.setattr(module, "COUNTED_BYTES", 0)
+    (tmp_path / "a.png").write_bytes(content)
+    for source in (content, tmp_path / "a.png"):
+        np.testing.assert_array_equal(read_image(source), expected)
+
+
+def test_numbers_as_text_are_charged_for_their_time():
+    plain = b"P3\n60 40\n255\n" + 7200 * b"5 "
+    with pytest.raises(ImageTooLargeError, match=r"takes 20 times the memory or the time"):
+        read_image(plain, max_pixels=20 * 2400 - 1)
+    assert read_image(plain, max_pixels=20 * 2400).shape == (40, 60, 3)
+    assert read_image(b"P1\n60 40\n" + 2400 * b"0", max_pixels=2400).shape == (40, 60, 3)
 
 
 def test_pillow_s_own_limit_and_warning_do_not_matter(monkeypatch, tmp_path):
