@@ -61,8 +61,23 @@ def refused(tmp_path, monkeypatch, capsys):
             "segment images -o out --workers 2",
             ["--workers 2 is for a cluster", "give --ray too, or --bands for a TIFF of"],
         ),
-        ("segment images -o out --ray --jsonl x.jsonl", ["--jsonl is not available with --ray"]),
-        ("segment images -o out --ray --shard 1/2", ["--shard is not available with --ray"]),
+        (
+            "segment images -o s3://b/out --ray --jsonl x.jsonl -m mini",
+            ["--jsonl x.jsonl cannot be chosen for results in an object store", "copy that object"],
+        ),
+        (
+            "segment images -o s3://b/{stem}.png --ray -m mini",
+            ["is a template of names, which only folders take. Give a folder of the store"],
+        ),
+        ("segment images -o out --ray --csv x.txt -m mini", ["--csv x.txt must end in .csv"]),
+        (
+            "segment images -o out --ray --shard 1/2",
+            ["--shard is not available with --ray", "divides the images among its nodes by itself"],
+        ),
+        (
+            "segment images -o out --ray --bands 1",
+            ["--bands is not available with --ray", "give --workers without --ray"],
+        ),
         ("segment images -o s3://b/out", ["--out s3://b/out is in an object store", "give --ray"]),
         (
             "segment images -o http://b/out --ray -m mini",

@@ -83,6 +83,35 @@ def test_rows_are_in_a_table_too(local, images, tmp_path):
         assert len(row["model_sha256"]) == 64
 
 
+def test_areas_and_names_are_those_of_one_process(local, images, mini, tmp_path):
+    outs = {name: tmp_path / name for name in ("cluster", "alone")}
+    for name, out in outs.items():
+        files = {"csv": out / "areas.csv", "jsonl": out / "log.jsonl", "kind": "mask"}
+        template = out / "{parent}/{stem}_seg.png"
+        if name == "cluster":
+            summary = run(images, template, workers=2, **files)
+        else:
+            mini.segment_folder(images, template, progress=False, **files)
+    table = outs["cluster"] / "results.parquet"
+    assert (summary.done, summary.jsonl) == (20, outs["cluster"] / "log.jsonl")
+    assert Path(summary.table) == table
+    table.unlink()
+    (outs["cluster"] / "log.jsonl").unlink()
+    (outs["alone"] / "log.jsonl").unlink()
+    cluster, alone = map(files_of, outs.values())
+    assert cluster == alone
+    assert {"areas.csv", "deep/0004_seg.png"} <= cluster.keys()
+    assert len(cluster["areas.csv"].splitlines()) == 21
+
+
+def test_areas_of_a_run_that_is_resumed(local, images, tmp_path):
+    few = sorted(str(path) for path in images.glob("*.jpg"))[:4]
+    run(few[:2], tmp_path / "out", workers=1)
+    summary = run(few, tmp_path / "out", workers=1, resume=True, csv=tmp_path / "areas.csv")
+    assert (summary.done, summary.skipped) == (2, 2)
+    assert len((tmp_path / "areas.csv").read_text().splitlines()) == 5
+
+
 def test_either_resumes_the_other(local, images, mini, tmp_path):
     """A run of one process is continued by a cluster, and the other way round."""
     few = sorted(str(path) for path in images.glob("*.jpg"))
