@@ -118,8 +118,11 @@ def _is_side(value: Any) -> bool:
 
 
 def _is_area(entry: Mapping[str, Any]) -> bool:
-    kinds = {"id": int, "name": str, "ratio": (int, float)}
-    return all(isinstance(entry.get(name), kind) for name, kind in kinds.items())
+    return (
+        isinstance(entry.get("id"), int)
+        and isinstance(entry.get("name"), str)
+        and isinstance(entry.get("ratio"), int | float)
+    )
 
 
 def encode_line(values: Mapping[str, Any]) -> bytes:
