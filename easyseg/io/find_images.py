@@ -148,8 +148,7 @@ def _expand(
         if source in lists:
             circle = " -> ".join((*lists[lists.index(source) :], source))
             raise InputError(f"The list {source} names itself ({circle}). Remove such a line.")
-        if source in read:
-            return []
+        lines = lines if source not in read else []
         read.add(source)
         inner = (*lists, source)
         return [image for line in lines for image in _expand(line, results, others, inner, read)]
