@@ -19,7 +19,7 @@ from easyseg._keras import keras
 from easyseg.models.backbones.registry import BACKBONES, SPEC_OF
 from easyseg.models.summary import count
 from easyseg.utils.resources import pretrained_path
-from easyseg.weights.bundle import MINI, read_bundle
+from easyseg.weights.bundle import EMBEDDED, read_bundle
 from easyseg.weights.manifest import weight_sets
 
 __all__ = ["backbones", "cost", "published"]
@@ -27,7 +27,8 @@ __all__ = ["backbones", "cost", "published"]
 
 def published() -> Iterator[tuple[str, ModelConfig]]:
     """The networks that `easyseg models` lists, by name."""
-    yield MINI, read_bundle(pretrained_path(MINI)).config
+    for name in EMBEDDED:
+        yield name, read_bundle(pretrained_path(name)).config
     for name, entry in weight_sets().items():
         yield name, entry.model
 

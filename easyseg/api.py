@@ -29,6 +29,7 @@ from easyseg.results.outputs.spec import OutputSpec
 from easyseg.results.segmentation import Segmentation
 from easyseg.training.run_dir import read_report_parts
 from easyseg.utils.validation import check_options, checked
+from easyseg.weights.bundle import EMBEDDED
 from easyseg.weights.foreign import ForeignOptions
 from easyseg.weights.manifest import weight_sets
 from easyseg.weights.network_file import ExportedConfig
@@ -63,11 +64,12 @@ class SemanticSegmentation:
         history: Metrics of each epoch after `fine_tune` or `resume`; otherwise empty.
 
     Args:
-        model: "mini", a small model of the 21 Pascal VOC classes that is installed with easyseg;
-            a name from `list_models()`, downloaded on first use; the folder of a saved model or a
-            training run; a file that `export` wrote; an .onnx file of another program; an .h5 file
-            of PixelLib; a frozen graph (.pb) of Google's DeepLab; a repository of the Hugging
-            Face Hub, "hf://user/repo" (docs/hugging-face.md); "hub:" and a KerasHub preset, such as
+        model: "mini" or "scenes", small models that are installed with easyseg, of the 21 Pascal
+            VOC classes and of 40 ADE20K classes, which name all of a room or a street; a name from
+            `list_models()`, downloaded on first use; the folder of a saved model or a training run;
+            a file that `export` wrote; an .onnx file of another program; an .h5 file of PixelLib; a
+            frozen graph (.pb) of Google's DeepLab; a repository of the Hugging Face Hub,
+            "hf://user/repo" (docs/hugging-face.md); "hub:" and a KerasHub preset, such as
             "hub:segformer_b0_ade20k_512"; or a `LoadedModel`. `None` means "mini", and logs a
             line once.
         architecture: For a weights file: the published weights with the same network and classes,
@@ -974,8 +976,8 @@ class SemanticSegmentation:
 
 
 def list_models() -> list[str]:
-    """Names that `SemanticSegmentation` takes: "mini" and the published weights."""
-    return ["mini", *weight_sets()]
+    """Names that `SemanticSegmentation` takes: the embedded models and the published weights."""
+    return [*EMBEDDED, *weight_sets()]
 
 
 @functools.cache

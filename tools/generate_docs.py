@@ -27,7 +27,8 @@ from networks import distinct, row_of  # noqa: E402
 from easyseg.inference.runtimes import RUNTIMES  # noqa: E402
 from easyseg.models.config import ModelConfig  # noqa: E402
 from easyseg.results.label_set import load_label_set  # noqa: E402
-from easyseg.weights.bundle import MINI  # noqa: E402
+from easyseg.utils.resources import pretrained_path  # noqa: E402
+from easyseg.weights.bundle import read_bundle  # noqa: E402
 from easyseg.weights.manifest import WeightSet, weight_sets  # noqa: E402
 
 __all__ = ["CHOICE", "PAGE", "SPEED", "ZOO", "choice_page", "page", "speed_page"]
@@ -97,10 +98,10 @@ def weights_table(costs: dict[str, Row], times: dict[str, Row]) -> str:
         rows.append(
             [
                 f"`{name}`",
-                classes(entry) if entry else "21, voc",
+                classes(name),
                 download(entry) if entry else "included",
                 *counted(costs[name], size=True),
-                scores(entry) if entry else f"[its card](../pretrained/{MINI}/card.md)",
+                scores(entry) if entry else f"[its card](../pretrained/{name}/card.md)",
                 time(config, times),
             ]
         )
@@ -117,7 +118,7 @@ def own_size_table() -> str:
         rows.append(
             [
                 f"`{name}`",
-                classes(entry) if entry else f"{models[name].num_classes}, embedded",
+                classes(name),
                 f"{cost['height']}x{cost['width']}",
                 f"{int(cost['multiply_adds']) / 1e9:.1f} B",
                 f"{float(row['ratio']):.2f} ({row['ratio_min']} to {row['ratio_max']})"
@@ -173,9 +174,13 @@ def runtimes_table() -> str:
     return markdown(["Runtime", "Precision", *networks], rows)
 
 
-def classes(entry: WeightSet) -> str:
+def classes(name: str) -> str:
     """Number of classes and label set."""
-    label_set = load_label_set(entry.labels)
+    entry = weight_sets().get(name)
+    if entry:
+        label_set = load_label_set(entry.labels)
+    else:
+        label_set = read_bundle(pretrained_path(name)).label_set
     return f"{len(label_set)}, {label_set.name}"
 
 

@@ -37,7 +37,7 @@ __all__ = [
 
 # name: (module, short help)
 COMMANDS = {
-    "demo": ("easyseg.cli.demo", "Segment two sample images with the embedded model."),
+    "demo": ("easyseg.cli.demo", "Segment two sample images with the embedded models."),
     "segment": ("easyseg.cli.segment", "Segment images, folders or patterns."),
     "background": ("easyseg.cli.background", "Change, blur, color or remove the background."),
     "video": ("easyseg.cli.video", "Segment a video, a stream or a camera."),

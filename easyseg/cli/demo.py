@@ -12,9 +12,12 @@ from easyseg.api import SemanticSegmentation
 from easyseg.cli import command
 from easyseg.cli.options import QUIET, echo
 from easyseg.errors import ImageNotFoundError
+from easyseg.results.segmentation import Segmentation
+from easyseg.weights.bundle import EMBEDDED, MINI
 
 IMAGES = ("astronaut.png", "chelsea.png")  # a person, a cat: scikit-image's sample images
 KINDS = ("overlay", "mask", "cutout")
+SURE = 0.6  # mean confidence of an area below which its class is said to be unsure
 
 
 @command()
@@ -26,25 +29,35 @@ KINDS = ("overlay", "mask", "cutout")
     show_default=True,
     help="Folder for the images.",
 )
-@click.option("-m", "--model", default="mini", show_default=True, help="Name or folder.")
+@click.option("-m", "--model", help="Name or folder.  [default: both embedded models]")
 @QUIET
-def demo(out: Path, model: str, quiet: bool) -> None:
+def demo(out: Path, model: str | None, quiet: bool) -> None:
     """Segment two sample images: an overlay, a mask and a cut-out of each."""
     images = _sample_images()
-    started = time.perf_counter()
-    seg = SemanticSegmentation(model, progress=not quiet)
-    echo(f"{model}: loaded in {time.perf_counter() - started:.1f} s")
-    for image in images:
-        result = seg.segment_image(image)
-        for kind in KINDS:
-            result.save(out / f"{image.stem}.{kind}.png", kind, legend=kind == "overlay")
-        height, width = result.labels.shape
-        echo(f"\n{image.name} ({width}x{height})")
-        for name, ratio in zip(result.class_names, result.ratios, strict=True):
-            echo(f"  {name:<12} {100 * ratio:5.1f} %")
-        spent = ", ".join(f"{step} {ms:.0f} ms" for step, ms in result.speed.items())
-        echo(f"  {spent}")
-    echo(f"\n{len(images) * len(KINDS)} images in {out}/")
+    models = EMBEDDED if model is None else (model,)
+    for name in models:
+        started = time.perf_counter()
+        seg = SemanticSegmentation(name, progress=not quiet)
+        echo(f"{name}: loaded in {time.perf_counter() - started:.1f} s")
+        for image in images:
+            stem = image.stem if name == MINI or model else f"{image.stem}.{name}"
+            result = seg.segment_image(image)
+            for kind in KINDS:
+                result.save(out / f"{stem}.{kind}.png", kind, legend=kind == "overlay")
+            _describe(image.name, result)
+        echo("")
+    echo(f"{len(models) * len(images) * len(KINDS)} images in {out}/")
+
+
+def _describe(name: str, result: Segmentation) -> None:
+    height, width = result.labels.shape
+    echo(f"\n{name} ({width}x{height})")
+    for class_name, ratio in zip(result.class_names, result.ratios, strict=True):
+        confidence = float(result.confidence[result.masks[class_name]].mean())
+        unsure = f"  unsure: {100 * confidence:.0f} % confident" if confidence < SURE else ""
+        echo(f"  {class_name:<12} {100 * ratio:5.1f} %{unsure}")
+    spent = ", ".join(f"{step} {ms:.0f} ms" for step, ms in result.speed.items())
+    echo(f"  {spent}")
 
 
 def _sample_images() -> list[Path]:

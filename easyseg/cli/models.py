@@ -23,7 +23,7 @@ from easyseg.models.config import ModelConfig
 from easyseg.models.kerashub.config import PREFIX, KerasHubConfig, is_hub
 from easyseg.results.label_set import LabelSet
 from easyseg.utils.resources import pretrained_path
-from easyseg.weights.bundle import MINI, read_bundle, read_card
+from easyseg.weights.bundle import EMBEDDED, read_bundle, read_card
 from easyseg.weights.cache import cached_weights, check_file, read_source
 from easyseg.weights.foreign import ForeignOptions
 from easyseg.weights.manifest import WeightSet, weight_set, weight_sets
@@ -39,7 +39,7 @@ def models() -> None:
     """List the models, and which are in the cache."""
     table = [
         ("NAME", "CLASSES", "SIZE", "MIOU", "LICENSE", "CACHED"),
-        _mini_line(),
+        *map(_embedded_line, EMBEDDED),
         *map(_line, weight_sets().values()),
     ]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
@@ -58,12 +58,12 @@ def download(name: str, file: Path | None, cache_dir: Path | None, quiet: bool) 
 
     With FILE, a .tar.gz or .h5 that was downloaded by other means, it is imported instead.
     """
-    if name == MINI:
+    if name in EMBEDDED:
         if file is not None:
             raise InputError(
-                f"{MINI} is included in easyseg, and {file} cannot replace it; leave FILE out."
+                f"{name} is included in easyseg, and {file} cannot replace it; leave FILE out."
             )
-        echo(f"{MINI} is included in easyseg; there is nothing to download.")
+        echo(f"{name} is included in easyseg; there is nothing to download.")
         return
     entry = weight_set(name)
     if file is not None:
@@ -186,11 +186,11 @@ def _file_size(entry: WeightSet) -> str:
     return f"about {entry.size_mb:g} MB" if entry.size_mb else "not published"
 
 
-def _mini_line() -> tuple[str, ...]:
-    bundle = read_bundle(pretrained_path(MINI))
+def _embedded_line(name: str) -> tuple[str, ...]:
+    bundle = read_bundle(pretrained_path(name))
     size, miou = bundle.weights.stat().st_size / 1e6, _card_miou(bundle.weights.parent)
     shown = f"{miou:.2f} card" if miou else "-"
-    return MINI, str(bundle.config.num_classes), f"{size:.1f} MB", shown, "MIT", "included"
+    return name, str(bundle.config.num_classes), f"{size:.1f} MB", shown, "MIT", "included"
 
 
 def _line(entry: WeightSet) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from easyseg.errors import WeightsError, show_path
 from easyseg.io.atomic import write_bytes
 from easyseg.io.remote import is_object, read_object
 from easyseg.utils.files import system_errors
-from easyseg.weights.bundle import MINI
+from easyseg.weights.bundle import EMBEDDED
 from easyseg.weights.cache import cache_home
 from easyseg.weights.exported import weights_sha256
 from easyseg.weights.manifest import weight_sets
@@ -22,7 +22,7 @@ LARGEST_MODEL = 4 << 30  # bytes
 
 def absolute_model(model: str) -> str:
     """The model as processes with other working directories must be told."""
-    named = "://" in model or model in (MINI, *weight_sets()) or not os.path.exists(model)  # noqa: PTH110
+    named = "://" in model or model in (*EMBEDDED, *weight_sets()) or not os.path.exists(model)  # noqa: PTH110
     return model if named else os.path.abspath(model)  # noqa: PTH100  (links stay)
 
 

@@ -39,7 +39,8 @@ from easyseg.weights.damage import damaged
 from easyseg.weights.manifest import weight_sets
 from easyseg.weights.variable_names import named_variables
 
-MINI = "mini"  # the model included in easyseg, in `pretrained/mini`
+MINI = "mini"  # the model that is taken if none is named
+EMBEDDED = (MINI, "scenes")  # included in easyseg, in `pretrained/`
 
 CONFIG, LABELS, WEIGHTS, CARD = "config.json", "labels.json", "model.weights.h5", "card.md"
 EXPORTED = "model.onnx"
@@ -71,9 +72,9 @@ def bundle_folder(model: str | os.PathLike[str]) -> Path | None:
     Raises:
         UnknownNameError: Neither a known name nor a folder.
     """
-    name, known = str(model), [MINI, *weight_sets()]
-    if name == MINI:
-        return pretrained_path(MINI)
+    name, known = str(model), [*EMBEDDED, *weight_sets()]
+    if name in EMBEDDED:
+        return pretrained_path(name)
     if name in known:
         return None
     restore_folder(Path(model))

@@ -12,7 +12,7 @@ from easyseg.models.kerashub.config import KerasHubConfig
 from easyseg.results.label_set import LabelSet, load_label_set
 from easyseg.utils.files import system_errors
 from easyseg.utils.registry import unknown_name
-from easyseg.weights.bundle import MINI, bundle_folder, is_bundle, read_bundle
+from easyseg.weights.bundle import EMBEDDED, bundle_folder, is_bundle, read_bundle
 from easyseg.weights.cache import cached_weights
 from easyseg.weights.exported import EXTENSIONS, is_exported, read_exported, refuse_other_format
 from easyseg.weights.foreign import ForeignOptions
@@ -105,7 +105,7 @@ def refuse_architecture(model: AnyPath, architecture: str | None) -> None:
 
 
 def _refuse_other_file(model: AnyPath) -> None:
-    if Path(model).is_file() and str(model) not in (MINI, *weight_sets()):
+    if Path(model).is_file() and str(model) not in (*EMBEDDED, *weight_sets()):
         raise InputError(
             f"{model} is not a file that opens as a model. Give the folder of a saved model or a "
             f"training run, a file of weights ({', '.join(FILE_FORMATS)}) or of `easyseg export` "

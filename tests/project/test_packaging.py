@@ -39,15 +39,16 @@ def installed(tmp_path_factory):
 
 def test_wheel_holds_the_data(installed):
     names = zipfile.ZipFile(installed[0]).namelist()
-    mini = [f"pretrained/mini/{n}" for n in ("config.json", "labels.json", "card.md")]
+    parts = ("config.json", "labels.json", "card.md", "model.weights.h5", "model.onnx")
+    embedded = [f"pretrained/{model}/{part}" for model in ("mini", "scenes") for part in parts]
     for wanted in (
-        *mini,
-        "pretrained/mini/model.weights.h5",
+        *embedded,
         "pretrained/manifest.json",
         "pretrained/labels/ade20k.json",
         "py.typed",
     ):
         assert f"easyseg/{wanted}" in names
+    assert installed[0].stat().st_size < 20_000_000
     assert not [n for n in names if n.startswith(("tests/", "tools/", "pretrained/"))]
 
 

@@ -103,9 +103,11 @@ def test_demo(tmp_path, samples):
     assert (done.returncode, done.stderr) == (0, "")
     assert "person" in done.stdout
     assert "cat" in done.stdout
+    assert "wall" in done.stdout  # of scenes
     written = sorted(path.name for path in (tmp_path / "demo-output").iterdir())
     kinds = ("cutout", "mask", "overlay")
-    assert written == [f"{n}.{k}.png" for n in ("astronaut", "chelsea") for k in kinds]
+    stems = (f"{n}{m}" for n in ("astronaut", "chelsea") for m in ("", ".scenes"))
+    assert written == sorted(f"{s}.{k}.png" for s in stems for k in kinds)
     with Image.open(tmp_path / "demo-output/astronaut.cutout.png") as cutout:
         assert cutout.mode == "RGBA"
         assert cutout.getchannel("A").getextrema() == (0, 255)

@@ -95,14 +95,28 @@ def _without_complete(recipe, source, label, answer):
     """Where the labels show none of their classes, the teacher's answer has none of them."""
     if source.layout != "voc" or not recipe.complete:
         return answer
+    none = _at_answers(label, answer) == NONE_OF_THESE
+    gone = np.isin(recipe.label_set.names, recipe.complete)
+    answer = np.where(none[..., None] & gone, 1e-4, answer)
+    return answer / answer.sum(-1, keepdims=True)
+
+
+def _at_answers(label: np.ndarray, answer: np.ndarray) -> np.ndarray:
+    """The labels where the answers are."""
     rows, cols = (
         np.rint(np.linspace(0, length - 1, count)).astype(int)
         for length, count in zip(label.shape, answer.shape, strict=False)
     )
-    none = label[np.ix_(rows, cols)] == NONE_OF_THESE
-    gone = np.isin(recipe.label_set.names, recipe.complete)
-    answer = np.where(none[..., None] & gone, 1e-4, answer)
-    return answer / answer.sum(-1, keepdims=True)
+    return label[np.ix_(rows, cols)]
+
+
+def best_labels(sample: dict[str, np.ndarray]) -> np.ndarray:
+    """True labels where they are known, elsewhere the teachers' first choice."""
+    chosen = sample["answer"].argmax(-1)
+    if not sample["label"].size:
+        return chosen
+    true = _at_answers(sample["label"], sample["answer"])
+    return np.where(true < NONE_OF_THESE, true, chosen)
 
 
 def _shrink(image: np.ndarray) -> np.ndarray:
