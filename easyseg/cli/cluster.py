@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +26,24 @@ INSTEAD = {  # of options that runs on a cluster do not have
 }
 DEFAULT = "default"  # --ray without an address
 
+
+def _not_a_source(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Refuses a path in the place of an address: in `--ray images` no source would be left."""
+    is_word = value in (None, DEFAULT, "auto", "local")
+    if not is_word and os.path.exists(str(value)):  # noqa: PTH110  (no raising)
+        raise click.ClickException(
+            f"--ray {value}: expected the address of a cluster, got a file or folder. Give --ray "
+            "last, or before another option."
+        )
+    return value
+
+
 RAY_OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option(
         "--ray",
         is_flag=False,
         flag_value=DEFAULT,
+        callback=_not_a_source,
         metavar="[ADDRESS]",
         help="Run on a Ray cluster: auto, HOST:PORT or local; the last word, or before another "
         "option.  [without ADDRESS: that of RAY_ADDRESS, else this computer]",

@@ -56,6 +56,8 @@ def refused(tmp_path, monkeypatch, capsys):
         ("video dog.jpg", ["got dog.jpg, which is an image", "an image to `easyseg segment`"]),
         ("video clip.mp4", ["clip.mp4"]),
         # a cluster
+        ("segment -o out --ray images", ["--ray images: expected the address", "Give --ray last"]),
+        ("segment -o out --ray images dog.jpg", ["got a file or folder. Give --ray last"]),
         ("segment images --ray", ["--out is missing; a cluster writes into a folder"]),
         (
             "segment images -o out --workers 2",
