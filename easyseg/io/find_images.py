@@ -151,7 +151,10 @@ def _expand(
         lines = lines if source not in read else []
         read.add(source)
         inner = (*lists, source)
-        return [image for line in lines for image in _expand(line, results, others, inner, read)]
+        try:
+            return [img for line in lines for img in _expand(line, results, others, inner, read)]
+        except ImageNotFoundError as error:
+            raise ImageNotFoundError(f"{error} The list {source} names it.") from error
     if is_object(source):
         uris, rest = find_objects(source, IMAGE_EXTENSIONS)
         others += rest

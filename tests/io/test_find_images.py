@@ -185,6 +185,14 @@ def test_a_list_of_sources(folder):
     assert names("@odd.jpg") == ["@odd.jpg"], "a file of that name comes first"
 
 
+@pytest.mark.parametrize("line", ["odd*.gif", "empty"])
+def test_a_line_of_a_list_without_images(folder, line):
+    Path("empty").mkdir()
+    Path("list.txt").write_text(f"photos/b.jpg\n{line}\n")
+    with pytest.raises(ImageNotFoundError, match=r"images?\b.*\. The list @list\.txt names it\.$"):
+        find_images("@list.txt")
+
+
 @pytest.mark.parametrize("lines", [{"a": "@a"}, {"a": "photos/b.jpg\n@b", "b": "@a"}], ids=str)
 def test_a_list_that_names_itself(folder, lines):
     for name, text in lines.items():
