@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from easyseg.io.boxes import boxes
+
 if TYPE_CHECKING:
     from PIL import Image, ImageCms
 
 MODES = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}  # Pillow's, by the profile's color space
 MAX_BYTES = 4 << 20  # of a profile; those of printers have one or two million
 SAME = 2  # levels by which variants of sRGB differ after rounding
-STRIPE_HEIGHT = 256  # rows
 
 
 def profile_of(image: Image.Image) -> bytes | None:
@@ -43,9 +44,9 @@ def pixels_to_srgb(pixels: np.ndarray, profile: bytes | None) -> np.ndarray:
     from PIL import Image  # noqa: PLC0415
 
     if profile and _transform(profile):
-        for top in range(0, len(pixels), STRIPE_HEIGHT):
-            stripe = pixels[top : top + STRIPE_HEIGHT]
-            stripe[:] = np.asarray(to_srgb(Image.fromarray(stripe), profile))
+        for left, top, right, bottom in boxes(pixels.shape[1], len(pixels)):
+            part = pixels[top:bottom, left:right]
+            part[:] = np.asarray(to_srgb(Image.fromarray(part), profile))
     return pixels
 
 

@@ -21,6 +21,7 @@ from easyseg.errors import (
     printable,
     show_path,
 )
+from easyseg.io.boxes import boxes
 from easyseg.io.color_profile import pixels_to_srgb, profile_of, to_srgb
 from easyseg.io.jpeg import apply_orientation, decode_jpeg
 from easyseg.io.open_image import (
@@ -50,7 +51,6 @@ ImageSource = Any
 MAX_DOWNLOAD_BYTES = 200 * 2**20
 DOWNLOAD_TIMEOUT = 30  # seconds without a byte from a server
 DOWNLOAD_SECONDS = 120  # for the whole of an image
-STRIPE_HEIGHT = 64  # rows
 ARRAY_RULE = "(H, W, 3) RGB, (H, W, 4) RGBA or (H, W) gray, uint8 or uint16"
 
 
@@ -184,20 +184,19 @@ def _decode(image: Image.Image, name: str, *, own: bool = False) -> np.ndarray:
 
 
 def _pil_to_rgb(image: Image.Image) -> np.ndarray:
-    """`(H, W, 3) uint8`, in stripes: what each needs beside the image would add up otherwise."""
+    """`(H, W, 3) uint8`, in boxes: what each needs beside the image would add up otherwise."""
     pixels = np.empty((image.height, image.width, 3), np.uint8)
     profile = profile_of(image)
     scale = _gray_scale(image) if image.mode.startswith(("I", "F")) else None
-    for rows, part in _stripes(image):
-        pixels[rows] = np.asarray(_to_rgb(scale(part) if scale else part, profile))
+    for (left, top, right, bottom), part in _parts(image):
+        pixels[top:bottom, left:right] = np.asarray(
+            _to_rgb(scale(part) if scale else part, profile)
+        )
     return pixels
 
 
-def _stripes(image: Image.Image) -> Iterator[tuple[slice, Image.Image]]:
-    width, height = image.size
-    for top in range(0, height, STRIPE_HEIGHT):
-        bottom = min(top + STRIPE_HEIGHT, height)
-        yield slice(top, bottom), image.crop((0, top, width, bottom))
+def _parts(image: Image.Image) -> Iterator[tuple[tuple[int, int, int, int], Image.Image]]:
+    return ((box, image.crop(box)) for box in boxes(*image.size))
 
 
 def _to_rgb(image: Image.Image, profile: bytes | None) -> Image.Image:
@@ -232,7 +231,7 @@ def _gray_scale(image: Image.Image) -> Callable[[Image.Image], Image.Image]:
 
 def _finite_range(image: Image.Image) -> tuple[float, float]:
     lows, highs = [], []
-    for _, part in _stripes(image):
+    for _, part in _parts(image):
         values = np.asarray(part)
         values = values[np.isfinite(values)]
         if values.size:

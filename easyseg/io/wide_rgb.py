@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
+from easyseg.io.boxes import boxes
 from easyseg.io.open_image import check_size, open_image
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 FULL_SCALES = [2**bits - 1 for bits in (8, 10, 12, 14, 16)]  # of sensors, in files of 16 bits
 COST = 2  # times the memory, for both bytes of each value
-STRIPE_HEIGHT = 64  # rows
 DARK = 2**14 >> 8  # high bytes of values of up to 14 bits
 MODES = ("RGB", "RGBA")
 NATIVE = "L" if sys.byteorder == "little" else "B"
@@ -69,7 +69,7 @@ def _of_low_bytes(tile: Any) -> Any:
 
 
 def _scale(image: Image.Image, low: Image.Image) -> None:
-    """Puts levels from 0 to 255 in the place of the values; stripes take little memory."""
+    """Puts levels from 0 to 255 in the place of the values; boxes take little memory."""
     from PIL import Image  # noqa: PLC0415
 
     top = max(int(values.max()) for _, values in _values(image, low))
@@ -85,9 +85,7 @@ def _scale(image: Image.Image, low: Image.Image) -> None:
 def _values(
     image: Image.Image, low: Image.Image
 ) -> Iterator[tuple[tuple[int, int, int, int], np.ndarray]]:
-    """Stripes of all rows, and their values `(h, W, 3) uint16`."""
-    width, height = image.size
-    for top in range(0, height, STRIPE_HEIGHT):
-        box = (0, top, width, min(top + STRIPE_HEIGHT, height))
+    """Boxes, and their values `(h, w, 3) uint16`."""
+    for box in boxes(*image.size):
         high, less = (np.asarray(each.crop(box))[..., :3] for each in (image, low))
         yield box, high.astype(np.uint16) << 8 | less

@@ -26,6 +26,7 @@ from easyseg.errors import (
 )
 from easyseg.io import jpeg
 from easyseg.io import read_image as imaging
+from easyseg.io.boxes import boxes
 from easyseg.io.open_image import MAX_PIXELS
 from easyseg.io.write_image import write_image
 
@@ -569,6 +570,20 @@ def test_exif_orientation_of_cmyk_jpegs(orientation):
         expected = np.asarray(ImageOps.exif_transpose(opened).convert("RGB"))
     np.testing.assert_array_equal(read_image(content), expected)
     assert (expected.shape == NOISE.shape) == (orientation < 5)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "I;16"])
+def test_a_very_wide_image_takes_the_memory_of_any_other(mode):
+    """Of a few rows of millions of columns, each step once took the whole image, many times."""
+    size = (40_000, 3)
+    values = np.random.default_rng(1).integers(0, 256, (size[1], size[0], 4), np.uint8)
+    image = Image.fromarray(values).convert(mode[:2].strip(";") if mode == "LA" else "RGBA")
+    image = Image.fromarray(values[..., 0].astype(np.uint16)) if mode == "I;16" else image
+    image = image.convert("P") if mode == "P" else image
+    upright = image.transpose(Image.Transpose.TRANSPOSE)
+    wide, high = (read_image(encoded(each, "PNG")) for each in (image, upright))
+    np.testing.assert_array_equal(wide, high.transpose(1, 0, 2))
+    assert max((r - l) * (b - t) for l, t, r, b in boxes(10**8, 2)) <= 1 << 20  # noqa: E741
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
