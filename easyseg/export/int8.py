@@ -60,6 +60,8 @@ def quantize_onnx(model: Any, images: Sequence[np.ndarray]) -> Any:
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=_last_of_onnx(model.graph),
+            # ranges are means over images, so that none decides alone
+            extra_options={"CalibMovingAverage": True},
         )
         quantized = onnx.load(path)
     del quantized.metadata_props[:], quantized.graph.value_info[:]
