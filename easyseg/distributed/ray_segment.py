@@ -272,9 +272,8 @@ class _Run:
                 yield job, _line_of(job, line)
                 if self.max_failures is not None and failed > self.max_failures:
                     raise ImageError(
-                        f"{failed} image{'s' * (failed > 1)} failed, more than "
-                        f"max_failures={self.max_failures}; the last: {line['error']} Those done "
-                        "are kept: resume once this is fixed."
+                        f"{failed} images failed, more than max_failures={self.max_failures}; the "
+                        f"last: {line['error']} Those done are kept: resume once this is fixed."
                     )
             vain = vain + 1 if len(waiting) == before else 0
         for job in waiting.values():
