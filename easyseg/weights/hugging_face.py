@@ -133,15 +133,15 @@ def push(
         message: Of the commit.
         token: Of an account; `None` for the one that is logged in.
     """
-    target = parse(PREFIX + repository.removeprefix(PREFIX))
-    if target.file or target.revision:
+    name = repository.removeprefix(PREFIX)
+    parts = name.split("/")
+    if len(parts) != 2 or not all(map(NAME.fullmatch, parts)):
         raise InputError(f"repository={repository!r}: expected 'user/repo'.")
     if is_offline():
         raise OutputError(f"Cannot upload to {repository}: EASYSEG_OFFLINE forbids it. Unset it.")
     api = _import("push_to_hub()").HfApi(_endpoint(), token=token)
-    name = target.name
     with tempfile.TemporaryDirectory() as home:
-        folder = Path(home) / name.partition("/")[2]
+        folder = Path(home) / parts[1]
         write(folder)
 
         def upload() -> str:

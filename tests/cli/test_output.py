@@ -62,6 +62,7 @@ COMMANDS = {
     "models": ("models", 0, None),
     "download": ("download mini", 0, None),
     "formats": ("export --list", 0, None),
+    "push": ("push not/a/repository", 2, None),
     "demo": ("demo -o OUT/d", 0, "d/astronaut.overlay.png"),
 }
 WITH_TENSORFLOW = {

@@ -124,10 +124,15 @@ def test_a_run_and_its_log(images):
     assert seg.segment_folder("in", out, progress=False, resume=True).skipped == 3
 
 
-@pytest.mark.parametrize("out", ["out/{stem}.png", "s3://bucket/{stem}.png"])
-def test_clusters_take_folders(images, out):
-    with pytest.raises(InputError, match="is a template of names, which runs on a cluster do not"):
-        plan_run("in", out, OutputSpec())
+def test_object_stores_take_folders(images):
+    with pytest.raises(InputError, match="is a template of names, which only folders take"):
+        plan_run("in", "s3://bucket/{stem}.png", OutputSpec())
+
+
+def test_clusters_take_templates_of_paths(images):
+    out = "out/{stem}_seg.png"
+    jobs = plan_run("in", out, OutputSpec()).jobs
+    assert [job.target.as_posix() for job in jobs] == [target for _, target in targets(out)]
 
 
 def test_on_the_command_line(images, capsys):

@@ -12,7 +12,7 @@ from easyseg.datasets import open_dataset
 from easyseg.datasets.check import check_dataset
 from easyseg.errors import EasysegError
 
-CLASS_MAP = {"class 0": "ground", "class 1": "blue", "class 2": "blue"}
+CLASS_MAP = {"class 0": "ground", "class 1": "blue", "class 2": None}
 REFUSED = "not an image in a format that easyseg reads"
 
 

@@ -312,7 +312,7 @@ def test_images_need_an_extension_of_images(sure, kind, name, tmp_path):
 @pytest.mark.parametrize(
     ("kind", "hint"),
     [
-        ("label_me", "Did you mean 'labelme'?"),
+        ("label_me", "Did you mean 'labelme' or 'label_studio'?"),
         ("polygon", "Did you mean 'polygons'?"),
         ("side-by-side", "Did you mean 'side_by_side'?"),
         ("colour", "Did you mean 'color' or "),

@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import io
 import json
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -58,6 +59,9 @@ def test_document_of_each_kind(client, kind):
     if kind == "npz":
         with np.load(io.BytesIO(response.content)) as data:
             assert (data["labels"][:, :32] == PERSON).all()
+    elif kind == "cvat":
+        assert response.headers["content-type"] == "application/xml"
+        assert ET.fromstring(response.content).tag == "annotations"
     else:
         assert "json" in response.headers["content-type"]
         assert isinstance(response.json(), dict)
