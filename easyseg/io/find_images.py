@@ -158,11 +158,17 @@ def _expand(
     if is_object(source):
         uris, rest = find_objects(source, IMAGE_EXTENSIONS)
         others += rest
-        return [Found(uri, Path(relative)) for uri, relative in uris]
+        return [Found(uri, _inside(relative)) for uri, relative in uris]
     if not exists and glob.has_magic(source):
         return _match(source, others)
-    name = Path(path_of_url(source) if is_url else source).name or "image"
-    return [Found(source, Path(name), why_not_image(source) if exists else "")]
+    name = Path(path_of_url(source) if is_url else source).name
+    return [Found(source, _inside(name), why_not_image(source) if exists else "")]
+
+
+def _inside(relative: str) -> Path:
+    """The path of an object or URL below a folder; their names may hold `..`."""
+    parts = [part for part in Path(relative).parts if part not in ("..", "/")]
+    return Path(*parts or ["image"])
 
 
 def _not_a_source(value: object) -> InputError:
@@ -297,16 +303,13 @@ def result_paths(
         extension = RESULT_MARK + extension
     else:
         bases = [out / image.relative_path for image in images]
-    stems = Counter(base.with_suffix("") for base in bases)
-    distinct = [
-        base.with_suffix("") if stems[base.with_suffix("")] == 1
-        else base.with_name(f"{base.stem}_{base.suffix[1:].lower()}")
-        for base in bases
-    ]  # fmt: skip
+    stems = Counter((base.parent, base.stem) for base in bases)
     paths: dict[Path, None] = {}  # keeps the order
-    for stem in distinct:
+    for base in bases:
+        is_only = stems[base.parent, base.stem] == 1
+        stem = base.stem if is_only else f"{base.stem}_{base.suffix[1:].lower()}"
         numbers = (f"_{n}" if n > 1 else "" for n in itertools.count(1))
-        names = (stem.with_name(f"{stem.name}{number}{extension}") for number in numbers)
+        names = (base.with_name(f"{stem}{number}{extension}") for number in numbers)
         paths[next(name for name in names if name not in paths)] = None
     return list(paths)
 

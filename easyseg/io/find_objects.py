@@ -7,14 +7,20 @@ import glob
 import io
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
-from easyseg.errors import ImageNotFoundError, InputError, os_reason, show_path
+from easyseg.errors import EasysegError, ImageNotFoundError, InputError, os_reason, show_path
 from easyseg.io.remote import is_object, list_objects, read_object
 from easyseg.utils.files import read_file
 
 LIST_OF_URIS = ".parquet"
 COLUMNS = ("path", "uri", "url", "source", "image")  # of a Parquet file, the first that it has
 LARGEST_PARQUET = 2 << 30  # bytes
+LARGEST_COLUMN = 512 << 20  # bytes of its paths, unpacked
+EXPANSION = 16  # or of all columns, for each byte of the file
+MOST_ROWS = 20_000_000
+BATCH = 1024  # rows unpacked at once
+TOO_MUCH = f"it has over {MOST_ROWS:,} rows, or paths of over {LARGEST_COLUMN >> 20} MiB"
 
 
 def find_objects(uri: str, extensions: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
@@ -52,32 +58,77 @@ def find_objects(uri: str, extensions: Sequence[str]) -> tuple[list[tuple[str, s
 
 
 def read_uris(source: str) -> list[str]:
-    """The paths and URIs in a Parquet file.
+    """The paths and URIs in a Parquet file, each once.
 
     Raises:
-        InputError: It cannot be read, or has no column of them.
+        InputError: It cannot be read, is too large, or has no column of them.
     """
     try:
-        from pyarrow import ArrowInvalid, parquet  # noqa: PLC0415
+        import pyarrow as pa  # noqa: PLC0415
     except ImportError as error:
         raise InputError(
             f"{show_path(source)} needs pyarrow, which is not installed. Run: pip install pyarrow"
         ) from error
     rule = f"Give a Parquet file with paths or URIs in a column {' or '.join(COLUMNS)}."
+    read = read_object if is_object(source) else read_file
     try:
-        read = read_object if is_object(source) else read_file
-        file = parquet.ParquetFile(io.BytesIO(read(source, LARGEST_PARQUET)))
-        names = file.schema_arrow.names
-        column = next((name for name in COLUMNS if name in names), None)
-        if column is None:
-            raise InputError(f"{show_path(source)} has the columns {', '.join(names)}. {rule}")
-        values: list[object] = file.read([column])[column].to_pylist()
-    except (OSError, ArrowInvalid) as error:
-        reason = os_reason(error) if isinstance(error, OSError) else str(error)
+        return _unique_texts(read(source, LARGEST_PARQUET))
+    except (OSError, ValueError, pa.ArrowException, MemoryError) as error:
+        if isinstance(error, EasysegError):
+            raise
+        reason = os_reason(error) if isinstance(error, OSError) else _first_line(error)
         raise InputError(f"Cannot read the list {show_path(source)}: {reason}. {rule}") from error
-    if not all(isinstance(value, str) and value for value in values):
-        raise InputError(f"{show_path(source)} has values that are not text in {column}. {rule}")
-    return [str(value) for value in values]
+
+
+def _unique_texts(content: bytes) -> list[str]:
+    """The values of the column of paths; each is in memory once, however many rows have it."""
+    import pyarrow as pa  # noqa: PLC0415
+    from pyarrow import parquet  # noqa: PLC0415
+
+    file = parquet.ParquetFile(io.BytesIO(content))
+    names = file.schema_arrow.names
+    column = next((name for name in COLUMNS if name in names), None)
+    if column is None or names.count(column) > 1:
+        raise ValueError(f"it has the columns {', '.join(names)}"[:400])
+    kind = file.schema_arrow.field(column).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        raise ValueError(f"{column} holds {kind}, not text")
+    _require_size(file.metadata, len(content))
+    texts: dict[str, None] = {}
+    rows, size = 0, 0
+    packed = parquet.ParquetFile(io.BytesIO(content), read_dictionary=[column])
+    for batch in packed.iter_batches(BATCH, columns=[column]):
+        values = batch.column(0)
+        if values.null_count:
+            raise ValueError(f"{column} has rows without a value")
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary.take(values.indices.unique())
+        rows += len(batch)
+        for text in values.to_pylist():
+            if not text:
+                raise ValueError(f"{column} has rows without a value")
+            if text not in texts:
+                texts[text] = None
+                size += len(text)
+        if rows > MOST_ROWS or size > LARGEST_COLUMN:
+            raise ValueError(TOO_MUCH)
+    return list(texts)
+
+
+def _require_size(metadata: Any, size: int) -> None:
+    """Compares what the file declares before anything is unpacked.
+
+    Of whole groups of rows: on damaged ones pyarrow's metadata of a column ends the process.
+    """
+    groups = (metadata.row_group(i) for i in range(metadata.num_row_groups))
+    declared = sum(group.total_byte_size for group in groups)
+    if declared > max(LARGEST_COLUMN, EXPANSION * size) or metadata.num_rows > MOST_ROWS:
+        raise ValueError(TOO_MUCH)
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0].rstrip(". ") or type(error).__name__
 
 
 def _matches(uri: str, pattern: str) -> bool:

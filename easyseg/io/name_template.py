@@ -59,7 +59,8 @@ class NameTemplate:
             below = image.relative_path
             path = Path(
                 self._text.format(
-                    stem=below.stem,
+                    # a folder called {stem} must not be the one above: "...jpg" has the stem ".."
+                    stem=below.stem if below.stem.strip(".") else below.name,
                     name=below.name,
                     parent=below.parent,
                     ext=below.suffix[1:],

@@ -1,13 +1,21 @@
 """Which images are named, and where their results go."""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from easyseg import read_image
-from easyseg.errors import ImageError, ImageNotFoundError, InputError, UnreadableImageError
+from easyseg.errors import (
+    EasysegError,
+    ImageError,
+    ImageNotFoundError,
+    InputError,
+    UnreadableImageError,
+)
 from easyseg.io import remote
 from easyseg.io.find_images import (
     Found,
@@ -231,6 +239,51 @@ def test_object_stores_without_pyarrow(folder, monkeypatch, uri):
     assert "\x1b" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (["a.jpg", None], "rows without a value"),
+        (["a.jpg", ""], "rows without a value"),
+        ([{"a": 1}], "not text"),
+        ([["a.jpg"]], "not text"),
+        ([b"a.jpg"], "not text"),
+        (["x" * 10_000] * 2, "20,000,000 rows"),
+    ],
+)
+def test_odd_values_in_a_parquet_list(tmp_path, monkeypatch, values, reason):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    monkeypatch.setattr("easyseg.io.find_objects.LARGEST_COLUMN", 5000)
+    monkeypatch.setattr("easyseg.io.find_objects.EXPANSION", 0)
+    parquet.write_table(pa.table({"path": values}), tmp_path / "list.parquet")
+    with pytest.raises(InputError, match=f"list.parquet: .*{reason}"):
+        find_images(str(tmp_path / "list.parquet"))
+
+
+def test_damaged_parquet_lists(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = tmp_path / "list.parquet"
+    text = pa.array([b"\xff.jpg"]).view(pa.string())
+    table = pa.table([text, text], names=["path", "path"])
+    for columns, reason in ((table, "the columns path, path"), (table.select([0]), "utf-8")):
+        parquet.write_table(columns, path)
+        with pytest.raises(InputError, match=f"list.parquet: .*{reason}"):
+            find_images(str(path))
+    parquet.write_table(pa.table({"path": ["a.jpg", "b.jpg", "a.jpg"]}), path)
+    content = path.read_bytes()
+    assert [image.source for image in find_images(str(path))] == ["a.jpg", "b.jpg"]
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = np.frombuffer(content, np.uint8).copy()
+        damaged[rng.integers(damaged.size, size=2)] = rng.integers(256, size=2)
+        path.write_bytes(damaged.tobytes())
+        with contextlib.suppress(EasysegError):
+            find_images(str(path))
+
+
 def test_results_beside_images_are_skipped_in_patterns_too(folder):
     Path("photos/b.seg.tif").touch()
     assert names("photos/b*") == ["photos/b.jpg"]
@@ -296,6 +349,23 @@ def found(*places):
 def targets(*places, folder="out"):
     paths = result_paths(found(*places), Path(folder))
     return [str(path.relative_to(folder)) for path in paths]
+
+
+@pytest.mark.parametrize("keys", [["a/../../../x.jpg", "../y.jpg"], ["/../..//x.jpg"]], ids=str)
+def test_keys_of_an_object_store_do_not_lead_out_of_the_folder(monkeypatch, keys):
+    monkeypatch.setattr(
+        "easyseg.io.find_objects.list_objects", lambda uri: [f"{uri}/{key}" for key in keys]
+    )
+    for path in result_paths(find_images("s3://bucket/in"), Path("out")):
+        assert path.is_relative_to("out")
+        assert ".." not in path.parts
+
+
+@pytest.mark.parametrize("name", ["..jpg", "...jpg"])
+def test_names_of_dots_get_results(name):
+    (path,) = result_paths([Found(name, Path(name))], Path("out"))
+    assert path.parent == Path("out")
+    assert path.suffix == ".png"
 
 
 def test_results_go_to_the_same_places_below_the_folder():

@@ -13,6 +13,8 @@ from easyseg.cli import cli, main
 from easyseg.distributed.plan import plan_run
 from easyseg.errors import InputError, OutputError
 from easyseg.inference.folder import plan_folder
+from easyseg.io.find_images import Found
+from easyseg.io.name_template import NameTemplate
 from easyseg.results.outputs.spec import OutputSpec
 
 NAMES = ("a.jpg", "deep/er/b.c.png", "deep/d.webp")
@@ -122,6 +124,14 @@ def test_a_run_and_its_log(images):
     assert log == [target for _, target in targets(out)]
     assert all(Path(result).is_file() for result in log)
     assert seg.segment_folder("in", out, progress=False, resume=True).skipped == 3
+
+
+@pytest.mark.parametrize("name", ["...jpg", "..jpg", "....jpg"])
+@pytest.mark.parametrize("out", ["out/{stem}/m.png", "out/{stem}/{ext}/m.png", "out/{name}/m.png"])
+def test_no_name_of_an_image_leads_out_of_the_folder(name, out):
+    (path,) = NameTemplate(Path(out)).paths([Found(name, Path(name))], "mask")
+    assert name in path.parts
+    assert ".." not in path.parts
 
 
 def test_object_stores_take_folders(images):
