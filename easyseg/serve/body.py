@@ -6,6 +6,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
+import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -191,9 +192,20 @@ def parse_fields(body: bytes, max_values: int = MAX_VALUES) -> dict[str, Any]:
         values = parse_json(body)
     except ValueError as error:
         raise Problem("invalid_json", f"The body is not JSON: {error}.") from error
+    if (b"\\" in body or not body.isascii()) and not _is_text(values):
+        raise Problem("invalid_json", "The document has half a character, such as \\ud800 alone.")
     if not isinstance(values, dict):
         raise Problem("invalid_json", 'Expected a JSON object, such as {"image": "<base64>"}.')
     return values
+
+
+def _is_text(values: Any) -> bool:
+    """Whether all text is Unicode, and can be part of an answer."""
+    try:
+        json.dumps(values, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def decode_base64(text: str, name: str = "image") -> bytes:

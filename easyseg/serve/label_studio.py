@@ -32,6 +32,7 @@ __all__ = ["Brush", "brush_of", "label_studio_router"]
 KEY_VARIABLE = "LABEL_STUDIO_API_KEY"  # as its own client reads it
 FETCH_SECONDS = 30.0
 MAX_TASKS = 100
+LABELS_PER_CLASS = 2
 MAX_VALUES = 1_000_000  # commas and brackets: tasks come with their annotations
 
 
@@ -128,6 +129,8 @@ def brush_of(config: Any, label_set: LabelSet) -> Brush:
             f"No label of the setup is a class of the model. Its classes are "
             f"{', '.join(label_set.names[:200])}; use their names, or predicted_values.",
         )
+    if len(labels) > LABELS_PER_CLASS * len(label_set):  # each takes a mask
+        raise Problem("invalid_request", f"{len(labels)} labels for {len(label_set)} classes.")
     field = images[tag.get("toName")].removeprefix("$")
     return Brush(tag.get("name", ""), tag.get("toName", ""), field, labels)
 

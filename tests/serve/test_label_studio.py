@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import http.server
+import json
 import re
 import threading
 from pathlib import Path
@@ -30,6 +31,7 @@ CONFIG = """<View>
     <Label value="Unicorn"/>
   </BrushLabels>
 </View>"""
+MANY_LABELS = "".join(f'<Label value="{i}" predicted_values="dog"/>' for i in range(50))
 
 
 @contextlib.contextmanager
@@ -81,7 +83,13 @@ def client(seg, seen):
 
 def predict(client, *images, config=CONFIG):
     tasks = [{"id": 7 + i, "data": {"photo": image}} for i, image in enumerate(images)]
-    return client.post("/predict", json={"tasks": tasks, "label_config": config, "project": "1.2"})
+    return post(client, "/predict", {"tasks": tasks, "label_config": config, "project": "1.2"})
+
+
+def post(client, path, values):
+    """Escaped, as any text of a program may be."""
+    headers = {"Content-Type": "application/json"}
+    return client.post(path, content=json.dumps(values), headers=headers)
 
 
 def test_predictions(client, seg, seen, monkeypatch):
@@ -132,11 +140,13 @@ def test_setup_and_health(client):
             "unknown_class",
             "aeroplane",
         ),
+        ("<View>\ud800</View>", "invalid_json", "half a character"),
+        (CONFIG.replace("<Label", MANY_LABELS + "<Label", 1), "invalid_request", "for 21 classes"),
     ],
-    ids=["no XML", "entities", "no brush", "no class"],
+    ids=["no XML", "entities", "no brush", "no class", "half a character", "many labels"],
 )
 def test_setups_that_do_not_fit(client, config, code, told):
-    for answer in (client.post("/setup", json={"schema": config}), predict(client, config=config)):
+    for answer in (post(client, "/setup", {"schema": config}), predict(client, config=config)):
         assert answer.status_code == 422
         assert answer.json()["code"] == code
         assert told in answer.json()["detail"]
@@ -149,6 +159,7 @@ def test_setups_that_do_not_fit(client, config, code, told):
         ("/data/upload/1/photo.jpg", "url_failed", "responded 401 .*LABEL_STUDIO_API_KEY"),
         ("//127.0.0.1/photo.jpg", "urls_off", "Task 7: This server does not fetch images"),
         ("http://[/photo.jpg", "url_refused", "malformed"),
+        ("/\ud800.jpg", "invalid_json", "half a character"),
         ("data:image/png;base64,AAAA", "unknown_format", "Task 7: The first bytes"),
     ],
 )  # fmt: skip
