@@ -277,5 +277,6 @@ def _plain(value: str, name: str) -> str:
         return shlex.join(f"{key}={'' if other is None else other}" for key, other in pairs)
     if value[0] in "([":
         items = [item.strip().strip("'\"") for item in value[1:-1].split(",")]
-        return ("x" if name in ("crop", "size") else ",").join(item for item in items if item)
+        typed = ("x" if name in ("crop", "size") else ",").join(item for item in items if item)
+        return shlex.quote(typed)
     return value.strip("'\"")

@@ -54,7 +54,10 @@ def make_dataset(
     if not has_own_splits:
         splits = _divide(unassigned)
         counts = ", ".join(f"{split} ({len(part)})" for split, part in splits.items())
-        notes.append(f"The files name no splits: divided 80/10/10 into {counts}.")
+        notes.append(
+            f"The files name no splits: divided 80/10/10 into {counts}; "
+            "an evaluation without a chosen split measures all."
+        )
     elif unassigned:
         splits["train"] += unassigned
         notes.append(f"{len(unassigned)} samples without a split are used for training.")

@@ -15,6 +15,7 @@ from easyseg.utils.registry import nearest
 
 IGNORE_ID = 255  # in the ground truth
 ALL_IDS = np.arange(65536, dtype=np.uint16)
+MAX_NAMES = 30  # in a message
 NO_CLASS = 65535  # predicted as none of the data set's classes: always an error
 
 
@@ -151,8 +152,17 @@ def _refuse_missing(model: LabelSet, data: LabelSet, missing: list[int]) -> None
             f"data set {data.name!r} has classes that the model's {model.name!r} lacks: "
             f"{_some(names)}. Map each to one of the model's ({_some(model.names)}), such as "
             f"class_map={{{names[0]!r}: {example!r}}}, or exclude it: "
-            f"class_map={{{names[0]!r}: None}}."
+            f"class_map={{{names[0]!r}: None}}.{_keep_common(data, missing)}"
         )
+
+
+def _keep_common(data: LabelSet, missing: list[int]) -> str:
+    """Advice for a model of a few of many classes, as training with `classes=` makes one."""
+    background = _background(data)
+    common = [data.names[i] for i in range(len(data)) if i not in missing and i != background]
+    if background is None or not 0 < len(common) <= MAX_NAMES:
+        return ""
+    return f" Where the others are to be background, keep the common ones: classes={common!r}."
 
 
 def _refuse_twice(model: LabelSet, data: LabelSet, pairs: Mapping[int, int]) -> None:
@@ -179,6 +189,6 @@ def _notes(model: LabelSet, data: LabelSet, pairs: Mapping[int, int]) -> list[st
     return notes
 
 
-def _some(names: list[str] | tuple[str, ...], count: int = 30) -> str:
-    more = f" and {len(names) - count} more" if len(names) > count else ""
-    return ", ".join(names[:count]) + more
+def _some(names: list[str] | tuple[str, ...]) -> str:
+    more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(names[:MAX_NAMES]) + more

@@ -213,7 +213,8 @@ class Scores:
             ]
             lines.append("  ".join([f"{name:{width}}", *cells, f"{row['pixels']:>12,}"]))
         absent = len(self.label_set) - len(rows)
-        lines += [f"{absent} of {len(self.label_set)} classes do not occur."] * bool(absent)
+        verb = "does" if absent == 1 else "do"
+        lines += [f"{absent} of {len(self.label_set)} classes {verb} not occur."] * bool(absent)
         lines += ["", f"{len(self.images)} image{'s' * (len(self.images) != 1)}"]
         lines += [f"{metric_name(name):22}  {value:.4f}" for name, value in self.summary().items()]
         lines.append(f"{'ignored pixels':22}  {self.ignored:.4f}")

@@ -22,6 +22,7 @@ def command_of(name):
         ("runtime='litert' has no precision", "--runtime litert has no precision"),
         ("choose runtime='auto', or kind=\"color\".", "choose --runtime auto, or --kind color."),
         ("classes=['dog', 'cat'] are unknown", "--classes dog,cat are unknown"),
+        ("keep classes=['dog', 'potted plant'].", "keep --classes 'dog,potted plant'."),
         ("legend=True cannot", "--legend cannot"),
         ("flip=True", "--flip"),
         ("give architecture=, such as x", "give --architecture, such as x"),

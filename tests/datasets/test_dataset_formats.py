@@ -67,6 +67,7 @@ def test_flat_folders_are_divided_the_same_each_time(tmp_path):
     first = open_dataset(folders(tmp_path / "a", 30))
     assert sizes(first) == {"train": 24, "val": 3, "test": 3}
     assert any("80/10/10" in note for note in first.notes)
+    assert any("without a chosen split measures all" in note for note in first.notes)
     second = open_dataset(folders(tmp_path / "b", 30))
     names = [{k: [s.name for s in v] for k, v in d.splits.items()} for d in (first, second)]
     assert names[0] == names[1]

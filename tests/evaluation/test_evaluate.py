@@ -205,6 +205,7 @@ def test_classes_that_the_model_has_not():
         map_classes(MODEL, data)
     assert "classes that the model's 'voc' lacks: pole, sky" in str(caught.value)
     assert "class_map={'pole': None}" in str(caught.value)
+    assert str(caught.value).endswith("keep the common ones: classes=['person'].")
     match = map_classes(MODEL, data, {"pole": "dog", "sky": None})
     assert actual(match) == [0, 0, 2, 1]
     assert match.map_ground_truth(np.array([0, 1, 2, 3, 255])).tolist() == [0, 1, 2, 255, 255]
