@@ -6,6 +6,7 @@ that can hold code.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -22,6 +23,7 @@ from easyseg.weights.cache import cache_home, is_offline
 
 PREFIX = "hf://"
 FILES = (CONFIG, LABELS, WEIGHTS, CARD, EXPORTED)
+LARGEST = 4800 << 20  # bytes of a repository that are downloaded
 FOLDER = "hugging_face"  # in `cache_dir`; without one, the Hub's own cache is used
 NAME = re.compile(r"\w[\w.-]*")
 README = """---
@@ -104,14 +106,29 @@ def fetch(address: str, *, cache_dir: str | os.PathLike[str] | None = None) -> P
     with_reasons = functools.partial(_with_reasons, address, _not_downloaded)
     if repository.file:
         call = functools.partial(hub.hf_hub_download, repository.name, repository.file, **choices)
-        return Path(with_reasons(call))
+        return with_reasons(functools.partial(_download, address, call))
     call = functools.partial(
         hub.snapshot_download, repository.name, allow_patterns=list(FILES), **choices
     )
-    folder = Path(with_reasons(call))
+    folder = with_reasons(functools.partial(_download, address, call))
     if not is_bundle(folder):
         raise _no_model(address)
     return folder
+
+
+def _download(address: str, call: Callable[..., Any]) -> Path:
+    """Downloads what is not larger than weights are; the Hub's files are of any size."""
+    from huggingface_hub import errors  # noqa: PLC0415
+
+    with contextlib.suppress(errors.DryRunError):  # without a connection; the cache may do
+        found = call(dry_run=True)
+        files = found if isinstance(found, list) else [found]
+        size = sum(file.file_size or 0 for file in files if file.will_download)
+        if size > LARGEST:
+            raise _not_downloaded(
+                address, f"it has {size >> 20} MiB, more than {LARGEST >> 20}. Give a copy's folder"
+            )
+    return Path(call())
 
 
 def push(

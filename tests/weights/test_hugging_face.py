@@ -103,6 +103,22 @@ def test_only_known_files_are_fetched(hub, saved):
     assert not [path for _, path in hub.seen if "sub/" in path]
 
 
+def test_a_repository_of_any_size_is_not_downloaded(hub, saved, monkeypatch):
+    hub.add("me/a", {**saved, "net.onnx": bytes(6000)})
+    monkeypatch.setattr("easyseg.weights.hugging_face.LARGEST", 5000)
+    for address in ("hf://me/a", "hf://me/a/net.onnx"):
+        with pytest.raises(DownloadError, match=rf"{address}: it has \d+ MiB, more than"):
+            SemanticSegmentation(address)
+    assert ("GET", f"/me/a/resolve/{hub.id_of('me/a', 0)}/{WEIGHTS}") not in hub.seen
+
+
+@pytest.mark.parametrize("name", ["../config.json", "/etc/config.json", "a/../../x", "..\\x"])
+def test_hostile_names_in_a_repository(hub, saved, name, tmp_path):
+    hub.add("me/a", {**saved, name: b"{}"})
+    SemanticSegmentation("hf://me/a", cache_dir=tmp_path / "own")
+    assert not [path for method, path in hub.seen if method == "GET" and path.endswith(name)]
+
+
 def test_an_onnx_file(hub, seg_tiny, tmp_path):
     file = tmp_path / "tiny.onnx"
     seg_tiny.export(file, check=False)
