@@ -32,7 +32,7 @@ SURE = 0.6  # mean confidence of an area below which its class is said to be uns
 @click.option("-m", "--model", help="Name or folder.  [default: both embedded models]")
 @QUIET
 def demo(out: Path, model: str | None, quiet: bool) -> None:
-    """Segment two sample images: an overlay, a mask and a cut-out of each."""
+    """Segment two sample images: an overlay, a mask and a cutout of the largest class of each."""
     images = _sample_images()
     models = EMBEDDED if model is None else (model,)
     for name in models:
@@ -43,10 +43,18 @@ def demo(out: Path, model: str | None, quiet: bool) -> None:
             stem = image.stem if name == MINI or model else f"{image.stem}.{name}"
             result = seg.segment_image(image)
             for kind in KINDS:
-                result.save(out / f"{stem}.{kind}.png", kind, legend=kind == "overlay")
+                shown = _largest(result) if kind == "cutout" else result
+                shown.save(out / f"{stem}.{kind}.png", kind, legend=kind == "overlay")
             _describe(image.name, result)
         echo("")
     echo(f"{len(models) * len(images) * len(KINDS)} images in {out}/")
+
+
+def _largest(result: Segmentation) -> Segmentation:
+    """Its largest class alone: where every pixel has a class, a cutout of all is the image."""
+    void = result.label_set.name_of(result.label_set.void)
+    names = [name for name in result.class_names if name != void]
+    return result.filter(names[:1]) if names else result
 
 
 def _describe(name: str, result: Segmentation) -> None:

@@ -88,7 +88,7 @@ def download(name: str, file: Path | None, cache_dir: Path | None, quiet: bool) 
 )
 @CLASS_NAMES
 @INPUT_SIZE
-@click.option("--classes", is_flag=True, help="List all classes with their ids.")
+@click.option("--classes", is_flag=True, help="List all classes with their ids and colors.")
 def info(
     model: str,
     architecture: str | None,
@@ -116,7 +116,9 @@ def info(
     for key, value in fields.items():
         echo(f"{key:<14} {value}")
     if classes:
-        echo("\n" + "\n".join(f"{i:>4} {name}" for i, name in enumerate(names)))
+        colors = ["#{:02x}{:02x}{:02x}".format(*color) for color in described.label_set.palette]
+        rows = zip(colors, names, strict=True)
+        echo("\n" + "\n".join(f"{i:>4} {color} {name}" for i, (color, name) in enumerate(rows)))
 
 
 class _Description(NamedTuple):

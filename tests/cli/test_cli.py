@@ -474,8 +474,12 @@ def test_info_of_mini_fits_a_screen(run):
     assert len(out.splitlines()) <= 20
     assert fields(out)["mIoU"].startswith("58.33 %")
     assert Path(fields(out)["card"]).is_file()
-    classes = [line.split(None, 1) for line in more.splitlines()]
-    assert (len(classes), classes[0], classes[15]) == (21, ["0", "background"], ["15", "person"])
+    classes = [line.split(None, 2) for line in more.splitlines()]
+    assert len(classes) == 21
+    assert (classes[0], classes[15]) == (
+        ["0", "#000000", "background"],
+        ["15", "#c08080", "person"],
+    )
 
 
 def test_info_for_another_size(run):

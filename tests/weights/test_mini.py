@@ -108,9 +108,10 @@ def test_demo(tmp_path, samples):
     kinds = ("cutout", "mask", "overlay")
     stems = (f"{n}{m}" for n in ("astronaut", "chelsea") for m in ("", ".scenes"))
     assert written == sorted(f"{s}.{k}.png" for s in stems for k in kinds)
-    with Image.open(tmp_path / "demo-output/astronaut.cutout.png") as cutout:
-        assert cutout.mode == "RGBA"
-        assert cutout.getchannel("A").getextrema() == (0, 255)
+    for stem in ("astronaut", "astronaut.scenes", "chelsea", "chelsea.scenes"):
+        with Image.open(tmp_path / f"demo-output/{stem}.cutout.png") as cutout:
+            assert cutout.mode == "RGBA"
+            assert cutout.getchannel("A").getextrema() == (0, 255)
 
 
 def test_demo_without_its_images(monkeypatch, capsys):
