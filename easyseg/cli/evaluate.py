@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,7 @@ from easyseg.distributed.scores import save_scores
 from easyseg.errors import InputError
 from easyseg.evaluation.class_mapping import map_classes
 from easyseg.evaluation.scores import Scores
-from easyseg.io.atomic import write_bytes
+from easyseg.io.csv_table import write_csv
 from easyseg.io.find_images import require_writable
 from easyseg.io.shards import Shard
 
@@ -146,8 +144,4 @@ def _check_shard_files(json_file: Path | None, of_all: Mapping[str, Path | None]
 def write_table(scores: Scores, path: Path) -> None:
     """Writes the metrics of each class as CSV."""
     rows = scores.rows()
-    text = io.StringIO(newline="")
-    table = csv.DictWriter(text, rows[0])
-    table.writeheader()
-    table.writerows(rows)
-    write_bytes(path, text.getvalue().encode("utf-8", "backslashreplace"))
+    write_csv(path, [rows[0], *(row.values() for row in rows)])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import math
 import os
@@ -20,6 +18,7 @@ from easyseg.errors import InputError
 from easyseg.evaluation.class_mapping import IGNORE_ID
 from easyseg.evaluation.scores import Scores, metric_name
 from easyseg.io.atomic import write_bytes
+from easyseg.io.csv_table import write_csv
 from easyseg.io.find_images import require_writable
 from easyseg.io.write_image import encode_image
 from easyseg.results.contact_sheet import Overlay, overlay_sheet
@@ -233,11 +232,9 @@ def _write(
 ) -> None:
     content = json.dumps(found.to_dict(), ensure_ascii=False, indent=1)
     write_bytes(folder / "comparison.json", content.encode("utf-8", "backslashreplace") + b"\n")
-    text, rows = io.StringIO(newline=""), found.rows()
-    table = csv.DictWriter(text, rows[0] if rows else KEYS)
-    table.writeheader()
-    table.writerows(rows)
-    write_bytes(folder / "classes.csv", text.getvalue().encode("utf-8", "backslashreplace"))
+    rows = found.rows()
+    head = rows[0] if rows else KEYS
+    write_csv(folder / "classes.csv", [head, *(row.values() for row in rows)])
     by_name = {sample.name: sample for sample in samples}
     most = [image for image in found.differences(SHOWN) if image.difference]
     tiles = [tile for image in most for tile in _tiles(image, by_name[image.name], found, models)]

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from easyseg.errors import InputError
-from easyseg.io.atomic import output_errors, temporary_path, write_bytes
+from easyseg.io.atomic import output_errors, temporary_path
+from easyseg.io.csv_table import write_csv
 from easyseg.io.find_images import Job, require_writable
 
 EXTENSION = ".csv"
-FORMULA = (
-    "=",
-    "+",
-    "-",
-    "@",
-    "\t",
-    "\r",
-    "\n",
-)  # first characters that spreadsheets compute (OWASP)
 
 
 def check_area_table(path: Path, jobs: Iterable[Job]) -> None:
@@ -56,19 +46,11 @@ def write_area_table(
         names: The classes that have a column, by id.
     """
     done = {(line["source"], line["result"]): line for line in lines}
-    text = io.StringIO(newline="")
-    table = csv.writer(text)
-    table.writerow(["source", "width", "height", *map(_as_text, names.values())])
+    rows: list[list[Any]] = [["source", "width", "height", *names.values()]]
     for job in jobs:
         line = done.get((job.image.source, str(job.target)))
         if line is not None:
             ratios = {entry["id"]: entry["ratio"] for entry in line["classes"]}
-            sizes = line["width"], line["height"]
             columns = (ratios.get(class_id, 0) for class_id in names)
-            table.writerow([_as_text(job.image.source), *sizes, *columns])
-    # the mark at the start tells spreadsheets that it is UTF-8
-    write_bytes(path, text.getvalue().encode("utf-8-sig", "backslashreplace"))
-
-
-def _as_text(text: str) -> str:
-    return f"'{text}" if text.startswith(FORMULA) else text
+            rows.append([job.image.source, line["width"], line["height"], *columns])
+    write_csv(path, rows, encoding="utf-8-sig")

@@ -47,7 +47,9 @@ class SharedFolders:
             ImageNotFoundError: It lies elsewhere, also by a link, or is not there.
         """
         for folder in self._folders:
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(
+                OSError, ValueError, RuntimeError
+            ):  # also of links in a circle
                 path = (folder / name).resolve(strict=True)
                 if any(path.is_relative_to(root) for root in self._folders) and path.is_file():
                     return path

@@ -33,6 +33,7 @@ def folders(tmp_path):
     (shared / "deep/a.jpg").write_bytes(IMAGE.read_bytes())
     (private / "b.jpg").write_bytes(IMAGE.read_bytes())
     (shared / "link.jpg").symlink_to(private / "b.jpg")
+    (shared / "circle.jpg").symlink_to(shared / "circle.jpg")
     (shared / "text.jpg").write_text("no image")
     return tmp_path
 
@@ -103,6 +104,7 @@ def test_no_result_is_overwritten(seg, folders):
         ("cut_out", {"image": "/etc/passwd"}, "no such image in the shared folders"),
         ("describe_areas", {"image": "http://localhost/a.jpg"}, "no such image in the shared"),
         ("describe_areas", {"image": "deep"}, "no such image in the shared folders"),
+        ("describe_areas", {"image": "circle.jpg"}, "no such image in the shared folders"),
         ("describe_areas", {"image": "a\0b"}, "no such image in the shared folders"),
         ("describe_areas", {"image": "deep/a.jpg", "classes": ["persn"]}, "Did you mean 'person'"),
         ("segment_image", {"image": "deep/a.jpg", "kind": "overly"}, "Did you mean 'overlay'"),
