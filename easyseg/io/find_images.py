@@ -22,6 +22,7 @@ from easyseg.io.atomic import output_errors
 from easyseg.io.find_objects import LIST_OF_URIS, find_objects, read_uris
 from easyseg.io.open_image import IMAGE_EXTENSIONS, require_file, why_not_image
 from easyseg.io.remote import is_object, path_of_url, read_object
+from easyseg.io.video.names import is_video
 from easyseg.utils.files import read_file
 
 LARGEST_LIST = 100 << 20  # bytes of a list of images
@@ -201,8 +202,10 @@ def _search(folder: Path, results: Path | None, others: list[str]) -> list[Found
         for error in errors
     ]
     if not images:
+        videos = "Give each video to segment_video() or blur_background(). "
         raise ImageNotFoundError(
             f"{folder} has no images{describe_files(sorted(passed_over), ', but ')}. "
+            f"{videos * any(map(is_video, passed_over))}"
             f"Expected files named {', '.join(IMAGE_EXTENSIONS)}."
         )
     others += passed_over

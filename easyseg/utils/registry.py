@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from easyseg.errors import InputError, UnknownNameError
 
 T = TypeVar("T")
+LONG = 25  # names; fewer are all listed in a message, else the first 20
 
 
 class Registry(Generic[T]):
@@ -65,8 +66,7 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameEr
     if close:
         hint = f"Did you mean {' or '.join(repr(n) for n in close)}?"
     else:
-        shown = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
-        hint = f"Known: {shown}."
+        hint = f"Known: {', '.join(known if len(known) < LONG else [*known[:20], '…'])}."
     return UnknownNameError(f"unknown {kind} {name!r}. {hint}")
 
 

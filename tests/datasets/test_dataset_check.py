@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from helpers.make_dataset import folders, save, scene
+from helpers.make_dataset import box, coco, folders, save, scene
 from PIL import Image
 
 from easyseg.cli.check import check as command
@@ -69,6 +71,16 @@ def test_suspicious_masks(tmp_path):
     text = warnings_of(root)
     assert "JPEG masks: ids change at edges: 3" in text
     assert "masks with 'background' only: 8 of 12" in text
+
+
+def test_an_empty_mask_of_a_file_for_all_images_is_named_by_its_image(tmp_path):
+    rows = [{"id": i, "file_name": f"{i}.png", "height": 24, "width": 32} for i in range(1, 13)]
+    for i in range(3, 13):
+        save(tmp_path / "images" / f"{i}.png", scene(i)[0])
+    cats = [box(1, i, 2, 2, 20, 20) for i in (1, 3, 5, 7)]
+    text = warnings_of(coco(tmp_path, cats, images=rows))
+    named = re.search(r"masks with 'background' only: 8 of 12, such as (\S+);", text)
+    assert named[1] in [str(tmp_path / f"images/{i}.png") for i in (2, 4, 6, *range(8, 13))]
 
 
 def test_ignored_rare_and_missing_classes(tmp_path):

@@ -111,7 +111,13 @@ def test_a_folder_without_images(folder):
         find_images(["photos", "empty"])
     for name in ("a.psd", "b.txt", ".hidden", "c.seg.json", "results.jsonl"):
         (folder / "empty" / name).touch()
-    with pytest.raises(ImageNotFoundError, match=r"images, but 2 other files \(a\.psd, b"):
+    with pytest.raises(
+        ImageNotFoundError, match=r"images, but 2 other files \(a\.psd, b"
+    ) as caught:
+        find_images("empty")
+    assert "video" not in str(caught.value)
+    (folder / "empty" / "clip.MP4").touch()
+    with pytest.raises(ImageNotFoundError, match=r"clip\.MP4\)\. Give each video to segment_video"):
         find_images("empty")
 
 

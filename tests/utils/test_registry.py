@@ -62,6 +62,8 @@ def test_several_that_are_near():
 def test_long_tables_are_cut():
     message = str(unknown_name("number", "x", [f"n{i}" for i in range(30)]))
     assert message.endswith("n18, n19, ….")
+    message = str(unknown_name("class", "x", [f"n{i}" for i in range(21)]))
+    assert message.endswith("n19, n20.")  # as many as Pascal VOC has
 
 
 def test_nearest_gives_the_best_first():

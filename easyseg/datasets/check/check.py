@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -99,7 +100,7 @@ def _about_files(scan: DatasetScan) -> list[str]:
             "images rotated by their EXIF tag; check that their masks are, too",
         ),
         (
-            [s.sample.mask for s in readable if s.resized_mask],
+            [_file(s) for s in readable if s.resized_mask],
             "masks of another size than the image, resized to the nearest pixel",
         ),
         (
@@ -107,7 +108,7 @@ def _about_files(scan: DatasetScan) -> list[str]:
             f"images with a side below {SMALL} pixels",
         ),
         (
-            [s.sample.mask for s in readable if not s.pixels.any()],
+            [_file(s) for s in readable if not s.pixels.any()],
             "masks with ignored pixels only, which are not used",
         ),
     )
@@ -120,7 +121,7 @@ def _about_ignored(scan: DatasetScan) -> list[str]:
         return []
     parts = ", ".join(f"{split} {fraction:.1%}" for split, fraction in much.items())
     most = max((s for s in scan.readable() if s.split in much), key=_ignored_fraction)
-    where = f"{parts}, most in {most.sample.mask} ({_ignored_fraction(most):.0%})"
+    where = f"{parts}, most in {_file(most)} ({_ignored_fraction(most):.0%})"
     cure = "nothing is learned or measured there, so make sure that they are of no class"
     return [f"ignored pixels ({IGNORE}): {where}; {cure}."]
 
@@ -140,6 +141,12 @@ def _about_0_and_255(scan: DatasetScan) -> list[str]:
     return [f"{count}, such as {alone[0]}; {cure}, or choose ignore=[{IGNORE}]."]
 
 
+def _file(scan: SampleScan) -> Path:
+    """The mask, or the image where masks are outlines: a COCO file has those of all images."""
+    mask = scan.sample.mask
+    return mask if mask.suffix.lower() in IMAGE_EXTENSIONS else scan.sample.image
+
+
 def _ignored_fraction(scan: SampleScan) -> float:
     return scan.ignored / max(1, scan.ignored + int(scan.pixels.sum()))
 
@@ -150,7 +157,7 @@ def _about_empty_masks(scan: DatasetScan) -> list[str]:
     if len(empty) <= EMPTY * len(readable):
         return []
     name = scan.dataset.label_set.names[0]
-    count = f"{len(empty)} of {len(readable)}, such as {empty[0].sample.mask}"
+    count = f"{len(empty)} of {len(readable)}, such as {_file(empty[0])}"
     return [f"masks with {name!r} only: {count}; a network may learn to predict nothing else."]
 
 
