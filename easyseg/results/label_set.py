@@ -107,7 +107,7 @@ class LabelSet:
         """
         found = self._find(name_or_id)
         if found is None:
-            raise unknown_name(f"class of {self.name}", name_or_id, [*self.names, *self.aliases])
+            raise unknown_name(f"class of {self.name}", name_or_id, self.names, self.aliases)
         return found
 
     def __contains__(self, name_or_id: object) -> bool:

@@ -59,14 +59,18 @@ class Registry(Generic[T]):
         return len({*self._modules, *self._entries})
 
 
-def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
+def unknown_name(
+    kind: str, name: object, known: Iterable[str], aliases: Iterable[str] = ()
+) -> UnknownNameError:
     """The error for a name that is in no table: suggests the nearest, or lists what is known."""
     known = list(known)
-    close = nearest(str(name), known)
+    every = [*known, *aliases]
+    close = nearest(str(name), every)
     if close:
         hint = f"Did you mean {' or '.join(repr(n) for n in close)}?"
     else:
-        hint = f"Known: {', '.join(known if len(known) < LONG else [*known[:20], '…'])}."
+        names = every if len(every) < LONG else known
+        hint = f"Known: {', '.join(names if len(names) < LONG else [*names[:20], '…'])}."
     return UnknownNameError(f"unknown {kind} {name!r}. {hint}")
 
 

@@ -141,6 +141,11 @@ def test_unknown_classes(wanted, message):
     assert str(caught.value) == message
 
 
+def test_all_of_21_classes_are_listed_though_their_aliases_are_many():
+    with pytest.raises(UnknownNameError, match=r"'human'\. Known: background, .*, tvmonitor\.$"):
+        load_label_set("voc").id_of("human")
+
+
 def test_ids_outside_the_table_are_void_and_black():
     result = label_set()
     assert [result.name_of(i) for i in (3, 255, -1)] == ["void"] * 3
