@@ -15,7 +15,7 @@ from easyseg.datasets.pairing import home_of
 from easyseg.datasets.remap import keep_classes
 from easyseg.errors import DatasetError, InputError
 from easyseg.results.label_set import LabelSet
-from easyseg.utils.files import system_errors
+from easyseg.utils.files import real_path, system_errors
 from easyseg.utils.validation import checked
 
 ARCHIVES = (".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".rar")
@@ -74,7 +74,7 @@ def open_with_options(source: str | os.PathLike[str] | Dataset, options: Dataset
             raise DatasetError(
                 f"{root} does not exist; check the path (the working folder is {Path.cwd()})."
             )
-        root = root.resolve() if not root.name else root  # "." has no name
+        root = real_path(root) if not root.name else root  # "." has no name
         name, dataset = _read(root, options) if options.format else _read_detected(root, options)
         dataset = _with_origins(dataset, root, strict=options.strict)
     dataset = _with_limit(dataset, options.max_pixels)

@@ -23,6 +23,7 @@ from easyseg.inference.runtimes import AUTO
 from easyseg.inference.runtimes.hardware import nvidia_cards, package_versions, processor
 from easyseg.io.atomic import write_bytes
 from easyseg.utils.documents import parse_json
+from easyseg.utils.files import real_path
 from easyseg.utils.threads import thread_count
 from easyseg.weights.checksum import weights_checksum
 from easyseg.weights.resolve import ModelSource
@@ -50,7 +51,7 @@ def folder_of_files(home: Path, source: ModelSource, input_size: tuple[int, int]
         return None
     try:
         files = [
-            (str(file.resolve()), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+            (str(real_path(file)), stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
             for file in sorted(source.weights.parent.iterdir())
             if file.name.startswith(source.weights.name)
             for stat in [file.stat()]

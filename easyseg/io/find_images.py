@@ -23,7 +23,7 @@ from easyseg.io.find_objects import LIST_OF_URIS, find_objects, read_uris
 from easyseg.io.open_image import IMAGE_EXTENSIONS, require_file, why_not_image
 from easyseg.io.remote import is_object, path_of_url, read_object
 from easyseg.io.video.names import is_video
-from easyseg.utils.files import read_file
+from easyseg.utils.files import read_file, real_path
 
 LARGEST_LIST = 100 << 20  # bytes of a list of images
 MAX_NAMES = 4  # of files that are listed by their names, and of kinds
@@ -179,8 +179,8 @@ def _not_a_source(value: object) -> InputError:
 
 
 def _search(folder: Path, results: Path | None, others: list[str]) -> list[Found]:
-    skipped = results.resolve() if results else None
-    if folder.resolve() == skipped:
+    skipped = real_path(results) if results else None
+    if real_path(folder) == skipped:
         raise InputError(
             f"Results would lie among the images of {folder}. Choose another output folder, or "
             f"none for results beside the images, named *{RESULT_MARK}.png."
@@ -189,7 +189,7 @@ def _search(folder: Path, results: Path | None, others: list[str]) -> list[Found
     images, passed_over = [], []
     for root, folders, names in os.walk(folder, onerror=errors.append):
         if skipped:
-            folders[:] = [name for name in folders if Path(root, name).resolve() != skipped]
+            folders[:] = [name for name in folders if real_path(Path(root, name)) != skipped]
         paths = [Path(root, name) for name in names]
         images += [Found(str(p), p.relative_to(folder)) for p in paths if _is_image(p)]
         passed_over += [str(path) for path in paths if _is_passed_over(path)]

@@ -47,6 +47,7 @@ from easyseg.training.trainer import train
 from easyseg.training.validation import warn_if_below_start, warn_if_one_class
 from easyseg.training.workers import ALONE, Workers, join
 from easyseg.utils.allocator import keep_freed_memory
+from easyseg.utils.files import real_path
 from easyseg.utils.threads import limit_threads
 from easyseg.weights.bundle import config_from_dict, read_bundle
 from easyseg.weights.checksum import weights_checksum
@@ -408,7 +409,7 @@ def _settings(
     """
     return {
         "data": {
-            "source": str(plan.data.source.resolve()) if plan.data.source else None,
+            "source": str(real_path(plan.data.source)) if plan.data.source else None,
             "name": plan.data.name,
             "format": plan.data.format,
             "options": plan.data.options.to_dict(),

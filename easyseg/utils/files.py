@@ -7,6 +7,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
+from pathlib import Path
 
 from easyseg.errors import EasysegError, os_reason, show_path
 
@@ -47,3 +48,8 @@ def system_errors(kind: type[EasysegError], path: str | os.PathLike[str]) -> Ite
         raise kind(
             f"{show_path(name)} cannot be read: {os_reason(error)}; check its permissions."
         ) from error
+
+
+def real_path(path: str | os.PathLike[str]) -> Path:
+    """The absolute path without links; unlike `Path.resolve` also of links in a circle."""
+    return Path(os.path.realpath(path))

@@ -289,6 +289,18 @@ def shape(points=PAIRS, kind="polygon", label="cat", **more):
     return {"label": label, "points": points, "shape_type": kind, **more}
 
 
+@pytest.mark.parametrize("make", ["coco", "labelme"])
+def test_links_in_a_circle(tmp_path, make):
+    """Of which `Path.resolve` raises RuntimeError before Python 3.13."""
+    if make == "coco":
+        coco(tmp_path, outlines([FLAT]))
+    else:
+        labelme(tmp_path, [shape()])
+    image = next(path for path in tmp_path.rglob("*") if path.suffix in (".png", ".jpg"))
+    image.with_stem("circle").symlink_to(image.with_stem("circle"))
+    assert "circle" not in str(masks(tmp_path))
+
+
 @pytest.mark.parametrize("kind", ["polygon", "rectangle", "rotation"])
 @pytest.mark.parametrize("size", [{}, {"imageHeight": "24", "imageWidth": 32.0}])
 def test_rectangles_of_four_corners(tmp_path, kind, size):

@@ -174,6 +174,12 @@ def test_one_source_needs_no_list(folder):
     assert find_images(Path("photos/b.jpg")) == find_images(["photos/b.jpg"])
 
 
+def test_results_in_a_circle_of_links(folder):
+    (folder / "circle").symlink_to(folder / "circle")
+    found = find_images("photos", results=folder / "circle")
+    assert found == find_images("photos")
+
+
 def test_what_was_found_may_be_given_again(folder):
     found = find_images("photos")
     assert find_images(found) == found

@@ -30,6 +30,7 @@ from easyseg.datasets.values import (
     whole_number,
 )
 from easyseg.errors import DatasetError
+from easyseg.utils.files import real_path
 
 FIRST = 8  # files that are read to tell whether they are COCO's
 PARTS = ("images", "annotations", "categories")
@@ -72,8 +73,8 @@ class _Contents:
 
     def unlisted(self, home: Path) -> list[Path]:
         """Images that no file lists, in the folders of those that are listed."""
-        listed = {path.resolve() for path in self.images}
-        folders = ({path: path.resolve() for path in i} for i in image_folders(home).values())
+        listed = {real_path(path) for path in self.images}
+        folders = ({path: real_path(path) for path in i} for i in image_folders(home).values())
         return [
             path
             for resolved in folders

@@ -24,6 +24,7 @@ from easyseg.datasets.splits import make_dataset
 from easyseg.datasets.values import entries, numbers, read_json, read_text, text
 from easyseg.errors import DatasetError, ImageError
 from easyseg.io.open_image import open_image, pixel_limit
+from easyseg.utils.files import real_path
 
 FIRST = 8  # files that are read to tell whether they are labelme's
 CORNERS = 64  # of a circle, which is drawn as a polygon
@@ -206,13 +207,13 @@ def _read(root: Path, _: DatasetOptions) -> Dataset:
         for path, image in pairs
         for split, sample in [_sample(root, path, image, classes)]
     )
-    used = {image.resolve() for _, image in pairs}
+    used = {real_path(image) for _, image in pairs}
     return make_dataset(
         root.name,
         make_label_set(root.name, table.names),
         samples,
         notes=[*notes, *listed_images.notes],
-        images_without_mask=[p for p in lookup.paths if p.resolve() not in used],
+        images_without_mask=[p for p in lookup.paths if real_path(p) not in used],
         masks_without_image=missing,
     )
 

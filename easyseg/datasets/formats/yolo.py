@@ -22,6 +22,7 @@ from easyseg.datasets.split_lists import ListedPairs, find_lists, read_lists
 from easyseg.datasets.splits import make_dataset
 from easyseg.datasets.values import read_lines, read_yaml, shown, text, whole_number
 from easyseg.errors import DatasetError
+from easyseg.utils.files import real_path
 
 KEYS = {"train": "train", "val": "val", "valid": "val", "test": "test"}
 EXTENSIONS = (".yaml", ".yml")
@@ -192,7 +193,7 @@ def _base(path: Any, file: Path, home: Path) -> Path:
     for folder in (file.parent, home) if path else ():
         base = Path(os.path.normpath(folder / str(path)))
         is_there = os.path.isdir(base)  # noqa: PTH112  (False, where Path raises, for long names)
-        if is_there and base.resolve().parent != base.resolve():  # not `/`
+        if is_there and real_path(base).parent != real_path(base):  # not `/`
             return base
     return home
 
@@ -200,8 +201,8 @@ def _base(path: Any, file: Path, home: Path) -> Path:
 def _data_root(base: Path, root: Path) -> Path:
     """The folder that is searched: the one that is opened, or the one that `path:` names."""
     home = home_of(root)
-    is_inside = base.resolve().is_relative_to(home.resolve())
-    is_above = root.is_dir() and home.resolve().is_relative_to(base.resolve())
+    is_inside = real_path(base).is_relative_to(real_path(home))
+    is_above = root.is_dir() and real_path(home).is_relative_to(real_path(base))
     return home if is_inside or is_above else base
 
 

@@ -34,6 +34,7 @@ from easyseg.io.atomic import output_errors, write_bytes
 from easyseg.io.write_image import encode_image
 from easyseg.results.contact_sheet import Comparison, comparison_sheet
 from easyseg.results.segmentation import Segmentation
+from easyseg.utils.files import real_path
 
 __all__ = ["write_report"]
 
@@ -99,7 +100,7 @@ def write_report(
         "written": dt.datetime.now().astimezone().isoformat(" ", "minutes"),
     }
     html = page(
-        f"Report: {model or folder.resolve().name}",
+        f"Report: {model or real_path(folder).name}",
         scores,
         facts=[(key, value) for key, value in facts.items() if value],
         notes=[*notes, *scores.class_mapping.notes],

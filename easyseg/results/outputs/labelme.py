@@ -17,6 +17,7 @@ from easyseg.results.outputs.base import (
     to_json_text,
 )
 from easyseg.results.polygon_tracing import Polygon
+from easyseg.utils.files import real_path
 
 VERSION = "5.5.0"  # of labelme, whose format this is
 
@@ -89,7 +90,7 @@ def _image_path(source: str | None, path: Path) -> str:
     try:
         return Path(os.path.relpath(source, path.parent)).as_posix()
     except ValueError:  # on another drive
-        return Path(source).resolve().as_posix()
+        return real_path(source).as_posix()
 
 
 OUTPUTS.register("labelme")(Document(_write, options=("tolerance", "min_area")))
