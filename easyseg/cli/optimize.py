@@ -6,8 +6,10 @@ from pathlib import Path
 
 import click
 
+from easyseg.api import list_models
 from easyseg.cli import command
 from easyseg.cli.options import A_PATH, QUIET, ChosenModel, echo, inference_options
+from easyseg.errors import InputError
 from easyseg.io.read_image import require_file
 
 
@@ -27,6 +29,11 @@ def optimize(
     IMAGES calibrate --precision int8; about 100 typical ones are enough.
     """
     for image in images:
+        if image.is_dir() or str(image) in list_models():
+            raise InputError(
+                f"images={image} must be image files, such as photos/*.jpg, for int8 alone. "
+                f"A model is chosen by model={str(image)!r}."
+            )
         require_file(image)
     seg = model.open()
     measured = seg.benchmark(images) if benchmark else seg.optimize(images)

@@ -131,6 +131,8 @@ def refused(tmp_path, monkeypatch, capsys):
         ("background blurr dog.jpg", ["unknown effect 'blurr'. Did you mean 'blur'"]),
         ("background change dog.jpg", ["The effect change needs --background."]),
         ("optimize nope.jpg", ["Cannot read nope.jpg: it does not exist"]),
+        ("optimize mini", ["IMAGES mini must be image files", "chosen by --model mini"]),
+        ("optimize broken", ["IMAGES broken must be image files", "chosen by --model broken"]),
         # downloads
         ("download mini dog.jpg", ["mini is included in easyseg", "leave FILE out"]),
         (
