@@ -79,12 +79,17 @@ def description(values: Mapping[str, Any]) -> str:
     """The network and its classes in a line."""
     label_set, network = values["label_set"], values["network"]
     name = values["model"] or network["backbone"]
-    return f"{name}, {network['num_classes']} classes of {label_set['name']}"
+    return _unicode(f"{name}, {network['num_classes']} classes of {label_set['name']}")
 
 
 def to_json(values: Mapping[str, Any]) -> str:
     """Compact, with sorted keys, so that the same values are the same bytes."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _unicode(json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+
+
+def _unicode(text: str) -> str:
+    """Names of folders that are not UTF-8 as escapes, which JSON has too."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def add_file(path: Path, values: Mapping[str, Any]) -> None:

@@ -38,7 +38,8 @@ def write(export_graph: ExportGraph, path: Path) -> None:
     if export_graph.options.precision == "int8":  # last: it moves weights behind the buffer
         content = quantize_tflite(content, export_graph.calibration)
     path.write_bytes(content)
-    append(path, LABELS_FILE, "\n".join(export_graph.label_set.names) + "\n")
+    lines = (" ".join(name.split()) + "\n" for name in export_graph.label_set.names)
+    append(path, LABELS_FILE, "".join(lines))
     append(path, "outputs.txt", "\n".join(sorted(export_graph.outputs)) + "\n")
 
 

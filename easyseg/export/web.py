@@ -12,6 +12,7 @@ import hashlib
 import html
 import io
 import json
+import re
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -60,8 +61,8 @@ def add_metadata(export_graph: ExportGraph, path: Path) -> None:
     """Adds the page, which names the classes, and easyseg's metadata as a file."""
     add_file(path, export_graph.metadata)
     facts = json.dumps(_facts(export_graph), sort_keys=True).replace("<", "\\u003c")
-    title = html.escape(description(export_graph.metadata))
-    page = PAGE.read_text("utf-8").replace("@TITLE@", title).replace("@MODEL@", facts)
+    values = {"@TITLE@": html.escape(description(export_graph.metadata)), "@MODEL@": facts}
+    page = re.sub("@TITLE@|@MODEL@", lambda match: values[match[0]], PAGE.read_text("utf-8"))
     (path / PAGE_FILE).write_text(page, "utf-8")
 
 

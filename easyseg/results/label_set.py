@@ -59,6 +59,11 @@ class LabelSet:
             raise InputError(
                 f"label set {self.name!r} has a name that is not a string; give strings."
             )
+        if not all(map(_is_unicode, texts[1:])):
+            raise InputError(
+                f"label set {self.name!r} has a name with half a character, such as \\ud800 alone; "
+                "give Unicode text."
+            )
         for field in ("void", "ignore_index"):
             value = getattr(self, field)
             if not (value == 0 or is_count(value)) or value > LARGEST_ID:
@@ -185,6 +190,10 @@ class LabelSet:
             ignore_index=values.get("ignore_index", 255),
             aliases=values.get("aliases", {}),
         )
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 @checked

@@ -7,6 +7,7 @@ import io
 import re
 import tarfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import onnxruntime
 import pytest
@@ -14,7 +15,7 @@ from helpers.browser import chromium, segment_in
 from helpers.file_server import Server
 from PIL import Image
 
-from easyseg import SemanticSegmentation
+from easyseg import LabelSet, SemanticSegmentation
 from easyseg.errors import ExportError, InputError
 from easyseg.export import web
 from easyseg.weights.exported import METADATA_FILE
@@ -81,6 +82,23 @@ def test_names_of_classes_are_text_on_the_page(archive, seg_tiny, tmp_path, monk
     monkeypatch.setattr(web, "_facts", lambda _: {"names": ["</script><script>alert(1)"]})
     seg_tiny.export(tmp_path / "page_web", check=False)
     assert "</script><script>alert" not in (tmp_path / "page_web/index.html").read_text()
+
+
+def test_names_are_not_placeholders(tmp_path):
+    label_set = LabelSet("\udcff<@MODEL@>", ("@TITLE@", "</script>"), ((0, 0, 0), (1, 1, 1)))
+    values = {
+        "label_set": label_set.to_dict(),
+        "network": {"backbone": "b", "num_classes": 2},
+        "model": None,
+        "logits": {"half_pixel": True},
+        "weights": {},
+    }
+    config = SimpleNamespace(input_size=(3, 3))
+    graph = SimpleNamespace(label_set=label_set, config=config, metadata=values)
+    web.add_metadata(graph, tmp_path)
+    page = (tmp_path / "index.html").read_text("utf-8")
+    assert r"<title>b, 2 classes of \udcff&lt;@MODEL@&gt;</title>" in page
+    assert r'"names": ["@TITLE@", "\u003c/script>"]' in page
 
 
 def test_what_it_refuses(seg_tiny, tmp_path):

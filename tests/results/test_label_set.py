@@ -191,6 +191,7 @@ def test_two_classes_may_share_a_color():
     [
         ({"name": None}, "has a name that is not a string"),
         ({"names": ("a", None)}, "has a name that is not a string"),
+        ({"names": ("a", "\ud800")}, "has a name with half a character"),
         ({"aliases": {"c": 1}}, "has a name that is not a string"),
         ({"void": 1 << 40}, "void=1099511627776 must be a whole number from 0 to 65535"),
         ({"void": -1}, "void=-1 must be"),
