@@ -131,6 +131,8 @@ def evaluate(
         save_scores(scores, json_file)
     if csv_file is not None:
         write_table(scores, csv_file)
+    if report is not None:
+        echo(f"-> {report / 'report.html'}")
 
 
 def _check_shard_files(json_file: Path | None, of_all: Mapping[str, Path | None]) -> None:

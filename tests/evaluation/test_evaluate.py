@@ -289,6 +289,7 @@ def test_the_command(folder, tmp_path, capsys):
     assert caught.value.code == 0
     assert "3 images" in out
     assert "scored as 'background'" in out
+    assert out.endswith(f"\n-> {tmp_path / 'report/report.html'}\n")
     values = json.loads(made["json"].read_text("utf-8"))
     assert f"mean IoU                {values['mean_iou']:.4f}" in out
     with made["csv"].open(encoding="utf-8", newline="") as file:
