@@ -18,6 +18,7 @@ COLUMNS = ("path", "uri", "url", "source", "image")  # of a Parquet file, the fi
 LARGEST_PARQUET = 2 << 30  # bytes
 LARGEST_COLUMN = 512 << 20  # bytes of its paths, unpacked
 EXPANSION = 16  # or of all columns, for each byte of the file
+SAFE_PYARROW = 15  # versions before 14.0.1 unpickle what a file holds (CVE-2023-47248)
 MOST_ROWS = 20_000_000
 BATCH = 1024  # rows unpacked at once
 TOO_MUCH = f"it has over {MOST_ROWS:,} rows, or paths of over {LARGEST_COLUMN >> 20} MiB"
@@ -69,6 +70,11 @@ def read_uris(source: str) -> list[str]:
         raise InputError(
             f"{show_path(source)} needs pyarrow, which is not installed. Run: pip install pyarrow"
         ) from error
+    if int(pa.__version__.partition(".")[0]) < SAFE_PYARROW:
+        raise InputError(
+            f"{show_path(source)} is not read by pyarrow {pa.__version__}, in which a Parquet file "
+            "can run code. Run: pip install -U pyarrow"
+        )
     rule = f"Give a Parquet file with paths or URIs in a column {' or '.join(COLUMNS)}."
     read = read_object if is_object(source) else read_file
     try:

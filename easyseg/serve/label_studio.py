@@ -210,4 +210,7 @@ def _authorization(home: str) -> str:
         f"{home}api/token/refresh", json={"refresh": token}, timeout=FETCH_SECONDS
     )
     response.raise_for_status()
-    return f"Bearer {response.json()['access']}"
+    try:
+        return f"Bearer {response.json()['access']}"
+    except (TypeError, LookupError) as error:
+        raise Problem("url_failed", "Label Studio gave no token of access.") from error

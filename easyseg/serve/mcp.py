@@ -20,6 +20,8 @@ from easyseg.io.find_images import require_writable
 from easyseg.results.outputs import OUTPUTS
 from easyseg.results.segmentation import Segmentation
 
+LONGEST_NAME = 500  # characters of a name that messages repeat
+
 
 class SharedFolders:
     """What a client may read and write.
@@ -54,7 +56,7 @@ class SharedFolders:
                 if any(path.is_relative_to(root) for root in self._folders) and path.is_file():
                     return path
         raise ImageNotFoundError(
-            f"Cannot read {show_path(name)}: no such image in the shared folders "
+            f"Cannot read {show_path(name[:LONGEST_NAME])}: no such image in the shared folders "
             f"{', '.join(map(str, self._folders))}. Give a path below these."
         )
 

@@ -273,6 +273,14 @@ def test_odd_values_in_a_parquet_list(tmp_path, monkeypatch, values, reason):
         find_images(str(tmp_path / "list.parquet"))
 
 
+def test_an_old_pyarrow_reads_no_parquet_list(tmp_path, monkeypatch):
+    pa = pytest.importorskip("pyarrow")
+    monkeypatch.setattr(pa, "__version__", "14.0.0")
+    (tmp_path / "list.parquet").touch()
+    with pytest.raises(InputError, match=r"can run code\. Run: pip install -U pyarrow"):
+        find_images(str(tmp_path / "list.parquet"))
+
+
 def test_damaged_parquet_lists(tmp_path):
     pa = pytest.importorskip("pyarrow")
     from pyarrow import parquet

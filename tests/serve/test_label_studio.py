@@ -31,6 +31,7 @@ CONFIG = """<View>
     <Label value="Unicorn"/>
   </BrushLabels>
 </View>"""
+TOKENS = {"answer": b'{"access": "short"}'}
 MANY_LABELS = "".join(f'<Label value="{i}" predicted_values="dog"/>' for i in range(50))
 
 
@@ -51,7 +52,7 @@ def label_studio(seen):
             seen.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b'{"access": "short"}')
+            self.wfile.write(TOKENS["answer"])
 
         def log_message(self, *_):
             pass
@@ -175,6 +176,13 @@ def test_redirects_are_not_followed(client, monkeypatch):
     problem = predict(client, "/data/moved.jpg").json()
     assert problem["code"] == "url_failed"
     assert "responded 302" in problem["detail"]
+
+
+@pytest.mark.parametrize("answer", [b"", b"[]", b"{}", b"null", b'{"access": "a\\nb: c"}'])
+def test_odd_tokens(client, monkeypatch, answer):
+    monkeypatch.setenv("LABEL_STUDIO_API_KEY", "a.json.token")
+    monkeypatch.setitem(TOKENS, "answer", answer)
+    assert predict(client, "/data/upload/1/photo.jpg").json()["code"] == "url_failed"
 
 
 def test_its_address_is_checked():
