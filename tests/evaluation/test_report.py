@@ -14,7 +14,7 @@ from easyseg.errors import OutputError
 from easyseg.evaluation.boundary import BoundaryScores
 from easyseg.evaluation.class_mapping import ClassMapping
 from easyseg.evaluation.metrics import ConfusionMatrix
-from easyseg.evaluation.report import write_report
+from easyseg.evaluation.report import charts, write_report
 from easyseg.evaluation.report.charts import confusion_chart, curves, iou_chart
 from easyseg.evaluation.scores import ImageScore, Scores
 from easyseg.inference.options import InferenceOptions
@@ -239,6 +239,20 @@ def test_charts_have_room_for_their_classes(chart, classes):
 def test_epochs_without_validation_have_no_curve_of_it():
     assert size_of(io.BytesIO(curves(HISTORY)))[0] > 900
     assert size_of(io.BytesIO(curves([{"epoch": 1, "phase": "all", "loss": 0.5}])))[0] > 900
+
+
+def test_the_curves_of_one_epoch(monkeypatch):
+    """No fractions of epochs, and the words at the best one are inside the axes."""
+    monkeypatch.setattr(charts, "_png", lambda figure: figure)
+    entry = {"epoch": 1, "phase": "all", "val_mean_iou": 0.6, "val_pixel_accuracy": 0.98}
+    figure = curves([entry])
+    figure.canvas.draw()
+    _, right = figure.axes
+    low, high = right.get_xlim()
+    assert [tick for tick in right.get_xticks() if low <= tick <= high] == [1]
+    (words,) = right.texts
+    assert words.get_text() == "best: 0.6000"
+    assert words.get_window_extent().y0 > right.get_window_extent().y0
 
 
 def test_a_sheet_shows_where_labels_differ():

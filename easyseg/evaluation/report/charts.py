@@ -42,13 +42,14 @@ def curves(history: Sequence[Mapping[str, Any]]) -> bytes:
                 axes.axvline((before["epoch"] + after["epoch"]) / 2, color="0.7", ls=":")
         axes.set_title(title)
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(alpha=0.3)
         if axes.get_lines():
             axes.legend()
     iou = _column(history, "val_mean_iou")
     if not np.isnan(iou).all():
         best = int(np.nanargmax(iou))
+        right.margins(y=0.15)  # room for the words below
         right.plot([epochs[best]], [iou[best]], "o", ms=9, mfc="none", mec="black")
         right.annotate(
             f"best: {iou[best]:.4f}",
