@@ -768,7 +768,9 @@ class SemanticSegmentation:
         """
         from easyseg.weights.bundle import save_bundle  # noqa: PLC0415
 
-        card = f"# {Path(folder).name}\n\nSaved from `{self.name}`.\n"
+        # models are passed on and uploaded, the names of this computer's folders are not
+        source = self.name if "://" in self.name else Path(self.name).name
+        card = f"# {Path(folder).name}\n\nSaved from `{source}`.\n"
         return save_bundle(Path(folder), *self._opened.load()[:3], card=card, dtype=dtype)
 
     @checked

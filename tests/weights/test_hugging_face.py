@@ -85,6 +85,21 @@ def test_a_model_is_uploaded_and_opened(hub, seg_tiny, monkeypatch):
     assert hub.commits["me/tiny"][-1]["README.md"] == b"my own words"
 
 
+def test_nothing_of_this_computer_is_uploaded(hub, seg_tiny, tmp_path, monkeypatch):
+    """Neither other files of the folder nor the names of folders."""
+    monkeypatch.setenv("HF_TOKEN", TOKEN)
+    folder = tmp_path / "customer of mine/street"
+    seg_tiny.save(folder)
+    for name in (".env", "id_rsa", "sub/notes.md"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("secret")
+    SemanticSegmentation(folder, runtime="keras").push_to_hub("me/tiny")
+    files = hub.commits["me/tiny"][-1]
+    assert set(files) == {CONFIG, LABELS, WEIGHTS, CARD, "README.md"}
+    assert b"Saved from `street`" in files[CARD]
+    assert not [name for name, content in files.items() if b"customer" in content]
+
+
 def test_revisions_are_pinned(hub, saved):
     first = hub.add("me/a", saved)
     hub.add("me/a", {**saved, LABELS: saved[LABELS].replace(b'"custom"', b'"new"')})
