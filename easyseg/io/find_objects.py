@@ -21,6 +21,7 @@ EXPANSION = 16  # or of all columns, for each byte of the file
 SAFE_PYARROW = 15  # versions before 14.0.1 unpickle what a file holds (CVE-2023-47248)
 MOST_ROWS = 20_000_000
 BATCH = 1024  # rows unpacked at once
+LARGEST_BATCH = 256 << 20  # bytes, if each row is as large as all that is stored
 TOO_MUCH = f"it has over {MOST_ROWS:,} rows, or paths of over {LARGEST_COLUMN >> 20} MiB"
 
 
@@ -100,11 +101,20 @@ def _unique_texts(content: bytes) -> list[str]:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise ValueError(f"{column} holds {kind}, not text")
-    _require_size(file.metadata, len(content))
+    largest = _require_size(file.metadata, len(content))
+    packed = parquet.ParquetFile(io.BytesIO(content), read_dictionary=[column])
+    try:
+        return _unique(packed, column, BATCH)
+    except (pa.ArrowNotImplementedError, OSError):  # not implemented for all encodings
+        return _unique(file, column, max(1, min(BATCH, LARGEST_BATCH // largest)))
+
+
+def _unique(file: Any, column: str, batch_rows: int) -> list[str]:
+    import pyarrow as pa  # noqa: PLC0415
+
     texts: dict[str, None] = {}
     rows, size = 0, 0
-    packed = parquet.ParquetFile(io.BytesIO(content), read_dictionary=[column])
-    for batch in packed.iter_batches(BATCH, columns=[column]):
+    for batch in file.iter_batches(batch_rows, columns=[column]):
         values = batch.column(0)
         if values.null_count:
             raise ValueError(f"{column} has rows without a value")
@@ -122,15 +132,15 @@ def _unique_texts(content: bytes) -> list[str]:
     return list(texts)
 
 
-def _require_size(metadata: Any, size: int) -> None:
-    """Compares what the file declares before anything is unpacked.
+def _require_size(metadata: Any, size: int) -> int:
+    """Compares what the file declares before anything is unpacked; gives its largest group's bytes.
 
     Of whole groups of rows: on damaged ones pyarrow's metadata of a column ends the process.
     """
-    groups = (metadata.row_group(i) for i in range(metadata.num_row_groups))
-    declared = sum(group.total_byte_size for group in groups)
-    if declared > max(LARGEST_COLUMN, EXPANSION * size) or metadata.num_rows > MOST_ROWS:
+    sizes = [metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups)]
+    if sum(sizes) > max(LARGEST_COLUMN, EXPANSION * size) or metadata.num_rows > MOST_ROWS:
         raise ValueError(TOO_MUCH)
+    return max([1, *sizes])
 
 
 def _first_line(error: BaseException) -> str:

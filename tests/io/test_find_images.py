@@ -273,6 +273,18 @@ def test_odd_values_in_a_parquet_list(tmp_path, monkeypatch, values, reason):
         find_images(str(tmp_path / "list.parquet"))
 
 
+@pytest.mark.parametrize("encoding", ["PLAIN", "DELTA_LENGTH_BYTE_ARRAY", "DELTA_BYTE_ARRAY"])
+def test_encodings_of_parquet_lists(tmp_path, encoding):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    table = pa.table({"path": ["a.jpg", "b.jpg", "a.jpg"]})
+    kinds = {"use_dictionary": False, "column_encoding": {"path": encoding}}
+    parquet.write_table(table, tmp_path / "list.parquet", **kinds)
+    images = find_images(str(tmp_path / "list.parquet"))
+    assert [image.source for image in images] == ["a.jpg", "b.jpg"]
+
+
 def test_an_old_pyarrow_reads_no_parquet_list(tmp_path, monkeypatch):
     pa = pytest.importorskip("pyarrow")
     monkeypatch.setattr(pa, "__version__", "14.0.0")
