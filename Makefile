@@ -82,7 +82,7 @@ test-deploy: $(VENV)/.installed ## serve from what deploy/Dockerfile installs; r
 
 test-scale: $(VENV)/.installed ## run images on Ray clusters of this computer, from an S3 server, and the recipes for other programs
 	$(BIN)/python $(PIP_INSTALL) -e '.[dev,ray]' 'moto[server]' boto3 dask
-	$(BIN)/python -m pytest tests/distributed
+	$(BIN)/python -m pytest tests/distributed tests/io/test_find_images.py  # with Parquet lists
 
 test-all: $(VENV)/.installed ## run the slow tests too
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev,jax]'
