@@ -106,6 +106,12 @@ def test_results_are_the_same_bits_alone_and_side_by_side():
 
 
 @pytest.mark.usefixtures("two_cores")
+def test_a_large_network_takes_one_image_at_a_time(monkeypatch):
+    monkeypatch.setattr(ort, "LARGE", MINI.stat().st_size - 1)
+    assert FileNetwork(read_exported(MINI), SIZE).lanes == 1
+
+
+@pytest.mark.usefixtures("two_cores")
 def test_another_file_that_takes_the_place_of_the_model_is_not_run_in_its_name(tmp_path):
     model = tmp_path / "model.onnx"
     shutil.copyfile(MINI, model)

@@ -21,6 +21,7 @@ PROVIDERS = {  # of which the package has some, by device
     GPU: (CUDA, DIRECTML, "CoreMLExecutionProvider"),
     "tensorrt": ("TensorrtExecutionProvider",),
 }
+LARGE = 50_000_000  # bytes of a file, whose second copy would cost more memory than it is worth
 CARDS = (CUDA, DIRECTML)  # that "auto" uses: Core ML computes in float16
 
 
@@ -46,7 +47,7 @@ def devices() -> dict[str, str]:
 
 
 def start(spec: RuntimeSpec) -> Forward:
-    """Opens the file for images of one size; on a card, one at a time.
+    """Opens the file for images of one size; a large one, or on a card, one at a time.
 
     Raises:
         InputError: The device is not available.
@@ -56,9 +57,9 @@ def start(spec: RuntimeSpec) -> Forward:
     if device == AUTO:
         device = GPU if there.get(GPU) in CARDS else CPU
     provider = pick("onnxruntime", device, there)
-    if device != CPU:
-        return _start(spec, device, provider, thread_count())
     file = _version(spec.path)
+    if device != CPU or file is None or file[1] > LARGE:
+        return _start(spec, device, provider, thread_count())
 
     def start_lane(threads: int) -> Forward | None:
         same = _version(spec.path) == file
