@@ -226,7 +226,7 @@ MOMENTS = {
     "demo": (["demo", "-o", "out/d"], 3, "images in out/d"),
     "serve": (["serve", "--port", "0"], 5, ""),
     "workers": (["serve", "--port", "0", "--workers", "2"], 8, ""),
-    "info": (["info", "mini"], 7, None),
+    "info": (["info", "mini"], 7, "mini/card.md"),
     "evaluate": (
         ["evaluate", ".", "--classes", "background,cat", "--json", "out/e.json"],
         8,
