@@ -1,9 +1,17 @@
 import dataclasses
+from pathlib import Path
 
 import pytest
 from helpers.file_server import Server
 
 from easyseg.weights.manifest import weight_set
+
+
+@pytest.fixture(scope="session")
+def samples():
+    """Photos of a person and of a cat."""
+    data = pytest.importorskip("skimage", reason="its images: pip install easyseg[demo]").__path__
+    return [str(Path(data[0], "data", name)) for name in ("astronaut.png", "chelsea.png")]
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ import easyseg
 from easyseg import SemanticSegmentation, api
 from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.utils.resources import pretrained_path
-from easyseg.weights.exported import read_exported, weights_sha256
 
 BUNDLE = pretrained_path("mini")
 
@@ -23,28 +22,6 @@ BUNDLE = pretrained_path("mini")
 @pytest.fixture(scope="module")
 def mini():
     return SemanticSegmentation("mini")
-
-
-@pytest.fixture(scope="module")
-def samples():
-    data = pytest.importorskip("skimage", reason="its images: pip install easyseg[demo]").__path__
-    return [os.path.join(data[0], "data", name) for name in ("astronaut.png", "chelsea.png")]  # noqa: PTH118
-
-
-def test_it_is_small():
-    assert (BUNDLE / "model.weights.h5").stat().st_size <= 5_000_000
-    assert (BUNDLE / "model.onnx").stat().st_size <= 4_500_000
-    assert "mIoU" in (BUNDLE / "card.md").read_text("utf-8")
-
-
-def test_its_exported_file_has_its_weights(samples):
-    file = read_exported(BUNDLE / "model.onnx")
-    assert file.sha256 == weights_sha256(BUNDLE / "model.weights.h5"), "export it again"
-    exported, keras = SemanticSegmentation("mini"), SemanticSegmentation("mini", runtime="keras")
-    assert exported._opened.predictor.runtime == "onnxruntime"
-    for image in samples:
-        labels = exported.segment_image(image).labels
-        assert (labels == keras.segment_image(image).labels).mean() >= 0.995
 
 
 def test_it_is_the_default_and_says_so_once(caplog):

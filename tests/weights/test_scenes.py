@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 
@@ -11,36 +9,11 @@ import easyseg
 from easyseg import SemanticSegmentation
 from easyseg.pixellib.semantic import semantic_segmentation
 from easyseg.results.label_set import load_label_set
-from easyseg.utils.resources import pretrained_path
-from easyseg.weights.exported import read_exported, weights_sha256
-
-BUNDLE = pretrained_path("scenes")
 
 
 @pytest.fixture(scope="module")
 def scenes():
     return SemanticSegmentation("scenes")
-
-
-@pytest.fixture(scope="module")
-def astronaut():
-    data = pytest.importorskip("skimage", reason="its images: pip install easyseg[demo]").__path__
-    return os.path.join(data[0], "data", "astronaut.png")  # noqa: PTH118
-
-
-def test_it_is_small():
-    assert (BUNDLE / "model.weights.h5").stat().st_size <= 5_000_000
-    assert (BUNDLE / "model.onnx").stat().st_size <= 4_500_000
-    assert "agree" in (BUNDLE / "card.md").read_text("utf-8")
-
-
-def test_its_exported_file_has_its_weights(scenes, astronaut):
-    file = read_exported(BUNDLE / "model.onnx")
-    assert file.sha256 == weights_sha256(BUNDLE / "model.weights.h5"), "export it again"
-    keras = SemanticSegmentation("scenes", runtime="keras")
-    labels = scenes.segment_image(astronaut).labels
-    assert scenes._opened.predictor.runtime == "onnxruntime"
-    assert (labels == keras.segment_image(astronaut).labels).mean() >= 0.99
 
 
 def test_its_classes_are_ade20ks(scenes):
@@ -55,16 +28,16 @@ def test_its_classes_are_ade20ks(scenes):
     assert "scenes" in easyseg.list_models()
 
 
-def test_it_finds_the_person(scenes, astronaut):
-    result = scenes.segment_image(astronaut)
+def test_it_finds_the_person(scenes, samples):
+    result = scenes.segment_image(samples[0])
     assert dict(zip(result.class_names, result.ratios, strict=True))["person"] > 0.25
 
 
-def test_pixellib_segments_with_it(scenes, astronaut):
+def test_pixellib_segments_with_it(scenes, samples):
     segment = semantic_segmentation()
     segment.load_ade20k_model("scenes")
-    values, image = segment.segmentAsAde20k(astronaut)
-    result = scenes.segment_image(astronaut)
+    values, image = segment.segmentAsAde20k(samples[0])
+    result = scenes.segment_image(samples[0])
     assert values["class_names"] == result.class_names
     person = values["class_names"].index("person")
     assert (values["masks"][person] == result.masks["person"]).all()
