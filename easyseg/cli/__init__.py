@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import atexit
 import contextlib
 import functools
 import importlib
@@ -21,7 +22,6 @@ from easyseg.cli._signals import STOPPED, stops
 from easyseg.cli._startup import prepare_process, printing_error
 from easyseg.errors import EasysegError, os_reason, printable
 from easyseg.utils.registry import unknown_name
-from easyseg.utils.threads import are_left_behind
 
 __all__ = [
     "TYPED",
@@ -141,13 +141,18 @@ def main(args: list[str] | None = None) -> NoReturn:
         except KeyboardInterrupt:  # a second one, while the first was reported
             code = STOPPED
     eval("0")  # noqa: S307  (else an exception in Python's own eval is the exit code)
-    if args is None and are_left_behind():
-        _end_at_once(code)
+    if args is None:
+        _end(code)
     sys.exit(code)
 
 
-def _end_at_once(code: int) -> NoReturn:
-    """Ends the process; threads that return from foreign code while Python ends crash it."""
+def _end(code: int) -> NoReturn:
+    """Ends the process without Python's own end.
+
+    That takes up to a second after TensorFlow, in which signals are no longer handled, and crashes
+    where a thread returns from foreign code meanwhile.
+    """
+    atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
             stream.flush()

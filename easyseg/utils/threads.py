@@ -6,7 +6,6 @@ import contextlib
 import math
 import os
 import sys
-import threading
 from pathlib import Path
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
@@ -44,11 +43,6 @@ def limit_threads() -> None:
     if not tf.config.threading.get_intra_op_parallelism_threads():
         with contextlib.suppress(RuntimeError):  # TensorFlow has run an operation
             tf.config.threading.set_intra_op_parallelism_threads(thread_count())
-
-
-def are_left_behind() -> bool:
-    """Whether threads of easyseg run on, as those do that wait for a server which is silent."""
-    return any(thread.name.startswith("easyseg-") for thread in threading.enumerate())
 
 
 def _cpu_quota() -> float:
