@@ -986,5 +986,6 @@ def list_models() -> list[str]:
 def _log_default() -> None:
     log.warning(
         'using "mini", the small model that comes with easyseg (21 classes); '
-        'for better results choose another, such as SemanticSegmentation("xception65.ade20k").'
+        '"scenes", also included, names every pixel; for better results choose another, such as '
+        'SemanticSegmentation("xception65.ade20k").'
     )

@@ -19,7 +19,7 @@ import click
 from easyseg.api import SemanticSegmentation
 from easyseg.cli import is_quiet, with_flags
 from easyseg.datasets import DatasetOptions
-from easyseg.errors import printable
+from easyseg.errors import UnknownNameError, printable
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.runtimes import AUTO, PRECISIONS, RUNTIMES
 from easyseg.inference.video import check_video_options
@@ -28,7 +28,7 @@ from easyseg.models.kerashub.config import is_hub
 from easyseg.results.label_set import Classes
 from easyseg.results.outputs import OUTPUTS, Output, OutputSpec
 from easyseg.utils.registry import unknown_name
-from easyseg.weights.bundle import MINI
+from easyseg.weights.bundle import MINI, SCENES
 from easyseg.weights.foreign import ForeignOptions
 from easyseg.weights.resolve import resolve
 
@@ -401,8 +401,15 @@ class ChosenModel:
 
     def check_classes(self, classes: Classes | None) -> None:
         """Raises UnknownNameError for a class that the model does not have."""
-        if self.source is not None and classes is not None:
+        if self.source is None or classes is None:
+            return
+        try:
             self.source.label_set.ids_of(classes)
+        except UnknownNameError as error:
+            if not self._is_default or not _has(SCENES, classes):
+                raise
+            hint = f"The model {SCENES}, also included, has it: -m {SCENES}."
+            raise UnknownNameError(f"{error} {hint}") from None
 
     def arguments(self) -> dict[str, Any]:
         """Those of `SemanticSegmentation`, with which another process opens the model."""
@@ -417,9 +424,16 @@ class ChosenModel:
     def _warn_of_default(self) -> None:
         if self._is_default:
             log.warning(
-                "using mini, the small model that comes with easyseg (21 classes); for better "
-                "results choose another, such as --model xception65.ade20k."
+                "using mini, the small model that comes with easyseg (21 classes); scenes, also "
+                "included, names every pixel; for better results choose another, such as "
+                "--model xception65.ade20k."
             )
+
+
+def _has(model: str, classes: Classes) -> bool:
+    label_set = resolve(model).label_set
+    several = [classes] if isinstance(classes, (str, int)) else classes
+    return all(each in label_set for each in several)
 
 
 def _video(**options: Any) -> dict[str, Any]:

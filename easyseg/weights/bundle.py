@@ -40,7 +40,8 @@ from easyseg.weights.manifest import weight_sets
 from easyseg.weights.variable_names import named_variables
 
 MINI = "mini"  # the model that is taken if none is named
-EMBEDDED = (MINI, "scenes")  # included in easyseg, in `pretrained/`
+SCENES = "scenes"
+EMBEDDED = (MINI, SCENES)  # included in easyseg, in `pretrained/`
 
 CONFIG, LABELS, WEIGHTS, CARD = "config.json", "labels.json", "model.weights.h5", "card.md"
 EXPORTED = "model.onnx"

@@ -641,6 +641,16 @@ def test_the_default_model_is_named_once(environment, images):
     assert_one_line(done.stderr, "using mini, the small model", "--model xception65.ade20k")
 
 
+def test_a_class_that_the_other_embedded_model_has(run, images):
+    code, _, err = run("segment", "bird.jpg", "-c", "tree,sky", "-o", "out.png")
+    assert code == 2
+    assert_one_line(err, "unknown class of voc 'tree'", "The model scenes, also included", "-m sce")
+    assert run("segment", "bird.jpg", "-c", "tree,sky", "-o", "out.png", "-m", "scenes")[0] == 0
+    for others in ("tree,nothing", "dgo"):
+        assert "scenes" not in run("segment", "bird.jpg", "-c", others, "-o", "out.png")[2]
+    assert "scenes" not in run("segment", "bird.jpg", "-c", "tree", "-m", MODEL)[2]
+
+
 def test_a_real_run_over_several_says_what_failed(environment, images):
     Path("photos/broken.jpg").touch()
     frames = [Image.new("RGB", (40, 30), color) for color in ("red", "blue")]
