@@ -1,13 +1,15 @@
 """Measures the embedded model on images that it has not seen, and writes its card.
 
-python tools/card_embedded.py pretrained/mini --average --labeled VOC --curve .train/run/curve.csv
+python tools/card_embedded.py pretrained/mini --average --labeled VOC
+--curve tools/embedded/earlier/mini.csv .train/mini/run/curve.csv  (all in one line)
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
+
+from embedded.curves import read_curves
 
 from easyseg import SemanticSegmentation
 from easyseg.datasets.mask_files import read_values
@@ -36,17 +38,25 @@ teacher (`mobilenetv2.voc`) has 0.6954, 0.9301 and 0.858.
 `tools/train_embedded.py`, from random initialization, on a 2-core CPU, TensorFlow backend.
 
 * Data: 3,452 images of VOC 2012 train with masks (171 of them held out for selection) and 1,231
-  images without masks (people, animals, objects, streets), longest side 320.
-* Teacher: Google's MobileNetV2 checkpoint `mobilenetv2.voc` (Apache-2.0), applied to each crop.
+  images without masks (people, animals, objects, streets), longest side 320; from crop 212,000 on
+  {trained} of them.
+* Teacher: Google's MobileNetV2 checkpoint `mobilenetv2.voc` (Apache-2.0). It was applied to each
+  crop at first; from crop 212,000 on its answers are those for whole images at output stride 8,
+  averaged over a view of 385 pixels and a mirrored one of 512.
 * First each of the 17 blocks learned the teacher's block on the teacher's features ("blocks"), then
   the whole network learned features, the teacher's probabilities and the ground truth
-  (equally weighted where there are labels), at growing crops ("whole").
-* Augmentation: scale 0.5 to 1.75, crop, mirror, brightness, contrast, saturation, white balance,
-  gray.
+  (equally weighted where there are labels; from crop 212,000 on the ground truth weighs 0.7), at
+  growing crops ("whole"). From crop 212,000 on the blocks up to the 13th are kept; the last four
+  follow the teacher's ("features"), and at last the head alone learns on crops of 385 pixels, which
+  show whole images ("whole").
+* Augmentation: scale 0.5 to 1.75 (at last 0.8 to 1.8), crop, mirror, brightness, contrast,
+  saturation, white balance, gray. From crop 212,000 on, images with rare classes are drawn more
+  often.
 * AdamW, cosine; {seen:,} crops{runs}; weights {weights}.
 * The input size and the weights to keep were selected on the images held out for selection.
 
-mIoU and person IoU on the 171 images held out for selection, against crops:
+mIoU and person IoU on images held out for selection, against crops (up to 212,000: 171 images;
+then 135, so figures of the two parts do not compare):
 
 | Crops | Mode | Crop | mIoU | person |
 |---|---|---|---|---|
@@ -84,7 +94,7 @@ def main() -> None:
     for name, result in zip(names, seg.segment_images(images), strict=True):
         mask = read_values(args.labeled / f"SegmentationClass/{name}.png")
         matrix.update(mask, result.labels)
-    rows = _joined(args.curve)
+    rows = read_curves(args.curve)
     iou = dict(zip(seg.label_set.names, matrix.iou, strict=True))
     text = TEXT.format(
         classes=len(iou),
@@ -96,6 +106,7 @@ def main() -> None:
         accuracy=matrix.pixel_accuracy,
         person=iou["person"],
         table=_table(iou),
+        trained=f"{int(rows[-1]['images']):,}",
         seen=int(rows[-1]["seen"]),
         runs=f" in {len(args.curve)} runs, each from the weights before" if args.curve[1:] else "",
         weights="averaged over the last epochs" if args.average else "of the last epoch",
@@ -104,18 +115,6 @@ def main() -> None:
     )
     (args.folder / "card.md").write_text(text, "utf-8")
     print(text)
-
-
-def _joined(curves: list[Path]) -> list[dict[str, str]]:
-    """The rows of all runs; each counts on from the last crop of the one before."""
-    rows: list[dict[str, str]] = []
-    for path in curves:
-        before = int(rows[-1]["seen"]) if rows else 0
-        with path.open() as file:
-            rows += [
-                {**row, "seen": str(int(row["seen"]) + before)} for row in csv.DictReader(file)
-            ]
-    return rows
 
 
 def _table(iou: dict[str, float]) -> str:

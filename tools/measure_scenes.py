@@ -1,17 +1,18 @@
 """Measures `scenes` on images that it has not seen, beside its teachers, and writes its card.
 
 python tools/measure_scenes.py pretrained/scenes --teacher FILE.tflite --voc VOC --camvid CAMVID
---curve .train/scenes/run/curve.csv --photos PHOTOS --sheets OUT  (all in one line)
+--curve tools/embedded/earlier/scenes.csv .train/scenes/run/curve.csv --photos PHOTOS --sheets OUT
+(all in one line)
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 import cv2
 import numpy as np
+from embedded.curves import read_curves
 from embedded.recipes import CAMVID_IN_ADE20K, RECIPES
 from embedded.samples import (
     NONE_OF_THESE,
@@ -109,7 +110,9 @@ def main() -> None:
     parser.add_argument("--camvid", type=Path, required=True)
     parser.add_argument("--split", default="val")
     parser.add_argument("--every", type=int, default=1, help="takes one image in so many")
-    parser.add_argument("--curve", type=Path, required=True)
+    parser.add_argument(
+        "--curve", type=Path, nargs="+", required=True, help="of each run, in order"
+    )
     parser.add_argument("--photos", type=Path, help="of which sheets are drawn")
     parser.add_argument("--sheets", type=Path, default=Path("sheets"))
     parser.add_argument("--average", action="store_true", help="it was saved with --average")
@@ -121,7 +124,7 @@ def main() -> None:
     agreed = agreement(seg, teachers, photos)
     streets = camvid_sources(args.camvid, args.split)[:: args.every]
     ious = street_ious(seg, teachers, streets)
-    rows = list(csv.DictReader(args.curve.open()))
+    rows = read_curves(args.curve)
     text = TEXT.format(
         classes=len(seg.label_set),
         parameters=seg.model.count_params(),

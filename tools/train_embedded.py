@@ -22,7 +22,13 @@ import os
 from pathlib import Path
 
 from embedded.recipes import RECIPES
-from embedded.samples import camvid_sources, image_sources, prepare, voc_sources
+from embedded.samples import (
+    camvid_sources,
+    facade_sources,
+    image_sources,
+    prepare,
+    voc_sources,
+)
 from embedded.teachers import Teachers
 from embedded.training import restore, train
 
@@ -37,6 +43,7 @@ def run_prepare(args: argparse.Namespace) -> None:
     sources = [source for folder in args.images for source in image_sources(folder)]
     sources += voc_sources(args.voc) if args.voc else []
     sources += camvid_sources(args.camvid) if args.camvid else []
+    sources += facade_sources(args.facade) if args.facade else []
     teachers = Teachers(recipe, args.teacher or recipe.teacher)
     prepare(recipe, sources, teachers, args.cache or Path(".train") / args.name / "cache")
 
@@ -89,6 +96,7 @@ def main() -> None:
     one.set_defaults(run_command=run_prepare)
     one.add_argument("--voc", type=Path, help="folder in VOC layout, of which train is taken")
     one.add_argument("--camvid", type=Path, help="folder with train/ and trainannot/")
+    one.add_argument("--facade", type=Path, help="folder with a COCO file of facades")
     one.add_argument("--images", type=Path, nargs="*", default=[], help="folders without masks")
     one.add_argument("--teacher", help="instead of the recipe's: name, folder or .tflite file")
     two = commands.add_parser("train")

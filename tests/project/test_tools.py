@@ -62,7 +62,7 @@ def test_train_stop_resume_and_save(voc, voc_home, tmp_path):
     options = ("--run", again, "--start", tmp_path / "small", "--images-seen", 96, "--epoch", 32)
     tool(script, "train", "mini", "--cache", cache, *options, home=voc_home)
     with (again / "curve.csv").open() as file:
-        assert {row["mode"] for row in csv.DictReader(file)} == {"whole"}
+        assert {row["mode"] for row in csv.DictReader(file)} == {"features"}
 
 
 def test_a_model_of_two_teachers(voc, shared, voc_home, tmp_path):
@@ -73,7 +73,8 @@ def test_a_model_of_two_teachers(voc, shared, voc_home, tmp_path):
     for path in (shared / "data/photos/dog.jpg", shared / "data/photos/city_0.jpg"):
         (photos / path.name).symlink_to(path)
     found = ("--voc", voc, "--images", photos, "--teacher", teacher, "--cache", cache)
-    tool(script, "prepare", "scenes", *found, home=voc_home)
+    facade = shared / "data/facade/test"
+    tool(script, "prepare", "scenes", *found, "--facade", facade, home=voc_home)
     train = ("train", "scenes", "--cache", cache, "--run", run, "--images-seen", 64, "--epoch", 32)
     tool(script, *train, home=voc_home)
     tool(script, "save", "scenes", tmp_path / "small", "--run", run, home=voc_home)
@@ -82,6 +83,11 @@ def test_a_model_of_two_teachers(voc, shared, voc_home, tmp_path):
     with np.load(dog) as data:
         seen = {names[i] for i in np.unique(data["answer"].argmax(-1))}
     assert {"animal", "car"} <= seen  # of the second teacher
+    true = set()
+    for path in cache.glob("facade_*.npz"):
+        with np.load(path) as data:
+            true |= {names[i] for i in np.unique(data["label"]) if i < len(names)}
+    assert {"building", "windowpane"} <= true <= {"building", "windowpane", "car", "road", "tree"}
 
 
 def test_the_card(voc, voc_home, tmp_path, shared):

@@ -17,6 +17,7 @@ CAMVID = (
 )  # fmt: skip
 VOC = load_label_set("voc").names
 OTHER = "other"
+BLOCKS = 17  # inverted residuals of the backbone
 ADE20K_32 = (OTHER, *load_label_set("ade20k").names[1:32])  # of MLPerf's network
 
 # Of VOC's classes, what ADE20K calls them; ADE20K's 150 have no train.
@@ -51,6 +52,14 @@ CAMVID_IN_ADE20K = {
     "car": "car",
     "pedestrian": "person",
 }
+FACADE_IN_ADE20K = {
+    "facade": "building",
+    "shop": "building",
+    "window": "windowpane",
+    "car": "car",
+    "street": "road",
+    "vegetation": "tree",
+}
 
 
 class Stage(NamedTuple):
@@ -58,9 +67,12 @@ class Stage(NamedTuple):
 
     Attributes:
         mode: "blocks" feeds each block of the backbone with the teacher's features, so that all
-            learn at once from the first step; "whole" runs the network as it is.
+            learn at once from the first step; "features" feeds the teacher's blocks with the
+            student's features where its training begins, and fits what follows to theirs; "whole"
+            fits the answers alone.
         frozen: Blocks of the backbone that are not trained.
-        crop: Side of the training images in pixels.
+        crop: Side of the training images in pixels. The head must see at last what it will be
+            asked: in small crops its dilated convolutions see padding, and it pools over a part.
         batch: Images per step.
         rate: Peak learning rate.
         share: Of all images.
@@ -83,10 +95,13 @@ class Recipe:
         teacher: The network that answers for every pixel: a name from `easyseg models`, or a
             .tflite file in the working folder; its classes are `teacher_names`.
         teacher_names: Classes of the teacher, in order. Each is a class of `label_set`.
+        teacher_stride: Output stride at which it answers; None is its own.
+        views: Longest side of the image that the teacher sees, and whether it is mirrored; its
+            answers are averaged.
         expert: A second teacher, which decides where it is sure of a class of `expert_names`.
         expert_names: Names in `label_set` of the expert's classes, from its first after background.
-        truth: By layout of the labeled images ("voc", "camvid"), what its classes are called in
-            `label_set`. Pixels of other classes are left to the teachers.
+        truth: By layout of the labeled images ("voc", "camvid", "facade"), what its classes are
+            called in `label_set`. Pixels of other classes are left to the teachers.
         complete: Classes of `label_set` of which the labels of "voc" show every example: where
             they show background, a teacher's answer loses these.
         trust: In true labels, 0 to 1, against the teachers.
@@ -104,6 +119,8 @@ class Recipe:
     truth: dict[str, dict[str, str]]
     stages: tuple[Stage, ...]
     continued: tuple[Stage, ...]
+    teacher_stride: int | None = None
+    views: tuple[tuple[int, bool], ...] = ((512, False), (512, True))
     expert: str = ""
     expert_names: tuple[str, ...] = ()
     complete: tuple[str, ...] = ()
@@ -143,7 +160,13 @@ RECIPES = {
             Stage("whole", 0, 193, 16, 7e-4, 0.15),
             Stage("whole", 0, 257, 16, 5e-4, 0.10),
         ),
-        continued=(Stage("whole", 0, 193, 16, 3e-4, 0.4), Stage("whole", 0, 257, 16, 3e-4, 0.6)),
+        continued=(
+            Stage("features", 13, 257, 8, 1e-3, 0.25),
+            Stage("whole", BLOCKS, 385, 8, 2e-3, 0.75),  # whole images: see `Stage.crop`
+        ),
+        teacher_stride=8,
+        views=((385, False), (512, True)),
+        scales=(0.8, 1.8),
     ),
     "scenes": Recipe(
         label_set=_scenes_label_set(),
@@ -151,15 +174,18 @@ RECIPES = {
         teacher_names=ADE20K_32,
         expert="mobilenetv2.voc",
         expert_names=tuple(VOC_IN_ADE20K.values()),
-        truth={"voc": VOC_IN_ADE20K, "camvid": CAMVID_IN_ADE20K},
+        truth={"voc": VOC_IN_ADE20K, "camvid": CAMVID_IN_ADE20K, "facade": FACADE_IN_ADE20K},
         trust=1.0,  # the teacher, which knows no animals, is sure that they are persons
         complete=("person", "animal", "car", "bus", "airplane", "bicycle", "minibike"),
-        scales=(0.45, 1.5),
+        scales=(0.7, 1.6),
         stages=(
-            Stage("whole", 17, 129, 16, 2e-3, 0.6),
+            Stage("whole", BLOCKS, 129, 16, 2e-3, 0.6),
             Stage("whole", 13, 129, 16, 2e-3, 0.4),
         ),
-        continued=(Stage("whole", 6, 129, 16, 1e-3, 0.5), Stage("whole", 0, 193, 16, 7e-4, 0.5)),
+        continued=(
+            Stage("whole", 13, 257, 16, 1e-3, 0.5),
+            Stage("whole", BLOCKS, 385, 8, 2e-3, 0.5),
+        ),
         start="mini",
     ),
 }

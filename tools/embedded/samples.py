@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from easyseg import open_dataset
 from easyseg._keras import keras
 from easyseg.datasets.mask_files import read_values
 from easyseg.io.read_image import read_image
@@ -25,26 +27,39 @@ HELD_OUT = 20  # one image in this many is held out for selection, by hash of it
 
 
 class Source(NamedTuple):
-    """An image to learn from, and its mask if it has one."""
+    """An image to learn from, and if it has a mask, what reads its values and their names."""
 
     name: str
     image: Path
-    mask: Path | None = None
+    read_mask: Callable[[], np.ndarray] | None = None
     layout: str = ""
+    classes: tuple[str, ...] = ()
 
 
 def voc_sources(folder: Path, split: str = "train") -> list[Source]:
     """Images of a split in VOC's layout."""
     names = (folder / f"ImageSets/Segmentation/{split}.txt").read_text().split()
     images, masks = folder / "JPEGImages", folder / "SegmentationClass"
-    return [Source(f"voc_{n}", images / f"{n}.jpg", masks / f"{n}.png", "voc") for n in names]
+    masks_of = {name: partial(read_values, masks / f"{name}.png") for name in names}
+    return [Source(f"voc_{n}", images / f"{n}.jpg", masks_of[n], "voc", VOC) for n in names]
 
 
 def camvid_sources(folder: Path, split: str = "train") -> list[Source]:
     """Images of a split in the layout of SegNet's CamVid: `train/` and `trainannot/`."""
     masks = sorted((folder / f"{split}annot").glob("*.png"))
     images = {path.stem: path for path in (folder / split).iterdir()}
-    return [Source(f"camvid_{m.stem}", images[m.stem], m, "camvid") for m in masks]
+    return [
+        Source(f"camvid_{m.stem}", images[m.stem], partial(read_values, m), "camvid", CAMVID)
+        for m in masks
+    ]
+
+
+def facade_sources(folder: Path) -> list[Source]:
+    """Images of a folder with polygons in COCO's format."""
+    dataset = open_dataset(folder, format="coco")
+    names = dataset.label_set.names
+    samples = [sample for split in dataset.splits.values() for sample in split]
+    return [Source(f"facade_{s.name[:60]}", s.image, s.read_mask, "facade", names) for s in samples]
 
 
 def image_sources(folder: Path) -> list[Source]:
@@ -66,9 +81,9 @@ def prepare(recipe: Recipe, sources: list[Source], teachers: Teachers, cache: Pa
             continue
         image = _shrink(read_image(source.image))
         side = tuple(1 + (length - 1) // ANSWER for length in image.shape[:2])
-        answer = teachers.answer(image, side, expert=source.mask is None)
+        answer = teachers.answer(image, side, expert=source.read_mask is None)
         label = np.zeros((0, 0), np.uint8)
-        if source.mask is not None:
+        if source.read_mask is not None:
             label = cv2.resize(
                 true_labels(recipe, source), image.shape[1::-1], interpolation=cv2.INTER_NEAREST
             )
@@ -83,12 +98,11 @@ def prepare(recipe: Recipe, sources: list[Source], teachers: Teachers, cache: Pa
 
 def true_labels(recipe: Recipe, source: Source) -> np.ndarray:
     """A source's mask in the recipe's classes; `VOID` and `NONE_OF_THESE` beside them."""
-    given = {"voc": VOC, "camvid": CAMVID}[source.layout]
     names, own = recipe.truth[source.layout], recipe.label_set.names
     table = np.full(256, VOID, np.uint8)
-    for index, name in enumerate(given):
+    for index, name in enumerate(source.classes):
         table[index] = own.index(names[name]) if name in names else NONE_OF_THESE
-    return table[read_values(source.mask)]
+    return table[source.read_mask()]
 
 
 def _without_complete(recipe, source, label, answer):

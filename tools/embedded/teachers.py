@@ -8,12 +8,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from easyseg.models.build import logits_model
+from easyseg.models.build import build_model, logits_model
 from easyseg.weights.loader import load_model
 from embedded.recipes import Recipe
 
-Ask = Callable[[np.ndarray], tuple[np.ndarray, float]]  # -> logits, their spacing in pixels
-VIEW = 512  # longest side of the image that a teacher sees
+Ask = Callable[[np.ndarray, int], tuple[np.ndarray, float]]  # image, view -> logits, their spacing
+Views = tuple[tuple[int, bool], ...]
+VIEW = 512  # longest side of the image that an expert or a .tflite file sees
+CANVAS_STEP = 64  # so that images of many sizes make few shapes
 SURE = (0.4, 0.8)  # an expert's probability of a class from which it begins to decide, and decides
 
 
@@ -21,25 +23,26 @@ class Teachers:
     """Asks a recipe's teachers."""
 
     def __init__(self, recipe: Recipe, teacher: str) -> None:
-        self.teacher = _open(teacher)
-        self.expert = _open(recipe.expert) if recipe.expert else None
+        self.views = recipe.views
+        self.teacher = _open(teacher, recipe.teacher_stride)
+        self.expert = _open(recipe.expert, None) if recipe.expert else None
         names = recipe.label_set.names
         self.to_student = _matrix(recipe.teacher_names, names)
         if self.expert is not None:
             self.expert_to_student = _matrix(recipe.expert_names, names)
 
     def answer(self, image: np.ndarray, side: tuple[int, int], *, expert: bool) -> np.ndarray:
-        """Probabilities `(*side, classes) float32` of the image and its mirror image.
+        """Probabilities `(*side, classes) float32`, averaged over the recipe's views.
 
         Args:
             image: `(H, W, 3) uint8`.
             side: Rows and columns, spread evenly from the first pixel to the last.
             expert: Asks the second teacher too.
         """
-        found = _asked(self.teacher, image, side) @ self.to_student
+        found = _asked(self.teacher, image, side, self.views) @ self.to_student
         if not (expert and self.expert):
             return found
-        second = _asked(self.expert, image, side)
+        second = _asked(self.expert, image, side, ((VIEW, False), (VIEW, True)))
         foreground = second[..., 1:] @ self.expert_to_student
         low, high = SURE
         share = np.clip((foreground.max(-1, keepdims=True) - low) / (high - low), 0, 1)
@@ -51,10 +54,10 @@ def _matrix(names: tuple[str, ...], student: tuple[str, ...]) -> np.ndarray:
     return np.float32([[name == own for own in student] for name in names])
 
 
-def _asked(ask: Ask, image: np.ndarray, side: tuple[int, int]) -> np.ndarray:
+def _asked(ask: Ask, image: np.ndarray, side: tuple[int, int], views: Views) -> np.ndarray:
     answers = []
-    for mirrored in (False, True):
-        logits, spacing = ask(np.ascontiguousarray(image[:, ::-1]) if mirrored else image)
+    for view, mirrored in views:
+        logits, spacing = ask(np.ascontiguousarray(image[:, ::-1]) if mirrored else image, view)
         rows, cols = (
             np.linspace(0, (length - 1) / spacing, count, dtype=np.float32)
             for length, count in zip(image.shape[:2], side, strict=True)
@@ -63,7 +66,7 @@ def _asked(ask: Ask, image: np.ndarray, side: tuple[int, int]) -> np.ndarray:
         values = np.exp(values - values.max(-1, keepdims=True))
         values /= values.sum(-1, keepdims=True)
         answers.append(values[:, ::-1] if mirrored else values)
-    return (answers[0] + answers[1]) / 2
+    return np.mean(answers, axis=0)
 
 
 def bilinear(grid: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
@@ -78,17 +81,21 @@ def bilinear(grid: np.ndarray, rows: np.ndarray, cols: np.ndarray) -> np.ndarray
     return grid
 
 
-def _open(teacher: str) -> Ask:
+def _open(teacher: str, output_stride: int | None) -> Ask:
     if Path(teacher).suffix == ".tflite":
         return _open_tflite(teacher)
-    network = logits_model(load_model(teacher).model)
+    loaded = load_model(teacher)
+    stride = output_stride or loaded.config.output_stride
+    model = build_model(loaded.config.replace(output_stride=stride))
+    model.set_weights(loaded.model.get_weights())
+    network = logits_model(model)
 
-    def ask(image: np.ndarray) -> tuple[np.ndarray, float]:
-        small, scale = _fitted(image)
-        canvas = np.full((1, VIEW + 1, VIEW + 1, 3), 127.5, np.float32)
+    def ask(image: np.ndarray, view: int) -> tuple[np.ndarray, float]:
+        small, scale = _fitted(image, view)
+        side = [1 + -(-(length - 1) // CANVAS_STEP) * CANVAS_STEP for length in small.shape[:2]]
+        canvas = np.full((1, *side, 3), 127.5, np.float32)
         canvas[0, : small.shape[0], : small.shape[1]] = small
-        logits = np.asarray(network.predict_on_batch(canvas))[0]
-        return logits, VIEW / (logits.shape[0] - 1) / scale
+        return np.asarray(network.predict_on_batch(canvas))[0], stride / scale
 
     return ask
 
@@ -104,8 +111,8 @@ def _open_tflite(path: str) -> Ask:
                  and len(d["shape"]) == 4 and d["shape"][1] > 1]  # fmt: skip
     gain, zero = logits["quantization"]
 
-    def ask(image: np.ndarray) -> tuple[np.ndarray, float]:
-        small, scale = _fitted(image)
+    def ask(image: np.ndarray, _: int) -> tuple[np.ndarray, float]:
+        small, scale = _fitted(image, VIEW)
         canvas = np.full(given["shape"], 127, np.uint8)
         canvas[0, : small.shape[0], : small.shape[1]] = small
         network.set_tensor(given["index"], canvas)
@@ -116,8 +123,8 @@ def _open_tflite(path: str) -> Ask:
     return ask
 
 
-def _fitted(image: np.ndarray) -> tuple[np.ndarray, float]:
-    scale = VIEW / max(image.shape[:2])
+def _fitted(image: np.ndarray, view: int) -> tuple[np.ndarray, float]:
+    scale = view / max(image.shape[:2])
     size = [max(1, round(length * scale)) for length in image.shape[1::-1]]
     way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
     return cv2.resize(image, size, interpolation=way), scale

@@ -18,7 +18,7 @@ from easyseg.models.build import build_model, logits_model
 from easyseg.weights.bundle import bundle_folder, read_bundle
 from easyseg.weights.loader import load_model
 from easyseg.weights.variable_names import named_variables
-from embedded.hints import by_blocks
+from embedded.hints import by_blocks, by_features
 from embedded.recipes import Recipe, Stage
 from embedded.samples import (
     IMAGE_SIDE,
@@ -60,8 +60,13 @@ def compiled(student, stage: Stage, recipe: Recipe, weight_decay: float):
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     optimizer.build(student.trainable_variables)
     model = student
-    if stage.mode == "blocks":
-        model = by_blocks(student, logits_model(load_model(recipe.teacher).model))
+    if stage.mode != "whole":
+        teacher = logits_model(load_model(recipe.teacher).model)
+        model = (
+            by_blocks(student, teacher)
+            if stage.mode == "blocks"
+            else by_features(student, teacher, stage.frozen)
+        )
     model.compile(optimizer, loss, jit_compile=False if backend() == "tensorflow" else "auto")
     return model, optimizer
 
