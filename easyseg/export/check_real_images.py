@@ -13,7 +13,7 @@ from easyseg.evaluation.metrics import ConfusionMatrix
 from easyseg.export import graph
 from easyseg.export.graph import ExportGraph
 from easyseg.export.real_images import RealImage
-from easyseg.inference.runtimes.keras import start
+from easyseg.inference.runtimes.keras import compiled
 
 Run = Callable[[dict[str, np.ndarray]], dict[str, Any]]
 TOGETHER = 32  # images for one start of the process
@@ -63,7 +63,7 @@ def compare_on_real_images(
     equal = total = 0
     count = 0 if classes is None else len(classes.label_set)
     matrices = ConfusionMatrix(count), ConfusionMatrix(count)
-    keras = start(model, export_graph.config.input_size)
+    keras = compiled(model, export_graph.config.input_size)
     for image, given in _labels_of_file(export_graph, images, run):
         height, width = image.size
         expected = keras(image.pixels[None])[0].argmax(-1)

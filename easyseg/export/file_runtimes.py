@@ -145,7 +145,7 @@ class FileRuntimes:
         Raises:
             EasysegError: It cannot be started.
         """
-        file_format = RUNTIMES[name].file_formats[0] if name != KERAS else ""
+        file_format = RUNTIMES[name].file_formats[0]
         file = self._file(file_format, exact=exact) or self._exported(file_format)
         options, folder = self.options, self.folder
         if options.precision == "int8" and len(images):
@@ -178,8 +178,9 @@ class FileRuntimes:
     def start_all(self, images: Sequence[np.ndarray]) -> dict[str, FileNetwork]:
         """The chosen runtime, or all installed ones that compute what Keras computes, by name."""
         chosen, started = self.options.runtime, {}
-        for name in self._able() if chosen == AUTO else {chosen} - {KERAS}:
-            usable = installed(name) and not self.options.averages
+        for name in self._able() if chosen == AUTO else [chosen]:
+            is_ours = name != KERAS or self.export is None
+            usable = installed(name) and is_ours and not self.options.averages
             if usable and (chosen != AUTO or has_device(name, self.options.device)):
                 with self._or_keras():
                     started[name] = self.start(name, images, exact=True)

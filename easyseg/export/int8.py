@@ -54,7 +54,7 @@ def quantize_onnx(model: Any, images: Sequence[np.ndarray]) -> Any:
         quantize_static(
             model,
             path,
-            _Reader(images),
+            _Reader(images, model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1),
             op_types_to_quantize=list(ONNX_OPERATIONS),
             per_channel=True,
             activation_type=QuantType.QUInt8,
@@ -71,10 +71,10 @@ def quantize_onnx(model: Any, images: Sequence[np.ndarray]) -> Any:
 
 
 class _Reader:
-    """Images as ONNX Runtime asks for them."""
+    """Images as ONNX Runtime asks for them, each as often as the network takes images."""
 
-    def __init__(self, images: Sequence[np.ndarray]) -> None:
-        self._inputs = iter([{"image": image[None]} for image in images])
+    def __init__(self, images: Sequence[np.ndarray], batch: int) -> None:
+        self._inputs = ({"image": np.repeat(image[None], batch, 0)} for image in images)
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         """The next input, or `None`."""
@@ -110,7 +110,7 @@ def quantize_tflite(content: bytes, images: Sequence[np.ndarray]) -> bytes:
             quantize.add_dynamic_config(".*", operation, 8)
     if images:
         quantize.add_static_config(
-            ".*logits-semantic.*", TFLOperationName.CONV_2D, 8, 8, algorithm_key="no_quantize"
+            "^logits;", TFLOperationName.CONV_2D, 8, 8, algorithm_key="no_quantize"
         )
     ranges = _ranges_of_tflite(content, images) if images else None
     result = quantize.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)

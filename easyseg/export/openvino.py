@@ -32,7 +32,7 @@ def write(export_graph: ExportGraph, path: Path) -> None:
 
     model = openvino.Core().read_model(onnx.convert(export_graph).SerializeToString())
     if export_graph.options.precision == "int8":
-        model = quantize(model, [image[None] for image in export_graph.calibration])
+        model = quantize(model, export_graph.calibration)
     if "probabilities" in export_graph.outputs:
         _move_classes_first(model)
     names = [name.replace(" ", "_") for name in export_graph.label_set.names]

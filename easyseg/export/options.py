@@ -15,7 +15,7 @@ from easyseg.errors import InputError, OutputError
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.validation import is_count
 from easyseg.weights.exported import is_exported
-from easyseg.weights.network_file import LARGEST_INPUT
+from easyseg.weights.network_file import LARGEST_BATCH, LARGEST_INPUT
 
 __all__ = ["ALLOWED_DROP", "FORMATS", "OUTPUTS", "ExportOptions", "Format", "format_of"]
 
@@ -150,8 +150,10 @@ class ExportOptions:
             raise unknown_name("format", self.format, FORMATS)
         entry = FORMATS[self.format]
         self._check_size()
-        if self.batch is not None and not is_count(self.batch):
-            raise InputError(f"batch={self.batch!r} must be a whole number from 1.")
+        if self.batch is not None and not (is_count(self.batch) and self.batch <= LARGEST_BATCH):
+            raise InputError(
+                f"batch={self.batch!r} must be a whole number from 1 to {LARGEST_BATCH}."
+            )
         if self.output not in OUTPUTS:
             raise unknown_name("output", self.output, OUTPUTS)
         if self.opset is not None and self.opset not in range(13, 19):

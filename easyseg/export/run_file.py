@@ -10,7 +10,6 @@ import gzip
 import statistics
 import sys
 import time
-import zipfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -51,18 +50,15 @@ def _open_openvino(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
 def _open_tflite(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
-    with zipfile.ZipFile(path) as archive:
-        names = archive.read("outputs.txt").decode().split()
     interpreter = Interpreter(model_path=path)
     interpreter.allocate_tensors()
     (source,) = interpreter.get_input_details()
-    outputs = interpreter.get_output_details()  # in the order of their names in easyseg
+    outputs = {output["name"]: output["index"] for output in interpreter.get_output_details()}
 
     def run(image: np.ndarray) -> dict[str, np.ndarray]:
         interpreter.set_tensor(source["index"], image)
         interpreter.invoke()
-        values = [interpreter.get_tensor(output["index"]) for output in outputs]
-        return dict(zip(names, values, strict=True))
+        return {name: interpreter.get_tensor(index) for name, index in outputs.items()}
 
     return run
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from easyseg.errors import ExportError
-from easyseg.export.graph import ExportGraph, wanted_outputs
+from easyseg.export.graph import ExportGraph
 from easyseg.export.int8 import quantize_tflite
 from easyseg.export.metadata import add_file, append
 from easyseg.export.tflite_metadata import LABELS_FILE, with_model_metadata
@@ -21,7 +21,7 @@ def write(export_graph: ExportGraph, path: Path) -> None:
     """
     import tensorflow as tf  # noqa: PLC0415
 
-    function = wanted_outputs(export_graph).get_concrete_function()
+    function = export_graph.function.get_concrete_function()
     # by way of a SavedModel, LiteRT 2.3 computes other numbers
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
     if export_graph.options.precision == "float16":
@@ -34,13 +34,12 @@ def write(export_graph: ExportGraph, path: Path) -> None:
         raise ExportError(
             f"The network cannot be converted to TFLite ({reason[:300]}). Choose another format."
         ) from error
-    content = with_model_metadata(content, export_graph)
+    content = with_model_metadata(content, export_graph, sorted(function.structured_outputs))
     if export_graph.options.precision == "int8":  # last: it moves weights behind the buffer
         content = quantize_tflite(content, export_graph.calibration)
     path.write_bytes(content)
     lines = (" ".join(name.split()) + "\n" for name in export_graph.label_set.names)
     append(path, LABELS_FILE, "".join(lines))
-    append(path, "outputs.txt", "\n".join(sorted(export_graph.outputs)) + "\n")
 
 
 def add_metadata(export_graph: ExportGraph, path: Path) -> None:

@@ -6,7 +6,7 @@ by number. They are written one by one, as no package that writes them installs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import easyseg
@@ -29,8 +29,14 @@ class _Uint32(NamedTuple):
     value: int
 
 
-def with_model_metadata(content: bytes, export_graph: ExportGraph) -> bytes:
-    """The same network as a TFLite file that says what it takes and gives."""
+def with_model_metadata(content: bytes, export_graph: ExportGraph, outputs: Sequence[str]) -> bytes:
+    """The same network as a TFLite file that says what it takes and gives.
+
+    Args:
+        content: A TFLite file.
+        export_graph: What it was converted from.
+        outputs: Names of its outputs; those that are not wanted become tensors within.
+    """
     import flatbuffers  # noqa: PLC0415
     from ai_edge_litert import schema_py_generated as schema  # noqa: PLC0415
 
@@ -41,6 +47,11 @@ def with_model_metadata(content: bytes, export_graph: ExportGraph) -> bytes:
     entry.name, entry.buffer = ENTRY, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
+    graph = model.subgraphs[0]
+    for name, tensor in zip(outputs, graph.outputs, strict=True):
+        graph.tensors[tensor].name = name
+    named = zip(outputs, graph.outputs, strict=True)
+    graph.outputs = [tensor for name, tensor in named if name in export_graph.outputs]
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())

@@ -44,11 +44,6 @@ class FileNetwork:
         folder: Path | None = None,
         device: str = AUTO,
     ) -> None:
-        if file.output != "logits" and file.file_format != "onnx":
-            raise InputError(
-                f"{file.path.name} gives {file.output}; easyseg needs logits, which only ONNX "
-                "files keep beside. Export the model with output='logits', or as ONNX."
-            )
         name = own_runtime(file.file_format) if runtime == AUTO else runtime
         if file.file_format not in RUNTIMES[name].file_formats:
             raise InputError(
@@ -61,11 +56,13 @@ class FileNetwork:
         require_same_process()
         self.runtime: str | None = name
         self.precision = "int8" if file.precision == "int8" else precision
-        self.batch_size = batch_size
+        self.batch_size = max(batch_size, file.batch)
         self._file, self._name = file, name
         self.stride, self.half_pixel, self.weights = file.stride, file.half_pixel, file.weights
         start = importlib.import_module(RUNTIMES[name].module).start
-        spec = RuntimeSpec(file.path, input_size, precision, folder, device, file.signature)
+        spec = RuntimeSpec(
+            file.path, input_size, precision, folder, device, file.signature, file.batch
+        )
         try:
             self._forward: Forward = start(spec)
             # not every runtime can be called from two threads

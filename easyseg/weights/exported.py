@@ -21,7 +21,7 @@ from easyseg.utils.files import read_file, require_ordinary
 from easyseg.utils.validation import is_count
 from easyseg.weights.damage import damaged
 from easyseg.weights.foreign import ForeignOptions, Graph, foreign_file, read_graph
-from easyseg.weights.network_file import LARGEST_INPUT, ExportedConfig, ExportedFile
+from easyseg.weights.network_file import LARGEST_BATCH, LARGEST_INPUT, ExportedConfig, ExportedFile
 from easyseg.weights.onnx_fields import (
     GRAPH,
     GRAPH_INPUT,
@@ -184,6 +184,7 @@ def _from_metadata(path: Path, values: dict[str, Any]) -> ExportedFile:
             "again."
         )
     network, source, logits = values["network"], values["input"], values["logits"]
+    batch = source["batch"]
     height, width = (_whole(side, "a side of its input", LARGEST_SIDE) for side in source["size"])
     labels = LabelSet.from_dict(values["label_set"])
     classes = _whole(network["num_classes"], "its number of classes", LARGEST_SIDE)
@@ -208,6 +209,7 @@ def _from_metadata(path: Path, values: dict[str, Any]) -> ExportedFile:
         _text(values["precision"]),
         _text(values["weights"]["crc32"]),
         _text(values["weights"]["sha256"]),
+        batch=1 if batch is None else _whole(batch, "its batch", LARGEST_BATCH),
     )
 
 

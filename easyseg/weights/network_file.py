@@ -10,6 +10,7 @@ from easyseg.errors import ConfigError
 from easyseg.results.label_set import LabelSet
 
 LARGEST_INPUT = 1 << 25  # pixels
+LARGEST_BATCH = 256  # images
 
 
 class Signature(NamedTuple):
@@ -103,6 +104,7 @@ class ExportedFile(NamedTuple):
         signature: Its tensors, as easyseg runs it.
         normalization: What pixels become; `None` where the network does that itself.
         is_foreign: Whether easyseg did not write it, so that what it gives must be found out.
+        batch: Images that it takes together, always as many; 1 where it takes any number.
     """
 
     path: Path
@@ -119,3 +121,4 @@ class ExportedFile(NamedTuple):
     signature: Signature = OWN
     normalization: Normalization | None = None
     is_foreign: bool = False
+    batch: int = 1

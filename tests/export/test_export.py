@@ -26,7 +26,7 @@ from easyseg.export import graph
 from easyseg.export import onnx as onnx_format
 from easyseg.export import openvino as openvino_format
 from easyseg.export.check import Agreement
-from easyseg.export.options import FORMATS, ExportOptions
+from easyseg.export.options import FORMATS, ExportOptions, format_of
 from easyseg.weights.exported import read_exported, read_metadata
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3), np.uint8)
@@ -142,12 +142,33 @@ def test_other_formats(seg_tiny, tmp_path, name):
     assert (seg.segment_image(image).labels == expected.labels).mean() >= 0.9999
 
 
-def test_a_format_that_gives_labels_is_for_other_programs(seg_tiny, tmp_path):
-    pytest.importorskip("openvino")
-    path = tmp_path / "tiny_openvino"
-    seg_tiny.export(path, check=False)
-    with pytest.raises(InputError, match="gives labels; easyseg needs logits"):
-        SemanticSegmentation(path, cache_dir=tmp_path)
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", ["x.onnx", "x_openvino", "x.tflite", "x.keras"])
+@pytest.mark.parametrize(
+    ("output", "batch"),
+    [("labels", 2), pytest.param("probabilities", 1, marks=pytest.mark.slow)],
+)
+def test_what_was_exported_opens_again(seg_tiny, tmp_path, name, output, batch):
+    """Whatever the file gives to other programs, and however many images it takes together."""
+    for package in FORMATS[format_of(Path(name))].packages:
+        pytest.importorskip(package)
+    seg_tiny.export(tmp_path / name, output=output, batch=batch, check=False)
+    images = [*np.random.default_rng(1).integers(0, 256, (3, *SIZE, 3), np.uint8)]
+    seg = SemanticSegmentation(tmp_path / name, cache_dir=tmp_path)
+    for result, expected in zip(
+        seg.segment_images(images), seg_tiny.segment_images(images), strict=True
+    ):
+        assert (result.labels == expected.labels).mean() >= 0.9999
+        np.testing.assert_allclose(result.confidence, expected.confidence, atol=1e-3)
+
+
+@pytest.mark.filterwarnings("default")
+def test_tensors_of_tflite_files_have_the_names_of_the_contract(seg_tiny, tmp_path):
+    interpreter = pytest.importorskip("ai_edge_litert.interpreter")
+    seg_tiny.export(tmp_path / "x.tflite", check=False)
+    opened = interpreter.Interpreter(str(tmp_path / "x.tflite"))
+    ends = opened.get_input_details() + opened.get_output_details()
+    assert [end["name"] for end in ends] == ["image", "labels"]
 
 
 def test_an_unknown_end_of_openvino_files(tmp_path):
@@ -218,6 +239,7 @@ def test_what_is_kept_is_what_was_checked(seg_tiny, tmp_path, monkeypatch, name)
         ({"size": 100_000}, InputError, r"more than 34 million pixels.*choose a smaller one"),
         ({"size": (1, 2, 3)}, InputError, r"size=\(1, 2, 3\) must be"),
         ({"batch": 0}, InputError, "batch=0 must be a whole number from 1"),
+        ({"batch": 10**9}, InputError, "batch=1000000000 must be a whole number from 1 to 256"),
         (
             {"format": "saved_model", "opset": 17},
             InputError,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -19,7 +20,7 @@ from easyseg.datasets.base import Dataset, Sample
 from easyseg.errors import ExportError, ImageNotFoundError, InputError
 from easyseg.export import onnx as onnx_format
 from easyseg.export.int8 import quantize_onnx, wake_channels
-from easyseg.export.options import FORMATS, ExportOptions
+from easyseg.export.options import FORMATS, ExportOptions, format_of
 from easyseg.export.real_images import find_real_images, spread
 from easyseg.weights.exported import read_metadata
 from easyseg.weights.loader import import_file
@@ -271,3 +272,15 @@ def test_quality_on_voc(name, shared, tmp_path):
     found = seg.export(path, precision="int8", data=data).on_real_images
     assert found.images == 24
     assert found.labels > 0.97
+
+
+@pytest.mark.parametrize("name", ["x.onnx", "x_openvino", "x.tflite"])
+def test_several_images_at_a_time(seg_tiny, tmp_path, name):
+    entry = FORMATS[format_of(Path(name))]
+    for package in entry.packages + entry.int8_packages:
+        pytest.importorskip(package)
+    seg_tiny.export(tmp_path / name, **INT8, batch=2, check=False)
+    seg = SemanticSegmentation(tmp_path / name, cache_dir=tmp_path)
+    for image in IMAGES:
+        labels = seg.segment_image(image).labels
+        assert (labels == seg_tiny.segment_image(image).labels).mean() > 0.9

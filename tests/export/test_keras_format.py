@@ -63,10 +63,31 @@ def test_the_same_bytes_twice_without_paths(saved, seg_tiny, tmp_path):
     assert b"easyseg." not in parts.replace(b"easyseg.json", b"")  # no class of ours
 
 
-def test_easyseg_knows_it_and_says_what_to_do(saved, tmp_path):
+def test_easyseg_opens_it_and_does_not_train_it(saved, tmp_path):
     assert read_exported(saved).file_format == "keras"
-    with pytest.raises(InputError, match="does not run files of format 'keras'"):
-        SemanticSegmentation(saved, cache_dir=tmp_path)
+    for options in ({}, {"runtime": "keras"}, {"device": "cpu"}):
+        seg = SemanticSegmentation(saved, cache_dir=tmp_path, **options)
+        assert seg.segment_image(IMAGES[0]).labels.shape == SIZE
+    assert list(seg.optimize()) == ["keras"]
+    with pytest.raises(InputError, match="Open the model that it was exported from"):
+        seg.export(tmp_path / "x.onnx")
+    with pytest.raises(InputError, match=r"'onnxruntime' does not open tiny.keras; choose 'keras'"):
+        SemanticSegmentation(saved, cache_dir=tmp_path, runtime="onnxruntime")
+
+
+def test_code_in_a_file_does_not_run(saved, tmp_path):
+    """With the metadata of an export, but a layer that is a function of somebody else."""
+    image = keras.Input((*SIZE, 3), name="image")
+    ran = tmp_path / "ran"
+    function = eval(f"lambda x: (__import__('pathlib').Path({str(ran)!r}).touch(), x)[1]")
+    inner = keras.Model(image, keras.layers.Lambda(function, output_shape=(*SIZE, 3))(image))
+    keras.Model(image, inner(image)).save(tmp_path / "x.keras")
+    ran.unlink(missing_ok=True)
+    with zipfile.ZipFile(tmp_path / "x.keras", "a") as archive, zipfile.ZipFile(saved) as ours:
+        archive.writestr("easyseg.json", ours.read("easyseg.json"))
+    with pytest.raises(WeightsError, match=r"x\.keras cannot be opened by runtime 'keras'"):
+        SemanticSegmentation(tmp_path / "x.keras", cache_dir=tmp_path)
+    assert not ran.exists()
 
 
 def test_a_keras_file_of_somebody_else(tmp_path):

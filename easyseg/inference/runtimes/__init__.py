@@ -52,6 +52,7 @@ class RuntimeSpec(NamedTuple):
         folder: Where the runtime keeps what it compiled of this file; `None` to keep nothing.
         device: "auto", or as `easyseg.inference.runtimes.devices` names it.
         signature: The tensors of a file that easyseg did not write.
+        batch: Images that the file takes together, always as many.
     """
 
     path: Path
@@ -60,11 +61,12 @@ class RuntimeSpec(NamedTuple):
     folder: Path | None = None
     device: str = AUTO
     signature: Signature = OWN
+    batch: int = 1
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of the image's tensor, for one image."""
-        return self.signature.shape(self.input_size)
+        """Of the image's tensor."""
+        return (self.batch, *self.signature.shape(self.input_size)[1:])
 
     def onnx(self) -> bytes:
         """The ONNX file, with the image as floats and logits among its outputs if it is ours."""
@@ -75,7 +77,7 @@ class RuntimeSpec(NamedTuple):
 
 
 RUNTIMES = {
-    KERAS: Runtime("easyseg.inference.runtimes.keras", ()),
+    KERAS: Runtime("easyseg.inference.runtimes.keras", ("keras",)),
     "onnxruntime": Runtime(
         "easyseg.inference.runtimes.onnxruntime",
         ("onnx",),
@@ -123,12 +125,20 @@ def installed(runtime: str) -> bool:
     return not package or importlib.util.find_spec(package) is not None
 
 
-def one_by_one(run: Forward) -> Forward:
-    """Runs the images of a batch one at a time: compiled for one image, a runtime is faster."""
+def in_batches(run: Forward, size: int) -> Forward:
+    """Runs so many images at a time, repeating the last one where there are fewer.
+
+    Most files take one image: compiled for it, a runtime is faster.
+    """
     import numpy as np  # noqa: PLC0415
 
     def forward(images: np.ndarray) -> np.ndarray:
-        results = [run(image[None]) for image in images]
+        results = []
+        for first in range(0, len(images), size):
+            part = images[first : first + size]
+            missing = size - len(part)
+            batch = np.concatenate([part, *missing * [part[-1:]]]) if missing else part
+            results.append(run(batch)[: len(part)])
         return results[0] if len(results) == 1 else np.concatenate(results)
 
     return forward

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from easyseg._keras import backend, keras, keras_defaults
-from easyseg.inference.runtimes import AUTO, KERAS, Forward
+from easyseg.inference.runtimes import AUTO, KERAS, Forward, RuntimeSpec, in_batches
 from easyseg.inference.runtimes.devices import CPU, GPU, pick
 
 
@@ -59,7 +59,7 @@ class KerasNetwork:
         """Compiles the network, if that has not been done."""
         with self._lock:
             if self._forward is None:
-                self._forward = start(self._network, self._input_size, self._device)
+                self._forward = compiled(self._network, self._input_size, self._device)
                 self.runtime = KERAS
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
@@ -70,7 +70,18 @@ class KerasNetwork:
             return self._forward(images)
 
 
-def start(network: Any, size: tuple[int, int], device: str | None = None) -> Forward:
+def start(spec: RuntimeSpec) -> Forward:
+    """Opens the file of an export, without running code that it may hold; returns images -> logits.
+
+    The network within it gives logits; what follows makes labels of them.
+    """
+    device = None if spec.device == AUTO else pick(KERAS, spec.device, devices())
+    model = keras.saving.load_model(spec.path, compile=False, safe_mode=True)
+    network = next(layer for layer in model.layers if isinstance(layer, keras.Model))
+    return in_batches(compiled(network, spec.input_size, device), spec.batch)
+
+
+def compiled(network: Any, size: tuple[int, int], device: str | None = None) -> Forward:
     """Compiles the network; the function uses the weights that it has at each call.
 
     XLA makes dilated depthwise convolutions much slower on CPU, so TensorFlow goes without.

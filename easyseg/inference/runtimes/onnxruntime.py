@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import InputError
-from easyseg.inference.runtimes import AUTO, Forward, RuntimeSpec, one_by_one
+from easyseg.inference.runtimes import AUTO, Forward, RuntimeSpec, in_batches
 from easyseg.inference.runtimes.devices import CPU, GPU, pick
 from easyseg.inference.runtimes.hardware import nvidia_cards
 from easyseg.inference.runtimes.lanes import Lanes
@@ -101,7 +101,9 @@ def _start(spec: RuntimeSpec, device: str, provider: str, threads: int) -> Forwa
     run.log_severity_level = 4
     run.only_execute_path_to_fetches = True  # not the labels
     image, output, dtype, _ = spec.signature
-    return one_by_one(lambda x: session.run([output], {image: np.asarray(x, dtype)}, run)[0])
+    return in_batches(
+        lambda x: session.run([output], {image: np.asarray(x, dtype)}, run)[0], spec.batch
+    )
 
 
 def _providers(provider: str, device: str) -> list[Any]:

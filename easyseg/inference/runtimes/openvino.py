@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import InputError
-from easyseg.inference.runtimes import AUTO, Forward, RuntimeSpec, one_by_one
+from easyseg.inference.runtimes import AUTO, Forward, RuntimeSpec, in_batches
 from easyseg.inference.runtimes.devices import GPU, pick
 from easyseg.io.atomic import write_bytes
 from easyseg.utils.native_log import only_errors
@@ -53,7 +53,9 @@ def start(spec: RuntimeSpec) -> Forward:
         )
     else:
         compiled = _compile(core, _read(core, spec), device, properties, compiled_path)
-    return one_by_one(lambda image: compiled(np.asarray(image, spec.signature.dtype))[0])
+    return in_batches(
+        lambda images: compiled(np.asarray(images, spec.signature.dtype))[0], spec.batch
+    )
 
 
 def _device(core: Any, device: str) -> str:
@@ -79,7 +81,7 @@ def calibrate(spec: RuntimeSpec, images: Iterable[np.ndarray]) -> None:
     import openvino  # noqa: PLC0415
 
     core = openvino.Core()
-    samples = [np.asarray(image, spec.signature.dtype)[None] for image in images]
+    samples = [np.asarray(image, spec.signature.dtype) for image in images]
     model = quantize(_read(core, spec), samples)
     properties = {"INFERENCE_PRECISION_HINT": HINTS["int8"]}
     device = _device(core, spec.device)
@@ -91,7 +93,7 @@ def quantize(model: Any, images: Sequence[np.ndarray]) -> Any:
 
     Args:
         model: The network.
-        images: What it takes, to calibrate with.
+        images: What it takes, to calibrate with, one image each.
 
     Raises:
         InputError: NNCF is not installed.
@@ -100,10 +102,12 @@ def quantize(model: Any, images: Sequence[np.ndarray]) -> Any:
         import nncf  # noqa: PLC0415
     except ImportError as error:
         raise InputError("Precision 'int8' needs NNCF: pip install 'easyseg[int8]'") from error
+    length = model.input().partial_shape[0]
+    batch = length.get_length() if length.is_static else 1
     with only_errors(None, "nncf"):
         return nncf.quantize(
             model,
-            nncf.Dataset(images),
+            nncf.Dataset(images, lambda image: np.repeat(image[None], batch, 0)),
             preset=nncf.QuantizationPreset.MIXED,  # activations are not symmetric after relu6
             subset_size=len(images),
             ignored_scope=nncf.IgnoredScope(
@@ -136,7 +140,7 @@ def _compiled_path(spec: RuntimeSpec, device: str) -> Path | None:
 
 
 def _read(core: Any, spec: RuntimeSpec) -> Any:
-    """The file from images to logits; fixed shapes are faster."""
+    """The file from images to logits, which it has within; fixed shapes are faster."""
     import openvino  # noqa: PLC0415
 
     if spec.path.is_dir():
@@ -146,7 +150,9 @@ def _read(core: Any, spec: RuntimeSpec) -> Any:
         model.validate_nodes_and_infer_types()
     else:
         model = core.read_model(spec.onnx())
-    model = openvino.Model([model.output(spec.signature.output)], model.get_parameters())
+    tensors = (tensor for node in model.get_ordered_ops() for tensor in node.outputs())
+    logits = next(tensor for tensor in tensors if spec.signature.output in tensor.get_names())
+    model = openvino.Model([logits], model.get_parameters())
     model.reshape(spec.shape)
     return model
 
