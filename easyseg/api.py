@@ -870,7 +870,7 @@ class SemanticSegmentation:
             ExportError: The network cannot be exported, or the file differs from Keras.
         """
         options = ExportOptions(
-            format or format_of(Path(out)),
+            format_of(Path(out)) if format is None else format,
             size,
             dynamic,
             batch,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from easyseg.errors import InputError, OutputError
+from easyseg.utils.files import require_ordinary
 from easyseg.utils.registry import unknown_name
 from easyseg.utils.validation import is_count
 from easyseg.weights.exported import is_exported
@@ -276,6 +277,7 @@ def check_target(path: Path, file_format: str) -> None:
 
     Raises:
         InputError: It has the extension of another format, as which it would not open.
+        OSError: It is a pipe or a device.
         OutputError: It is a folder where a file is to be, the other way round, or a folder of
             something else; or it lies below a file.
     """
@@ -289,6 +291,8 @@ def check_target(path: Path, file_format: str) -> None:
         raise OutputError(
             f"Cannot write {path}: no name may have a null character. Choose another."
         )
+    if path.exists():
+        require_ordinary(path)  # the new file would take its place
     if path.exists() and path.is_dir() == extension.startswith("."):
         what = "folder" if path.is_dir() else "file"
         raise OutputError(f"Cannot write {path}: it is a {what}. Choose another output path.")

@@ -71,7 +71,7 @@ class RealImages(NamedTuple):
 
 
 def find_real_images(options: ExportOptions) -> RealImages:
-    """Finds the images that `calibrate`, `check` and `data` name, without reading them.
+    """Finds the images that `calibrate`, `check` and `data` name.
 
     Raises:
         ImageNotFoundError: A folder or pattern has none.
@@ -106,9 +106,9 @@ def spread(items: Sequence[T], count: int) -> list[T]:
 
 
 def _listed(images: Any, name: str) -> list[Any]:
-    """Paths, or images in memory."""
+    """Paths, or images in memory; the first is read, so that a wrong path is known early."""
     if isinstance(images, (str, os.PathLike)):
-        return [image.source for image in find_images(images)]
+        images = [images]
     if isinstance(images, (bytes, bytearray, np.ndarray)) or not isinstance(images, Iterable):
         raise InputError(
             f"{name}= must be a folder, a pattern or several images, not one "
@@ -118,7 +118,8 @@ def _listed(images: Any, name: str) -> list[Any]:
     if not listed:
         raise InputError(f"{name}= has no images; give a folder, a pattern or several images.")
     if all(isinstance(image, (str, os.PathLike)) for image in listed):
-        return [image.source for image in find_images(listed)]
+        listed = [image.source for image in find_images(listed)]
+    read_image(listed[0])
     return listed
 
 

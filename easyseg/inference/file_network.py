@@ -14,6 +14,8 @@ from easyseg.inference.runtimes.lanes import Lanes
 from easyseg.utils.process import require_same_process
 from easyseg.weights.network_file import ExportedFile
 
+NO_REASONS = ("Exception from ", "Check '", "FrontEnd API failed")  # lines in which OpenVINO says where, not why
+
 
 class FileNetwork:
     """A `Network` (see `easyseg.inference.predictor`) that runs an exported file.
@@ -100,7 +102,8 @@ class FileNetwork:
         return logits
 
     def _error(self, done: str, error: object) -> WeightsError:
-        reason = (printable(error).strip().splitlines() or [type(error).__name__])[0]
+        lines = printable(error).strip().splitlines() or [type(error).__name__]
+        reason = next((line for line in lines if not line.startswith(NO_REASONS)), lines[0])
         reason = reason if len(reason) <= 300 else f"... {reason[-300:]}"  # C++ comes first
         return WeightsError(
             f"{self._file.path} cannot be {done} by runtime {self._name!r} ({reason}). Copy or "

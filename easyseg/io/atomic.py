@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from easyseg.errors import EasysegError, OutputError, os_reason
+from easyseg.utils.files import require_ordinary
 
 
 def _host() -> str:
@@ -73,6 +74,8 @@ def temporary_path(path: Path) -> Path:
     """An unused name in the folder of `path`, for an incomplete file; creates the folder."""
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "It is a folder")
+    if path.exists():
+        require_ordinary(path)  # the new file would take its place
     path.parent.mkdir(parents=True, exist_ok=True)
     return part_path(path)
 

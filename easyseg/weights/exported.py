@@ -178,7 +178,11 @@ def _from_metadata(path: Path, values: dict[str, Any]) -> ExportedFile:
             f"{path} has metadata of version {values['schema']!r}, but this easyseg reads "
             f"version {SCHEMA}. Export the model again with this version of easyseg."
         )
-    if path.is_dir() == (f".{values['format']}" in EXTENSIONS):
+    known = EXTENSIONS.get(path.suffix.lower())
+    is_mixed = (
+        values["format"] in EXTENSIONS.values() if path.is_dir() else values["format"] != known
+    )
+    if is_mixed:
         raise WeightsError(
             f"{path} has the metadata of a file of format {values['format']!r}. Export the model "
             "again."

@@ -7,6 +7,7 @@ import errno
 import getpass
 import importlib.util
 import json
+import os
 import socket
 import zipfile
 from pathlib import Path
@@ -21,7 +22,15 @@ from helpers.exported import SIZE
 
 from easyseg import SemanticSegmentation
 from easyseg.cli import cli
-from easyseg.errors import ExportError, InputError, OutputError, UnknownNameError
+from easyseg.errors import (
+    ExportError,
+    ImageNotFoundError,
+    InputError,
+    OutputError,
+    UnknownNameError,
+    UnreadableImageError,
+    WeightsError,
+)
 from easyseg.export import graph
 from easyseg.export import onnx as onnx_format
 from easyseg.export import openvino as openvino_format
@@ -171,6 +180,16 @@ def test_tensors_of_tflite_files_have_the_names_of_the_contract(seg_tiny, tmp_pa
     assert [end["name"] for end in ends] == ["image", "labels"]
 
 
+@pytest.mark.filterwarnings("default")
+def test_a_damaged_openvino_folder(seg_tiny, tmp_path):
+    """The error says why, not in which line of OpenVINO."""
+    pytest.importorskip("openvino")
+    seg_tiny.export(tmp_path / "x_openvino", check=False)
+    (tmp_path / "x_openvino/model.bin").unlink()
+    with pytest.raises(WeightsError, match=r"x_openvino cannot be opened .*Empty weights data in bin file"):
+        SemanticSegmentation(tmp_path / "x_openvino", cache_dir=tmp_path)
+
+
 def test_an_unknown_end_of_openvino_files(tmp_path):
     (tmp_path / "model.xml").write_bytes(b"<net/>")
     export_graph = SimpleNamespace(metadata={})
@@ -304,6 +323,37 @@ def test_no_space_for_the_check(seg_tiny, tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"no space left.* TMPDIR to another folder"):
         seg_tiny.export(tmp_path / "x.onnx")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes")
+def test_a_pipe_is_not_replaced(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "pipe.onnx")
+    (tmp_path / "link.onnx").symlink_to(os.devnull)
+    seg = SemanticSegmentation("mini", runtime="keras")
+    monkeypatch.setattr(seg._opened, "load", lambda: pytest.fail("loaded"))
+    for name in ("pipe.onnx", "link.onnx"):
+        with pytest.raises(OutputError, match=f"Cannot write.*{name}: it is a pipe or a device"):
+            seg.export(tmp_path / name)
+    assert (tmp_path / "pipe.onnx").is_fifo()
+    assert (tmp_path / "link.onnx").is_symlink()
+
+
+@pytest.mark.parametrize("name", ["calibrate", "check"])
+def test_images_that_are_not_there_are_known_early(tmp_path, monkeypatch, name):
+    seg = SemanticSegmentation("mini", runtime="keras")
+    monkeypatch.setattr(seg._opened, "load", lambda: pytest.fail("loaded"))
+    precision = "int8" if name == "calibrate" else "float32"
+    (tmp_path / "a.jpg").write_text("not an image")
+    (tmp_path / "empty").mkdir()
+    for images, error, message in (
+        (tmp_path / "folder", ImageNotFoundError, "folder: it does not exist"),
+        (tmp_path / "empty", ImageNotFoundError, "empty has no images"),
+        (tmp_path, UnreadableImageError, r"a\.jpg: not an image"),
+        ([5], InputError, "Expected an image, got int"),
+    ):
+        with pytest.raises(error, match=message):
+            seg.export(tmp_path / "x.onnx", precision=precision, **{name: images})
+    assert not (tmp_path / "x.onnx").exists()
 
 
 @pytest.mark.parametrize("name", ["a\0.onnx", "a" * 300 + ".onnx"])
