@@ -122,3 +122,12 @@ def test_network(name, file_format, size, tmp_path, record_property):
         labels = opened.segment_image(IMAGE).labels
         expected = keras_labels(name, SIZES[size]["size"], whole=file_format == "tflite")
         assert (labels == expected).mean() >= 0.999
+
+
+@pytest.mark.filterwarnings("default")
+def test_gates_in_openvino(tmp_path):
+    """It has a hard sigmoid of its own, with another factor than MobileNetV3's."""
+    pytest.importorskip("openvino")
+    seg = SemanticSegmentation(network("lraspp"), runtime="keras")
+    summary = seg.export(tmp_path / "x_openvino", size=65, output="logits")
+    assert summary.difference < 2e-5

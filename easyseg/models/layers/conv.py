@@ -15,6 +15,7 @@ from easyseg.models.layers.norm import Norm
 
 Tensor = Any
 
+SIXTH = 0.16667
 LOGITS = "logits-semantic"  # its name in Google's checkpoints, by which `logits_model` finds it
 
 
@@ -22,10 +23,13 @@ LOGITS = "logits-semantic"  # its name in Google's checkpoints, by which `logits
 def hard_gate(x: Tensor) -> Tensor:
     """MobileNetV3's hard sigmoid, with the sixth to as many digits as in Google's graph.
 
+    It is scaled before it is clipped: OpenVINO takes `relu6(x + 3) * 0.16667` for its own operation
+    with an exact sixth, which the gates of all blocks multiply to a larger difference.
+
     References:
         Howard et al., MobileNetV3, ICCV 2019, section 5.2, https://arxiv.org/abs/1905.02244.
     """
-    return ops.relu6(x + 3) * 0.16667
+    return ops.clip(x * SIXTH + 3 * SIXTH, 0, 6 * SIXTH)
 
 
 def activate(x: Tensor, activation: str | None, name: str) -> Tensor:
