@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
-from easyseg.errors import ExportError
+from easyseg.errors import ExportError, printable
 from easyseg.export import onnx
 from easyseg.export.graph import ExportGraph
 from easyseg.export.metadata import PAD, add_file, to_json
@@ -17,6 +18,7 @@ from easyseg.weights.exported import KEY
 
 __all__ = ["add_metadata", "write"]
 
+OPERATION = 4096  # bytes of model.xml, at most about
 END = b"\t</rt_info>\n</net>\n"  # of model.xml
 
 
@@ -27,10 +29,12 @@ def write(export_graph: ExportGraph, path: Path) -> None:
 
     Raises:
         ExportError: The network has an operation that ONNX lacks.
+        OSError: The system refuses to write it.
     """
     import openvino  # noqa: PLC0415
 
-    model = openvino.Core().read_model(onnx.convert(export_graph).SerializeToString())
+    content = onnx.convert(export_graph).SerializeToString()
+    model = openvino.Core().read_model(content)
     if export_graph.options.precision == "int8":
         model = quantize(model, export_graph.calibration)
     if "probabilities" in export_graph.outputs:
@@ -47,13 +51,21 @@ def write(export_graph: ExportGraph, path: Path) -> None:
     }
     for key, value in info.items():
         model.set_rt_info(value, ["model_info", key])
-    for number, operation in enumerate(model.get_ordered_ops()):
+    operations = model.get_ordered_ops()
+    for number, operation in enumerate(operations):
         # OpenVINO counts on from one network to the next
         if operation.get_type_name() != "Parameter":
             operation.set_friendly_name(f"{operation.get_type_name()}_{number}")
     path.mkdir()
     half = export_graph.options.precision == "float16"
-    openvino.save_model(model, path / "model.xml", compress_to_fp16=half)
+    try:
+        openvino.save_model(model, path / "model.xml", compress_to_fp16=half)
+    except RuntimeError as error:
+        # not less than the folder takes: Python says why the system refuses it
+        (path / "probe").write_bytes(os.urandom(len(content) + OPERATION * len(operations)))
+        raise ExportError(
+            f"OpenVINO cannot write the network ({printable(error)[:300]}). Choose another format."
+        ) from error
 
 
 def add_metadata(export_graph: ExportGraph, path: Path) -> None:
