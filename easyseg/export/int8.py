@@ -7,8 +7,11 @@ would move the borders of objects.
 
 from __future__ import annotations
 
+import contextlib
+import io
+import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,10 +19,11 @@ import numpy as np
 from easyseg._keras import layers
 from easyseg.inference.runtimes.onnxruntime import load_onnxruntime
 from easyseg.io.atomic import temporary_folder
-from easyseg.utils.native_log import only_errors
+from easyseg.utils.native_log import filter_native_log, only_errors
 
 CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D)
 LEAST_WEIGHT = 1e-4  # over the bias
+BAR = "Applying Transformations"  # how it begins
 ONNX_OPERATIONS = ("Conv", "Clip", "Relu", "Add", "Concat", "GlobalAveragePool", "MaxPool",
                    "AveragePool", "Gemm")  # fmt: skip
 TFLITE_OPERATIONS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "ADD", "MEAN",
@@ -113,8 +117,33 @@ def quantize_tflite(content: bytes, images: Sequence[np.ndarray]) -> bytes:
             "^logits;", TFLOperationName.CONV_2D, 8, 8, algorithm_key="no_quantize"
         )
     ranges = _ranges_of_tflite(content, images) if images else None
-    result = quantize.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+    with _quiet_quantizer():
+        result = quantize.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
     return bytes(result.quantized_model)
+
+
+@contextlib.contextmanager
+def _quiet_quantizer() -> Iterator[None]:
+    """Leaves out a progress bar that has no switch, and what LiteRT says of its interpreter."""
+    printed = io.StringIO()
+    try:
+        with (
+            _quiet_interpreter(),
+            filter_native_log(),
+            contextlib.redirect_stderr(printed),
+        ):
+            yield
+    finally:
+        for line in printed.getvalue().splitlines(keepends=True):
+            if sys.stderr is not None and line.strip() and not line.startswith(BAR):
+                sys.stderr.write(line)
+
+
+@contextlib.contextmanager
+def _quiet_interpreter() -> Iterator[None]:
+    with warnings.catch_warnings():  # that all tensors are kept
+        warnings.filterwarnings("ignore", "Warning: Enabling `experimental_preserve_all_tensors`")
+        yield
 
 
 def _ranges_of_tflite(content: bytes, images: Sequence[np.ndarray]) -> dict[str, Any]:
@@ -124,13 +153,13 @@ def _ranges_of_tflite(content: bytes, images: Sequence[np.ndarray]) -> dict[str,
     """
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that all tensors are kept
+    with _quiet_interpreter():
         interpreter = Interpreter(model_content=content, experimental_preserve_all_tensors=True)
     constants = [
         t["index"] for t in interpreter.get_tensor_details() if _has_values(interpreter, t)
     ]
-    interpreter.allocate_tensors()
+    with filter_native_log():
+        interpreter.allocate_tensors()
     (source,) = interpreter.get_input_details()
     ranges: dict[str, list[tuple[float, float]]] = {}
     for image in images:

@@ -16,8 +16,9 @@ import easyseg
 from easyseg.errors import ExportError
 from easyseg.export.graph import ExportGraph
 from easyseg.export.int8 import quantize_onnx
+from easyseg.export.lacking import lacking_operations
 from easyseg.export.metadata import description, to_json
-from easyseg.utils.native_log import only_errors
+from easyseg.utils.native_log import silent
 from easyseg.weights.exported import KEY
 
 __all__ = ["add_metadata", "convert", "write"]
@@ -60,7 +61,7 @@ def convert(export_graph: ExportGraph) -> Any:
     Raises:
         ExportError: The network has an operation that ONNX lacks.
     """
-    with only_errors("tf2onnx"):
+    with silent("tf2onnx"):
         try:
             with _without_copies():
                 model = _converted(export_graph)
@@ -176,14 +177,11 @@ def _pad_explicitly(graph: Any) -> None:
 def _check_operations(model: Any) -> None:
     import onnx  # noqa: PLC0415
 
-    lacking = sorted(
-        {node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)}
-    )
+    lacking = {
+        node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type, node.domain)
+    }
     if lacking:
-        raise ExportError(
-            f"The network has operations that ONNX lacks: {', '.join(lacking)}. Choose another "
-            "format or network."
-        )
+        raise lacking_operations("ONNX", lacking)
 
 
 def _name_by_number(graph: Any, kept: Container[str]) -> None:

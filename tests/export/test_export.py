@@ -13,12 +13,15 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import keras
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
 from click.testing import CliRunner
 from helpers.exported import SIZE
+from helpers.small_disk import small_disk
+from helpers.tiny_backbone import tiny
 
 from easyseg import SemanticSegmentation
 from easyseg.cli import cli
@@ -36,6 +39,7 @@ from easyseg.export import onnx as onnx_format
 from easyseg.export import openvino as openvino_format
 from easyseg.export.check import Agreement
 from easyseg.export.options import FORMATS, ExportOptions, format_of
+from easyseg.models.backbones.registry import BACKBONES
 from easyseg.weights.exported import read_exported, read_metadata
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1, *SIZE, 3), np.uint8)
@@ -313,6 +317,80 @@ def test_a_full_disk(seg_tiny, tmp_path, monkeypatch, name):
     with pytest.raises(OutputError, match=message):
         seg_tiny.export(tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [
+        ("x.onnx", ["16k"]),
+        ("x.tflite", ["28k"]),
+        ("x_openvino", ["4k", "68k", "84k"]),  # full within model.xml, model.bin, easyseg.json
+        pytest.param("saved_model", ["4k", "300k", "500k"], marks=pytest.mark.slow),
+    ],
+)
+def test_a_disk_that_is_really_full(seg_tiny, tmp_path, name, sizes):
+    for package in FORMATS[format_of(Path(name))].packages:
+        pytest.importorskip(package)
+    seg_tiny.export(tmp_path / name, check=False)
+    for size in sizes:
+        disk = tmp_path / size
+        with small_disk(disk, size):
+            message = f"Cannot write {disk / name}: no space left on device.* free disk space"
+            with pytest.raises(OutputError, match=message):
+                seg_tiny.export(disk / name)
+            assert not list(disk.iterdir())
+
+
+@pytest.mark.filterwarnings("default")
+def test_what_openvino_cannot_write_for_another_reason(seg_tiny, tmp_path, monkeypatch):
+    openvino = pytest.importorskip("openvino")
+
+    def save_model(*args, **kwargs):
+        raise RuntimeError("no such operation")
+
+    monkeypatch.setattr(openvino, "save_model", save_model)
+    with pytest.raises(ExportError, match=r"OpenVINO cannot write .*\(no such operation\)"):
+        seg_tiny.export(tmp_path / "x_openvino")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.fixture
+def seg_odd(monkeypatch):
+    """A network with an operation that neither ONNX nor TFLite has."""
+
+    class Odd(keras.layers.Layer):
+        def call(self, x):
+            return tf().math.betainc(1 + 0 * x, 1 + 0 * x, keras.ops.sigmoid(x))
+
+    def odd(x, config):
+        features = tiny(x, config)
+        return features._replace(high=Odd(name="odd")(features.high))
+
+    monkeypatch.setitem(BACKBONES._entries, "tiny", odd)
+    return SemanticSegmentation.create(
+        "tiny", class_names=["sky", "car", "dog"], head_channels=8, input_size=SIZE
+    )
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(
+    ("name", "lacks"), [("x.onnx", "ONNX"), ("x_openvino", "ONNX"), ("x.tflite", "TFLite")]
+)
+def test_operations_that_a_format_lacks(seg_odd, tmp_path, capfd, caplog, name, lacks):
+    for package in FORMATS[format_of(Path(name))].packages:
+        pytest.importorskip(package)
+    with pytest.raises(ExportError, match=f"that {lacks} lacks: Betainc. .* ends in saved_model"):
+        seg_odd.export(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    assert not [line for line in capfd.readouterr().err.splitlines() if "etainc" in line]
+    assert not caplog.records
+
+
+@pytest.mark.slow
+def test_the_format_that_lacks_no_operation(seg_odd, tmp_path):
+    """The cure of the error above."""
+    assert seg_odd.export(tmp_path / "saved_model").labels >= 0.9999
 
 
 def test_no_space_for_the_check(seg_tiny, tmp_path, monkeypatch):

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -242,6 +246,27 @@ def test_the_command(bundle_tiny, tmp_path):
     done = CliRunner().invoke(cli, [*words, "--calibrate", str(tmp_path / "images"), "--no-check"])
     assert done.exit_code == 0, done.output
     assert "not checked" in done.output
+
+
+@pytest.mark.slow
+def test_what_the_command_prints(tmp_path):
+    """Nothing of the libraries that quantize and run the file."""
+    for package in ("ai_edge_litert", "ai_edge_quantizer"):
+        pytest.importorskip(package)
+    (tmp_path / "images").mkdir()
+    Image.fromarray(IMAGES[0]).save(tmp_path / "images/0.png")
+    words = ["export", "-m", "mini", "--size", "65", "--precision", "int8", "--no-check"]
+    words += ["--calibrate", "images", "-o", "x.tflite"]
+    done = subprocess.run(
+        [sys.executable, "-m", "easyseg", *words],
+        cwd=tmp_path,
+        env={k: v for k, v in os.environ.items() if not k.startswith("TF_")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.fullmatch(r"x\.tflite: tflite, [\d.]+ MB, not checked\n", done.stdout)
+    assert not done.stderr
 
 
 @pytest.mark.slow

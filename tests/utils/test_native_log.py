@@ -35,6 +35,19 @@ def test_log_lines_are_filtered(monkeypatch, capfd, gpu):
     assert capfd.readouterr().err == "after"
 
 
+def test_what_is_held_back_can_be_dropped(capfd):
+    def fail():
+        with filter_native_log() as drop:
+            os.write(2, b"dropped\n")
+            drop()
+            os.write(2, b"kept\n")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert capfd.readouterr().err == "kept\n"
+
+
 @pytest.mark.parametrize(("error", "shown"), [(RuntimeError, True), (KeyboardInterrupt, False)])
 def test_all_is_written_after_an_error_but_not_after_ctrl_c(monkeypatch, capfd, error, shown):
     monkeypatch.setattr(native_log, "_has_gpu", lambda: False)

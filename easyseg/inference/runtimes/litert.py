@@ -9,6 +9,7 @@ import numpy as np
 
 from easyseg.inference.runtimes import AUTO, Forward, RuntimeSpec, in_batches
 from easyseg.inference.runtimes.devices import CPU, pick
+from easyseg.utils.native_log import filter_native_log
 from easyseg.utils.threads import thread_count
 
 
@@ -24,8 +25,9 @@ def start(spec: RuntimeSpec) -> Forward:
     if spec.device != AUTO:
         pick("litert", spec.device, devices())
     content = _for_logits(spec.path.read_bytes(), spec.signature.output)
-    interpreter = Interpreter(model_content=content, num_threads=thread_count())
-    interpreter.allocate_tensors()
+    with filter_native_log():
+        interpreter = Interpreter(model_content=content, num_threads=thread_count())
+        interpreter.allocate_tensors()
     (image,), (logits,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     def run(pixels: np.ndarray) -> np.ndarray:
