@@ -14,7 +14,11 @@ from easyseg.inference.runtimes.lanes import Lanes
 from easyseg.utils.process import require_same_process
 from easyseg.weights.network_file import ExportedFile
 
-NO_REASONS = ("Exception from ", "Check '", "FrontEnd API failed")  # lines in which OpenVINO says where, not why
+NO_REASONS = (
+    "Exception from ",
+    "Check '",
+    "FrontEnd API failed",
+)  # lines in which OpenVINO says where, not why
 
 
 class FileNetwork:

@@ -190,7 +190,9 @@ def test_a_damaged_openvino_folder(seg_tiny, tmp_path):
     pytest.importorskip("openvino")
     seg_tiny.export(tmp_path / "x_openvino", check=False)
     (tmp_path / "x_openvino/model.bin").unlink()
-    with pytest.raises(WeightsError, match=r"x_openvino cannot be opened .*Empty weights data in bin file"):
+    with pytest.raises(
+        WeightsError, match=r"x_openvino cannot be opened .*Empty weights data in bin file"
+    ):
         SemanticSegmentation(tmp_path / "x_openvino", cache_dir=tmp_path)
 
 
