@@ -62,7 +62,7 @@ def test_train_stop_resume_and_save(voc, voc_home, tmp_path):
     options = ("--run", again, "--start", tmp_path / "small", "--images-seen", 96, "--epoch", 32)
     tool(script, "train", "mini", "--cache", cache, *options, home=voc_home)
     with (again / "curve.csv").open() as file:
-        assert {row["mode"] for row in csv.DictReader(file)} == {"features"}
+        assert {row["mode"] for row in csv.DictReader(file)} == {"whole"}
 
 
 def test_a_model_of_two_teachers(voc, shared, voc_home, tmp_path):

@@ -1,4 +1,4 @@
-"""Hints: after blocks of the backbone the student's features are fitted to the teacher's.
+"""Hints: after each block of the backbone the student's features are fitted to the teacher's.
 
 The loss is the unexplained fraction of the teacher's variance (Romero et al., "FitNets", ICLR 2015,
 https://arxiv.org/abs/1412.6550).
@@ -47,24 +47,6 @@ def by_blocks(student, teacher):
     decoder = keras.Model([start, student.get_layer(LOW_LEVEL).output], student.output)
     logits = decoder([wanted[-1], low])
     return keras.Model(image, _Distances()([logits, found, wanted]))
-
-
-def by_features(student, teacher, first: int):
-    """Image -> the student's logits; its blocks from `first` on are fitted to the teacher's.
-
-    Both are fed with what the student's blocks before `first`, which are not trained, make of it.
-    """
-    *_, start = _block_ends(student)[:first]
-    ends = _block_ends(student)[first:]
-    whole = keras.Model(
-        student.input, [student.get_layer(end).output for end in (start, *ends)] + student.outputs
-    )
-    fed = teacher.get_layer(start).output
-    seen = keras.Model(fed, [teacher.get_layer(end).output for end in ends])
-    seen.trainable = False
-    image = keras.Input(student.input.shape[1:])
-    feature, *found, logits = whole(image)
-    return keras.Model(image, _Distances()([logits, found, seen(feature, training=False)]))
 
 
 def _block_ends(student) -> list[str]:

@@ -67,9 +67,7 @@ class Stage(NamedTuple):
 
     Attributes:
         mode: "blocks" feeds each block of the backbone with the teacher's features, so that all
-            learn at once from the first step; "features" feeds the teacher's blocks with the
-            student's features where its training begins, and fits what follows to theirs; "whole"
-            fits the answers alone.
+            learn at once from the first step; "whole" runs the network as it is.
         frozen: Blocks of the backbone that are not trained.
         crop: Side of the training images in pixels. The head must see at last what it will be
             asked: in small crops its dilated convolutions see padding, and it pools over a part.
@@ -107,6 +105,7 @@ class Recipe:
         trust: In true labels, 0 to 1, against the teachers.
         rare: Power of a class's frequency by which images that show it are drawn more often; 0
             draws all alike.
+        balance: Power of a class's frequency by which its pixels weigh more; 0 weighs all alike.
         stages: From the recipe's start.
         continued: From a bundle of the same classes; higher rates would destroy its weights.
         scales: Of the training images, in a crop.
@@ -126,6 +125,7 @@ class Recipe:
     complete: tuple[str, ...] = ()
     trust: float = 0.7
     rare: float = 0.5
+    balance: float = 0.0
     scales: tuple[float, float] = (0.5, 1.75)
     start: str = ""
 
@@ -160,13 +160,11 @@ RECIPES = {
             Stage("whole", 0, 193, 16, 7e-4, 0.15),
             Stage("whole", 0, 257, 16, 5e-4, 0.10),
         ),
-        continued=(
-            Stage("features", 13, 257, 8, 1e-3, 0.25),
-            Stage("whole", BLOCKS, 385, 8, 2e-3, 0.75),  # whole images: see `Stage.crop`
-        ),
+        continued=(Stage("whole", BLOCKS, 321, 8, 1e-3, 1.0),),
         teacher_stride=8,
         views=((385, False), (512, True)),
-        scales=(0.8, 1.8),
+        balance=0.35,
+        scales=(0.7, 1.6),
     ),
     "scenes": Recipe(
         label_set=_scenes_label_set(),
@@ -176,6 +174,7 @@ RECIPES = {
         expert_names=tuple(VOC_IN_ADE20K.values()),
         truth={"voc": VOC_IN_ADE20K, "camvid": CAMVID_IN_ADE20K, "facade": FACADE_IN_ADE20K},
         trust=1.0,  # the teacher, which knows no animals, is sure that they are persons
+        balance=0.25,
         complete=("person", "animal", "car", "bus", "airplane", "bicycle", "minibike"),
         scales=(0.7, 1.6),
         stages=(
@@ -184,7 +183,7 @@ RECIPES = {
         ),
         continued=(
             Stage("whole", 13, 257, 16, 1e-3, 0.5),
-            Stage("whole", BLOCKS, 385, 8, 2e-3, 0.5),
+            Stage("whole", BLOCKS, 321, 8, 2e-3, 0.5),
         ),
         start="mini",
     ),

@@ -158,8 +158,8 @@ def load_samples(cache: Path, *, selection: bool) -> Iterator[dict[str, np.ndarr
                 yield {key: data[key] for key in data.files}
 
 
-def draw_weights(samples: list[dict[str, np.ndarray]], classes: int, power: float) -> np.ndarray:
-    """Chance of each image to be drawn: more where its classes are rare."""
+def class_shares(samples: list[dict[str, np.ndarray]], classes: int) -> np.ndarray:
+    """What share of each image `(N, classes)` a class has; of labeled ones, the sum of both."""
     shares = np.zeros((len(samples), classes))
     for index, sample in enumerate(samples):
         winners, label = sample["answer"].argmax(-1), sample["label"]
@@ -167,6 +167,17 @@ def draw_weights(samples: list[dict[str, np.ndarray]], classes: int, power: floa
         if label.size:
             known = label[label < NONE_OF_THESE]
             shares[index] += np.bincount(known, minlength=classes) / label.size
+    return shares
+
+
+def class_balance(shares: np.ndarray, power: float) -> np.ndarray:
+    """Weight of each class's pixels, 1 for the most frequent: more where it is rare."""
+    frequency = shares.mean(0) + 1e-3
+    return (frequency.max() / frequency) ** power
+
+
+def draw_weights(shares: np.ndarray, power: float) -> np.ndarray:
+    """Chance of each image to be drawn: more where its classes are rare."""
     frequency = shares.mean(0) + 1e-4
     present = shares > 0.02
     weights = (present * frequency**-power).sum(1) + frequency.max() ** -power
@@ -177,12 +188,12 @@ def draw_weights(samples: list[dict[str, np.ndarray]], classes: int, power: floa
 class Crops(keras.utils.PyDataset):
     """Batches of random crops: images `(B, S, S, 3) uint8`, goals `(B, s, s, classes + 1)`.
 
-    The last channel of a goal is its weight: 0 outside the image.
+    The last channel of a goal is its weight: 0 outside the image, more where classes are rare.
     """
 
-    def __init__(self, samples, weights, recipe, stage, steps, *, seed):
+    def __init__(self, samples, weights, balance, recipe, stage, steps, *, seed):
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
-        self.samples, self.weights, self.recipe = samples, weights, recipe
+        self.samples, self.weights, self.balance, self.recipe = samples, weights, balance, recipe
         self.crop, self.batch, self.steps, self.seed = stage.crop, stage.batch, steps, seed
 
     def __len__(self):
@@ -231,6 +242,7 @@ class Crops(keras.utils.PyDataset):
             known = true < NONE_OF_THESE
             goal[known, :-1] *= 1 - self.recipe.trust
             goal[known, true[known]] += self.recipe.trust
+        goal[..., -1] *= goal[..., :-1] @ self.balance
         return goal
 
 

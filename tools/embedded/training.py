@@ -18,7 +18,7 @@ from easyseg.models.build import build_model, logits_model
 from easyseg.weights.bundle import bundle_folder, read_bundle
 from easyseg.weights.loader import load_model
 from easyseg.weights.variable_names import named_variables
-from embedded.hints import by_blocks, by_features
+from embedded.hints import by_blocks
 from embedded.recipes import Recipe, Stage
 from embedded.samples import (
     IMAGE_SIDE,
@@ -26,6 +26,8 @@ from embedded.samples import (
     STRIDE,
     Crops,
     best_labels,
+    class_balance,
+    class_shares,
     draw_weights,
     load_samples,
 )
@@ -60,13 +62,8 @@ def compiled(student, stage: Stage, recipe: Recipe, weight_decay: float):
     optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
     optimizer.build(student.trainable_variables)
     model = student
-    if stage.mode != "whole":
-        teacher = logits_model(load_model(recipe.teacher).model)
-        model = (
-            by_blocks(student, teacher)
-            if stage.mode == "blocks"
-            else by_features(student, teacher, stage.frozen)
-        )
+    if stage.mode == "blocks":
+        model = by_blocks(student, logits_model(load_model(recipe.teacher).model))
     model.compile(optimizer, loss, jit_compile=False if backend() == "tensorflow" else "auto")
     return model, optimizer
 
@@ -120,9 +117,11 @@ def train(recipe: Recipe, args: argparse.Namespace) -> None:
                 restore_optimizer(state, optimizer)
         if len(list(args.cache.glob("*.npz"))) > len(samples) + len(selection):
             samples = list(load_samples(args.cache, selection=False))
-            weights = draw_weights(samples, len(recipe.label_set), recipe.rare)
+            shares = class_shares(samples, len(recipe.label_set))
+            weights = draw_weights(shares, recipe.rare)
+            balance = class_balance(shares, recipe.balance)
         optimizer.learning_rate = rate
-        crops = Crops(samples, weights, recipe, stage, steps, seed=args.seed + number)
+        crops = Crops(samples, weights, balance, recipe, stage, steps, seed=args.seed + number)
         started = time.time()
         value = model.fit(crops, verbose=0).history["loss"][-1]
         seen += stage.batch * steps
