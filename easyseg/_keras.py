@@ -112,6 +112,11 @@ try:
 
             tf.config.list_physical_devices()  # looks for GPUs, and logs that there are none
 except (ImportError, ValueError, AttributeError) as error:
+    if isinstance(error, ModuleNotFoundError) and error.name == "keras":
+        raise ConfigError(
+            "Keras is not installed: pip install easyseg, without --no-deps, installs it with "
+            "TensorFlow. Only mini and files of `easyseg export` are used without."
+        ) from error
     raise ConfigError(
         f"Cannot load Keras with the backend {os.environ.get('KERAS_BACKEND', 'tensorflow')!r}: "
         f"{error}. Set the environment variable KERAS_BACKEND to an installed backend: "

@@ -82,7 +82,12 @@ class FileRuntimes:
         elif choice is not None:
             wanted = [name for name in choice.milliseconds if name in RUNTIMES]
         elif options.precision != "float32":
-            wanted = [n for n, entry in RUNTIMES.items() if options.precision in entry.precisions]
+            wanted = self._able()
+            if not wanted:
+                raise InputError(
+                    f"precision={options.precision!r} is not available for this file; leave it "
+                    "out, or open an ONNX file of the model."
+                )
         elif self.own is not None:
             wanted = [own_runtime(self.own.file_format)]
             if not is_file and options.device == AUTO and has_card(KERAS):

@@ -9,7 +9,15 @@ import numpy as np
 
 from easyseg.errors import EasysegError, InputError, WeightsError, printable
 from easyseg.inference.foreign import adapt
-from easyseg.inference.runtimes import AUTO, RUNTIMES, Forward, RuntimeSpec, installed, pip_line
+from easyseg.inference.runtimes import (
+    AUTO,
+    RUNTIMES,
+    Forward,
+    NotCalibratedError,
+    RuntimeSpec,
+    installed,
+    pip_line,
+)
 from easyseg.inference.runtimes.lanes import Lanes
 from easyseg.utils.process import require_same_process
 from easyseg.weights.network_file import ExportedFile
@@ -65,6 +73,7 @@ class FileNetwork:
         self.batch_size = max(batch_size, file.batch)
         self._file, self._name = file, name
         self.stride, self.half_pixel, self.weights = file.stride, file.half_pixel, file.weights
+        self._is_calibrated = True
         start = importlib.import_module(RUNTIMES[name].module).start
         spec = RuntimeSpec(
             file.path, input_size, precision, folder, device, file.signature, file.batch
@@ -75,20 +84,29 @@ class FileNetwork:
             self.lanes = self._forward.count if isinstance(self._forward, Lanes) else 1
             if file.is_foreign:
                 self._forward, self.stride, self.half_pixel = adapt(file, input_size, self._forward)
+        except NotCalibratedError:
+            self._is_calibrated, self.lanes = False, 1
         except EasysegError:
             raise
         except Exception as error:  # other people's parsers and compilers raise anything
             raise self._error("opened", error) from error
 
     def start(self) -> None:
-        """Does nothing: it is started already."""
+        """Raises `InputError` if it could not be started: "int8" has not been calibrated."""
+        if not self._is_calibrated:
+            raise InputError(
+                "Precision 'int8' is not calibrated. Run optimize once with about 100 images of "
+                "the kind to be segmented."
+            )
 
     def __call__(self, images: np.ndarray) -> np.ndarray:
         """`(N, H, W, 3)`, 0 to 255 -> `(N, h, w, classes) float32`.
 
         Raises:
+            InputError: "int8" has not been calibrated.
             WeightsError: The file cannot be run, or gives something else.
         """
+        self.start()
         try:
             logits = self._forward(images)
         except EasysegError:

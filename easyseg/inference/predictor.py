@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from easyseg.errors import ImageError, InputError
+from easyseg.inference.file_network import FileNetwork
 from easyseg.inference.options import InferenceOptions
 from easyseg.inference.preprocess import letterbox, pad
 from easyseg.inference.runtimes import AUTO
@@ -110,7 +111,7 @@ class Predictor:
                 "tile, scales and flip are not available for a hub: model or another ONNX file, "
                 "which take whole images of one size; leave them out."
             )
-        if options.averages and self.network.runtime not in (None, KERAS_RUNTIME):
+        if options.averages and isinstance(self.network, FileNetwork):
             raise InputError(
                 "scales and flip are not available for an exported file; leave them out, or open "
                 "the model that it was exported from."

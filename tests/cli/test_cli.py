@@ -539,6 +539,13 @@ def test_a_backend_that_is_not_there_is_one_line(environment, images):
     assert_one_line(done.stderr, "Cannot load Keras with the backend 'foo'")
 
 
+def test_without_keras_the_cure_is_to_install_it(environment):
+    code = "import sys; sys.modules['keras'] = None; from easyseg.cli import main; main()"
+    done = python("-c", code, "info", "mini", env=environment)
+    assert done.returncode == 2
+    assert_one_line(done.stderr, "Keras is not installed: pip install easyseg, without --no-deps")
+
+
 def test_download_of_what_is_there(run, home):
     code, out, err = run("download", MODEL)
     assert (code, err) == (0, "")

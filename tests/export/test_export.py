@@ -176,6 +176,21 @@ def test_what_was_exported_opens_again(seg_tiny, tmp_path, name, output, batch):
 
 
 @pytest.mark.filterwarnings("default")
+def test_labels_of_more_than_256_classes(seg_tiny, tmp_path):
+    names = [f"class {number}" for number in range(300)]
+    wide = SemanticSegmentation.create(
+        seg_tiny.config.backbone, class_names=names, head_channels=8, input_size=SIZE
+    )
+    bias = wide.model.get_layer("logits-semantic").bias
+    bias.assign(np.eye(300, dtype=np.float32)[299] * 1e6)
+    wide.export(tmp_path / "x.onnx", check=False)
+    labels = run(tmp_path / "x.onnx")
+    assert (labels.dtype, labels.min()) == (np.uint16, 299)
+    opened = SemanticSegmentation(tmp_path / "x.onnx", cache_dir=tmp_path)
+    assert (opened.segment_image(IMAGE[0]).labels == 299).all()
+
+
+@pytest.mark.filterwarnings("default")
 def test_tensors_of_tflite_files_have_the_names_of_the_contract(seg_tiny, tmp_path):
     interpreter = pytest.importorskip("ai_edge_litert.interpreter")
     seg_tiny.export(tmp_path / "x.tflite", check=False)

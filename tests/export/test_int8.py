@@ -299,6 +299,21 @@ def test_quality_on_voc(name, shared, tmp_path):
     assert found.labels > 0.97
 
 
+@pytest.mark.parametrize("name", ["bundle", "x.onnx"])
+def test_a_runtime_is_calibrated_by_optimize(bundle_tiny, seg_tiny, exported, tmp_path, name):
+    for package in ("openvino", "nncf"):
+        pytest.importorskip(package)
+    model = bundle_tiny if name == "bundle" else exported[0]
+    seg = SemanticSegmentation(model, precision="int8", cache_dir=tmp_path)
+    for use in (lambda: seg.segment_image(IMAGES[0]), seg.optimize):
+        with pytest.raises(InputError, match=r"'int8' is not calibrated\. Run optimize once"):
+            use()
+    assert list(seg.optimize(IMAGES)) == ["openvino"]
+    for opened in (seg, SemanticSegmentation(model, precision="int8", cache_dir=tmp_path)):
+        labels = opened.segment_image(IMAGES[0]).labels
+        assert (labels == seg_tiny.segment_image(IMAGES[0]).labels).mean() > 0.9
+
+
 @pytest.mark.parametrize("name", ["x.onnx", "x_openvino", "x.tflite"])
 def test_several_images_at_a_time(seg_tiny, tmp_path, name):
     entry = FORMATS[format_of(Path(name))]

@@ -71,6 +71,12 @@ def test_easyseg_opens_it_and_does_not_train_it(saved, tmp_path):
     assert list(seg.optimize()) == ["keras"]
     with pytest.raises(InputError, match="Open the model that it was exported from"):
         seg.export(tmp_path / "x.onnx")
+    for options, message in (
+        ({"flip": True}, "scales and flip are not available for an exported file"),
+        ({"precision": "int8"}, "precision='int8' is not available for this file; leave it out"),
+    ):
+        with pytest.raises(InputError, match=message):
+            SemanticSegmentation(saved, cache_dir=tmp_path, **options)
     with pytest.raises(InputError, match=r"'onnxruntime' does not open tiny.keras; choose 'keras'"):
         SemanticSegmentation(saved, cache_dir=tmp_path, runtime="onnxruntime")
 

@@ -24,6 +24,10 @@ PRECISIONS = ("float32", "bfloat16", "int8")
 Forward: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
 
 
+class NotCalibratedError(Exception):
+    """A runtime cannot start yet: "int8" lacks the ranges that `optimize` measures on images."""
+
+
 class Runtime(NamedTuple):
     """An entry of the table.
 

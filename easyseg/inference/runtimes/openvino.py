@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from easyseg.errors import InputError
-from easyseg.inference.runtimes import AUTO, Forward, RuntimeSpec, in_batches
+from easyseg.inference.runtimes import AUTO, Forward, NotCalibratedError, RuntimeSpec, in_batches
 from easyseg.inference.runtimes.devices import GPU, pick
 from easyseg.io.atomic import write_bytes
 from easyseg.utils.native_log import only_errors
@@ -31,7 +31,7 @@ def start(spec: RuntimeSpec) -> Forward:
     """Compiles the file, or reads what was compiled before; returns images -> logits.
 
     Raises:
-        InputError: "int8" has not been calibrated.
+        NotCalibratedError: "int8" has not been calibrated.
     """
     import openvino  # noqa: PLC0415
 
@@ -47,10 +47,7 @@ def start(spec: RuntimeSpec) -> Forward:
     if compiled_path and compiled_path.is_file():
         compiled = core.import_model(compiled_path.read_bytes(), device, properties)
     elif spec.precision == "int8":
-        raise InputError(
-            "Precision 'int8' is not calibrated. Run optimize once with about 100 images of the "
-            "kind to be segmented."
-        )
+        raise NotCalibratedError
     else:
         compiled = _compile(core, _read(core, spec), device, properties, compiled_path)
     return in_batches(
