@@ -18,12 +18,12 @@ import numpy as np
 from easyseg._keras import keras
 from easyseg.errors import ExportError, OutputError, os_reason
 from easyseg.evaluation.class_mapping import ClassMapping
-from easyseg.export import graph
+from easyseg.export import graph, onnx
 from easyseg.export.check_real_images import RealImageAgreement, compare_on_real_images
 from easyseg.export.graph import ExportGraph
 from easyseg.export.inference_network import folded_norms, inference_network
 from easyseg.export.metadata import PAD
-from easyseg.export.options import ExportOptions
+from easyseg.export.options import FORMATS, ExportOptions
 from easyseg.export.real_images import RealImage
 from easyseg.io.atomic import temporary_folder
 from easyseg.models.build import logits_model
@@ -300,14 +300,18 @@ def _run_file(
 
 def first_difference(export_graph: ExportGraph, model: Any, write: Any, limit: float) -> str:
     """The first stage, in the order of computation, that differs: a layer, the image, ..."""
+    if export_graph.options.format == "web":  # the page's network is ONNX
+        onnx_options = dataclasses.replace(export_graph.options, format="onnx")
+        export_graph, write = export_graph._replace(options=onnx_options), onnx.write
+    file_format = export_graph.options.format
     heads, traced, function, stages = _stages(export_graph, model)
     image = sample_images(export_graph)["0-0"]
     expected = stages(image.astype(np.float32))
     with temporary_folder() as folder:
-        path = folder / "stages"
+        path = folder / f"stages{FORMATS[file_format].extension}"  # without which Keras refuses it
         stage = {"function": function, "outputs": tuple(expected), "network": traced}
         write(export_graph._replace(**stage), path)
-        given = run_file(export_graph.options.format, path, {"x": image})
+        given = run_file(file_format, path, {"x": image})
     for head, (name, values) in zip(heads, expected.items(), strict=True):
         actual = given[f"x/{name}"]
         if actual.shape != values.shape:

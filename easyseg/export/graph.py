@@ -113,16 +113,6 @@ def _function(network: Any, options: ExportOptions, *, half_pixel: bool) -> Any:
     return run
 
 
-def wanted_outputs(export_graph: ExportGraph) -> Any:
-    """The function without the tensors that are not to be outputs of the file."""
-    import tensorflow as tf  # noqa: PLC0415
-
-    return tf.function(
-        lambda image: {name: export_graph.function(image)[name] for name in export_graph.outputs},
-        input_signature=export_graph.function.input_signature,
-    )
-
-
 def image_spec(options: ExportOptions) -> Any:
     """What the function takes: `(N, H, W, 3) uint8`, with `None` where any number is taken."""
     import tensorflow as tf  # noqa: PLC0415

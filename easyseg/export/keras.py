@@ -14,10 +14,12 @@ from typing import Any
 from easyseg._keras import keras, layers, ops
 from easyseg.errors import ExportError
 from easyseg.export.graph import ExportGraph
-from easyseg.export.metadata import DATE, add_file
+from easyseg.export.metadata import DATE, add_metadata
 from easyseg.models.layers.learned_upsampling import LearnedUpsampling, spread
 from easyseg.models.layers.resize import resize_align_corners
 from easyseg.utils.documents import parse_json
+
+__all__ = ["add_metadata", "write"]
 
 SAVED = "1980-01-01@00:00:00"  # as Keras writes it
 OWN = "easyseg."  # modules that are not there where the file is opened
@@ -51,11 +53,6 @@ def write(export_graph: ExportGraph, path: Path) -> None:
     model.save(plain)
     path.write_bytes(_without_dates(plain.read_bytes()))
     plain.unlink()
-
-
-def add_metadata(export_graph: ExportGraph, path: Path) -> None:
-    """Adds easyseg's metadata to the archive; Keras reads only what it knows."""
-    add_file(path, export_graph.metadata)
 
 
 def _result(logits: Any, size: tuple[int, int], output: str, export_graph: ExportGraph) -> Any:

@@ -11,13 +11,16 @@ import zipfile
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import easyseg
 from easyseg.export.options import ExportOptions
 from easyseg.results.label_set import LabelSet
 from easyseg.weights.exported import METADATA_FILE, SCHEMA
 from easyseg.weights.network_file import ExportedConfig
+
+if TYPE_CHECKING:
+    from easyseg.export.graph import ExportGraph
 
 PAD = 128  # of uint8 images; easyseg itself pads with 127.5, which is 0 after scaling
 DATE = (1980, 1, 1, 0, 0, 0)  # in archives, so that the same network gives the same bytes
@@ -92,12 +95,12 @@ def _unicode(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def add_file(path: Path, values: Mapping[str, Any]) -> None:
+def add_metadata(export_graph: ExportGraph, path: Path) -> None:
     """Adds the metadata as a file to a folder, or to the archive that a file is or ends in."""
     if path.is_dir():
-        (path / METADATA_FILE).write_text(to_json(values), "utf-8")
+        (path / METADATA_FILE).write_text(to_json(export_graph.metadata), "utf-8")
     else:
-        append(path, METADATA_FILE, to_json(values))
+        append(path, METADATA_FILE, to_json(export_graph.metadata))
 
 
 def append(path: Path, name: str, text: str) -> None:

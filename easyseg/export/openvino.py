@@ -10,9 +10,9 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from easyseg.errors import ExportError, printable
-from easyseg.export import onnx
+from easyseg.export import metadata, onnx
 from easyseg.export.graph import ExportGraph
-from easyseg.export.metadata import PAD, add_file, to_json
+from easyseg.export.metadata import PAD, to_json
 from easyseg.inference.runtimes.openvino import quantize
 from easyseg.weights.exported import KEY
 
@@ -78,7 +78,7 @@ def add_metadata(export_graph: ExportGraph, path: Path) -> None:
         )
     entry = f"\t\t<{KEY} value={quoteattr(to_json(export_graph.metadata))} />\n".encode()
     (path / "model.xml").write_bytes(network.removesuffix(END) + entry + END)
-    add_file(path, export_graph.metadata)
+    metadata.add_metadata(export_graph, path)
 
 
 def _move_classes_first(model: Any) -> None:

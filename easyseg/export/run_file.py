@@ -53,7 +53,11 @@ def _open_tflite(path: str) -> Callable[[np.ndarray], dict[str, np.ndarray]]:
     interpreter = Interpreter(model_path=path)
     interpreter.allocate_tensors()
     (source,) = interpreter.get_input_details()
-    outputs = {output["name"]: output["index"] for output in interpreter.get_output_details()}
+    outputs = {
+        name: output["index"]
+        for output in interpreter.get_output_details()
+        for name in output["name"].split()  # two where they are one tensor
+    }
 
     def run(image: np.ndarray) -> dict[str, np.ndarray]:
         interpreter.set_tensor(source["index"], image)

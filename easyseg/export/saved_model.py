@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from easyseg.export.graph import ExportGraph, wanted_outputs
-from easyseg.export.metadata import add_file
+from easyseg.export.graph import ExportGraph
+from easyseg.export.metadata import add_metadata
 
 __all__ = ["add_metadata", "write"]
 
@@ -21,13 +21,11 @@ def write(export_graph: ExportGraph, path: Path) -> None:
 
     module = tf.Module()
     module.network = export_graph.network  # whose variables belong to the function
-    module.run = wanted_outputs(export_graph)
+    module.run = tf.function(
+        lambda image: {name: export_graph.function(image)[name] for name in export_graph.outputs},
+        input_signature=export_graph.function.input_signature,
+    )
     try:
         tf.saved_model.save(module, str(path), signatures=module.run.get_concrete_function())
     except tf.errors.ResourceExhaustedError as error:
         raise OSError(errno.ENOSPC, "no space left on device") from error
-
-
-def add_metadata(export_graph: ExportGraph, path: Path) -> None:
-    """Adds easyseg's metadata as a file."""
-    add_file(path, export_graph.metadata)

@@ -10,7 +10,7 @@ from easyseg.errors import ExportError
 from easyseg.export.graph import ExportGraph
 from easyseg.export.int8 import quantize_tflite
 from easyseg.export.lacking import lacking_operations
-from easyseg.export.metadata import add_file, append
+from easyseg.export.metadata import add_metadata, append
 from easyseg.export.tflite_metadata import LABELS_FILE, with_model_metadata
 from easyseg.utils.native_log import filter_native_log, only_errors
 
@@ -57,8 +57,3 @@ def _converted(converter: Any) -> bytes:
                 f"The network cannot be converted to TFLite ({reason[:300]}). Choose another "
                 "format."
             ) from error
-
-
-def add_metadata(export_graph: ExportGraph, path: Path) -> None:
-    """Adds easyseg's metadata to the archive behind the network."""
-    add_file(path, export_graph.metadata)

@@ -48,10 +48,12 @@ def with_model_metadata(content: bytes, export_graph: ExportGraph, outputs: Sequ
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
     graph = model.subgraphs[0]
+    names: dict[int, list[str]] = {}  # several, where two outputs are one tensor
     for name, tensor in zip(outputs, graph.outputs, strict=True):
-        graph.tensors[tensor].name = name
-    named = zip(outputs, graph.outputs, strict=True)
-    graph.outputs = [tensor for name, tensor in named if name in export_graph.outputs]
+        names.setdefault(tensor, []).append(name)
+    for tensor, of_tensor in names.items():
+        graph.tensors[tensor].name = " ".join(of_tensor)
+    graph.outputs = [tensor for tensor in names if {*names[tensor]} & {*export_graph.outputs}]
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())

@@ -35,6 +35,7 @@ from easyseg.errors import (
     WeightsError,
 )
 from easyseg.export import graph
+from easyseg.export import keras as keras_format
 from easyseg.export import onnx as onnx_format
 from easyseg.export import openvino as openvino_format
 from easyseg.export.check import Agreement
@@ -487,6 +488,12 @@ def tf():
     return tf
 
 
+def keras_ops():
+    from easyseg._keras import ops
+
+    return ops
+
+
 MUTATIONS = {  # what replaces a function of `graph`, and the stage that the error names
     "BGR": (
         "to_float",
@@ -522,7 +529,7 @@ MUTATIONS = {  # what replaces a function of `graph`, and the stage that the err
     [
         pytest.param(m, f, marks=[] if (m, f) == ("BGR", "onnx") else [pytest.mark.slow])
         for m in MUTATIONS
-        for f in FORMATS
+        for f in ("onnx", *OTHER_FORMATS)
     ],
 )
 def test_a_wrong_file_is_refused(seg_tiny, tmp_path, monkeypatch, mutation, file_format):
@@ -534,6 +541,32 @@ def test_a_wrong_file_is_refused(seg_tiny, tmp_path, monkeypatch, mutation, file
     path = tmp_path / OTHER_FORMATS.get(file_format, "x.onnx")
     with pytest.raises(ExportError, match=f"first stage that differs is {stage}"):
         seg_tiny.export(path)
+    assert not list(tmp_path.iterdir())
+
+
+KERAS_MUTATIONS = {  # of its own functions
+    "half-pixel resizing": (
+        "_enlarge",
+        lambda _, logits, size, *__: keras_ops().image.resize(logits, size),
+        "the upsampling",
+    ),
+    "classes in another order": (
+        "_result",
+        lambda result, logits, *rest: result(logits[..., ::-1], *rest),
+        "the last one, labels",
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("mutation", KERAS_MUTATIONS)
+def test_a_wrong_file_of_keras_is_refused(seg_tiny, tmp_path, monkeypatch, mutation):
+    name, wrong, stage = KERAS_MUTATIONS[mutation]
+    right = getattr(keras_format, name)
+    monkeypatch.setattr(keras_format, name, lambda *args: wrong(right, *args))
+    with pytest.raises(ExportError, match=f"first stage that differs is {stage}"):
+        seg_tiny.export(tmp_path / "x.keras")
     assert not list(tmp_path.iterdir())
 
 
