@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import itertools
-import os
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,6 @@ from easyseg.weights.exported import KEY
 __all__ = ["add_metadata", "convert", "write"]
 
 OPSET = 17
-NO_COPIES = "TF2ONNX_CATCH_ERRORS"
 INT64 = 7  # TensorProto.INT64
 SMALL = 64  # numbers; a smaller tensor stays float32 in a float16 file
 
@@ -63,11 +60,10 @@ def convert(export_graph: ExportGraph) -> Any:
     """
     with silent("tf2onnx"):
         try:
-            with _without_copies():
-                model = _converted(export_graph)
+            model = _converted(export_graph, copies=False)
         except Exception:  # noqa: BLE001  (a pass has failed; with copies it is left out)
             try:
-                model = _converted(export_graph)
+                model = _converted(export_graph, copies=True)
             except Exception as error:
                 reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
                 raise ExportError(
@@ -94,16 +90,33 @@ def convert(export_graph: ExportGraph) -> Any:
     return model
 
 
-def _converted(export_graph: ExportGraph) -> Any:
-    import tf2onnx  # noqa: PLC0415
+def _converted(export_graph: ExportGraph, *, copies: bool) -> Any:
+    """What `tf2onnx.convert.from_function` gives, in less memory."""
+    import tensorflow as tf  # noqa: PLC0415
+    from tf2onnx import convert, optimizer, tf_loader, tfonnx  # noqa: PLC0415
 
-    model, _ = tf2onnx.convert.from_function(
-        export_graph.function,
-        export_graph.function.input_signature,
-        opset=export_graph.options.opset or OPSET,
-        custom_op_handlers={"ResizeBilinear": (_resize, [])},
-    )
-    return model
+    function = export_graph.function.get_concrete_function()
+    inputs = [t.name for t in function.inputs if t.dtype != tf.resource]
+    outputs = [t.name for t in function.outputs]
+    with tf.device("/cpu:0"):
+        frozen = tf_loader.from_function(function, inputs, outputs)
+    with tf.device("/cpu:0"), tf.Graph().as_default() as tf_graph:
+        tf.import_graph_def(frozen, name="")
+        del frozen
+        graph = tfonnx.process_tf_graph(
+            tf_graph,
+            continue_on_error=True,
+            opset=export_graph.options.opset or OPSET,
+            custom_op_handlers={"ResizeBilinear": (_resize, [])},
+            input_names=inputs,
+            output_names=outputs,
+            tensors_to_rename=convert.tensor_names_from_structed(function, inputs, outputs),
+        )
+    # each pass would copy all weights, into memory that is freed with the graph; `make_model` does
+    graph.update_proto = lambda: None
+    graph = optimizer.optimize_graph(graph, catch_errors=copies)
+    del graph.update_proto
+    return graph.make_model("network")
 
 
 def _resize(context: Any, node: Any, *_: Any) -> None:
@@ -251,17 +264,3 @@ def _entries(export_graph: ExportGraph) -> dict[str, str]:
         "channels": "3",
         "args": str({"batch": options.batch or 1, "dynamic": options.dynamic, "nms": False}),
     }
-
-
-@contextlib.contextmanager
-def _without_copies() -> Iterator[None]:
-    """tf2onnx copies the graph before each pass, to go back, unless this variable is there."""
-    before = os.environ.get(NO_COPIES)
-    os.environ[NO_COPIES] = "FALSE"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[NO_COPIES]
-        else:
-            os.environ[NO_COPIES] = before
