@@ -182,8 +182,8 @@ RECIPES = {
             Stage("whole", 13, 129, 16, 2e-3, 0.4),
         ),
         continued=(
-            Stage("whole", 13, 257, 16, 1e-3, 0.5),
-            Stage("whole", BLOCKS, 321, 8, 2e-3, 0.5),
+            Stage("whole", 10, 257, 16, 1e-3, 0.8),
+            Stage("whole", BLOCKS, 321, 8, 1e-3, 0.2),
         ),
         start="mini",
     ),
