@@ -114,7 +114,9 @@ def _converted(export_graph: ExportGraph, *, copies: bool) -> Any:
         )
     # each pass would copy all weights, into memory that is freed with the graph; `make_model` does
     graph.update_proto = lambda: None
-    graph = optimizer.optimize_graph(graph, catch_errors=copies)
+    # this one chooses among equations in the order of a set of strings: not the same bytes twice
+    passes = {k: v for k, v in optimizer._optimizers.items() if k != "einsum_optimizer"}
+    graph = optimizer.optimize_graph(graph, catch_errors=copies, optimizers=passes)
     del graph.update_proto
     return graph.make_model("network")
 

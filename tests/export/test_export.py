@@ -9,6 +9,8 @@ import importlib.util
 import json
 import os
 import socket
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -642,3 +644,24 @@ def test_the_command(bundle_tiny, tmp_path):
     assert done.exit_code == 0, done.output
     assert "% of the labels as Keras" in done.output
     assert run(out).shape == (1, *SIZE)
+
+
+@pytest.mark.slow
+def test_the_same_bytes_in_every_process(tmp_path):
+    """The order of a set of strings changes with the process; a network that pools by einsum."""
+    script = """
+import sys
+import keras
+from easyseg import LabelSet, LoadedModel, ModelConfig, SemanticSegmentation, build_model
+keras.utils.set_random_seed(0)
+config = ModelConfig(num_classes=2, input_size=(129, 129), backbone="mobilenetv3_small",
+                     head="lraspp", decoder="lraspp")
+labels = LabelSet("two", ("a", "b"), ((0, 0, 0), (1, 0, 0)))
+seg = SemanticSegmentation(LoadedModel(build_model(config), config, labels), runtime="keras")
+seg.export(sys.argv[1], check=False)
+"""
+    files = [tmp_path / f"{seed}.onnx" for seed in ("0", "5")]
+    for file in files:
+        environment = {**os.environ, "PYTHONHASHSEED": file.stem}
+        subprocess.run([sys.executable, "-c", script, file], check=True, env=environment)
+    assert files[0].read_bytes() == files[1].read_bytes()

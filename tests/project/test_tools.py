@@ -98,7 +98,7 @@ def test_the_card(voc, voc_home, tmp_path, shared):
     bundle = tmp_path / "mini"
     shutil.copytree(pretrained_path("mini"), bundle)
     curve = tmp_path / "curve.csv"
-    curve.write_text("epoch,seen,mode,crop,miou,person\n1,2000,whole,97,0.5,0.6\n")
+    curve.write_text("epoch,seen,images,mode,crop,miou,person\n1,2000,60,whole,97,0.5,0.6\n")
     arguments = ("--labeled", voc, "--split", "train", "--curve", curve)
     tool("card_embedded.py", bundle, *arguments, home=voc_home)
     card = (bundle / "card.md").read_text("utf-8")
