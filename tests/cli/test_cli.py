@@ -472,7 +472,7 @@ def fields(out):
 def test_info_of_mini_fits_a_screen(run):
     out, more = run("info", "mini", "--classes")[1].split("\n\n")
     assert len(out.splitlines()) <= 20
-    assert fields(out)["mIoU"].startswith("58.33 %")
+    assert fields(out)["mIoU"].startswith("60.92 %")
     assert Path(fields(out)["card"]).is_file()
     classes = [line.split(None, 2) for line in more.splitlines()]
     assert len(classes) == 21

@@ -18,7 +18,7 @@ def test_the_embedded_model():
     assert facts["scores"] == [
         {
             "metric": "mean IoU",
-            "value": 58.33,
+            "value": 60.92,
             "split": "val",
             "conditions": "see the model card",
         }
