@@ -14,7 +14,7 @@ from typing import Any
 from easyseg._keras import keras, layers, ops
 from easyseg.errors import ExportError
 from easyseg.export.graph import ExportGraph
-from easyseg.export.metadata import DATE, add_metadata
+from easyseg.export.metadata_file import DATE, add_metadata
 from easyseg.models.layers.learned_upsampling import LearnedUpsampling, spread
 from easyseg.models.layers.resize import resize_align_corners
 from easyseg.utils.documents import parse_json

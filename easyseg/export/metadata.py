@@ -7,23 +7,17 @@ from __future__ import annotations
 
 import json
 import platform
-import zipfile
 from collections.abc import Mapping
 from importlib import metadata
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import easyseg
 from easyseg.export.options import ExportOptions
 from easyseg.results.label_set import LabelSet
-from easyseg.weights.exported import METADATA_FILE, SCHEMA
+from easyseg.weights.exported import SCHEMA
 from easyseg.weights.network_file import ExportedConfig
 
-if TYPE_CHECKING:
-    from easyseg.export.graph import ExportGraph
-
 PAD = 128  # of uint8 images; easyseg itself pads with 127.5, which is 0 after scaling
-DATE = (1980, 1, 1, 0, 0, 0)  # in archives, so that the same network gives the same bytes
 
 
 def file_metadata(
@@ -93,17 +87,3 @@ def to_json(values: Mapping[str, Any]) -> str:
 def _unicode(text: str) -> str:
     """Names of folders that are not UTF-8 as escapes, which JSON has too."""
     return text.encode("utf-8", "backslashreplace").decode()
-
-
-def add_metadata(export_graph: ExportGraph, path: Path) -> None:
-    """Adds the metadata as a file to a folder, or to the archive that a file is or ends in."""
-    if path.is_dir():
-        (path / METADATA_FILE).write_text(to_json(export_graph.metadata), "utf-8")
-    else:
-        append(path, METADATA_FILE, to_json(export_graph.metadata))
-
-
-def append(path: Path, name: str, text: str) -> None:
-    """Adds an entry to an archive; to a file that is none, an archive behind its content."""
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(zipfile.ZipInfo(name, DATE), text)

@@ -10,7 +10,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 
 from easyseg.errors import ExportError, printable
-from easyseg.export import metadata, onnx
+from easyseg.export import metadata_file, onnx
 from easyseg.export.graph import ExportGraph
 from easyseg.export.metadata import PAD, to_json
 from easyseg.inference.runtimes.openvino import quantize
@@ -78,7 +78,7 @@ def add_metadata(export_graph: ExportGraph, path: Path) -> None:
         )
     entry = f"\t\t<{KEY} value={quoteattr(to_json(export_graph.metadata))} />\n".encode()
     (path / "model.xml").write_bytes(network.removesuffix(END) + entry + END)
-    metadata.add_metadata(export_graph, path)
+    metadata_file.add_metadata(export_graph, path)
 
 
 def _move_classes_first(model: Any) -> None:

@@ -6,7 +6,7 @@ import errno
 from pathlib import Path
 
 from easyseg.export.graph import ExportGraph
-from easyseg.export.metadata import add_metadata
+from easyseg.export.metadata_file import add_metadata
 
 __all__ = ["add_metadata", "write"]
 

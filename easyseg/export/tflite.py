@@ -10,7 +10,7 @@ from easyseg.errors import ExportError
 from easyseg.export.graph import ExportGraph
 from easyseg.export.int8 import quantize_tflite
 from easyseg.export.lacking import lacking_operations
-from easyseg.export.metadata import add_metadata, append
+from easyseg.export.metadata_file import add_metadata, append
 from easyseg.export.tflite_metadata import LABELS_FILE, with_model_metadata
 from easyseg.utils.native_log import filter_native_log, only_errors
 

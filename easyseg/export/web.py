@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from easyseg.errors import DownloadError, ExportError
-from easyseg.export import metadata, onnx
+from easyseg.export import metadata_file, onnx
 from easyseg.export.graph import ExportGraph
 from easyseg.export.metadata import description
 from easyseg.weights.cache import cache_home, is_offline
@@ -59,7 +59,7 @@ def write(export_graph: ExportGraph, path: Path) -> None:
 
 def add_metadata(export_graph: ExportGraph, path: Path) -> None:
     """Adds the page, which names the classes, and easyseg's metadata as a file."""
-    metadata.add_metadata(export_graph, path)
+    metadata_file.add_metadata(export_graph, path)
     facts = json.dumps(_facts(export_graph), sort_keys=True).replace("<", "\\u003c")
     values = {"@TITLE@": html.escape(description(export_graph.metadata)), "@MODEL@": facts}
     page = re.sub("@TITLE@|@MODEL@", lambda match: values[match[0]], PAGE.read_text("utf-8"))

@@ -188,7 +188,7 @@ def _from_metadata(path: Path, values: dict[str, Any]) -> ExportedFile:
             "again."
         )
     network, source, logits = values["network"], values["input"], values["logits"]
-    batch = source["batch"]
+    batch = source.get("batch")
     height, width = (_whole(side, "a side of its input", LARGEST_SIDE) for side in source["size"])
     labels = LabelSet.from_dict(values["label_set"])
     classes = _whole(network["num_classes"], "its number of classes", LARGEST_SIDE)

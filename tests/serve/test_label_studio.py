@@ -137,7 +137,7 @@ def test_setup_and_health(client):
         ('<!DOCTYPE a [<!ENTITY b "c">]><View/>', "invalid_request", "without declarations"),
         ('<View><Image name="img" value="$photo"/></View>', "invalid_request", "needs BrushLabels"),
         (
-            CONFIG.replace("Person", "Human").replace("sofa,chair,person", "seat"),
+            CONFIG.replace("Person", "Alien").replace("sofa,chair,person", "seat"),
             "unknown_class",
             "aeroplane",
         ),
