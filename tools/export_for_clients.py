@@ -3,7 +3,8 @@
 python tools/export_for_clients.py FOLDER
 
 FOLDER/square and FOLDER/wide each get an image, street.jpg; the former also the exported files. The
-labels that easyseg computes for it with Keras are in labels.npy.
+labels that easyseg computes for it with Keras are in labels.npy, those for the image stretched to
+the size of the input in stretched.npy.
 """
 
 from __future__ import annotations
@@ -54,6 +55,9 @@ def main(folder: Path) -> None:
     for name in IMAGES:
         labels = seg.segment_image(folder / name / "street.jpg").labels
         np.save(folder / name / "labels.npy", labels)
+        with Image.open(folder / name / "street.jpg") as image:  # as programs do that do not pad
+            stretched = image.resize(seg.config.input_size[::-1], Image.Resampling.BILINEAR)
+        np.save(folder / name / "stretched.npy", seg.segment_image(stretched).labels)
 
 
 if __name__ == "__main__":
