@@ -31,7 +31,7 @@ def optimize(
     for image in images:
         if image.is_dir() or str(image) in list_models():
             raise InputError(
-                f"images={image} must be image files, such as photos/*.jpg, for int8 alone. "
+                f"images={str(image)!r} must be image files, such as photos/*.jpg, for int8 alone. "
                 f"A model is chosen by model={str(image)!r}."
             )
         require_file(image)

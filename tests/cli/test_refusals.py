@@ -132,6 +132,9 @@ def refused(tmp_path, monkeypatch, capsys):
         ("background change dog.jpg", ["The effect change needs --background."]),
         ("optimize nope.jpg", ["Cannot read nope.jpg: it does not exist"]),
         ("optimize mini", ["IMAGES mini must be image files", "chosen by --model mini"]),
+        ("optimize ./broken", ["IMAGES broken must"]),
+        ("optimize ../", ["IMAGES .. must be image files", "chosen by --model .."]),
+        ("optimize /tmp", ["IMAGES /tmp must be image files", "chosen by --model /tmp"]),
         ("optimize broken", ["IMAGES broken must be image files", "chosen by --model broken"]),
         # downloads
         ("download mini dog.jpg", ["mini is included in easyseg", "leave FILE out"]),
