@@ -162,9 +162,10 @@ class ExportOptions:
         for field in dataclasses.fields(self):
             value, known = getattr(self, field.name), (*entry.arguments, *COMMON)
             if field.name not in known and value != field.default:
+                able = [name for name, other in FORMATS.items() if field.name in other.arguments]
                 raise InputError(
                     f"{field.name}={value!r} is not available for format {self.format!r}; leave it "
-                    f"out. Format {self.format!r} has {', '.join(entry.arguments) or 'none'}."
+                    f"out, or choose format {' or '.join(map(repr, able))}."
                 )
         if self.precision not in entry.precisions:
             raise InputError(

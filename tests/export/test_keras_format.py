@@ -107,6 +107,8 @@ def test_a_keras_file_of_somebody_else(tmp_path):
     ("values", "message"),
     [
         ({"dynamic": True}, "dynamic=True is not available for format 'keras'; leave it out"),
+        ({"dynamic": True}, "or choose format 'onnx' or 'openvino' or 'saved_model'"),
+        ({"opset": 17}, "or choose format 'onnx' or 'openvino'"),
         ({"opset": 17}, "opset=17 is not available for format 'keras'"),
         ({"precision": "float16"}, "choose 'float32'"),
     ],
