@@ -32,7 +32,10 @@ SURE = 0.6  # mean confidence of an area below which its class is said to be uns
 @click.option("-m", "--model", help="Name or folder.  [default: both embedded models]")
 @QUIET
 def demo(out: Path, model: str | None, quiet: bool) -> None:
-    """Segment two sample images: an overlay, a mask and a cutout of the largest class of each."""
+    """Segment two sample images: an overlay, a mask and a cutout of the largest class of each.
+
+    "unsure" marks classes whose pixels have a mean confidence below 60 %.
+    """
     images = _sample_images()
     models = EMBEDDED if model is None else (model,)
     for name in models:
@@ -62,7 +65,7 @@ def _describe(name: str, result: Segmentation) -> None:
     echo(f"\n{name} ({width}x{height})")
     for class_name, ratio in zip(result.class_names, result.ratios, strict=True):
         confidence = float(result.confidence[result.masks[class_name]].mean())
-        unsure = f"  unsure: {100 * confidence:.0f} % confident" if confidence < SURE else ""
+        unsure = f"  unsure (confidence {100 * confidence:.0f} %)" if confidence < SURE else ""
         echo(f"  {class_name:<12} {100 * ratio:5.1f} %{unsure}")
     spent = ", ".join(f"{step} {ms:.0f} ms" for step, ms in result.speed.items())
     echo(f"  {spent}")
