@@ -42,9 +42,9 @@ teacher (`{teacher_name}`) has {teacher.miou:.4f}, {teacher.accuracy:.4f} and {t
 * Data: 3,452 images of VOC 2012 train with masks (171 of them held out for selection) and 1,231
   images without masks (people, animals, objects, streets), longest side 320; from crop 212,000 on
   {trained} of them.
-* Teacher: Google's MobileNetV2 checkpoint `mobilenetv2.voc` (Apache-2.0). It was applied to each
-  crop at first; from crop 212,000 on its answers are those for whole images at output stride 8,
-  averaged over a view of 385 pixels and a mirrored one of 512.
+* Teacher: Google's MobileNetV2 checkpoint `mobilenetv2.voc` (Apache-2.0). At first it answered for
+  each crop; from crop 212,000 on it answers once for each whole image, at output stride 8, averaged over
+  a view of 385 pixels and a mirrored one of 512.
 * First each of the 17 blocks learned the teacher's block on the teacher's features ("blocks"), then
   the whole network learned features, the teacher's probabilities and the ground truth
   (equally weighted where there are labels; from crop 212,000 on the ground truth weighs 0.7), at
@@ -57,7 +57,8 @@ teacher (`{teacher_name}`) has {teacher.miou:.4f}, {teacher.accuracy:.4f} and {t
 * The input size and the weights to keep were selected on the images held out for selection.
 
 mIoU and person IoU on images held out for selection, against crops (up to 212,000: 171 images;
-then 135, so figures of the two parts do not compare):
+then 135 others of more classes, so figures of the two parts do not compare; weights were chosen on
+180 of VOC at the size of the input):
 
 | Crops | Mode | Crop | mIoU | person |
 |---|---|---|---|---|

@@ -40,21 +40,23 @@ parameters, {megabytes:.1f} MB on disk (float16).
 
 ## Metrics
 
-At one scale, output stride 16, input {side}x{side}, on images of which none was trained on or
-selected by:
+At one scale, output stride 16, input {side}x{side}, on images of which none was used for
+training or selection:
 
 * {images} photos of VOC 2012 val: **{agreement:.4f} of the pixels agree** with the teachers'
   answer, which is not the truth. The aim was 0.85.
 * {streets} street scenes of CamVid val, the seven classes that both have, against their true
-  labels: mean over the classes of the IoU {camvid:.4f}; the teacher alone has {camvid_teacher:.4f}.
+  labels: mean over the classes of the IoU {camvid:.4f}; MLPerf's
+  network alone has {camvid_teacher:.4f}.
 
 | Class of CamVid | scenes | teacher |
 |---|---|---|
 {camvid_table}
 
-By class, what part of these photos the teachers say it is, and how much of that the model finds:
+Of each class, its share of the pixels in the teachers' answers for these photos, and how much of
+that the model finds (recall):
 
-| Class | Part | Found | Class | Part | Found |
+| Class | Share | Recall | Class | Share | Recall |
 |---|---|---|---|---|---|
 {table}
 
@@ -98,9 +100,9 @@ LIMITATIONS = """\
 It saw few images, and few of rooms: of the table above, what is found in less than a third of its
 pixels. On photos beside its teachers: persons, animals, cars, airplanes, sky, trees, roads, walls,
 sofas and floors are as its teachers have them, with softer boundaries, and leaves are plant where
-the teacher sees a wall; of a bed a part is sofa, a door is wall, a crossing is partly sidewalk, a
-rough wall is earth, water and mountain, dry grass has green patches, wheels of bicycles are filled.
-Where it is wrong there are often small patches of several classes. Thin and small things are lost.
+the teacher sees a wall; of a bed a part is labeled as sofa, a door as wall, a crossing partly as
+sidewalk, a rough wall as earth, water and mountain; dry grass has green patches, wheels of bicycles are
+filled. Where it is wrong there are often small patches of several classes. Thin and small things are lost.
 All animals are one class, "animal". For better quality use a published model, such as
 `xception65.ade20k`."""
 
