@@ -43,8 +43,8 @@ teacher (`{teacher_name}`) has {teacher.miou:.4f}, {teacher.accuracy:.4f} and {t
   images without masks (people, animals, objects, streets), longest side 320; from crop 212,000 on
   {trained} of them.
 * Teacher: Google's MobileNetV2 checkpoint `mobilenetv2.voc` (Apache-2.0). At first it answered for
-  each crop; from crop 212,000 on it answers once for each whole image, at output stride 8, averaged over
-  a view of 385 pixels and a mirrored one of 512.
+  each crop; from crop 212,000 on it answers once for each whole image, at output stride 8,
+  averaged over a view of 385 pixels and a mirrored one of 512.
 * First each of the 17 blocks learned the teacher's block on the teacher's features ("blocks"), then
   the whole network learned features, the teacher's probabilities and the ground truth
   (equally weighted where there are labels; from crop 212,000 on the ground truth weighs 0.7), at
