@@ -103,8 +103,8 @@ sofas and floors are as its teachers have them, with softer boundaries, and leav
 the teacher sees a wall; of a bed a part is labeled as sofa, a door as wall, a crossing partly as
 sidewalk, a rough wall as earth, water and mountain; dry grass has green patches, wheels of bicycles
 are filled. Where it is wrong there are often small patches of several classes. Thin and small
-things are lost. All animals are one class, "animal". For better quality use a published model, such as
-`xception65.ade20k`."""
+things are lost. All animals are one class, "animal". For better quality use a published model,
+such as `xception65.ade20k`."""
 
 
 def main() -> None:
