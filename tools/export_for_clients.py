@@ -55,8 +55,9 @@ def main(folder: Path) -> None:
     for name in IMAGES:
         labels = seg.segment_image(folder / name / "street.jpg").labels
         np.save(folder / name / "labels.npy", labels)
-        with Image.open(folder / name / "street.jpg") as image:  # as programs do that do not pad
-            stretched = image.resize(seg.config.input_size[::-1], Image.Resampling.BILINEAR)
+        image = Image.fromarray(read_image(folder / name / "street.jpg"))
+        stretched = image.resize(seg.config.input_size[::-1], Image.Resampling.BILINEAR)
+        # as programs do that do not pad
         np.save(folder / name / "stretched.npy", seg.segment_image(stretched).labels)
 
 
