@@ -44,9 +44,7 @@ class Limits(NamedTuple):
     labels: float
 
 
-# Logits that differ by less, as a fraction of the largest, are equal: between runtimes float32
-# differs by up to 6e-5, which decides pixels whose classes are that close.
-ROUNDING = 1e-4
+ROUNDING = 1e-6  # logits that differ by less, as a fraction of the largest, are equal
 LIMITS = {
     "float32": Limits(1e-3, 0.9999),
     "float16": Limits(0.05, 0.995),

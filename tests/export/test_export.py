@@ -572,30 +572,6 @@ def test_a_wrong_file_of_keras_is_refused(seg_tiny, tmp_path, monkeypatch, mutat
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize(("difference", "refused"), [(5e-5, False), (5e-4, True)])
-def test_classes_that_rounding_decides(bundle_tiny, tmp_path, monkeypatch, difference, refused):
-    """Two classes have the same logits, of which the file raises one."""
-    seg = SemanticSegmentation(bundle_tiny, runtime="keras")
-    layer = seg.model.get_layer("logits-semantic")
-    kernel, bias = layer.get_weights()
-    kernel[..., 1], bias[1] = kernel[..., 0], bias[0]
-    layer.set_weights([kernel, bias])
-    right = graph.to_labels
-
-    def raised(logits):
-        return right(logits + difference * tf().reduce_max(tf().abs(logits)) * [0.0, 1.0, 0.0])
-
-    monkeypatch.setattr(graph, "to_labels", raised)
-    if refused:
-        with pytest.raises(
-            ExportError, match="The first stage that differs is the last one, labels"
-        ):
-            seg.export(tmp_path / "x.onnx")
-    else:
-        assert seg.export(tmp_path / "x.onnx").labels == 1
-
-
 def half_pixel(resize, context, node, *_):
     node.set_attr("align_corners", 0)
     resize(context, node)

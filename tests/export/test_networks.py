@@ -42,6 +42,8 @@ SIZES = {
 LABELS = LabelSet("four", ("a", "b", "c", "d"), tuple((i, 0, 0) for i in range(4)))
 ENDINGS = {"openvino": "x_openvino", "saved_model": "saved_model"}
 LACKS = {("segformer", "keras"): "HierarchicalTransformerEncoder"}  # what the error names
+# two of 15,795 pixels have classes that are nearer to each other than float32 rounds
+NEAR = {("dpc", "257x321", "onnx"), ("dpc", "257x321", "openvino")}
 IMAGE = np.random.default_rng(1).integers(0, 256, (100, 90, 3), np.uint8)
 
 
@@ -112,6 +114,11 @@ def test_network(name, file_format, size, tmp_path, record_property):
     if (name, file_format) in LACKS:
         with pytest.raises(ExportError, match=LACKS[name, file_format]):
             seg.export(path, output="logits", **SIZES[size])
+        return
+    if (name, size, file_format) in NEAR:
+        with pytest.raises(ExportError, match="labels"):
+            seg.export(path, output="logits", **SIZES[size])
+        assert not list(tmp_path.iterdir())
         return
     summary = seg.export(path, output="logits", **SIZES[size])
     record_property("labels", summary.labels)
